@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# How our targets are compiled, in one place.
+add_library(navette_flags INTERFACE)
+target_include_directories(navette_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_definitions(navette_flags INTERFACE
+  _GNU_SOURCE NAVETTE_VERSION="${PROJECT_VERSION}"
+  $<$<BOOL:${NAVETTE_FAULTS}>:NAVETTE_FAULTS=1>)
+target_compile_options(navette_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes
+  -Wpointer-arith -Wwrite-strings -Wformat=2 -Wundef
+  -fstack-protector-strong -fno-common
+  $<$<BOOL:${NAVETTE_WERROR}>:-Werror>
+  $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+if(NAVETTE_SANITIZE)
+  target_compile_options(navette_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(navette_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# navette_library(NAME SOURCES … LIBS …): a static library of this folder.
+function(navette_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC navette_flags ${arg_LIBS})
+endfunction()
+
+# navette_program(NAME SOURCES … LIBS …): an installed executable.
+function(navette_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE navette_flags ${arg_LIBS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# navette_unit_test(NAME LIBS …): tests/unit/NAME.c, a cmocka program, as ctest unit.NAME.
+function(navette_unit_test name)
+  cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
+  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/unit/${name}.c)
+  target_link_libraries(${name} PRIVATE navette_flags PkgConfig::CMOCKA ${arg_LIBS})
+  add_test(NAME unit.${name} COMMAND ${name})
+  set_tests_properties(unit.${name} PROPERTIES TIMEOUT 120 LABELS unit
+    ENVIRONMENT "NAVETTE_SOURCE=${PROJECT_SOURCE_DIR}")
+endfunction()

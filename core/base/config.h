@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Configuration: one YAML file, read with libyaml through one table (config.c), checked whole
+ * before anything starts.
+ *
+ * Every mistake is one line that names file, line, key and what is allowed:
+ *   /etc/navette/navette.yaml:14: archiver.slots: "many" is not a whole number from 1 to 64
+ * and all mistakes of a file are reported, not only the first.  An unknown or doubled key is a
+ * mistake too (with the nearest known key named).  A secret is given as `*_file` (a file that holds
+ * just it; refused when others may read it) or by the environment variable the table names; a
+ * secret is never logged and never shown.
+ *
+ * One host has one file; a program checks the sections it uses (enum nv_role) and only those may be
+ * missing that it does not.  docs: the table generates the commented example
+ * (`navette config example`), which a test compares with deploy/navette.yaml.example.
+ *
+ * Life cycle: nv_config_load → const struct nv_config, borrowed by everybody → nv_config_free.  On
+ * SIGHUP the file is read again; keys marked reloadable take effect, a change of another is logged
+ * with "needs a restart". */
+#ifndef NV_BASE_CONFIG_H
+#define NV_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/id.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+enum nv_role {
+	NV_ROLE_PRODUCER = 1 << 0,
+	NV_ROLE_ARCHIVER = 1 << 1,
+	NV_ROLE_WORKER = 1 << 2,
+	NV_ROLE_CLI = 1 << 3, /* checks what is there, requires nothing */
+};
+
+/* One client this course server serves (section `clients`, archiver). */
+struct nv_config_client {
+	const char *name;
+	const char *public_key; /* "ed25519:<base64>", see proto/keys.h */
+	bool user_data;		/* may have courses with user data; default no */
+	bool without_user; /* may ask without a user (an administrator's restore); default no */
+	const char **categories; /* idnumbers of categories it may have; empty: all */
+	size_t categories_len;
+};
+
+/* One course server this client asks (section `sites`, producer and worker). */
+struct nv_config_site {
+	const char *name;
+	const char *label; /* shown to people; default the name */
+	const char *url;   /* its address, shown in mail if wanted; may be NULL */
+	const char *public_key;
+	const char **search_roles; /* role short names that let a user bring a course; default
+				      editingteacher */
+	size_t search_roles_len;
+};
+
+/* Times are milliseconds, sizes bytes; in the file they are written "30s", "2h", "64MiB". */
+struct nv_config {
+	const char *path; /* the file this came from */
+
+	struct {
+		enum nv_level level; /* debug info warn error; reloadable */
+	} log;
+
+	/* Who we are: the client's name (producer, worker) or the site's (archiver). */
+	struct {
+		const char *client;
+		const char *site;
+		const char *key_file; /* Ed25519 secret key made by `navette keys new` */
+	} identity;
+
+	struct {
+		const char **uris; /* amqps://user@host:5671/vhost, tried in turn */
+		size_t uris_len;
+		const char *password; /* password_file or NAVETTE_BROKER_PASSWORD */
+		const char *ca_file;  /* default the system's bundle */
+		const char *cert_file;
+		const char *cert_key_file;
+		bool allow_plain; /* amqp:// to another machine than this one */
+		uint64_t heartbeat;
+		uint64_t timeout;	  /* deadline of every single call */
+		uint64_t publish_timeout; /* until a confirm must have come, reconnects included */
+		const char *management_url;	 /* cli: http(s)://user@host:15672 */
+		const char *management_password; /* management_password_file or
+						    NAVETTE_BROKER_ADMIN_PASSWORD */
+		const char **clients; /* cli: the names `broker apply` makes the topology for */
+		size_t clients_len;
+		const char **sites;
+		size_t sites_len;
+		const char *credentials_dir; /* cli: where `broker apply` puts made passwords */
+		uint64_t replicas;	     /* initial size of quorum queues; default 1 */
+	} broker;
+
+	struct {
+		const char *socket; /* unix socket, or */
+		const char *host;
+		uint16_t port;
+		const char *user;
+		const char *password; /* password_file or NAVETTE_REDIS_PASSWORD */
+		uint16_t db;
+		uint64_t timeout;
+		bool allow_remote; /* TCP to another machine (hiredis 0.14 speaks no TLS) */
+	} redis;
+
+	struct {
+		enum { NV_STORE_DIRECTORY, NV_STORE_WEBDAV } type;
+		const char *path; /* directory */
+		const char *url;  /* webdav */
+		const char *user;
+		const char *password; /* password_file or NAVETTE_STORE_PASSWORD */
+		const char *ca_file;
+		const char *cert_file;
+		const char *cert_key_file;
+		bool allow_plain;
+		uint64_t connect_timeout;
+		uint64_t stall_timeout;	 /* no byte for so long: broken off */
+		uint64_t blob_threshold; /* a file of at least so many bytes becomes an object */
+		uint64_t max_archive;	 /* limits against bombs: bytes, entries, ratio */
+		uint64_t max_entries;
+		uint64_t max_ratio;
+		uint64_t grace; /* the collector leaves younger objects alone */
+	} store;
+
+	struct {
+		enum { NV_SITE_DIRECTORY } type;
+		const char *path;
+	} site;
+
+	/* archiver: and worker: */
+	struct nv_config_jobs {
+		const char *work_dir;
+		uint64_t slots;		 /* jobs at once */
+		struct nv_window window; /* `window`, `timezone`; reloadable */
+		uint64_t job_timeout;
+		uint64_t attempts;     /* before a request is rejected */
+		const char *listen;    /* host:port of /metrics, /healthz, /readyz; "" : none */
+		uint64_t stop_timeout; /* graceful stop: jobs may finish within this */
+	} archiver, worker;
+
+	/* What the worker and the producer hold a restore to. */
+	struct {
+		bool only_one;	   /* onlyoneremoteinstance */
+		bool user_data;	   /* the site-wide setting */
+		uint8_t enrolment; /* enum nv_enrolment, the mode of those who may not choose */
+		bool original_category;		/* restorecourseinoriginalcategory */
+		bool original_category_checked; /* defaultcategorychecked */
+		const char *default_category;	/* defaultcategory */
+		bool check_course_create;	/* checkrequestercapascoursecreate */
+		bool enrol_requester;		/* autoenrol_requester */
+		bool enrol_button;		/* enrollbutton */
+		const char *enrol_role;		/* enrollrole */
+		bool warnings_to_owner;		/* warningstoowner */
+		bool url_in_mail;		/* includeexternalurlinmail */
+		const char *user_field;		/* username, idnumber, email */
+	} restore;
+
+	struct {
+		uint64_t lease;	      /* of a claim */
+		bool notify_site;     /* the notifier tells through the site (Moodle messages) */
+		const char *smtp_url; /* smtp(s)://host:port; "": no mail */
+		const char *smtp_user;
+		const char *smtp_password; /* smtp_password_file or NAVETTE_SMTP_PASSWORD */
+		const char *smtp_ca_file;
+		bool smtp_allow_plain;
+		const char *mail_from;
+		const char **admins; /* mail addresses told of failures */
+		size_t admins_len;
+	} notify;
+
+	struct {
+		const char *listen;   /* host:port */
+		const char *base_url; /* as people's browsers see it */
+		const char *accounts_file;
+		uint64_t session_ttl;
+		uint64_t catalog_ttl;	  /* how long a catalog answer is kept */
+		uint64_t catalog_timeout; /* how long a site may take to answer */
+		uint64_t max_body;	  /* bytes of a request body */
+		uint64_t max_connections;
+		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
+					 again */
+		uint64_t request_ttl; /* a request nobody served expires */
+	} producer;
+
+	/* The command's way to the producer. */
+	struct {
+		const char *url;
+		const char *user;
+		const char *password; /* password_file or NAVETTE_API_PASSWORD */
+		const char *ca_file;
+	} api;
+
+	struct nv_config_client *clients;
+	size_t clients_len;
+	struct nv_config_site *sites;
+	size_t sites_len;
+
+	struct nv_arena arena; /* owns all of the above */
+};
+
+/* Read and check.  Returns NULL after putting one line a mistake into ret_mistakes (which is then
+ * never empty).  roles: the sections that must be complete. */
+struct nv_config *nv_config_load(const char *path, unsigned roles, struct nv_buf *ret_mistakes);
+void nv_config_free(struct nv_config *c);
+
+/* Copy the reloadable keys of fresh into c; append one line for each changed key that needs a
+ * restart. */
+void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct nv_buf *ret_notes);
+
+/* The commented example with every key, type, allowed values and default, from the table. */
+void nv_config_example(struct nv_buf *out);
+
+/* "90s", "2h", "500ms" → ms; "64MiB", "1GB", "512" → bytes.  -1 when it is neither. */
+int nv_parse_duration(const char *text, uint64_t *ret_ms);
+int nv_parse_size(const char *text, uint64_t *ret_bytes);
+
+const struct nv_config_client *nv_config_client(const struct nv_config *c, const char *name);
+const struct nv_config_site *nv_config_site(const struct nv_config *c, const char *name);
+
+#endif

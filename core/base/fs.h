@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Files: the few things that must be done right in more than one place. */
+#ifndef NV_BASE_FS_H
+#define NV_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+
+/* mkdir -p; existing folders are fine. */
+int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err);
+/* rm -rf, not following links; a path that is not there is fine. */
+int nv_remove_tree(const char *path, struct nv_err *err);
+/* The whole file, refused above max bytes. */
+int nv_read_file(const char *path, size_t max, struct nv_buf *ret, struct nv_err *err);
+/* Temporary name beside it, fsync, rename, fsync of the folder: after a crash the old or the new
+ * content is there, whole. */
+int nv_write_file(const char *path, const void *data, size_t len, mode_t mode, struct nv_err *err);
+/* All of it, or an error. */
+int nv_write_all(int fd, const void *data, size_t len, struct nv_err *err);
+int nv_fsync_dir(const char *path, struct nv_err *err);
+/* Exclusive flock on path (created when missing).  wait false: NV_HOLD/busy when somebody holds it.
+ * The lock lives as long as the descriptor; closing it, or the death of the process, frees it. */
+int nv_lock_file(const char *path, bool wait, int *ret_fd, struct nv_err *err);
+/* A relative path of plain components: not empty, no leading '/', no "." or "..", no NUL, no
+ * control characters, no backslash, at most 1024 bytes, components of at most 255. */
+bool nv_path_is_safe(const char *path);
+/* Free bytes for an unprivileged process on the file system of path. */
+int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err);
+
+#endif
