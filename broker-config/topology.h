@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The only place where the name of an exchange, queue or broker user is decided, and the whole
+ * topology as data, from which `navette broker apply`, `navette broker check` and definitions.json
+ * come.
+ *
+ * For a site S (course server):
+ *   from.S            direct   what S sends to others: restore.C, restore.C.now, events.C of each
+ * client self.S            direct   S to itself: archive.S, archive.S.now, dead.S (dead letters,
+ * requeue, and what comes back from a delay) control.S         fanout   to every archiver of S at
+ * once (each has an exclusive queue control.S.<token>) retry.S.<tier>    fanout → queue
+ * retry.S.<tier>, queue TTL, dead-lettered to self.S with the routing key it had archive.S quorum
+ * restore.request, held back outside S's time window archive.S.now     quorum   the same, served at
+ * any time catalog.S         quorum   catalog.request, served at any time; short-lived dead.S
+ * quorum   dead letters of S's archivers For a client C: from.C            direct   to archive.S,
+ * archive.S.now, catalog.S, control.S of each site, and restore.C.now (enrol.request) self.C direct
+ * C to itself: restore.C, restore.C.now, events.C, dead.C retry.C.<tier>             as above, to
+ * self.C restore.C         quorum   archive.ready, held back outside the workers' time window
+ *   restore.C.now     quorum   the same at any time, and enrol.request
+ *   events.C          quorum   status.event, catalog.reply
+ *   dead.C            quorum   dead letters of C's workers and producers
+ * Every routing key is the name of the queue it leads to (control.S: of the exchange).
+ * Users: archiver.S, producer.C, worker.C.  A principal can write to its own exchanges only, so
+ * neither a CC header, a retry nor the default exchange leads anywhere else. */
+#ifndef NV_BROKER_TOPOLOGY_H
+#define NV_BROKER_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* exchange, queue or routing key names are at most so long, NUL included */
+#define NV_TOPOLOGY_NAME 96u
+
+/* Delay tiers: X(name, milliseconds).  The last serves all later attempts. */
+#define NV_RETRY_TIERS(X) \
+	X("1s", 1000)     \
+	X("10s", 10000)   \
+	X("1m", 60000)    \
+	X("10m", 600000)
+#define NV_RETRY_TIER_COUNT 4u
+/* The tier somebody waits in while another attempt is at it (NV_HOLD). */
+#define NV_HOLD_TIER 0u
+
+struct nv_topology_name {
+	char s[NV_TOPOLOGY_NAME];
+};
+/* owner: a site's or client's name */
+struct nv_topology_name nv_exchange_from(const char *owner);
+struct nv_topology_name nv_exchange_self(const char *owner);
+struct nv_topology_name nv_exchange_control(const char *site);
+struct nv_topology_name nv_exchange_retry(const char *owner, unsigned tier);
+struct nv_topology_name nv_queue_archive(const char *site, bool now);
+struct nv_topology_name nv_queue_catalog(const char *site);
+struct nv_topology_name nv_queue_control(const char *site, const char *token);
+struct nv_topology_name nv_queue_restore(const char *client, bool now);
+struct nv_topology_name nv_queue_events(const char *client);
+struct nv_topology_name nv_queue_dead(const char *owner);
+/* which: "archiver", "producer", "worker" */
+struct nv_topology_name nv_broker_user(const char *which, const char *owner);
+/* The tier for the attempt that comes after `failed` failed ones (1 → tier 0). */
+unsigned nv_retry_tier(unsigned failed);
+
+/* Above the longest job limit plus the longest hold; the broker's consumer_timeout, in ms. */
+#define NV_CONSUMER_TIMEOUT_MS 86400000u
+/* The broker's own count of returns, the last net under our attempt counter. */
+#define NV_DELIVERY_LIMIT 100u
+
+/* The whole topology for these principals, as calls in an order that can be applied as it is. */
+struct nv_topology_visitor {
+	void (*exchange)(void *ctx, const char *name, const char *type);
+	/* ttl_ms 0: none; dlx NULL: none */
+	void (*queue)(void *ctx, const char *name, uint64_t ttl_ms, const char *dlx,
+		      unsigned replicas);
+	/* to_queue false: destination is an exchange */
+	void (*binding)(void *ctx, const char *source, const char *destination, bool to_queue,
+			const char *key);
+	/* regular expressions as RabbitMQ's permissions take them */
+	void (*user)(void *ctx, const char *name, const char *configure, const char *write,
+		     const char *read);
+	void *ctx;
+};
+/* -1 when a name is invalid or stands twice (a client and a site may not share a name). */
+int nv_topology_visit(const char *const *clients, size_t clients_len, const char *const *sites,
+		      size_t sites_len, unsigned replicas, const struct nv_topology_visitor *v);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Archives in the staging store: a manifest, a skeleton, and blobs shared between archives.
+ *
+ * Below `<site>/<client>/` of the store:
+ *   archives/<id>/<attempt>/manifest          msgpack record (nv_manifest_record), zstd-compressed
+ *   archives/<id>/<attempt>/skeleton.tar.zst  every entry that is not a blob
+ *   blobs/<aa>/<sha1>-<size>                  file contents of at least blob_threshold bytes:
+ * entries files/<aa>/<sha1> of a Moodle backup The manifest's SHA-256 travels in the signed
+ * archive.ready; the manifest holds SHA-256 and size of the skeleton and of each blob, so every
+ * byte that is used has been verified from the signature on. Order of writing: blobs, skeleton,
+ * manifest; a manifest names only what is there.
+ *
+ * Writing: nv_archive_put_new → its sink takes entries → nv_archive_put_commit → _free.
+ * Reading: nv_archive_fetch → a folder with everything, verified → nv_archive_each. */
+#ifndef NV_ARCHIVE_H
+#define NV_ARCHIVE_H
+
+#include "core/archive/mbz.h"
+
+#define NV_MANIFEST_FORMAT 1u
+
+/* FS, FU … as in proto/messages.h; tables in manifest.c. */
+struct nv_manifest_entry {
+	char *path;
+	bool folder;
+	uint64_t size;
+	uint64_t mtime;		/* seconds */
+	struct nv_bytes sha1;	/* blobs only: the name Moodle gave it */
+	struct nv_bytes sha256; /* blobs only */
+	bool blob;		/* an object of its own; otherwise in the skeleton */
+};
+struct nv_manifest {
+	uint64_t format; /* NV_MANIFEST_FORMAT */
+	char *id;	 /* request */
+	char *attempt;
+	char *shortname;
+	char *fullname;
+	char *category; /* identifier of the category on the course server; may be NULL */
+	char *moodle_version;
+	bool user_data;
+	uint64_t size; /* bytes of all entries */
+	uint64_t skeleton_size;
+	struct nv_bytes skeleton_sha256;
+	struct nv_list entries; /* struct nv_manifest_entry, in the backup's order */
+};
+extern const struct nv_record nv_manifest_record;
+
+struct nv_archive_place {
+	const char *site;
+	const char *client;
+	const char *id;
+	const char *attempt;
+};
+
+struct nv_archive_put;
+/* work_dir: a folder of this job, for the skeleton while it grows.  All borrowed until _free. */
+struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
+					  const struct nv_archive_place *place,
+					  const char *work_dir, uint64_t blob_threshold,
+					  const struct nv_archive_limits *limits,
+					  const struct nv_job *job, struct nv_err *err);
+/* Blobs that the store already has (same key, same size) are not sent again; their bytes are still
+ * read, hashed and compared with their name. */
+struct nv_sink nv_archive_put_sink(struct nv_archive_put *p);
+/* Upload the skeleton, then the manifest.  about: shortname … user_data are taken from it. */
+int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
+			  uint8_t ret_manifest_sha256[NV_SHA256_LEN], uint64_t *ret_manifest_size,
+			  uint64_t *ret_size, uint64_t *ret_entries, struct nv_err *err);
+/* Bytes really sent and bytes saved because the store had them. */
+void nv_archive_put_stats(const struct nv_archive_put *p, uint64_t *ret_sent, uint64_t *ret_saved);
+void nv_archive_put_free(struct nv_archive_put *p); /* NULL allowed */
+
+/* A fetched archive on local disk: <dir>/manifest, <dir>/tree/… and <dir>/blobs/<sha1>-<size>. */
+struct nv_fetched {
+	const char *dir;
+	struct nv_manifest manifest;
+	struct nv_arena arena;
+};
+/* Bring everything into dir (made when missing); what an earlier try left there is verified and
+ * used. A blob or skeleton that does not match its SHA-256 is deleted from the store before
+ * NV_RETRY/ store_corrupt is returned, so that the next export sends it again.  Fails with
+ * NV_RETRY/disk_full before the first byte when the disk has no room for it. */
+int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
+		     const uint8_t manifest_sha256[NV_SHA256_LEN], uint64_t manifest_size,
+		     const struct nv_archive_limits *limits, const char *dir,
+		     const struct nv_job *job, struct nv_fetched *ret, struct nv_err *err);
+void nv_fetched_fini(struct nv_fetched *f);
+/* Every entry in the manifest's order. */
+int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,
+		    struct nv_err *err);
+/* Write it as a standard .mbz (nv_mbz_create …). */
+int nv_archive_to_mbz(const struct nv_fetched *f, const char *path, const struct nv_job *job,
+		      struct nv_err *err);
+/* Delete archives/<id>/<attempt>/ (its blobs stay for others). */
+int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *place,
+		      struct nv_err *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/base/job.h"
+
+#include "core/base/id.h"
+
+int nv_job_check(const struct nv_job *job, struct nv_err *err)
+{
+	if (!job)
+		return 0;
+	if (atomic_load(&job->cancelled))
+		return nv_fail(err, NV_CANCELLED, NV_R_cancelled, "the request was cancelled");
+	if (atomic_load(&job->stopping))
+		return nv_fail(err, NV_HOLD, NV_R_busy, "the daemon is stopping");
+	uint64_t now = nv_mono_ms();
+	uint64_t lease = atomic_load(&job->lease_until);
+	if (lease && now >= lease)
+		return nv_fail(err, NV_RETRY, NV_R_claim_lost, "the claim ran out %llu ms ago",
+			       (unsigned long long)(now - lease));
+	if (job->deadline && now >= job->deadline)
+		return nv_fail(err, NV_RETRY, NV_R_timeout, "the job exceeded its time limit");
+	return 0;
+}
+
+void nv_job_progress(const struct nv_job *job, const char *step, uint64_t done, uint64_t total)
+{
+	if (job && job->progress_cb)
+		job->progress_cb(job->arg, step, done, total);
+}

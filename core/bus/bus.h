@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The bus: AMQP 0-9-1 by librabbitmq, on threads of its own.
+ *
+ * Two connections, one to publish and one to consume, each served by its own thread, so that a
+ * publisher the broker has blocked cannot stall acknowledgements; librabbitmq sends heartbeats only
+ * inside its calls, so both threads poll.  The owner's libuv loop and the threads exchange
+ * commands; every function here is called on the loop's thread and returns at once, every callback
+ * runs on it.
+ *
+ * Life cycle: nv_bus_new → (connecting ⇄ up) → nv_bus_stop → on_stopped → nv_bus_free.
+ *   connecting  nothing arrives; publishes are kept; backoff 0.2 s … 10 s with jitter, broker
+ *               addresses in turn
+ *   up          consumers consume, what was published and not confirmed has been published again
+ *   stopping    no new deliveries; what is unacknowledged goes back to its queue
+ * After a reconnect, deliveries of the old connection can no longer be acknowledged (the broker has
+ * put them back): nv_bus_ack on them does nothing. */
+#ifndef NV_BUS_H
+#define NV_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/base/config.h"
+#include "core/base/err.h"
+
+struct nv_bus;
+struct nv_consumer;
+struct nv_delivery;
+
+struct nv_bus_options {
+	const struct nv_config *config; /* section broker; borrowed */
+	const char *name; /* shown as the connection's name, e.g. "archiver host:pid" */
+	/* State of the pair of connections changed; up only when both are.  err says why not. */
+	void (*on_state_cb)(void *arg, bool up, const struct nv_err *err);
+	/* Something the process cannot work with: refused credentials, missing topology (the
+	 * message names `navette broker apply`), a TLS peer that does not verify.  The bus goes on
+	 * trying; the owner decides (a daemon exits at start, logs later). */
+	void (*on_fatal_cb)(void *arg, const struct nv_err *err);
+	void *arg;
+};
+
+/* Starts connecting.  NULL with *err on bad options only. */
+struct nv_bus *nv_bus_new(uv_loop_t *loop, const struct nv_bus_options *options,
+			  struct nv_err *err);
+bool nv_bus_up(const struct nv_bus *bus);
+/* Graceful: waits up to timeout_ms for confirms of what was published, then closes both
+ * connections.  Publishes without a confirm get their callback with NV_RETRY. */
+void nv_bus_stop(struct nv_bus *bus, uint64_t timeout_ms, void (*on_stopped_cb)(void *arg),
+		 void *arg);
+void nv_bus_free(struct nv_bus *bus); /* after on_stopped_cb; NULL allowed */
+
+/* --- publishing --- */
+
+#define NV_BUS_HEADERS_MAX 12u
+struct nv_header {
+	const char *key;
+	const char *value; /* UTF-8, sent as a long string */
+};
+/* Headers we use: the only state that travels outside a signed body. */
+#define NV_H_ATTEMPT "nv-attempt"   /* failed attempts so far, decimal */
+#define NV_H_HOLDS "nv-holds"	    /* times held back, decimal */
+#define NV_H_REASON "nv-reason"	    /* dead letters: nv_reason_word */
+#define NV_H_ERROR "nv-error"	    /* dead letters: the message */
+#define NV_H_QUEUE "nv-queue"	    /* dead letters: the queue it was taken from */
+#define NV_H_AT "nv-at"		    /* dead letters: ms since the epoch */
+#define NV_H_HOST "nv-host"	    /* dead letters: by whom */
+#define NV_H_REQUEUED "nv-requeued" /* put back by an operator, decimal count */
+
+struct nv_publish {
+	const char *exchange;
+	const char *routing_key;
+	const void *body;
+	size_t len;
+	const char *message_id; /* the envelope's mid */
+	const char *type;	/* the envelope's kind */
+	uint64_t expiration_ms; /* 0: none */
+	struct nv_header headers[NV_BUS_HEADERS_MAX];
+	unsigned headers_len;
+};
+/* Copied.  Always persistent and mandatory, with user-id set to the connection's user.  cb (may be
+ * NULL) is called exactly once: err NULL when the broker has confirmed it; NV_RETRY/unroutable when
+ * no queue took it (basic.return); NV_RETRY/broker_unavailable when publish_timeout passed without
+ * a confirm.  A reconnect publishes again what is unconfirmed: receivers are idempotent. */
+void nv_bus_publish(struct nv_bus *bus, const struct nv_publish *p,
+		    void (*cb)(void *arg, const struct nv_err *err), void *arg);
+
+/* --- consuming --- */
+
+struct nv_consume {
+	const char *queue;
+	uint16_t prefetch;	   /* unacknowledged deliveries at once */
+	bool exclusive;		   /* declare it exclusive and auto-delete first, and bind it … */
+	const char *bind_exchange; /* … to this exchange */
+	/* d is owned by the receiver until nv_bus_ack or nv_bus_return. */
+	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
+	void *arg;
+};
+struct nv_consumer *nv_bus_consume(struct nv_bus *bus, const struct nv_consume *c);
+/* Change how many at once; takes effect for deliveries to come. */
+void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch);
+/* Stop taking.  return_unacked: the channel is closed, so that what is unacknowledged goes back to
+ * the queue at once; otherwise it stays ours and can be acknowledged.  The handle is freed by the
+ * bus; no delivery comes after this call returns. */
+void nv_bus_cancel(struct nv_consumer *c, bool return_unacked);
+
+/* What a delivery holds; borrowed until it is acknowledged or returned. */
+const void *nv_delivery_body(const struct nv_delivery *d, size_t *ret_len);
+const char *nv_delivery_queue(const struct nv_delivery *d);
+const char *nv_delivery_message_id(const struct nv_delivery *d); /* "" when there is none */
+const char *nv_delivery_user(const struct nv_delivery *d);	 /* validated user-id, or "" */
+const char *nv_delivery_header(const struct nv_delivery *d, const char *key); /* or NULL */
+bool nv_delivery_redelivered(const struct nv_delivery *d);
+/* Is its connection still there, that is: can it still be acknowledged? */
+bool nv_delivery_live(const struct nv_delivery *d);
+
+void nv_bus_ack(struct nv_delivery *d);	   /* frees d */
+void nv_bus_return(struct nv_delivery *d); /* back to the queue; frees d */
+
+/* --- what becomes of a delivery that could not be served (core/bus/settle.c) --- */
+
+struct nv_settle {
+	const char *owner;     /* whose retry.*, self.* exchanges */
+	unsigned attempts_max; /* after so many failed attempts a retry becomes a rejection */
+};
+/* Publish d again into a delay tier (NV_RETRY: attempt + 1; NV_HOLD: attempt unchanged), or into
+ * the owner's dead queue with the reason (NV_REJECT, or attempts used up), then acknowledge it.
+ * Takes d. When publishing fails, d is returned to its queue instead.  done_cb (may be NULL) tells
+ * whether it ended in the dead queue. The order is the design's: next message confirmed → (status
+ * is written by done_cb's owner before this call or in before_ack_cb) → ack. */
+void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_delivery *d,
+		   const struct nv_err *why, void (*done_cb)(void *arg, bool dead), void *arg);
+/* Would settling with this error end in the dead queue? */
+bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
+			const struct nv_err *why);
+unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A site: one Moodle (or what stands for it) behind one interface.
+ *
+ * Implementations in this folder: directory.  All calls block and belong on a job's thread; several
+ * may run at once, in several processes on several machines that share the site.
+ *
+ * One request, one course: nv_site_import holds a lock of the site named by the request id for its
+ * whole life, looks first whether the request already has a course (and then returns that one), and
+ * makes the course and the row "request ↔ course" appear in one step.  A second attempt meanwhile
+ * gets NV_HOLD/busy.  What fails leaves nothing. */
+#ifndef NV_SITE_H
+#define NV_SITE_H
+
+#include "core/archive/archive.h"
+#include "proto/messages.h"
+
+struct nv_site;
+
+struct nv_site *nv_site_open(const struct nv_config *config, struct nv_err *err);
+void nv_site_close(struct nv_site *s);		       /* NULL allowed */
+const char *nv_site_describe(const struct nv_site *s); /* for logs and doctor */
+
+/* The site's own Moodle version number and plugins (0 and empty where not known). */
+int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *ret_plugins,
+		     struct nv_arena *arena, struct nv_err *err);
+
+/* --- source side (archiver) --- */
+
+/* Courses in which q->user holds one of q->roles, in the course, its category or any above.
+ * An unknown user is a status of the reply, not an error. */
+int nv_site_catalog(struct nv_site *s, const struct nv_catalog_request *q,
+		    struct nv_catalog_reply *ret, struct nv_arena *arena, struct nv_err *err);
+
+/* Check that the request may be served (course exists: course_missing; role still held:
+ * role_missing; versions and plugins: version_older, plugin_missing; policy: policy), then feed the
+ * backup's entries to the sink.  policy NULL: everything allowed.  ret: shortname, fullname,
+ * category, moodle_version, user_data; strings in the arena. */
+int nv_site_export(struct nv_site *s, const struct nv_restore_request *q,
+		   const struct nv_config_client *policy, const struct nv_archive_limits *limits,
+		   const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
+		   struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err);
+
+/* --- client side (worker) --- */
+
+struct nv_import {
+	const struct nv_restore_request *request;
+	const struct nv_config *config; /* section restore */
+	const char *site;		/* the course server, from the verified key */
+	const char *category;		/* identifier of the course's category there; may be NULL */
+	uint64_t moodle_version;	/* of the archive, 0: not known */
+};
+struct nv_imported {
+	char *course; /* the new course's id */
+	char *url;    /* its address, may be NULL */
+	char *shortname;
+	char *fullname;
+	char *category; /* identifier of the category it came into */
+	bool user_data; /* whether user data came along */
+	bool existed;	/* this request had its course already */
+	bool enrolled;	/* the requester was enrolled */
+	uint64_t at;	/* when the course was made, ms since the epoch */
+	struct nv_strs warnings;
+};
+
+/* Would the import be refused (category, capability, course taken by a colleague, disk)?  Cheap;
+ * asked before anything is fetched.  bytes: of the archive, unpacked. */
+int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
+		      struct nv_err *err);
+/* ret's strings in the arena.  With config->restore.only_one, a course of the same site and remote
+ * id that another request restored and that still exists: NV_REJECT/already_restored. */
+int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct nv_fetched *from,
+		   const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
+		   struct nv_err *err);
+/* The course a request already has: 0 with ret->course NULL when none. */
+int nv_site_find(struct nv_site *s, const char *request_id, struct nv_imported *ret,
+		 struct nv_arena *arena, struct nv_err *err);
+
+/* NV_REJECT/course_missing when the course was deleted; enrolling twice is fine. */
+int nv_site_enrol(struct nv_site *s, const char *course, const char *user, const char *role,
+		  struct nv_err *err);
+
+struct nv_notice {
+	const char *id;	  /* stable: the same notice is delivered once */
+	const char *user; /* recipient on the site */
+	const char *lang; /* may be NULL */
+	const char *subject;
+	const char *text; /* plain */
+	const char *url;  /* may be NULL */
+};
+int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err);
+
+/* What this site has restored: rebuilds finished history after Redis was emptied.  cb gets the
+ * request as it was asked and its outcome; deleted: the course is gone since. */
+typedef int (*nv_site_history_cb)(void *arg, const struct nv_restore_request *request,
+				  const struct nv_imported *outcome, bool deleted);
+int nv_site_history(struct nv_site *s, nv_site_history_cb cb, void *arg, struct nv_err *err);
+
+/* Remove what crashed attempts left and nobody holds. */
+int nv_site_sweep(struct nv_site *s, struct nv_err *err);
+
+/* The implementations' table. */
+struct nv_site_ops {
+	const char *type;
+	struct nv_site *(*open)(const struct nv_config *config, struct nv_err *err);
+	void (*close)(struct nv_site *s);
+	__typeof__(nv_site_versions) *versions;
+	__typeof__(nv_site_catalog) *catalog;
+	__typeof__(nv_site_export) *export;
+	__typeof__(nv_site_preflight) *preflight;
+	__typeof__(nv_site_import) *import;
+	__typeof__(nv_site_find) *find;
+	__typeof__(nv_site_enrol) *enrol;
+	__typeof__(nv_site_notify) *notify;
+	__typeof__(nv_site_history) *history;
+	__typeof__(nv_site_sweep) *sweep;
+};
+/* First member of every implementation's struct. */
+struct nv_site {
+	const struct nv_site_ops *ops;
+	char *describe;
+};
+extern const struct nv_site_ops nv_site_directory_ops;
+
+#endif

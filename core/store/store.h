@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The staging store: objects under keys, written once, never changed.
+ *
+ * One interface, the backends of this folder behind it: directory (temporary name, fsync, rename)
+ * and WebDAV (RFC 4918's PUT, GET with Range, HEAD, DELETE, MKCOL; listing by nginx's autoindex
+ * JSON). All calls block and belong on a job's thread; a store may be used by several threads at
+ * once.
+ *
+ * Keys are safe relative paths of [A-Za-z0-9._/-].  An object appears whole or not at all.
+ * Errors: store_unavailable, store_full (507, ENOSPC), timeout → NV_RETRY; store_denied (401, 403)
+ * → NV_RETRY (an operator mends it); store_missing (404) and store_corrupt (hash) → NV_RETRY, the
+ * caller decides whether that means a new export.  Each names the operation and the key. */
+#ifndef NV_STORE_H
+#define NV_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/base/config.h"
+#include "core/base/err.h"
+#include "core/base/hash.h"
+#include "core/base/job.h"
+
+struct nv_store;
+
+/* A stream to read from: returns bytes read, 0 at the end, -1 with *err. */
+struct nv_source {
+	ssize_t (*read_cb)(void *ctx, void *buf, size_t len, struct nv_err *err);
+	void *ctx;
+};
+/* A source over an open file descriptor (borrowed; at its current position). */
+struct nv_source nv_source_fd(const int *fd);
+
+/* What an object must be.  sha1 or sha256 NULL: not checked; size is always. */
+struct nv_expect {
+	uint64_t size;
+	const uint8_t *sha1;
+	const uint8_t *sha256;
+};
+
+struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err);
+void nv_store_close(struct nv_store *s); /* NULL allowed */
+/* "directory /srv/staging", "webdav https://…": for logs and doctor */
+const char *nv_store_describe(const struct nv_store *s);
+
+/* Write an object from a stream of exactly expect->size bytes.  The bytes are hashed on their way;
+ * if they are not what is expected, the object never appears and the error is
+ * NV_REJECT/archive_corrupt (the source is at fault).  An object of that key and size that exists
+ * is overwritten atomically. ret_sha256 may be NULL. */
+int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,
+		 const struct nv_source *from, const struct nv_job *job,
+		 uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);
+
+/* Read an object into the file `path`: into `path`.part, resumed at its length when that exists
+ * (Range), verified, fsynced, renamed.  A break in the middle is resumed here up to 5 times while
+ * bytes keep coming.  On store_corrupt the part file is gone.  moved_cb (may be NULL) is told each
+ * block's length, for progress. */
+int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
+		 const char *path, const struct nv_job *job,
+		 void (*moved_cb)(void *arg, uint64_t bytes), void *arg, struct nv_err *err);
+
+/* 0 with *ret_exists; *ret_size where it exists. */
+int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_t *ret_size,
+		  struct nv_err *err);
+/* An object that is not there is fine. */
+int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err);
+
+/* Each object below prefix ("" or ending in '/'), recursively; cb returns non-zero to stop. */
+typedef int (*nv_store_list_cb)(void *arg, const char *key, uint64_t size, uint64_t modified_ms);
+int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
+		  struct nv_err *err);
+
+/* Remove what crashed writers left (temporary names nobody holds). */
+int nv_store_sweep(struct nv_store *s, struct nv_err *err);
+
+#endif
