@@ -79,10 +79,14 @@ static void make_line(char *msg, size_t size)
 static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, int code,
 		 const char *text)
 {
+	size_t len;
+
 	err->kind = kind;
 	err->reason = reason;
 	err->code = code;
-	(void)snprintf(err->msg, sizeof(err->msg), "%s", text);
+	len = strnlen(text, sizeof(err->msg) - 1);
+	memcpy(err->msg, text, len);
+	err->msg[len] = '\0';
 	make_line(err->msg, sizeof(err->msg));
 }
 
