@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Jobs on threads, seen from the loop: start, progress, end.  What runs inside sees struct nv_job.
+ */
+#ifndef NV_RUNNER_H
+#define NV_RUNNER_H
+
+#include <uv.h>
+
+#include "core/base/job.h"
+
+struct nv_running;
+
+struct nv_run {
+	/* On the job's own thread; returns 0 or -1 with *err. */
+	int (*work)(struct nv_job *job, void *arg, struct nv_err *err);
+	/* On the loop, at most every 250 ms, the latest progress; may be NULL. */
+	void (*on_progress_cb)(void *arg, const char *step, uint64_t done, uint64_t total);
+	/* On the loop, once, after the thread ended; err NULL on success.  Frees the handle. */
+	void (*on_done_cb)(void *arg, const struct nv_err *err);
+	void *arg;
+	uint64_t timeout_ms; /* 0: none */
+	uint64_t lease_ms;   /* 0: none; the first lease, moved on by nv_run_lease */
+};
+struct nv_running *nv_run_start(uv_loop_t *loop, const struct nv_run *run);
+void nv_run_cancel(struct nv_running *r); /* the request was withdrawn */
+void nv_run_stop(struct nv_running *r);	  /* the daemon stops: hand back */
+/* The lease now ends lease_ms after `from_mono_ms` (when the renewal was sent, not when it came
+ * back). */
+void nv_run_lease(struct nv_running *r, uint64_t from_mono_ms, uint64_t lease_ms);
+/* The lease is lost: nothing more may be written. */
+void nv_run_lease_lost(struct nv_running *r);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* HTTP server: libmicrohttpd with its epoll descriptor on the loop.
+ *
+ * A handler gets the whole request (body up to the limit, read before it is called) and answers now
+ * or later, exactly once: nv_http_reply, or nv_http_stream for events.  Meanwhile the connection is
+ * suspended: a thousand waiting readers cost no thread.
+ * The server itself answers: 404, 405 (with Allow), 413, 400 for what is not HTTP, 503 above the
+ * number of connections; all as problem documents (RFC 9457). */
+#ifndef NV_HTTP_H
+#define NV_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/base/err.h"
+#include "core/base/mem.h"
+
+struct nv_http;
+struct nv_http_request;
+
+struct nv_http_route {
+	const char *method;  /* GET, POST, PUT, PATCH, DELETE */
+	const char *pattern; /* "/api/v1/requests/{id}/cancel"; {x} matches one component */
+	void (*handler)(void *arg, struct nv_http_request *r);
+	const void *data; /* the handler's own: nv_http_route_data */
+};
+struct nv_http_options {
+	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0: any, see nv_http_port */
+	const struct nv_http_route *routes; /* borrowed */
+	size_t routes_len;
+	size_t max_body;
+	unsigned max_connections;
+	/* called for each finished request, for logs and metrics; may be NULL */
+	void (*on_done_cb)(void *arg, const struct nv_http_request *r, unsigned status,
+			   uint64_t micros);
+	void *arg; /* passed to handlers and callbacks */
+};
+struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, struct nv_err *err);
+uint16_t nv_http_port(const struct nv_http *h);
+/* Stop listening, end streams, wait for answers in flight at most timeout_ms; then on_closed_cb. */
+void nv_http_close(struct nv_http *h, uint64_t timeout_ms, void (*on_closed_cb)(void *arg),
+		   void *arg);
+
+/* What was asked; everything borrowed until the reply. */
+const char *nv_http_method(const struct nv_http_request *r);
+const char *nv_http_path(const struct nv_http_request *r);
+const char *
+nv_http_pattern(const struct nv_http_request *r); /* the route's; "" when none matched */
+const void *nv_http_route_data(const struct nv_http_request *r);
+const char *nv_http_param(const struct nv_http_request *r, const char *name);  /* from {name} */
+const char *nv_http_query(const struct nv_http_request *r, const char *name);  /* or NULL */
+const char *nv_http_header(const struct nv_http_request *r, const char *name); /* or NULL */
+const char *nv_http_cookie(const struct nv_http_request *r, const char *name); /* or NULL */
+const char *nv_http_peer(const struct nv_http_request *r); /* address without port */
+const void *nv_http_body(const struct nv_http_request *r, size_t *ret_len);
+struct nv_arena *nv_http_arena(struct nv_http_request *r); /* lives as long as the request */
+/* A handler's own, e.g. the session. */
+void nv_http_set_user(struct nv_http_request *r, void *user);
+void *nv_http_user(const struct nv_http_request *r);
+
+/* Add a header to the answer to come. */
+void nv_http_add_header(struct nv_http_request *r, const char *name, const char *value);
+/* body is copied; type NULL: no body. */
+void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,
+		   size_t len);
+/* application/problem+json: type "about:blank#<reason word>", title, status, detail, reason. */
+void nv_http_problem(struct nv_http_request *r, unsigned status, enum nv_reason reason,
+		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* A stream (text/event-stream): 200 and headers now, data as it comes.  on_gone_cb: the reader has
+ * left or the server closes; r is not to be used afterwards. */
+void nv_http_stream(struct nv_http_request *r, const char *type, void (*on_gone_cb)(void *arg),
+		    void *arg);
+/* Queued; a reader with more than 256 KiB waiting is dropped (it will come again and catch up). */
+void nv_http_stream_send(struct nv_http_request *r, const void *data, size_t len);
+void nv_http_stream_end(struct nv_http_request *r);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Status: what everybody may know about a request, in Redis, beside the client's Moodle.
+ * Only producer and worker link it.
+ *
+ * All calls are made on the loop's thread and return at once; each callback is called exactly once,
+ * on the loop, with err NULL on success.  Redis away: NV_RETRY/status_unavailable at once or after
+ * the configured timeout; the connection comes back by itself.  Every change of a record is one Lua
+ * script (record, indexes, event stream together).
+ *
+ * Who may move a request where (`who`: p producer, k keeper, w worker that holds the claim):
+ *
+ *   scheduled   -> exporting k, ready k w, importing w, failed k w, cancelled p k w, scheduled p
+ * (changed) exporting   -> ready k w, importing w, failed k w, cancelling p, scheduled k w (held,
+ * or again) ready       -> importing w, failed k w, cancelled p w, scheduled w (a new export is
+ * needed) importing   -> restored w, failed w, cancelling p, ready w (retried), scheduled w
+ *   cancelling  -> cancelled k w p, restored w (the import had committed), failed w k
+ *   failed, cancelled -> scheduled p (retry: next revision), restored w (it had committed after
+ * all) restored    -> (end)
+ *
+ * Losing Redis: records of requests in flight come back with the next message about them (each
+ * carries the whole request), finished ones from the site's history (nv_status_recall). */
+#ifndef NV_STATUS_H
+#define NV_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "core/base/config.h"
+#include "proto/messages.h"
+
+/* X(name, final) */
+#define NV_STATES(X)         \
+	X(scheduled, false)  \
+	X(exporting, false)  \
+	X(ready, false)      \
+	X(importing, false)  \
+	X(restored, true)    \
+	X(failed, true)      \
+	X(cancelling, false) \
+	X(cancelled, true)
+enum nv_state {
+#define X(name, final) NV_ST_##name,
+	NV_STATES(X)
+#undef X
+		NV_ST_COUNT
+};
+const char *nv_state_word(enum nv_state s);
+enum nv_state nv_state_from(const char *word); /* NV_ST_COUNT: no such state */
+bool nv_state_final(enum nv_state s);
+/* who: 'p', 'k' or 'w' */
+bool nv_state_may(char who, enum nv_state from, enum nv_state to);
+
+struct nv_status;
+
+struct nv_status_record {
+	struct nv_restore_request request; /* as it is wanted now (highest revision) */
+	enum nv_state state;
+	char *step;    /* export, upload, fetch, import; NULL: none */
+	uint64_t done; /* bytes of the step */
+	uint64_t total;
+	char *reason;	   /* nv_reason_word of the last failure or hold; NULL: none */
+	char *message;	   /* its sentence */
+	char *attempt;	   /* the export attempt last heard of */
+	uint64_t failures; /* attempts that failed so far */
+	char *host;	   /* who works or worked on it */
+	bool published;	   /* the broker has confirmed it */
+	uint64_t created;  /* ms since the epoch, all four; 0: not yet */
+	uint64_t modified;
+	uint64_t started;
+	uint64_t finished;
+	/* once restored */
+	char *course;
+	char *course_url;
+	char *course_shortname;
+	char *course_fullname;
+	char *course_category;
+	bool course_user_data;
+	bool course_deleted;
+	bool enrolled; /* the requester */
+	struct nv_strs warnings;
+	struct nv_strs joined; /* users that joined by "enrol me" */
+};
+
+struct nv_status_options {
+	const struct nv_config *config; /* section redis; borrowed */
+	void (*on_state_cb)(void *arg, bool up, const struct nv_err *err);
+	void *arg;
+};
+struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options *o,
+				struct nv_err *err);
+bool nv_status_up(const struct nv_status *s);
+/* Calls in flight get NV_RETRY; on_closed_cb comes when nothing of it is left on the loop. */
+void nv_status_close(struct nv_status *s, void (*on_closed_cb)(void *arg), void *arg);
+
+typedef void (*nv_status_cb)(void *arg, const struct nv_err *err);
+/* rec is borrowed for the call; NULL on error. */
+typedef void (*nv_record_cb)(void *arg, const struct nv_err *err,
+			     const struct nv_status_record *rec);
+
+/* --- producer --- */
+
+/* A new request, scheduled.  only_one: NV_REJECT/already_restored when another request that is
+ * neither failed nor cancelled nor of a deleted course holds the same site and course (rec is then
+ * that other one).  The same id again: success, nothing changes. */
+void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+		      nv_record_cb cb, void *arg);
+/* The broker has confirmed this revision. */
+void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
+			 void *arg);
+/* Replace the request by q (q->rev must be the present revision + 1): change while scheduled, run
+ * now, retry of a failed or cancelled one.  NV_REJECT/conflict in another state or revision;
+ * not_found; already_restored as in create. */
+void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+		      nv_record_cb cb, void *arg);
+/* To cancelled, or to cancelling where somebody works on it.  NV_REJECT/conflict when it is final.
+ */
+void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_record_cb cb,
+		      void *arg);
+
+void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg);
+struct nv_status_filter {
+	const char *user;   /* requester; NULL: all */
+	uint32_t states;    /* mask of 1u << NV_ST_…; 0: all */
+	const char *site;   /* NULL: all */
+	const char *course; /* remote course id; NULL: all */
+	uint64_t offset;    /* newest first */
+	uint64_t limit;	    /* at most 1000 */
+};
+/* recs borrowed for the call; total: how many match (exact). */
+typedef void (*nv_list_cb)(void *arg, const struct nv_err *err, const struct nv_status_record *recs,
+			   size_t len, uint64_t total);
+void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_list_cb cb,
+		    void *arg);
+/* How many in each state. */
+void nv_status_counts(struct nv_status *s,
+		      void (*cb)(void *arg, const struct nv_err *err,
+				 const uint64_t counts[NV_ST_COUNT]),
+		      void *arg);
+/* Who holds these courses of a site (only_one rule and the pages' "performed by"): recs holds, for
+ * each course id that has one, its holding or latest restored request. */
+void nv_status_holders(struct nv_status *s, const char *site, const char *const *courses,
+		       size_t len, nv_list_cb cb, void *arg);
+/* Scheduled requests never confirmed as published, older than age_ms: for the sweep. */
+void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, void *arg);
+
+/* --- keeper (in the producer) --- */
+
+/* Apply what a site said; site: from the verified key.  Old news (lower rev, lower seq of the same
+ * attempt, a final state) changes nothing and succeeds.  A record that is not there is made. */
+void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
+		     const struct nv_status_event *e, nv_status_cb cb, void *arg);
+
+/* --- worker --- */
+
+enum nv_claim_result {
+	NV_CLAIM_OURS,	     /* token is ours until the lease ends */
+	NV_CLAIM_BUSY,	     /* somebody else's lease runs: NV_HOLD */
+	NV_CLAIM_DONE,	     /* restored already */
+	NV_CLAIM_FAILED,     /* failed for good already */
+	NV_CLAIM_CANCELLED,  /* withdrawn (cancelling became cancelled by this call) */
+	NV_CLAIM_SUPERSEDED, /* a newer revision was asked for; this message is old */
+};
+typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
+			    const char token[NV_TOKEN_SIZE]);
+/* A record that is not there is made.  to: NV_ST_importing or (for what needs no import) as given.
+ */
+void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
+		     const char *host, uint64_t lease_ms, nv_claim_cb cb, void *arg);
+enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
+/* Heartbeat and progress in one. */
+void nv_status_renew(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
+		     const char *step, uint64_t done, uint64_t total,
+		     void (*cb)(void *arg, const struct nv_err *err, enum nv_renew_result result),
+		     void *arg);
+struct nv_status_outcome {
+	enum nv_state state; /* restored, failed, cancelled; ready or scheduled: given back */
+	const char *reason;  /* NULL: none */
+	const char *message;
+	bool failed_attempt; /* counts as one */
+	/* restored: */
+	const char *course;
+	const char *course_url;
+	const char *course_shortname;
+	const char *course_fullname;
+	const char *course_category;
+	bool course_user_data;
+	bool enrolled;
+	struct nv_strs warnings;
+};
+/* The last write of a claim; frees it.  NV_RETRY/claim_lost when the token is not the claim's.
+ * Exception: state restored is accepted from a worker that lost its claim when nobody else has it,
+ * for the course is there.  token NULL: no claim (a message rejected before it was claimed): only
+ * failed, and only when nobody holds a claim. */
+void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
+		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
+
+/* Finished history from the site: made when not there, deleted marked; a record in flight is left
+ * alone. */
+void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
+		      const struct nv_status_outcome *o, uint64_t at, bool deleted, nv_status_cb cb,
+		      void *arg);
+/* Is this a Redis that nobody has rebuilt history in?  True for exactly one asker (who then recalls
+ * all), again after failure: call nv_status_rebuilt when done. */
+void nv_status_needs_rebuild(struct nv_status *s,
+			     void (*cb)(void *arg, const struct nv_err *err, bool yes), void *arg);
+void nv_status_rebuilt(struct nv_status *s, nv_status_cb cb, void *arg);
+
+/* "Enrol me": state pending, joined or an error's sentence; joined adds to record.joined. */
+void nv_status_join(struct nv_status *s, const char *id, const char *user, const char *state,
+		    nv_status_cb cb, void *arg);
+
+/* --- both --- */
+
+/* Remember that a message was handled to its end; first: nobody had. */
+void nv_status_seen(struct nv_status *s, const char *mid, uint64_t ttl_ms,
+		    void (*cb)(void *arg, const struct nv_err *err, bool first), void *arg);
+/* Has it been? (without remembering) */
+void nv_status_was_seen(struct nv_status *s, const char *mid,
+			void (*cb)(void *arg, const struct nv_err *err, bool seen), void *arg);
+
+/* Small values with a life time: sessions, idempotency keys, catalog answers, throttles.  value is
+ * binary; NULL in get's callback: not there. */
+void nv_kv_set(struct nv_status *s, const char *key, const void *value, size_t len, uint64_t ttl_ms,
+	       bool only_if_absent, void (*cb)(void *arg, const struct nv_err *err, bool set),
+	       void *arg);
+void nv_kv_get(struct nv_status *s, const char *key,
+	       void (*cb)(void *arg, const struct nv_err *err, const void *value, size_t len),
+	       void *arg);
+void nv_kv_del(struct nv_status *s, const char *key, nv_status_cb cb, void *arg);
+/* Add 1, start the life time at the first; the new value. */
+void nv_kv_count(struct nv_status *s, const char *key, uint64_t ttl_ms,
+		 void (*cb)(void *arg, const struct nv_err *err, uint64_t value), void *arg);
+
+/* --- events --- */
+
+/* One entry of the stream: a request changed (kind "request": read the record for the rest), or
+ * something else happened ("catalog", "join"). */
+struct nv_status_change_event {
+	const char *cursor; /* stream id, for Last-Event-ID */
+	const char *kind;
+	const char *id;	   /* request; or what the kind says */
+	const char *user;  /* requester; may be NULL */
+	const char *state; /* new state; NULL: only progress */
+	uint64_t rev;
+	const char *step;
+	uint64_t done;
+	uint64_t total;
+	const char *reason;
+	const char *message;
+};
+typedef void (*nv_follow_cb)(void *arg, const struct nv_status_change_event *e);
+struct nv_follow;
+/* Every event after the cursor ("$": from now on), on a connection of its own, kept up across
+ * reconnects; lost_cb (may be NULL): the stream was emptied or cut before the cursor, read anew. */
+struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_follow_cb cb,
+				   void (*lost_cb)(void *arg), void *arg);
+void nv_status_unfollow(struct nv_follow *f);
+/* Append an event of another kind. */
+void nv_status_announce(struct nv_status *s, const char *kind, const char *id, const char *user,
+			nv_status_cb cb, void *arg);
+
+/* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another
+ * after a minute.  One at a time per follower. */
+struct nv_notices;
+struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
+				     void *arg);
+void nv_notice_done(struct nv_notices *n, const char *cursor);
+void nv_status_notices_close(struct nv_notices *n);
+
+#endif
