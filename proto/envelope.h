@@ -12,6 +12,8 @@
  *   signature  bin of 64 bytes, Ed25519 (RFC 8032) by the key of `from` over
  *              "navette-v1" NUL + the msgpack array [v, kind, from, mid, issued, expires, body]
  *
+ * Each value has msgpack's shortest form, so that an envelope has one form only.
+ *
  * The receiver takes who speaks from the verified key, never from a body.  Envelopes larger than
  * NV_ENVELOPE_MAX are refused before they are parsed. */
 #ifndef NV_PROTO_ENVELOPE_H
@@ -55,5 +57,10 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err);
 void nv_envelope_fini(struct nv_envelope *e);
+
+/* Read kind and mid WITHOUT verifying anything, as far as the bytes allow: for logs and for the
+ * listing of dead letters only, never for a decision.  What cannot be read becomes ""; only
+ * printable ASCII comes out.  ret_mid holds NV_UUID_SIZE bytes.  0 when both were read, else -1. */
+int nv_envelope_peek(const void *data, size_t len, char *ret_kind, size_t kind_size, char *ret_mid);
 
 #endif

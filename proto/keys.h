@@ -39,7 +39,8 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 void nv_identity_public(const struct nv_identity *me, char ret_public[NV_PUBLIC_KEY_TEXT]);
 void nv_identity_wipe(struct nv_identity *me);
 
-/* text: "ed25519:<base64>".  NV_REJECT/config when it is not one. */
+/* text: "ed25519:<base64>".  A name may have several keys, while a new one replaces an old one.
+ * NV_REJECT/config when it is not one. */
 int nv_keyring_add(struct nv_keyring *ring, char signer, const char *name, const char *text,
 		   struct nv_err *err);
 void nv_keyring_fini(struct nv_keyring *ring);

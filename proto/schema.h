@@ -5,7 +5,7 @@
  * with string keys.  Strict: a missing required field, a wrong type, a value out of its limits, a
  * doubled key, a string that is not UTF-8 or holds a NUL, and a trailing byte are errors that name
  * the field ("restore.request.site: missing").  Unknown extra fields are ignored: a newer peer may
- * send them. */
+ * send them.  Every value must have msgpack's shortest form (see wire.h). */
 #ifndef NV_PROTO_SCHEMA_H
 #define NV_PROTO_SCHEMA_H
 
