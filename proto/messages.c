@@ -7,7 +7,7 @@
 
 const char *const nv_enrolment_words[] = {"always", "with-users", "manual", NULL};
 const char *const nv_source_words[] = {"page", "admin", "command", "api", "csv", NULL};
-const char *const nv_event_state_words[] = {"held", "exporting", "cancelled", "failed", NULL};
+const char *const nv_event_state_words[] = {"held", "exporting", "ready", "cancelled", "failed", NULL};
 const char *const nv_catalog_status_words[] = {"ok", "unknown-user", "error", NULL};
 
 /* RECORD is the struct whose table is being written. */

@@ -28,10 +28,11 @@ extern const char *const nv_source_words[]; /* page admin command api csv */
 enum nv_event_state {
 	NV_EV_HELD,	 /* taken from the queue, waiting in a delay tier; reason says why */
 	NV_EV_EXPORTING, /* progress: step, done, total */
+	NV_EV_READY,	 /* the archive is in the store, archive.ready on its way */
 	NV_EV_CANCELLED,
 	NV_EV_FAILED, /* for good; reason and message */
 };
-extern const char *const nv_event_state_words[]; /* held exporting cancelled failed */
+extern const char *const nv_event_state_words[]; /* held exporting ready cancelled failed */
 
 enum nv_catalog_status { NV_CAT_OK, NV_CAT_UNKNOWN_USER, NV_CAT_ERROR };
 extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
