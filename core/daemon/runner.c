@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/daemon/runner.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "core/base/id.h"
+#include "core/base/mem.h"
+
+#define PROGRESS_EVERY_MS 250u
+
+struct nv_running {
+	struct nv_job job;
+	struct nv_run run;
+	struct nv_err err;
+	int result;
+	uv_async_t async; /* the thread's end */
+	uv_timer_t timer; /* looks at the progress */
+	uv_thread_t thread;
+	unsigned closing;
+	pthread_mutex_t lock; /* guards the four below */
+	char step[32];
+	uint64_t done, total;
+	bool fresh;
+};
+
+static void note_progress(void *arg, const char *step, uint64_t done, uint64_t total)
+{
+	struct nv_running *r = arg;
+	pthread_mutex_lock(&r->lock);
+	strncpy(r->step, step, sizeof r->step - 1);
+	r->done = done;
+	r->total = total;
+	r->fresh = true;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void tell_progress(struct nv_running *r)
+{
+	char step[sizeof r->step];
+	pthread_mutex_lock(&r->lock);
+	memcpy(step, r->step, sizeof step);
+	uint64_t done = r->done, total = r->total;
+	bool fresh = r->fresh;
+	r->fresh = false;
+	pthread_mutex_unlock(&r->lock);
+	if (fresh && r->run.on_progress_cb)
+		r->run.on_progress_cb(r->run.arg, step, done, total);
+}
+
+static void progress_tick(uv_timer_t *timer)
+{
+	tell_progress(timer->data);
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct nv_running *r = handle->data;
+	if (--r->closing)
+		return;
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static void thread_ended(uv_async_t *async)
+{
+	struct nv_running *r = async->data;
+	uv_thread_join(&r->thread);
+	uv_timer_stop(&r->timer);
+	r->run.on_done_cb(r->run.arg, r->result < 0 ? &r->err : NULL);
+	r->closing = 2;
+	uv_close((uv_handle_t *)&r->async, handle_closed);
+	uv_close((uv_handle_t *)&r->timer, handle_closed);
+}
+
+static void thread_main(void *arg)
+{
+	struct nv_running *r = arg;
+	r->result = r->run.work(&r->job, r->run.arg, &r->err);
+	uv_async_send(&r->async);
+}
+
+struct nv_running *nv_run_start(uv_loop_t *loop, const struct nv_run *run)
+{
+	struct nv_running *r = nv_alloc(sizeof *r);
+	uint64_t now = nv_mono_ms();
+	r->run = *run;
+	r->job.progress_cb = note_progress;
+	r->job.arg = r;
+	r->job.deadline = run->timeout_ms ? now + run->timeout_ms : 0;
+	atomic_init(&r->job.lease_until, run->lease_ms ? now + run->lease_ms : 0);
+	pthread_mutex_init(&r->lock, NULL);
+	uv_async_init(loop, &r->async, thread_ended);
+	uv_timer_init(loop, &r->timer);
+	r->async.data = r->timer.data = r;
+	uv_timer_start(&r->timer, progress_tick, PROGRESS_EVERY_MS, PROGRESS_EVERY_MS);
+	if (uv_thread_create(&r->thread, thread_main, r) != 0)
+		abort(); /* no thread: no job can ever run; the broker hands our messages on */
+	return r;
+}
+
+void nv_run_cancel(struct nv_running *r)
+{
+	atomic_store(&r->job.cancelled, true);
+}
+
+void nv_run_stop(struct nv_running *r)
+{
+	atomic_store(&r->job.stopping, true);
+}
+
+void nv_run_lease(struct nv_running *r, uint64_t from_mono_ms, uint64_t lease_ms)
+{
+	atomic_store(&r->job.lease_until, from_mono_ms + lease_ms);
+}
+
+void nv_run_lease_lost(struct nv_running *r)
+{
+	atomic_store(&r->job.lease_until, 1);
+}
