@@ -231,21 +231,23 @@ static int check_kind(const struct outer *o, unsigned want, enum nv_kind *ret, s
 static int parse_from(const struct outer *o, struct nv_envelope *ret, struct nv_err *err)
 {
 	const struct nv_kind_info *info = nv_kind_info(ret->kind);
-	const char *colon = strchr(o->from, ':');
-	size_t len = colon ? (size_t)(colon - o->from) : 0;
+	const char *name = "";
 
-	if (len == 6 && memcmp(o->from, "client", 6) == 0)
+	if (strncmp(o->from, "client:", 7) == 0) {
 		ret->signer = 'c';
-	else if (len == 4 && memcmp(o->from, "site", 4) == 0)
+		name = o->from + 7;
+	} else if (strncmp(o->from, "site:", 5) == 0) {
 		ret->signer = 's';
-	if (!ret->signer || !nv_name_valid(colon + 1))
+		name = o->from + 5;
+	}
+	if (!nv_name_valid(name))
 		return nv_fail(err, NV_REJECT, NV_R_bad_message,
 			       "envelope.from: not \"client:<name>\" or \"site:<name>\"");
 	if (ret->signer != info->signer)
 		return nv_fail(err, NV_REJECT, NV_R_untrusted,
 			       "envelope.from: a %s is signed by a %s, not by %s", info->word,
 			       signer_word(info->signer), o->from);
-	memcpy(ret->from, colon + 1, strlen(colon + 1) + 1);
+	memcpy(ret->from, name, strlen(name) + 1);
 	return 0;
 }
 
