@@ -4,20 +4,32 @@
  * come.
  *
  * For a site S (course server):
- *   from.S            direct   what S sends to others: restore.C, restore.C.now, events.C of each
- * client self.S            direct   S to itself: archive.S, archive.S.now, dead.S (dead letters,
- * requeue, and what comes back from a delay) control.S         fanout   to every archiver of S at
- * once (each has an exclusive queue control.S.<token>) retry.S.<tier>    fanout → queue
- * retry.S.<tier>, queue TTL, dead-lettered to self.S with the routing key it had archive.S quorum
- * restore.request, held back outside S's time window archive.S.now     quorum   the same, served at
- * any time catalog.S         quorum   catalog.request, served at any time; short-lived dead.S
- * quorum   dead letters of S's archivers For a client C: from.C            direct   to archive.S,
- * archive.S.now, catalog.S, control.S of each site, and restore.C.now (enrol.request) self.C direct
- * C to itself: restore.C, restore.C.now, events.C, dead.C retry.C.<tier>             as above, to
- * self.C restore.C         quorum   archive.ready, held back outside the workers' time window
- *   restore.C.now     quorum   the same at any time, and enrol.request
- *   events.C          quorum   status.event, catalog.reply
- *   dead.C            quorum   dead letters of C's workers and producers
+ *
+ *   from.S            direct  what S sends to others: restore.C, restore.C.now, events.C of each
+ *                             client C
+ *   self.S            direct  S to itself: archive.S, archive.S.now, catalog.S, dead.S (dead
+ *                             letters, requeue, and what comes back from a delay)
+ *   control.S         fanout  to every archiver of S at once (each has an exclusive queue
+ *                             control.S.<token>)
+ *   retry.S.<tier>    fanout  to the queue retry.S.<tier>: queue TTL, dead-lettered to self.S with
+ *                             the routing key the message had
+ *   archive.S         quorum  restore.request, held back outside S's time window
+ *   archive.S.now     quorum  the same, served at any time
+ *   catalog.S         quorum  catalog.request, served at any time; short-lived: what expires here
+ *                             is dropped, not dead-lettered
+ *   dead.S            quorum  dead letters of S's archivers
+ *
+ * For a client C:
+ *
+ *   from.C            direct  to archive.S, archive.S.now, catalog.S, control.S of each site, and
+ *                             restore.C.now (enrol.request)
+ *   self.C            direct  C to itself: restore.C, restore.C.now, events.C, dead.C
+ *   retry.C.<tier>    fanout  as above, to self.C
+ *   restore.C         quorum  archive.ready, held back outside the workers' time window
+ *   restore.C.now     quorum  the same at any time, and enrol.request
+ *   events.C          quorum  status.event, catalog.reply
+ *   dead.C            quorum  dead letters of C's workers and producers
+ *
  * Every routing key is the name of the queue it leads to (control.S: of the exchange).
  * Users: archiver.S, producer.C, worker.C.  A principal can write to its own exchanges only, so
  * neither a CC header, a retry nor the default exchange leads anywhere else. */
@@ -68,9 +80,11 @@ unsigned nv_retry_tier(unsigned failed);
 /* The whole topology for these principals, as calls in an order that can be applied as it is. */
 struct nv_topology_visitor {
 	void (*exchange)(void *ctx, const char *name, const char *type);
-	/* ttl_ms 0: none; dlx NULL: none */
+	/* ttl_ms 0: none; dlx NULL: none; dlk: the dead letter routing key, NULL: the message's
+	 * own. With a ttl it is a delay queue, otherwise with a dlk a queue that gives a message up
+	 * after NV_DELIVERY_LIMIT returns. */
 	void (*queue)(void *ctx, const char *name, uint64_t ttl_ms, const char *dlx,
-		      unsigned replicas);
+		      const char *dlk, unsigned replicas);
 	/* to_queue false: destination is an exchange */
 	void (*binding)(void *ctx, const char *source, const char *destination, bool to_queue,
 			const char *key);
