@@ -7,8 +7,15 @@
 
 const char *const nv_enrolment_words[] = {"always", "with-users", "manual", NULL};
 const char *const nv_source_words[] = {"page", "admin", "command", "api", "csv", NULL};
-const char *const nv_event_state_words[] = {"held", "exporting", "ready", "cancelled", "failed", NULL};
+const char *const nv_event_state_words[] = {"held",	 "exporting", "ready",
+					    "cancelled", "failed",    NULL};
 const char *const nv_catalog_status_words[] = {"ok", "unknown-user", "error", NULL};
+
+/* A word for each number, and no more. */
+_Static_assert(NV_ARRAY_LEN(nv_enrolment_words) == NV_ENROL_MANUAL + 2, "enrolment words");
+_Static_assert(NV_ARRAY_LEN(nv_source_words) == NV_SRC_CSV + 2, "source words");
+_Static_assert(NV_ARRAY_LEN(nv_event_state_words) == NV_EV_FAILED + 2, "event words");
+_Static_assert(NV_ARRAY_LEN(nv_catalog_status_words) == NV_CAT_ERROR + 2, "catalog words");
 
 /* RECORD is the struct whose table is being written. */
 #define FIELD(n, t, req, text)                                                                 \
