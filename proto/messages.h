@@ -21,7 +21,7 @@
 enum nv_enrolment { NV_ENROL_ALWAYS, NV_ENROL_WITH_USERS, NV_ENROL_MANUAL };
 extern const char *const nv_enrolment_words[]; /* always with-users manual */
 
-enum nv_source { NV_SRC_PAGE, NV_SRC_ADMIN, NV_SRC_COMMAND, NV_SRC_API, NV_SRC_CSV };
+enum nv_request_source { NV_SRC_PAGE, NV_SRC_ADMIN, NV_SRC_COMMAND, NV_SRC_API, NV_SRC_CSV };
 extern const char *const nv_source_words[]; /* page admin command api csv */
 
 /* What happened on the course server to an attempt. */
