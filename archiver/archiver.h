@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The archiver: takes restore.request from archive.<site>, has the site export the course into the
+ * staging store, and says archive.ready; answers catalog questions.  Makes outgoing connections
+ * only and never sees Redis.
+ *
+ * main.c     life of the process, what it holds
+ * intake.c   which requests are served: trust, policy, replays, withdrawals
+ * export.c   one request: export → upload → archive.ready → status.event → ack
+ * catalog.c  one question: whose courses
+ * memo.c     what it remembers across restarts */
+#ifndef NV_ARCHIVER_H
+#define NV_ARCHIVER_H
+
+#include "archiver/memo.h"
+#include "core/base/metrics.h"
+#include "core/daemon/courier.h"
+#include "core/daemon/daemon.h"
+#include "core/daemon/runner.h"
+#include "core/site/site.h"
+
+/* archive.ready and what is said about a request live as long as a request may. */
+#define NV_MESSAGE_TTL_MS (30ull * 24 * 3600 * 1000)
+
+struct export;
+
+struct archiver {
+	struct nv_daemon *daemon;
+	const struct nv_config *config;
+	struct nv_identity me;
+	struct nv_keyring clients;
+	struct nv_bus *bus;
+	struct nv_courier courier;
+	struct nv_settle settle;
+	struct nv_store *store;
+	struct nv_site *site;
+	struct nv_memo *finished;  /* mid → when */
+	struct nv_memo *withdrawn; /* client/request id → revision */
+	struct nv_intake *intake;
+	struct nv_consumer *catalog;
+	struct nv_consumer *control;
+	struct export *exports; /* running, newest first */
+	unsigned questions;	/* being answered */
+	uv_timer_t stop_timer;
+	bool bus_stopping;
+	struct {
+		struct nv_metric *jobs; /* by result */
+		struct nv_metric *running;
+		struct nv_metric *seconds;
+		struct nv_metric *bytes;   /* sent, saved */
+		struct nv_metric *refused; /* by reason */
+		struct nv_metric *catalog;
+	} metrics;
+};
+
+/* intake.c */
+void nv_archiver_request(void *arg, struct nv_delivery *d);
+void nv_archiver_control(void *arg, struct nv_delivery *d);
+/* Reject a message that no request can be made of. */
+void nv_archiver_refuse(struct archiver *a, struct nv_delivery *d, const struct nv_err *why);
+
+/* export.c; takes d and env's content */
+void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);
+/* The running export of this request, or NULL. */
+struct export *nv_export_find(struct archiver *a, const char *client, const char *id);
+/* The same request was delivered again: true when d now is the export's delivery. */
+bool nv_export_adopt(struct export *e, struct nv_delivery *d, const struct nv_envelope *env);
+/* Revisions up to rev are withdrawn. */
+void nv_export_withdraw(struct export *e, uint64_t rev);
+void nv_export_stop_all(struct archiver *a);
+/* Say what became of a request that was never exported, then settle or acknowledge d (takes it). */
+void nv_export_decline(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env,
+		       const struct nv_err *why);
+
+/* catalog.c */
+void nv_archiver_catalog(void *arg, struct nv_delivery *d);
+
+/* main.c: something ended; go on stopping if nothing is left. */
+void nv_archiver_maybe_stopped(struct archiver *a);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One question: which courses may this user bring? */
+#include "archiver/archiver.h"
+
+#include "core/base/log.h"
+
+#define ANSWER_TTL_MS 60000u
+
+struct question {
+	struct archiver *a;
+	struct nv_delivery *delivery;
+	struct nv_envelope env;
+	struct nv_arena arena;
+	struct nv_catalog_reply reply;
+};
+
+static void question_free(struct question *q)
+{
+	struct archiver *a = q->a;
+	a->questions--;
+	nv_envelope_fini(&q->env);
+	nv_arena_fini(&q->arena);
+	free(q);
+	nv_archiver_maybe_stopped(a);
+}
+
+static void answered(void *arg, const struct nv_err *err)
+{
+	struct question *q = arg;
+	if (err) /* whoever asked has given up by now and will ask again */
+		NV_LOG(NV_WARN, "catalog.unanswered", NV_S("user", q->reply.user), NV_E(err));
+	nv_bus_ack(q->delivery);
+	question_free(q);
+}
+
+static void catalog_ended(void *arg, const struct nv_err *err)
+{
+	struct question *q = arg;
+	const struct nv_catalog_request *asked = &q->env.body.catalog_request;
+	if (err) {
+		NV_LOG(NV_WARN, "catalog.failed", NV_S("user", asked->user), NV_E(err));
+		q->reply = (struct nv_catalog_reply){.status = NV_CAT_ERROR};
+		q->reply.error = nv_arena_strdup(&q->arena, err->msg);
+	}
+	q->reply.id = asked->id;
+	q->reply.user = asked->user;
+	q->reply.at = nv_now_ms();
+	nv_metric_add(q->a->metrics.catalog, nv_catalog_status_words[q->reply.status], 1);
+	struct nv_send s = {.kind = NV_KIND_CATALOG_REPLY,
+			    .body = &q->reply,
+			    .to = nv_queue_events(q->env.from),
+			    .ttl_ms = ANSWER_TTL_MS,
+			    .drop_when_expired = true};
+	nv_courier_send(&q->a->courier, &s, answered, q);
+}
+
+static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	struct question *q = arg;
+	(void)job;
+	return nv_site_catalog(q->a->site, &q->env.body.catalog_request, &q->reply, &q->arena, err);
+}
+
+void nv_archiver_catalog(void *arg, struct nv_delivery *d)
+{
+	struct archiver *a = arg;
+	struct question *q = nv_alloc(sizeof *q);
+	struct nv_err err = {0};
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CATALOG_REQUEST, nv_now_ms(),
+			     &q->env, &err) < 0) {
+		free(q);
+		if (err.reason == NV_R_expired)
+			nv_bus_ack(d); /* nobody waits for the answer any more */
+		else
+			nv_archiver_refuse(a, d, &err);
+		return;
+	}
+	q->a = a;
+	q->delivery = d;
+	a->questions++;
+	struct nv_run run = {.work = catalog_work, .on_done_cb = catalog_ended, .arg = q};
+	nv_run_start(a->daemon->loop, &run);
+}

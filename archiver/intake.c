@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which requests are served. */
+#include "archiver/archiver.h"
+
+#include <string.h>
+
+#include "core/base/log.h"
+
+void nv_archiver_refuse(struct archiver *a, struct nv_delivery *d, const struct nv_err *why)
+{
+	char kind[32] = "", mid[NV_UUID_SIZE] = "";
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	nv_envelope_peek(body, len, kind, sizeof kind, mid);
+	NV_LOG(NV_WARN, "message.refused", NV_S("queue", nv_delivery_queue(d)), NV_S("kind", kind),
+	       NV_S("mid", mid), NV_S("user", nv_delivery_user(d)), NV_E(why));
+	nv_metric_add(a->metrics.refused, nv_reason_word(why->reason), 1);
+	nv_bus_settle(a->bus, &a->settle, d, why, NULL, NULL);
+}
+
+/* A message that came once before, and not because the broker or an operator brought it again. */
+static bool replayed(const struct archiver *a, const struct nv_delivery *d,
+		     const struct nv_envelope *env)
+{
+	return !nv_delivery_redelivered(d) && !nv_delivery_header(d, NV_H_ATTEMPT) &&
+	       !nv_delivery_header(d, NV_H_HOLDS) && !nv_delivery_header(d, NV_H_REQUEUED) &&
+	       nv_memo_get(a->finished, env->mid, NULL);
+}
+
+static void withdrawn_key(char ret[NV_MEMO_KEY], const char *client, const char *id)
+{
+	snprintf(ret, NV_MEMO_KEY, "%s/%s", client, id);
+}
+
+static bool is_withdrawn(const struct archiver *a, const struct nv_envelope *env)
+{
+	char key[NV_MEMO_KEY];
+	uint64_t rev = 0;
+	withdrawn_key(key, env->from, env->body.restore_request.id);
+	return nv_memo_get(a->withdrawn, key, &rev) && env->body.restore_request.rev <= rev;
+}
+
+/* 0: go on.  An expired request is genuine: its people are told. */
+static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
+{
+	struct nv_err err = {0};
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	unsigned want = 1u << NV_KIND_RESTORE_REQUEST;
+	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), env, &err) == 0)
+		return 0;
+	struct nv_err again = {0};
+	if (err.reason == NV_R_expired &&
+	    nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0)
+		nv_export_decline(a, d, env, &err);
+	else
+		nv_archiver_refuse(a, d, &err);
+	return -1;
+}
+
+void nv_archiver_request(void *arg, struct nv_delivery *d)
+{
+	struct archiver *a = arg;
+	struct nv_envelope env;
+	struct nv_err err = {0};
+	if (open_request(a, d, &env) < 0)
+		return;
+	const struct nv_restore_request *q = &env.body.restore_request;
+	struct export *running = nv_export_find(a, env.from, q->id);
+	if (strcmp(q->site, a->config->identity.site) != 0) {
+		nv_fail(&err, NV_REJECT, NV_R_policy,
+			"the request is for site \"%s\", this is \"%s\"", q->site,
+			a->config->identity.site);
+		nv_export_decline(a, d, &env, &err);
+	} else if (is_withdrawn(a, &env)) {
+		nv_fail(&err, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
+		nv_export_decline(a, d, &env, &err);
+	} else if (replayed(a, d, &env)) {
+		nv_fail(&err, NV_REJECT, NV_R_replayed, "message %s was handled before", env.mid);
+		nv_archiver_refuse(a, d, &err);
+		nv_envelope_fini(&env);
+	} else if (!running) {
+		nv_export_start(a, d, &env);
+	} else if (nv_export_adopt(running, d, &env)) {
+		nv_envelope_fini(&env);
+	} else {
+		nv_fail(&err, NV_HOLD, NV_R_busy, "the request is being exported already");
+		nv_bus_settle(a->bus, &a->settle, d, &err, NULL, NULL);
+		nv_envelope_fini(&env);
+	}
+}
+
+void nv_archiver_control(void *arg, struct nv_delivery *d)
+{
+	struct archiver *a = arg;
+	struct nv_envelope env;
+	struct nv_err err = {0};
+	char key[NV_MEMO_KEY];
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CANCEL_REQUEST, nv_now_ms(),
+			     &env, &err) < 0) {
+		nv_archiver_refuse(a, d, &err);
+		return;
+	}
+	const struct nv_cancel_request *q = &env.body.cancel_request;
+	uint64_t before = 0;
+	withdrawn_key(key, env.from, q->id);
+	if (!nv_memo_get(a->withdrawn, key, &before) || before < q->rev)
+		nv_memo_put(a->withdrawn, key, q->rev);
+	NV_LOG(NV_INFO, "request.withdrawn", NV_S("req", q->id), NV_U("rev", q->rev),
+	       NV_S("client", env.from), NV_S("by", q->by));
+	struct export *running = nv_export_find(a, env.from, q->id);
+	if (running)
+		nv_export_withdraw(running, q->rev);
+	nv_envelope_fini(&env);
+	nv_bus_ack(d);
+}

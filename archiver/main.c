@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "archiver/archiver.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "core/daemon/workdir.h"
+
+#define QUESTIONS_AT_ONCE 4u
+#define REMEMBERED 65536u
+
+static const char *listen_address(const struct nv_config *c)
+{
+	return c->archiver.listen;
+}
+
+static void bus_state(void *arg, bool up, const struct nv_err *err)
+{
+	(void)arg;
+	if (up)
+		NV_LOG0(NV_INFO, "broker.up");
+	else
+		NV_LOG(NV_WARN, "broker.down", NV_E(err));
+}
+
+static void bus_fatal(void *arg, const struct nv_err *err)
+{
+	(void)arg;
+	NV_LOG(NV_ERROR, "broker.refuses", NV_E(err));
+}
+
+static void register_metrics(struct archiver *a)
+{
+	a->metrics.jobs =
+		nv_counter("navette_archiver_exports_total", "Exports by how they ended", "result");
+	a->metrics.running = nv_gauge("navette_archiver_exports_running", "Exports now", NULL);
+	a->metrics.seconds = nv_histogram("navette_archiver_export_seconds",
+					  "From taking a request to acknowledging it", NULL);
+	a->metrics.bytes = nv_counter("navette_archiver_blob_bytes_total",
+				      "Bytes of file contents sent, or saved because the store had "
+				      "them",
+				      "what");
+	a->metrics.refused = nv_counter("navette_archiver_refused_total",
+					"Messages put into the dead queue unserved", "reason");
+	a->metrics.catalog = nv_counter("navette_archiver_catalog_total",
+					"Catalog questions by outcome", "status");
+}
+
+static int load_keys(struct archiver *a, struct nv_err *err)
+{
+	const struct nv_config *c = a->config;
+	if (nv_identity_load(c->identity.key_file, 's', c->identity.site, &a->me, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->clients_len; i++)
+		if (nv_keyring_add(&a->clients, 'c', c->clients[i].name, c->clients[i].public_key,
+				   err) < 0)
+			return -1;
+	return 0;
+}
+
+static int open_memory(struct archiver *a, struct nv_err *err)
+{
+	const char *dir = a->config->archiver.work_dir;
+	nv_auto_free char *finished = nv_asprintf("%s/.finished", dir);
+	nv_auto_free char *withdrawn = nv_asprintf("%s/.withdrawn", dir);
+	if (nv_mkdir_p(dir, 0700, err) < 0 || nv_workdir_sweep(dir, 0, err) < 0)
+		return -1;
+	a->finished = nv_memo_open(finished, REMEMBERED, err);
+	a->withdrawn = a->finished ? nv_memo_open(withdrawn, REMEMBERED, err) : NULL;
+	return a->withdrawn ? 0 : -1;
+}
+
+static int open_parts(struct archiver *a, struct nv_err *err)
+{
+	if (load_keys(a, err) < 0 || open_memory(a, err) < 0)
+		return -1;
+	a->store = nv_store_open(a->config, err);
+	a->site = a->store ? nv_site_open(a->config, err) : NULL;
+	if (!a->site)
+		return -1;
+	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(a->store)),
+	       NV_S("site", nv_site_describe(a->site)));
+	struct nv_err left = {0};
+	if (nv_store_sweep(a->store, &left) < 0)
+		NV_LOG(NV_WARN, "store.unswept", NV_E(&left));
+	return 0;
+}
+
+static int connect_bus(struct archiver *a, struct nv_err *err)
+{
+	char name[320];
+	snprintf(name, sizeof name, "archiver %s:%d", a->daemon->host, (int)getpid());
+	struct nv_bus_options o = {.config = a->config,
+				   .name = name,
+				   .on_state_cb = bus_state,
+				   .on_fatal_cb = bus_fatal,
+				   .arg = a};
+	a->bus = nv_bus_new(a->daemon->loop, &o, err);
+	if (!a->bus)
+		return -1;
+	const char *site = a->config->identity.site;
+	a->courier = (struct nv_courier){a->bus, &a->me, site};
+	a->settle = (struct nv_settle){site, (unsigned)a->config->archiver.attempts};
+	return 0;
+}
+
+static void consume(struct archiver *a)
+{
+	const char *site = a->config->identity.site;
+	char token[NV_TOKEN_SIZE];
+	nv_token_new(token);
+	struct nv_topology_name catalog = nv_queue_catalog(site);
+	struct nv_topology_name control = nv_queue_control(site, token);
+	struct nv_topology_name everyone = nv_exchange_control(site);
+	struct nv_consume control_consume = {.queue = control.s,
+					     .prefetch = 64,
+					     .exclusive = true,
+					     .bind_exchange = everyone.s,
+					     .on_delivery_cb = nv_archiver_control,
+					     .arg = a};
+	struct nv_consume catalog_consume = {.queue = catalog.s,
+					     .prefetch = QUESTIONS_AT_ONCE,
+					     .on_delivery_cb = nv_archiver_catalog,
+					     .arg = a};
+	struct nv_intake_options intake = {.bus = a->bus,
+					   .loop = a->daemon->loop,
+					   .queue = nv_queue_archive(site, false),
+					   .queue_now = nv_queue_archive(site, true),
+					   .slots = (uint16_t)a->config->archiver.slots,
+					   .slots_now = 1,
+					   .window = &a->config->archiver.window,
+					   .on_delivery_cb = nv_archiver_request,
+					   .arg = a};
+	a->control = nv_bus_consume(a->bus, &control_consume);
+	a->catalog = nv_bus_consume(a->bus, &catalog_consume);
+	a->intake = nv_intake_open(&intake);
+}
+
+static void archiver_free(struct archiver *a)
+{
+	nv_bus_free(a->bus);
+	nv_site_close(a->site);
+	nv_store_close(a->store);
+	nv_memo_close(a->finished);
+	nv_memo_close(a->withdrawn);
+	nv_keyring_fini(&a->clients);
+	nv_identity_wipe(&a->me);
+	free(a);
+}
+
+static int archiver_start(struct nv_daemon *d, struct nv_err *err)
+{
+	struct archiver *a = nv_alloc(sizeof *a);
+	a->daemon = d;
+	a->config = d->config;
+	d->state = a;
+	register_metrics(a);
+	if (open_parts(a, err) < 0 || connect_bus(a, err) < 0) {
+		archiver_free(a);
+		return -1;
+	}
+	uv_timer_init(d->loop, &a->stop_timer);
+	a->stop_timer.data = a;
+	consume(a);
+	return 0;
+}
+
+/* --- stopping: take no more, let what runs finish or hand it back, close the bus --- */
+
+static void bus_stopped(void *arg)
+{
+	struct archiver *a = arg;
+	struct nv_daemon *d = a->daemon;
+	archiver_free(a);
+	nv_daemon_stopped(d);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct archiver *a = handle->data;
+	nv_bus_stop(a->bus, a->config->archiver.stop_timeout, bus_stopped, a);
+}
+
+void nv_archiver_maybe_stopped(struct archiver *a)
+{
+	if (!a->daemon->stopping || a->exports || a->questions || a->bus_stopping)
+		return;
+	a->bus_stopping = true;
+	uv_close((uv_handle_t *)&a->stop_timer, timer_closed);
+}
+
+static void patience_ended(uv_timer_t *timer)
+{
+	struct archiver *a = timer->data;
+	nv_export_stop_all(a);
+}
+
+static void archiver_stop(struct nv_daemon *d)
+{
+	struct archiver *a = d->state;
+	nv_intake_close(a->intake);
+	nv_bus_cancel(a->catalog, false);
+	nv_bus_cancel(a->control, false);
+	uv_timer_start(&a->stop_timer, patience_ended, a->config->archiver.stop_timeout, 0);
+	nv_archiver_maybe_stopped(a);
+}
+
+static void archiver_reloaded(struct nv_daemon *d)
+{
+	struct archiver *a = d->state;
+	nv_intake_look(a->intake);
+}
+
+static bool archiver_ready(struct nv_daemon *d, struct nv_err *err)
+{
+	struct archiver *a = d->state;
+	if (nv_bus_up(a->bus))
+		return true;
+	nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct nv_daemon_ops ops = {
+		.svc = "archiver",
+		.about = "exports courses of this course server into the staging store",
+		.roles = NV_ROLE_ARCHIVER,
+		.listen = listen_address,
+		.start = archiver_start,
+		.stop = archiver_stop,
+		.reloaded = archiver_reloaded,
+		.ready = archiver_ready};
+	return nv_daemon_main(argc, argv, &ops);
+}
