@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The directory backend: a folder of this machine or a mounted one.
+ *
+ * A writer fills <root>/.tmp/<random>, whose lock it holds while it lives, fsyncs it, renames it to
+ * its key, and fsyncs the folder: after a crash an object is there whole or not at all.  What a
+ * dead writer left is a temporary file that nobody has locked. */
+#include "core/store/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/fs.h"
+#include "core/base/id.h"
+
+#define MAX_DEPTH 32
+
+struct dir_store {
+	char *root;
+	char *tmp; /* <root>/.tmp */
+};
+
+/* The errors of the store's own file system.  A full disk there is the store's, not ours. */
+static int dir_errno(int errnum, const char *operation, const char *key, struct nv_err *err)
+{
+	enum nv_reason reason = NV_R_store_unavailable;
+	if (errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
+		reason = NV_R_store_full;
+	else if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
+		reason = NV_R_store_denied;
+	else if (errnum == ENOENT)
+		reason = NV_R_store_missing;
+	nv_fail(err, NV_RETRY, reason, "store: %s %s: %s", operation, key, strerror(errnum));
+	if (err)
+		err->code = errnum;
+	return -1;
+}
+
+/* --- writing --- */
+
+struct dir_temp {
+	char *path;
+	int fd;
+};
+
+static void temp_fini(struct dir_temp *t)
+{
+	if (t->fd >= 0) {
+		unlink(t->path); /* ENOENT when it was renamed */
+		close(t->fd);
+	}
+	free(t->path);
+}
+
+/* A sweep may see the new file in the moment before it is locked, and remove it: then its link
+ * count is 0 once we hold the lock, and we take another. */
+static int temp_open(const struct dir_store *d, const char *key, struct dir_temp *t,
+		     struct nv_err *err)
+{
+	for (int i = 0; i < 100; i++) {
+		char token[NV_TOKEN_SIZE];
+		nv_token_new(token);
+		t->path = nv_asprintf("%s/%s", d->tmp, token);
+		t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+		if (t->fd < 0)
+			return dir_errno(errno, "put", key, err);
+		struct stat st;
+		if (flock(t->fd, LOCK_EX) < 0 || fstat(t->fd, &st) < 0)
+			return dir_errno(errno, "put", key, err);
+		if (st.st_nlink > 0)
+			return 0;
+		close(t->fd);
+		t->fd = -1;
+		free(t->path);
+		t->path = NULL;
+	}
+	return dir_errno(EAGAIN, "put", key, err);
+}
+
+static int temp_fill(int fd, struct nv_intake *in, const struct nv_job *job, struct nv_err *err)
+{
+	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	for (;;) {
+		if (nv_job_check(job, err) < 0)
+			return -1;
+		ssize_t n = nv_intake_read(in, buf, NV_STORE_BLOCK, err);
+		if (n <= 0)
+			return (int)n;
+		for (size_t done = 0; done < (size_t)n;) {
+			ssize_t w = write(fd, buf + done, (size_t)n - done);
+			if (w < 0 && errno == EINTR)
+				continue;
+			if (w < 0)
+				return dir_errno(errno, "put", in->key, err);
+			done += (size_t)w;
+		}
+	}
+}
+
+/* mkdir of every folder above the object; a new folder's name is made durable in its parent.
+ * *ret_gone: a folder vanished under our hands (a deletion tidies up), try again. */
+static int make_parents(const struct dir_store *d, const char *path, const char *key,
+			bool *ret_gone, struct nv_err *err)
+{
+	nv_auto_free char *work = nv_strdup(path);
+	for (char *slash = strchr(work + strlen(d->root) + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(work, 0750) == 0) {
+			char *last = strrchr(work, '/');
+			*last = '\0';
+			int rc = nv_fsync_dir(work, err);
+			*last = '/';
+			if (rc < 0)
+				return -1;
+		} else if (errno != EEXIST) {
+			*ret_gone = errno == ENOENT;
+			return dir_errno(errno, "put", key, err);
+		}
+		*slash = '/';
+	}
+	return 0;
+}
+
+static int fsync_parent(const char *path, struct nv_err *err)
+{
+	nv_auto_free char *dir = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
+	return nv_fsync_dir(dir, err);
+}
+
+/* A deletion may remove a folder that has just become empty, so the rename is tried again. */
+static int publish(const struct dir_store *d, struct dir_temp *t, const char *key,
+		   struct nv_err *err)
+{
+	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
+	for (int i = 0; i < 10; i++) {
+		bool gone = false;
+		if (make_parents(d, path, key, &gone, err) < 0) {
+			if (gone)
+				continue;
+			return -1;
+		}
+		if (rename(t->path, path) == 0)
+			return fsync_parent(path, err);
+		if (errno != ENOENT)
+			return dir_errno(errno, "put", key, err);
+	}
+	return dir_errno(EAGAIN, "put", key, err);
+}
+
+static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_source *from, const struct nv_job *job,
+		   uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	struct dir_temp temp = {.fd = -1};
+	struct nv_intake in;
+	nv_intake_init(&in, key, from, expect);
+	int rc = temp_open(d, key, &temp, err);
+	if (rc == 0)
+		rc = temp_fill(temp.fd, &in, job, err);
+	if (rc == 0 && fsync(temp.fd) < 0)
+		rc = dir_errno(errno, "put", key, err);
+	if (rc == 0)
+		rc = publish(d, &temp, key, err);
+	if (rc == 0)
+		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
+	temp_fini(&temp);
+	nv_intake_fini(&in);
+	return rc;
+}
+
+/* --- reading --- */
+
+static int copy_rest(int fd, struct nv_part *part, const struct nv_job *job, struct nv_err *err)
+{
+	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	if (lseek(fd, (off_t)part->len, SEEK_SET) < 0)
+		return dir_errno(errno, "get", part->key, err);
+	for (;;) {
+		if (nv_job_check(job, err) < 0)
+			return -1;
+		ssize_t n = read(fd, buf, NV_STORE_BLOCK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return dir_errno(errno, "get", part->key, err);
+		if (n == 0)
+			return 0;
+		if (nv_part_write(part, buf, (size_t)n, err) < 0)
+			return -1;
+	}
+}
+
+static int read_object(int fd, struct nv_part *part, const struct nv_job *job, struct nv_err *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return dir_errno(errno, "get", part->key, err);
+	if ((uint64_t)st.st_size != part->expect->size)
+		return nv_part_corrupt(part, err, "it has %lld bytes, not %llu",
+				       (long long)st.st_size,
+				       (unsigned long long)part->expect->size);
+	bool again = true;
+	while (again) {
+		if (copy_rest(fd, part, job, err) < 0)
+			return -1;
+		if (part->len != part->expect->size)
+			return nv_part_corrupt(part, err, "it ends after %llu of %llu bytes",
+					       (unsigned long long)part->len,
+					       (unsigned long long)part->expect->size);
+		if (nv_part_finish(part, &again, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int dir_get(void *impl, const char *key, const struct nv_expect *expect, const char *path,
+		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	nv_auto_free char *object = nv_asprintf("%s/%s", d->root, key);
+	nv_auto_fd int fd = open(object, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return dir_errno(errno, "get", key, err);
+	struct nv_part part;
+	if (nv_part_open(&part, key, path, expect, job, moved_cb, arg, err) < 0)
+		return -1;
+	int rc = read_object(fd, &part, job, err);
+	nv_part_close(&part);
+	return rc;
+}
+
+static int dir_head(void *impl, const char *key, bool *ret_exists, uint64_t *ret_size,
+		    struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
+	struct stat st;
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		return dir_errno(errno, "head", key, err);
+	}
+	*ret_exists = S_ISREG(st.st_mode);
+	*ret_size = *ret_exists ? (uint64_t)st.st_size : 0;
+	return 0;
+}
+
+static int dir_delete(void *impl, const char *key, struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
+	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return dir_errno(errno, "delete", key, err);
+	/* Folders that are empty now go too. */
+	size_t root = strlen(d->root);
+	for (;;) {
+		char *slash = strrchr(path, '/');
+		if (!slash || (size_t)(slash - path) <= root)
+			return 0;
+		*slash = '\0';
+		if (rmdir(path) < 0)
+			return 0;
+	}
+}
+
+/* --- listing and sweeping --- */
+
+struct walk {
+	nv_store_list_cb cb;
+	void *arg;
+	bool stop;
+};
+
+static int walk_folder(int parent, const char *name, const char *prefix, struct walk *w, int depth,
+		       struct nv_err *err);
+
+static int walk_entry(int dir_fd, const char *name, const char *prefix, struct walk *w, int depth,
+		      struct nv_err *err)
+{
+	struct stat st;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT) /* deleted while we look */
+			return 0;
+		return dir_errno(errno, "list", prefix, err);
+	}
+	nv_auto_free char *key = nv_asprintf("%s%s", prefix, name);
+	if (!nv_store_key_valid(key))
+		return 0;
+	if (S_ISREG(st.st_mode)) {
+		uint64_t ms = (uint64_t)st.st_mtim.tv_sec * 1000u +
+			      (uint64_t)(st.st_mtim.tv_nsec / 1000000);
+		w->stop = w->cb(w->arg, key, (uint64_t)st.st_size, ms) != 0;
+		return 0;
+	}
+	if (!S_ISDIR(st.st_mode) || depth >= MAX_DEPTH)
+		return 0;
+	nv_auto_free char *below = nv_asprintf("%s/", key);
+	return walk_folder(dir_fd, name, below, w, depth + 1, err);
+}
+
+/* prefix: the key of this folder, "" or ending in '/'. */
+static int walk_folder(int parent, const char *name, const char *prefix, struct walk *w, int depth,
+		       struct nv_err *err)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0
+							   : dir_errno(errno, "list", prefix, err);
+	DIR *dir = fdopendir(fd);
+	if (!dir) {
+		int saved = errno;
+		close(fd);
+		return dir_errno(saved, "list", prefix, err);
+	}
+	int rc = 0;
+	while (rc == 0 && !w->stop) {
+		errno = 0;
+		const struct dirent *e = readdir(dir);
+		if (!e) {
+			if (errno)
+				rc = dir_errno(errno, "list", prefix, err);
+			break;
+		}
+		rc = walk_entry(fd, e->d_name, prefix, w, depth, err);
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int dir_list(void *impl, const char *prefix, nv_store_list_cb cb, void *arg,
+		    struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	struct walk w = {.cb = cb, .arg = arg};
+	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, prefix);
+	path[strlen(path) - 1] = '\0'; /* O_NOFOLLOW looks at the last component */
+	return walk_folder(AT_FDCWD, path, prefix, &w, 0, err);
+}
+
+static int dir_sweep(void *impl, struct nv_err *err)
+{
+	const struct dir_store *d = impl;
+	DIR *dir = opendir(d->tmp);
+	if (!dir)
+		return errno == ENOENT ? 0 : dir_errno(errno, "sweep", ".tmp", err);
+	const struct dirent *e;
+	while ((e = readdir(dir))) {
+		if (e->d_name[0] == '.')
+			continue;
+		nv_auto_fd int fd = openat(dirfd(dir), e->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+		/* Removed while we hold its lock: its writer sees that. */
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	closedir(dir);
+	return 0;
+}
+
+static void dir_close(void *impl)
+{
+	struct dir_store *d = impl;
+	free(d->root);
+	free(d->tmp);
+	free(d);
+}
+
+static const struct nv_store_ops dir_ops = {
+	.put = dir_put,
+	.get = dir_get,
+	.head = dir_head,
+	.del = dir_delete,
+	.list = dir_list,
+	.sweep = dir_sweep,
+	.close = dir_close,
+};
+
+int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, struct nv_err *err)
+{
+	const char *path = config->store.path;
+	if (!path || !path[0])
+		return nv_fail(err, NV_FATAL, NV_R_config, "store: store.path is not set");
+	struct dir_store *d = nv_alloc(sizeof(*d));
+	d->root = nv_strdup(path);
+	size_t len = strlen(d->root);
+	while (len > 1 && d->root[len - 1] == '/')
+		d->root[--len] = '\0';
+	d->tmp = nv_asprintf("%s/.tmp", d->root);
+	if (nv_mkdir_p(d->tmp, 0750, err) < 0) {
+		nv_err_prefix(err, "store: opening %s", d->root);
+		dir_close(d);
+		return -1;
+	}
+	s->ops = &dir_ops;
+	s->impl = d;
+	s->about = nv_asprintf("directory %s", d->root);
+	return 0;
+}

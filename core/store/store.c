@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/store/internal.h"
+
+#include <string.h>
+
+#define KEY_MAX_LEN 1024u
+
+/* One component of a key: up to the next '/' or the end. */
+static bool component_valid(const char *s, size_t len)
+{
+	if (len == 0 || len > 255 || s[0] == '.')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		char c = s[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '.' || c == '_' || c == '-'))
+			return false;
+	}
+	return true;
+}
+
+bool nv_store_key_valid(const char *key)
+{
+	if (!key || strnlen(key, KEY_MAX_LEN + 1) > KEY_MAX_LEN)
+		return false;
+	for (;;) {
+		size_t len = strcspn(key, "/");
+		if (!component_valid(key, len))
+			return false;
+		if (!key[len])
+			return true;
+		key += len + 1;
+	}
+}
+
+static int check_key(const char *operation, const char *key, struct nv_err *err)
+{
+	if (nv_store_key_valid(key))
+		return 0;
+	return nv_fail(err, NV_REJECT, NV_R_internal, "store: %s: \"%s\" is not a valid key",
+		       operation, key ? key : "(null)");
+}
+
+struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err)
+{
+	struct nv_store *s = nv_alloc(sizeof(*s));
+	int rc = config->store.type == NV_STORE_WEBDAV ? nv_store_open_webdav(config, s, err)
+						       : nv_store_open_directory(config, s, err);
+	if (rc == 0)
+		return s;
+	free(s->about);
+	free(s);
+	return NULL;
+}
+
+void nv_store_close(struct nv_store *s)
+{
+	if (!s)
+		return;
+	s->ops->close(s->impl);
+	free(s->about);
+	free(s);
+}
+
+const char *nv_store_describe(const struct nv_store *s)
+{
+	return s->about;
+}
+
+int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,
+		 const struct nv_source *from, const struct nv_job *job,
+		 uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
+{
+	uint8_t sha256[NV_SHA256_LEN];
+	if (check_key("put", key, err) < 0 || nv_job_check(job, err) < 0)
+		return -1;
+	return s->ops->put(s->impl, key, expect, from, job, ret_sha256 ? ret_sha256 : sha256, err);
+}
+
+int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
+		 const char *path, const struct nv_job *job, nv_moved_cb moved_cb, void *arg,
+		 struct nv_err *err)
+{
+	if (check_key("get", key, err) < 0 || nv_job_check(job, err) < 0)
+		return -1;
+	return s->ops->get(s->impl, key, expect, path, job, moved_cb, arg, err);
+}
+
+int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_t *ret_size,
+		  struct nv_err *err)
+{
+	*ret_exists = false;
+	*ret_size = 0;
+	if (check_key("head", key, err) < 0)
+		return -1;
+	return s->ops->head(s->impl, key, ret_exists, ret_size, err);
+}
+
+int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err)
+{
+	if (check_key("delete", key, err) < 0)
+		return -1;
+	return s->ops->del(s->impl, key, err);
+}
+
+int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
+		  struct nv_err *err)
+{
+	size_t len = strlen(prefix);
+	if (len) {
+		nv_auto_free char *folder = nv_strndup(prefix, len - 1);
+		if (prefix[len - 1] != '/' || !nv_store_key_valid(folder))
+			return nv_fail(err, NV_REJECT, NV_R_internal,
+				       "store: list: \"%s\" is not a valid prefix", prefix);
+	}
+	return s->ops->list(s->impl, prefix, cb, arg, err);
+}
+
+int nv_store_sweep(struct nv_store *s, struct nv_err *err)
+{
+	return s->ops->sweep(s->impl, err);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sources, and the hashing of what passes by. */
+#include "core/store/internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static ssize_t fd_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	const int *fd = ctx;
+	ssize_t n;
+	do
+		n = read(*fd, buf, len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "reading a local file");
+	return n;
+}
+
+struct nv_source nv_source_fd(const int *fd)
+{
+	/* The callback only reads through it. */
+	return (struct nv_source){.read_cb = fd_read, .ctx = (void *)(uintptr_t)fd};
+}
+
+void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256)
+{
+	d->sha256 = want_sha256 || expect->sha256 ? nv_hash_new(NV_SHA256) : NULL;
+	d->sha1 = expect->sha1 ? nv_hash_new(NV_SHA1) : NULL;
+}
+
+void nv_digest_update(struct nv_digest *d, const void *data, size_t len)
+{
+	if (d->sha256)
+		nv_hash_update(d->sha256, data, len);
+	if (d->sha1)
+		nv_hash_update(d->sha1, data, len);
+}
+
+const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expect,
+			      uint8_t ret_sha256[NV_SHA256_LEN])
+{
+	uint8_t sha256[NV_SHA256_LEN];
+	uint8_t sha1[NV_SHA1_LEN];
+	const char *wrong = NULL;
+	if (d->sha256) {
+		nv_hash_final(d->sha256, sha256);
+		if (expect->sha256 && memcmp(sha256, expect->sha256, sizeof(sha256)) != 0)
+			wrong = "SHA-256";
+		if (ret_sha256)
+			memcpy(ret_sha256, sha256, sizeof(sha256));
+	}
+	if (d->sha1) {
+		nv_hash_final(d->sha1, sha1);
+		if (expect->sha1 && memcmp(sha1, expect->sha1, sizeof(sha1)) != 0)
+			wrong = "SHA-1";
+	}
+	return wrong;
+}
+
+void nv_digest_fini(struct nv_digest *d)
+{
+	nv_hash_free(d->sha256);
+	nv_hash_free(d->sha1);
+	d->sha256 = NULL;
+	d->sha1 = NULL;
+}
+
+void nv_intake_init(struct nv_intake *in, const char *key, const struct nv_source *from,
+		    const struct nv_expect *expect)
+{
+	*in = (struct nv_intake){.key = key, .from = from, .expect = expect};
+	nv_digest_init(&in->digest, expect, true);
+}
+
+/* All announced bytes were read: is that the end, and are they the right ones? */
+static int intake_verify(struct nv_intake *in, struct nv_err *err)
+{
+	uint8_t more;
+	ssize_t n = in->from->read_cb(in->from->ctx, &more, 1, err);
+	if (n < 0)
+		return -1;
+	if (n > 0)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "store: put %s: the source is longer than the %llu bytes announced",
+			       in->key, (unsigned long long)in->expect->size);
+	const char *wrong = nv_digest_differs(&in->digest, in->expect, in->sha256);
+	if (wrong)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "store: put %s: the source does not have the expected %s", in->key,
+			       wrong);
+	in->verified = true;
+	return 0;
+}
+
+ssize_t nv_intake_read(struct nv_intake *in, void *buf, size_t len, struct nv_err *err)
+{
+	uint64_t left = in->expect->size - in->done;
+	if (left == 0)
+		return in->verified ? 0 : intake_verify(in, err);
+	if (len > left)
+		len = (size_t)left;
+	ssize_t n = in->from->read_cb(in->from->ctx, buf, len, err);
+	if (n < 0)
+		return -1;
+	if (n == 0)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "store: put %s: the source ends after %llu of %llu bytes", in->key,
+			       (unsigned long long)in->done, (unsigned long long)in->expect->size);
+	nv_digest_update(&in->digest, buf, (size_t)n);
+	in->done += (uint64_t)n;
+	if (in->done == in->expect->size && intake_verify(in, err) < 0)
+		return -1;
+	return n;
+}
+
+void nv_intake_fini(struct nv_intake *in)
+{
+	nv_digest_fini(&in->digest);
+}
