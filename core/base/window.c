@@ -52,7 +52,6 @@ int nv_window_parse(const char *text, struct nv_window *ret)
 		w.to = 0;
 	if (strcmp(text, "00:00-24:00") == 0)
 		w.to = 0;
-	w.zone = ret->zone;
 	*ret = w;
 	return 0;
 }

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every key of the configuration file. */
+#include "core/base/config_table.h"
+
+#include <string.h>
+
+#define MS 1ull
+#define SECOND (1000 * MS)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+
+#define AT_IN(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define LIST_IN(type, member) \
+	.offset = offsetof(type, member), .list = true, .len_offset = offsetof(type, member##_len)
+#define AT(member) AT_IN(struct nv_config, member)
+#define LIST(member) LIST_IN(struct nv_config, member)
+
+#define PRODUCER NV_ROLE_PRODUCER
+#define ARCHIVER NV_ROLE_ARCHIVER
+#define WORKER NV_ROLE_WORKER
+#define CLI NV_ROLE_CLI
+#define DAEMONS (PRODUCER | ARCHIVER | WORKER)
+
+static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
+static const char *const store_words[] = {"directory", "webdav", NULL};
+static const char *const site_words[] = {"directory", NULL};
+/* In the order of enum nv_enrolment, see proto/messages.h. */
+static const char *const enrolment_words[] = {"always", "with-users", "manual", NULL};
+static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
+static const char *const amqp_schemes[] = {"amqps", "amqp", NULL};
+static const char *const http_schemes[] = {"https", "http", NULL};
+static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
+
+/* clang-format off: a table reads best with one row shape */
+#define JOBS(name, role)                                                                      \
+	{#name,                                                                               \
+	 "work_dir",                                                                          \
+	 NV_CFG_PATH,                                                                         \
+	 AT(name.work_dir),                                                                   \
+	 .required = (role),                                                                  \
+	 .sample = "/var/lib/navette/" #name,                                                 \
+	 .doc = "Folder for half-done work; on a disk with room for some courses."},          \
+		{#name,	   "slots",   NV_CFG_NUMBER,   AT(name.slots),                        \
+		 .min = 1, .max = 64, .fallback = "2", .doc = "Jobs at once."},               \
+		{#name,                                                                       \
+		 "window",                                                                    \
+		 NV_CFG_WINDOW,                                                               \
+		 AT(name.window),                                                             \
+		 .sample = "\"20:00-06:00\"",                                                 \
+		 .reloadable = true,                                                          \
+		 .doc = "Work only between these times of the day; without: always."},        \
+		{#name,                                                                       \
+		 "timezone",                                                                  \
+		 NV_CFG_ZONE,                                                                 \
+		 AT(name.window.zone),                                                        \
+		 .sample = "Europe/Paris",                                                    \
+		 .reloadable = true,                                                          \
+		 .doc = "Time zone of the window; without: the machine's."},                  \
+		{#name,                                                                       \
+		 "job_timeout",                                                               \
+		 NV_CFG_DURATION,                                                             \
+		 AT(name.job_timeout),                                                        \
+		 .min = 10 * SECOND,                                                          \
+		 .max = 12 * HOUR,                                                            \
+		 .fallback = "6h",                                                            \
+		 .doc = "A job that takes longer is broken off."},                            \
+		{#name,		  "attempts",                                                 \
+		 NV_CFG_NUMBER,	  AT(name.attempts),                                          \
+		 .min = 1,	  .max = 100,                                                 \
+		 .fallback = "5", .doc = "Attempts before a request fails for good."},        \
+		{#name,                                                                       \
+		 "listen",                                                                    \
+		 NV_CFG_LISTEN,                                                               \
+		 AT(name.listen),                                                             \
+		 .empty_ok = true,                                                            \
+		 .fallback = "\"\"",                                                          \
+		 .doc = "Where /metrics, /healthz and /readyz are served; \"\": nowhere."},   \
+	{                                                                                     \
+#name, "stop_timeout", NV_CFG_DURATION, AT(name.stop_timeout),                \
+			.min = 0, .max = 1 * HOUR, .fallback = "30s",                         \
+			.doc = "How long running jobs may go on when the program is stopped." \
+	}
+
+const struct nv_cfg_field nv_cfg_fields[] = {
+	{"log", "level", NV_CFG_WORD, AT(log.level), .words = level_words, .fallback = "info",
+	 .reloadable = true, .doc = "The least important lines that are still written."},
+
+	{"identity", "client", NV_CFG_NAME, AT(identity.client), .required = PRODUCER | WORKER,
+	 .sample = "this-year", .doc = "Name of the Moodle that courses are restored on."},
+	{"identity", "site", NV_CFG_NAME, AT(identity.site), .required = ARCHIVER,
+	 .sample = "last-year", .doc = "Name of the Moodle that courses are taken from."},
+	{"identity", "key_file", NV_CFG_PATH, AT(identity.key_file), .required = DAEMONS,
+	 .sample = "/etc/navette/key", .doc = "Secret key, made by: navette keys new."},
+
+	{"broker", "uris", NV_CFG_URL, LIST(broker.uris), .words = amqp_schemes,
+	 .required = DAEMONS,
+	 .sample = "[\"amqps://client.this-year@broker.example.org:5671/navette\"]",
+	 .doc = "Addresses of the message broker, tried in turn; user name, but no password in "
+		"them."},
+	{"broker", "password_file", NV_CFG_SECRET, AT(broker.password), .used = DAEMONS | CLI,
+	 .env = "NAVETTE_BROKER_PASSWORD", .sample = "/etc/navette/broker.password",
+	 .doc = "File that holds the broker user's password."},
+	{"broker", "ca_file", NV_CFG_PATH, AT(broker.ca_file),
+	 .sample = "/etc/ssl/certs/ca-certificates.crt",
+	 .doc = "Certificates of the authorities to trust; without: the system's."},
+	{"broker", "cert_file", NV_CFG_PATH, AT(broker.cert_file),
+	 .sample = "/etc/navette/broker.crt",
+	 .doc = "Our own certificate, where the broker asks for one."},
+	{"broker", "cert_key_file", NV_CFG_PATH, AT(broker.cert_key_file),
+	 .sample = "/etc/navette/broker.key", .doc = "The key of cert_file."},
+	{"broker", "allow_plain", NV_CFG_BOOL, AT(broker.allow_plain), .fallback = "no",
+	 .doc = "Allow amqp:// and http:// to another machine than this one."},
+	{"broker", "heartbeat", NV_CFG_DURATION, AT(broker.heartbeat), .min = 1 * SECOND,
+	 .max = 10 * MINUTE, .fallback = "10s",
+	 .doc = "A connection silent for two of these is given up."},
+	{"broker", "timeout", NV_CFG_DURATION, AT(broker.timeout), .min = 100 * MS,
+	 .max = 10 * MINUTE, .fallback = "10s", .doc = "Time limit of every single call."},
+	{"broker", "publish_timeout", NV_CFG_DURATION, AT(broker.publish_timeout),
+	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "60s",
+	 .doc = "Time until a message must be confirmed, reconnects included."},
+	{"broker", "management_url", NV_CFG_URL, AT(broker.management_url), .words = http_schemes,
+	 .sample = "https://admin@broker.example.org:15671",
+	 .doc = "Address of the broker's management plugin, for: navette broker apply."},
+	{"broker", "management_password_file", NV_CFG_SECRET, AT(broker.management_password),
+	 .used = CLI, .env = "NAVETTE_BROKER_ADMIN_PASSWORD",
+	 .sample = "/etc/navette/broker-admin.password",
+	 .doc = "File that holds the password of management_url's user."},
+	{"broker", "clients", NV_CFG_NAME, LIST(broker.clients), .sample = "[this-year]",
+	 .doc = "Clients that navette broker apply makes queues and users for."},
+	{"broker", "sites", NV_CFG_NAME, LIST(broker.sites), .sample = "[last-year]",
+	 .doc = "Sites that navette broker apply makes queues and users for."},
+	{"broker", "credentials_dir", NV_CFG_PATH, AT(broker.credentials_dir),
+	 .sample = "/etc/navette/credentials",
+	 .doc = "Folder where navette broker apply puts the passwords it makes."},
+	{"broker", "replicas", NV_CFG_NUMBER, AT(broker.replicas), .min = 1, .max = 9,
+	 .fallback = "1", .doc = "Nodes of the broker that keep a copy of each queue."},
+
+	{"redis", "socket", NV_CFG_PATH, AT(redis.socket), .sample = "/run/redis/redis.sock",
+	 .doc = "Unix socket; goes before host and port."},
+	{"redis", "host", NV_CFG_TEXT, AT(redis.host), .fallback = "127.0.0.1", .doc = "Host."},
+	{"redis", "port", NV_CFG_NUMBER, AT(redis.port), .min = 1, .max = 65535, .fallback = "6379",
+	 .doc = "Port."},
+	{"redis", "user", NV_CFG_TEXT, AT(redis.user), .sample = "navette",
+	 .doc = "User (Redis ACL); without: the default user."},
+	{"redis", "password_file", NV_CFG_SECRET, AT(redis.password),
+	 .used = PRODUCER | WORKER | CLI, .env = "NAVETTE_REDIS_PASSWORD",
+	 .sample = "/etc/navette/redis.password", .doc = "File that holds the password."},
+	{"redis", "db", NV_CFG_NUMBER, AT(redis.db), .min = 0, .max = 65535, .fallback = "0",
+	 .doc = "Number of the database."},
+	{"redis", "timeout", NV_CFG_DURATION, AT(redis.timeout), .min = 100 * MS, .max = 5 * MINUTE,
+	 .fallback = "5s", .doc = "Time limit of every single command."},
+	{"redis", "allow_remote", NV_CFG_BOOL, AT(redis.allow_remote), .fallback = "no",
+	 .doc = "Allow another machine than this one: the connection is not encrypted."},
+
+	{"store", "type", NV_CFG_WORD, AT(store.type), .words = store_words,
+	 .required = ARCHIVER | WORKER, .sample = "webdav",
+	 .doc = "What holds the archives on their way."},
+	{"store", "path", NV_CFG_PATH, AT(store.path), .sample = "/srv/navette/store",
+	 .doc = "Folder of a store of type directory."},
+	{"store", "url", NV_CFG_URL, AT(store.url), .words = http_schemes,
+	 .sample = "https://store.example.org/navette/",
+	 .doc = "Address of a store of type webdav."},
+	{"store", "user", NV_CFG_TEXT, AT(store.user), .sample = "last-year", .doc = "User."},
+	{"store", "password_file", NV_CFG_SECRET, AT(store.password),
+	 .used = ARCHIVER | WORKER | CLI, .env = "NAVETTE_STORE_PASSWORD",
+	 .sample = "/etc/navette/store.password", .doc = "File that holds the password."},
+	{"store", "ca_file", NV_CFG_PATH, AT(store.ca_file),
+	 .sample = "/etc/ssl/certs/ca-certificates.crt",
+	 .doc = "Certificates of the authorities to trust; without: the system's."},
+	{"store", "cert_file", NV_CFG_PATH, AT(store.cert_file), .sample = "/etc/navette/store.crt",
+	 .doc = "Our own certificate, where the store asks for one."},
+	{"store", "cert_key_file", NV_CFG_PATH, AT(store.cert_key_file),
+	 .sample = "/etc/navette/store.key", .doc = "The key of cert_file."},
+	{"store", "allow_plain", NV_CFG_BOOL, AT(store.allow_plain), .fallback = "no",
+	 .doc = "Allow http:// to another machine than this one."},
+	{"store", "connect_timeout", NV_CFG_DURATION, AT(store.connect_timeout), .min = 100 * MS,
+	 .max = 10 * MINUTE, .fallback = "10s", .doc = "Time limit of connecting."},
+	{"store", "stall_timeout", NV_CFG_DURATION, AT(store.stall_timeout), .min = 1 * SECOND,
+	 .max = 1 * HOUR, .fallback = "60s",
+	 .doc = "A transfer without a byte for so long is broken off."},
+	{"store", "blob_threshold", NV_CFG_SIZE, AT(store.blob_threshold), .min = 1, .max = 1 * GIB,
+	 .fallback = "64KiB", .doc = "Files of at least this size become objects of their own."},
+	{"store", "max_archive", NV_CFG_SIZE, AT(store.max_archive), .min = 1 * MIB,
+	 .max = 16 * TIB, .fallback = "20GiB", .doc = "The largest course, unpacked."},
+	{"store", "max_entries", NV_CFG_NUMBER, AT(store.max_entries), .min = 100, .max = 100000000,
+	 .fallback = "500000", .doc = "The most files of a course."},
+	{"store", "max_ratio", NV_CFG_NUMBER, AT(store.max_ratio), .min = 2, .max = 100000,
+	 .fallback = "200",
+	 .doc = "The most an archive may grow when it is unpacked, as a factor."},
+	{"store", "grace", NV_CFG_DURATION, AT(store.grace), .min = 1 * MINUTE, .max = 365 * DAY,
+	 .fallback = "24h", .doc = "The collector of unused objects leaves younger ones alone."},
+
+	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
+	 .required = ARCHIVER | WORKER, .sample = "directory", .doc = "What the courses are in."},
+	{"site", "path", NV_CFG_PATH, AT(site.path), .required = ARCHIVER | WORKER,
+	 .sample = "/srv/navette/site", .doc = "Its folder."},
+
+	JOBS(archiver, ARCHIVER),
+	JOBS(worker, WORKER),
+
+	{"restore", "only_one", NV_CFG_BOOL, AT(restore.only_one), .fallback = "yes",
+	 .doc = "A course that somebody restored cannot be restored again."},
+	{"restore", "user_data", NV_CFG_BOOL, AT(restore.user_data), .fallback = "no",
+	 .doc = "Restore user data, for those who may not choose."},
+	{"restore", "enrolment", NV_CFG_WORD, AT(restore.enrolment), .words = enrolment_words,
+	 .fallback = "always",
+	 .doc = "Whether enrolment methods come along, for those who may not choose."},
+	{"restore", "original_category", NV_CFG_BOOL, AT(restore.original_category),
+	 .fallback = "no", .doc = "Offer to keep the course's original category."},
+	{"restore", "original_category_checked", NV_CFG_BOOL, AT(restore.original_category_checked),
+	 .fallback = "yes", .doc = "That offer is ticked beforehand."},
+	{"restore", "default_category", NV_CFG_TEXT, AT(restore.default_category),
+	 .required = WORKER, .sample = "restored",
+	 .doc = "Identifier of the category that courses are restored into otherwise."},
+	{"restore", "check_course_create", NV_CFG_BOOL, AT(restore.check_course_create),
+	 .fallback = "yes",
+	 .doc = "The requester must be allowed to create courses in the category."},
+	{"restore", "enrol_requester", NV_CFG_BOOL, AT(restore.enrol_requester), .fallback = "yes",
+	 .doc = "Enrol the requester in the restored course."},
+	{"restore", "enrol_button", NV_CFG_BOOL, AT(restore.enrol_button), .fallback = "yes",
+	 .doc = "Teachers of the course may join the copy that a colleague restored."},
+	{"restore", "enrol_role", NV_CFG_TEXT, AT(restore.enrol_role), .fallback = "editingteacher",
+	 .doc = "Short name of the role they are enrolled with."},
+	{"restore", "warnings_to_owner", NV_CFG_BOOL, AT(restore.warnings_to_owner),
+	 .fallback = "yes", .doc = "Tell the requester the warnings of the restore."},
+	{"restore", "url_in_mail", NV_CFG_BOOL, AT(restore.url_in_mail), .fallback = "no",
+	 .doc = "Name the course server's address in mail."},
+	{"restore", "user_field", NV_CFG_CHOICE, AT(restore.user_field), .words = user_field_words,
+	 .fallback = "username", .doc = "The field by which accounts of both sides are matched."},
+
+	{"notify", "lease", NV_CFG_DURATION, AT(notify.lease), .min = 5 * SECOND, .max = 1 * HOUR,
+	 .fallback = "60s", .doc = "How long a claim on a request lasts when it is not renewed."},
+	{"notify", "notify_site", NV_CFG_BOOL, AT(notify.notify_site), .fallback = "yes",
+	 .doc = "Tell people through the site (messages of Moodle)."},
+	{"notify", "smtp_url", NV_CFG_URL, AT(notify.smtp_url), .words = smtp_schemes,
+	 .empty_ok = true, .fallback = "\"\"",
+	 .doc = "Mail server, such as smtps://mail.example.org:465; \"\": no mail."},
+	{"notify", "smtp_user", NV_CFG_TEXT, AT(notify.smtp_user), .sample = "navette",
+	 .doc = "User."},
+	{"notify", "smtp_password_file", NV_CFG_SECRET, AT(notify.smtp_password), .used = WORKER,
+	 .env = "NAVETTE_SMTP_PASSWORD", .sample = "/etc/navette/smtp.password",
+	 .doc = "File that holds the password."},
+	{"notify", "smtp_ca_file", NV_CFG_PATH, AT(notify.smtp_ca_file),
+	 .sample = "/etc/ssl/certs/ca-certificates.crt",
+	 .doc = "Certificates of the authorities to trust; without: the system's."},
+	{"notify", "smtp_allow_plain", NV_CFG_BOOL, AT(notify.smtp_allow_plain), .fallback = "no",
+	 .doc = "Allow smtp:// to another machine than this one."},
+	{"notify", "mail_from", NV_CFG_ADDRESS, AT(notify.mail_from),
+	 .sample = "navette@example.org", .doc = "Sender of the mail."},
+	{"notify", "admins", NV_CFG_ADDRESS, LIST(notify.admins), .sample = "[admin@example.org]",
+	 .doc = "Who is told of failures."},
+
+	{"producer", "listen", NV_CFG_LISTEN, AT(producer.listen), .fallback = "127.0.0.1:8080",
+	 .doc = "Where the API and the pages are served."},
+	{"producer", "base_url", NV_CFG_URL, AT(producer.base_url), .words = http_schemes,
+	 .sample = "https://navette.example.org",
+	 .doc = "The address as people's browsers see it."},
+	{"producer", "accounts_file", NV_CFG_PATH, AT(producer.accounts_file), .required = PRODUCER,
+	 .sample = "/etc/navette/accounts", .doc = "File of the local accounts."},
+	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
+	 .max = 30 * DAY, .fallback = "8h", .doc = "How long somebody stays signed in."},
+	{"producer", "catalog_ttl", NV_CFG_DURATION, AT(producer.catalog_ttl), .min = 0,
+	 .max = 1 * DAY, .fallback = "60s",
+	 .doc = "How long the list of somebody's courses is kept."},
+	{"producer", "catalog_timeout", NV_CFG_DURATION, AT(producer.catalog_timeout),
+	 .min = 100 * MS, .max = 5 * MINUTE, .fallback = "10s",
+	 .doc = "How long a course server may take to tell that list."},
+	{"producer", "max_body", NV_CFG_SIZE, AT(producer.max_body), .min = 1 * KIB,
+	 .max = 64 * MIB, .fallback = "1MiB", .doc = "The largest body of an HTTP request."},
+	{"producer", "max_connections", NV_CFG_NUMBER, AT(producer.max_connections), .min = 8,
+	 .max = 100000, .fallback = "1200", .doc = "The most connections at once."},
+	{"producer", "sweep_after", NV_CFG_DURATION, AT(producer.sweep_after), .min = 1 * SECOND,
+	 .max = 1 * DAY, .fallback = "60s",
+	 .doc = "A request not known to have reached the broker is sent again after this time."},
+	{"producer", "request_ttl", NV_CFG_DURATION, AT(producer.request_ttl), .min = 1 * MINUTE,
+	 .max = 365 * DAY, .fallback = "30d",
+	 .doc = "A request that nobody served expires after this time."},
+
+	{"api", "url", NV_CFG_URL, AT(api.url), .words = http_schemes,
+	 .sample = "https://navette.example.org", .doc = "Address of the producer."},
+	{"api", "user", NV_CFG_TEXT, AT(api.user), .sample = "admin", .doc = "User."},
+	{"api", "password_file", NV_CFG_SECRET, AT(api.password), .used = CLI,
+	 .env = "NAVETTE_API_PASSWORD", .sample = "/etc/navette/api.password",
+	 .doc = "File that holds the password."},
+	{"api", "ca_file", NV_CFG_PATH, AT(api.ca_file),
+	 .sample = "/etc/ssl/certs/ca-certificates.crt",
+	 .doc = "Certificates of the authorities to trust; without: the system's."},
+};
+const size_t nv_cfg_fields_len = NV_ARRAY_LEN(nv_cfg_fields);
+
+#define KEY_SAMPLE "\"ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\""
+
+static const struct nv_cfg_field client_fields[] = {
+	{"clients", "name", NV_CFG_NAME, AT_IN(struct nv_config_client, name), .required = ARCHIVER,
+	 .sample = "this-year", .doc = "Its name."},
+	{"clients", "public_key", NV_CFG_KEY, AT_IN(struct nv_config_client, public_key),
+	 .required = ARCHIVER, .sample = KEY_SAMPLE,
+	 .doc = "Its public key, as navette keys new shows it."},
+	{"clients", "user_data", NV_CFG_BOOL, AT_IN(struct nv_config_client, user_data),
+	 .fallback = "no", .doc = "It may have courses with user data."},
+	{"clients", "without_user", NV_CFG_BOOL, AT_IN(struct nv_config_client, without_user),
+	 .fallback = "no",
+	 .doc = "It may ask without naming a user, for an administrator's restore."},
+	{"clients", "categories", NV_CFG_TEXT, LIST_IN(struct nv_config_client, categories),
+	 .sample = "[science]", .doc = "Identifiers of the categories it may have; without: all."},
+};
+
+static const struct nv_cfg_field site_fields[] = {
+	{"sites", "name", NV_CFG_NAME, AT_IN(struct nv_config_site, name),
+	 .required = PRODUCER | WORKER, .sample = "last-year", .doc = "Its name."},
+	{"sites", "label", NV_CFG_TEXT, AT_IN(struct nv_config_site, label),
+	 .sample = "\"Last year\"", .doc = "What people see; without: the name."},
+	{"sites", "url", NV_CFG_URL, AT_IN(struct nv_config_site, url), .words = http_schemes,
+	 .sample = "https://last-year.example.org",
+	 .doc = "Its address, for links to its courses."},
+	{"sites", "public_key", NV_CFG_KEY, AT_IN(struct nv_config_site, public_key),
+	 .required = PRODUCER | WORKER, .sample = KEY_SAMPLE,
+	 .doc = "Its public key, as navette keys new shows it."},
+	{"sites", "search_roles", NV_CFG_TEXT, LIST_IN(struct nv_config_site, search_roles),
+	 .fallback = "editingteacher",
+	 .doc = "Short names of the roles whose holders may bring a course."},
+};
+/* clang-format on */
+
+#define ITEMS(rows, type, member, roles)                                             \
+	.items = (rows), .items_len = NV_ARRAY_LEN(rows), .item_size = sizeof(type), \
+	.offset = offsetof(struct nv_config, member),                                \
+	.len_offset = offsetof(struct nv_config, member##_len), .required = (roles)
+
+const struct nv_cfg_section nv_cfg_sections[] = {
+	{.name = "log", .doc = "What is logged, to standard error."},
+	{.name = "identity", .doc = "Who this host is."},
+	{.name = "broker", .doc = "The message broker (RabbitMQ)."},
+	{.name = "redis", .doc = "The status database, on the client's side: producer and worker."},
+	{.name = "store", .doc = "The staging store: archiver and worker."},
+	{.name = "site", .doc = "The Moodle, or what stands for it: archiver and worker."},
+	{.name = "archiver", .doc = "Takes courses from the site."},
+	{.name = "worker", .doc = "Restores courses on the client."},
+	{.name = "restore", .doc = "What a restore is held to: producer and worker."},
+	{.name = "notify", .doc = "How people are told: worker."},
+	{.name = "producer", .doc = "Serves the API and the pages."},
+	{.name = "api", .doc = "How the command navette reaches the producer."},
+	{.name = "clients",
+	 .doc = "The clients that this course server serves: archiver.",
+	 ITEMS(client_fields, struct nv_config_client, clients, ARCHIVER)},
+	{.name = "sites",
+	 .doc = "The course servers that this client asks: producer and worker.",
+	 ITEMS(site_fields, struct nv_config_site, sites, PRODUCER | WORKER)},
+};
+const size_t nv_cfg_sections_len = NV_ARRAY_LEN(nv_cfg_sections);
+
+_Static_assert(NV_ARRAY_LEN(client_fields) <= NV_CFG_ITEM_FIELDS_MAX, "raise the constant");
+_Static_assert(NV_ARRAY_LEN(site_fields) <= NV_CFG_ITEM_FIELDS_MAX, "raise the constant");
+
+const struct nv_cfg_field *nv_cfg_rows(const struct nv_cfg_section *s, size_t *ret_len)
+{
+	size_t first = 0;
+	size_t last;
+
+	if (s->items) {
+		*ret_len = s->items_len;
+		return s->items;
+	}
+	while (first < nv_cfg_fields_len && strcmp(nv_cfg_fields[first].section, s->name) != 0)
+		first++;
+	last = first;
+	while (last < nv_cfg_fields_len && strcmp(nv_cfg_fields[last].section, s->name) == 0)
+		last++;
+	*ret_len = last - first;
+	return &nv_cfg_fields[first];
+}
