@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every call goes to the implementation that config->site.type names. */
+#include "core/site/site.h"
+
+static const struct nv_site_ops *const implementations[] = {
+	[NV_SITE_DIRECTORY] = &nv_site_directory_ops,
+};
+
+struct nv_site *nv_site_open(const struct nv_config *config, struct nv_err *err)
+{
+	size_t type = (size_t)config->site.type;
+	if (type >= NV_ARRAY_LEN(implementations) || !implementations[type]) {
+		nv_fail(err, NV_FATAL, NV_R_config, "site.type: unknown kind of site");
+		return NULL;
+	}
+	return implementations[type]->open(config, err);
+}
+
+void nv_site_close(struct nv_site *s)
+{
+	if (s)
+		s->ops->close(s);
+}
+
+const char *nv_site_describe(const struct nv_site *s)
+{
+	return s->describe;
+}
+
+int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *ret_plugins,
+		     struct nv_arena *arena, struct nv_err *err)
+{
+	return s->ops->versions(s, ret_version, ret_plugins, arena, err);
+}
+
+int nv_site_catalog(struct nv_site *s, const struct nv_catalog_request *q,
+		    struct nv_catalog_reply *ret, struct nv_arena *arena, struct nv_err *err)
+{
+	return s->ops->catalog(s, q, ret, arena, err);
+}
+
+int nv_site_export(struct nv_site *s, const struct nv_restore_request *q,
+		   const struct nv_config_client *policy, const struct nv_archive_limits *limits,
+		   const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
+		   struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err)
+{
+	return s->ops->export(s, q, policy, limits, to, job, ret, ret_warnings, arena, err);
+}
+
+int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
+		      struct nv_err *err)
+{
+	return s->ops->preflight(s, in, bytes, err);
+}
+
+int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct nv_fetched *from,
+		   const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
+		   struct nv_err *err)
+{
+	return s->ops->import(s, in, from, job, ret, arena, err);
+}
+
+int nv_site_find(struct nv_site *s, const char *request_id, struct nv_imported *ret,
+		 struct nv_arena *arena, struct nv_err *err)
+{
+	return s->ops->find(s, request_id, ret, arena, err);
+}
+
+int nv_site_enrol(struct nv_site *s, const char *course, const char *user, const char *role,
+		  struct nv_err *err)
+{
+	return s->ops->enrol(s, course, user, role, err);
+}
+
+int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err)
+{
+	return s->ops->notify(s, n, err);
+}
+
+int nv_site_history(struct nv_site *s, nv_site_history_cb cb, void *arg, struct nv_err *err)
+{
+	return s->ops->history(s, cb, arg, err);
+}
+
+int nv_site_sweep(struct nv_site *s, struct nv_err *err)
+{
+	return s->ops->sweep(s, err);
+}
