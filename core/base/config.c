@@ -205,11 +205,16 @@ static void take_value(struct map *m, size_t row, const yaml_node_t *node, size_
 		wrong_value(m, row, node, line);
 }
 
+/* Letters to change, add or leave out to get from a to b.  A beginning or an end left out is what
+ * people do most (password for password_file): it counts little. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[64];
+	size_t la = strlen(a);
 	size_t lb = strnlen(b, NV_ARRAY_LEN(row) - 1);
 
+	if (la >= 3 && la < lb && (memcmp(a, b, la) == 0 || memcmp(a, b + lb - la, la) == 0))
+		return 1;
 	for (size_t j = 0; j <= lb; j++)
 		row[j] = j;
 	for (size_t i = 0; a[i]; i++) {

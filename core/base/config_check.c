@@ -89,7 +89,7 @@ static void check_pair(struct nv_cfg_load *l, const char *section, const char *o
 	bool second = a->state == NV_CFG_ABSENT;
 	nv_auto_free char *key = nv_asprintf("%s.%s", section, second ? one : other);
 
-	if ((a->state == NV_CFG_ABSENT) == (b->state == NV_CFG_ABSENT))
+	if ((second ? b : a)->state != NV_CFG_GOOD || (second ? a : b)->state != NV_CFG_ABSENT)
 		return;
 	nv_cfg_mistake(l, second ? b->line : a->line, key, "is missing, needed by %s.%s", section,
 		       second ? other : one);
