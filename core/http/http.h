@@ -4,8 +4,11 @@
  * A handler gets the whole request (body up to the limit, read before it is called) and answers now
  * or later, exactly once: nv_http_reply, or nv_http_stream for events.  Meanwhile the connection is
  * suspended: a thousand waiting readers cost no thread.
- * The server itself answers: 404, 405 (with Allow), 413, 400 for what is not HTTP, 503 above the
- * number of connections; all as problem documents (RFC 9457). */
+ * The server itself answers 404, 405 (with Allow), 413, 400 for a badly escaped query and 503 above
+ * the number of connections, as problem documents (RFC 9457); what is not HTTP at all is closed or
+ * gets libmicrohttpd's own 400.  HEAD is answered by the route of GET.
+ *
+ * A handler may answer after the reader has left: the answer is then thrown away. */
 #ifndef NV_HTTP_H
 #define NV_HTTP_H
 
@@ -32,7 +35,8 @@ struct nv_http_options {
 	size_t routes_len;
 	size_t max_body;
 	unsigned max_connections;
-	/* called for each finished request, for logs and metrics; may be NULL */
+	/* called for each finished request, for logs and metrics; may be NULL.  status 499: the
+	 * reader left before the answer */
 	void (*on_done_cb)(void *arg, const struct nv_http_request *r, unsigned status,
 			   uint64_t micros);
 	void *arg; /* passed to handlers and callbacks */
@@ -49,8 +53,10 @@ const char *nv_http_path(const struct nv_http_request *r);
 const char *
 nv_http_pattern(const struct nv_http_request *r); /* the route's; "" when none matched */
 const void *nv_http_route_data(const struct nv_http_request *r);
-const char *nv_http_param(const struct nv_http_request *r, const char *name);  /* from {name} */
-const char *nv_http_query(const struct nv_http_request *r, const char *name);  /* or NULL */
+const char *nv_http_param(const struct nv_http_request *r, const char *name); /* from {name} */
+const char *nv_http_query(const struct nv_http_request *r, const char *name); /* or NULL */
+/* Names of the query's parameters in turn, NULL after the last: to refuse unknown ones. */
+const char *nv_http_query_name(const struct nv_http_request *r, size_t i);
 const char *nv_http_header(const struct nv_http_request *r, const char *name); /* or NULL */
 const char *nv_http_cookie(const struct nv_http_request *r, const char *name); /* or NULL */
 const char *nv_http_peer(const struct nv_http_request *r); /* address without port */
@@ -70,7 +76,9 @@ void nv_http_problem(struct nv_http_request *r, unsigned status, enum nv_reason 
 		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* A stream (text/event-stream): 200 and headers now, data as it comes.  on_gone_cb: the reader has
- * left or the server closes; r is not to be used afterwards. */
+ * left or the server closes; r is not to be used afterwards.  It is not called after
+ * nv_http_stream_end.  A reader that left is noticed when something is sent: send a comment now and
+ * then. */
 void nv_http_stream(struct nv_http_request *r, const char *type, void (*on_gone_cb)(void *arg),
 		    void *arg);
 /* Queued; a reader with more than 256 KiB waiting is dropped (it will come again and catch up). */

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The answer: at once or later, whole or as a stream. */
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/http/internal.h"
+
+void nv_http_add_header(struct nv_http_request *r, const char *name, const char *value)
+{
+	struct nv_http_pair *h = nv_arena_alloc(&r->arena, sizeof *h);
+	h->name = nv_arena_strdup(&r->arena, name);
+	h->value = nv_arena_strdup(&r->arena, value);
+	h->next = r->headers;
+	r->headers = h;
+}
+
+static void put_headers(const struct nv_http_request *r, struct MHD_Response *response,
+			const char *type)
+{
+	for (const struct nv_http_pair *h = r->headers; h; h = h->next)
+		MHD_add_response_header(response, h->name, h->value);
+	if (type)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (r->http->closing)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+enum MHD_Result nv_http_queue(struct nv_http_request *r)
+{
+	enum MHD_Result ok = MHD_queue_response(r->conn, r->status, r->response);
+	MHD_destroy_response(r->response);
+	r->response = NULL;
+	return ok;
+}
+
+void nv_http_wake(struct nv_http_request *r)
+{
+	if (!r->suspended || !r->conn)
+		return;
+	r->suspended = false;
+	MHD_resume_connection(r->conn);
+	/* Neither the epoll descriptor nor MHD_get_timeout tells of this: give it a turn. */
+	r->http->woken = true;
+	if (!r->http->running)
+		uv_timer_start(&r->http->timer, r->http->timer.timer_cb, 0, 0);
+}
+
+/* The handler is done with it; frees it when libmicrohttpd is as well. */
+static bool let_go(struct nv_http_request *r)
+{
+	r->held = false;
+	if (r->conn)
+		return false;
+	nv_http_request_free(r);
+	return true;
+}
+
+static void answer(struct nv_http_request *r, unsigned status, const char *type, const void *body,
+		   size_t len)
+{
+	r->response = MHD_create_response_from_buffer(type ? len : 0, (void *)(uintptr_t)body,
+						      MHD_RESPMEM_MUST_COPY);
+	put_headers(r, r->response, type);
+	r->status = status;
+	r->state = NV_HS_ANSWERED;
+	if (!r->inside)
+		nv_http_wake(r);
+}
+
+void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,
+		   size_t len)
+{
+	if (let_go(r) || r->state == NV_HS_ANSWERED)
+		return; /* nobody is there to read it */
+	answer(r, status, type, body, len);
+}
+
+static char *problem_text(unsigned status, enum nv_reason reason, const char *detail)
+{
+	nv_auto_free char *type = nv_asprintf("about:blank#%s", nv_reason_word(reason));
+	json_t *o = json_pack("{s:s, s:s, s:i, s:s*, s:s}", "type", type, "title",
+			      nv_reason_text(reason), "status", (int)status, "detail", detail,
+			      "reason", nv_reason_word(reason));
+	if (!o) /* the detail is not UTF-8 */
+		o = json_pack("{s:s, s:s, s:i, s:s}", "type", type, "title", nv_reason_text(reason),
+			      "status", (int)status, "reason", nv_reason_word(reason));
+	char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return text;
+}
+
+void nv_http_problem(struct nv_http_request *r, unsigned status, enum nv_reason reason,
+		     const char *fmt, ...)
+{
+	char detail[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof detail, fmt, ap);
+	va_end(ap);
+	nv_auto_free char *text = problem_text(status, reason, detail);
+	nv_http_reply(r, status, "application/problem+json", text, strlen(text));
+}
+
+void nv_http_abandon(struct nv_http_request *r)
+{
+	nv_auto_free char *text =
+		problem_text(503, NV_R_busy, "the server stops; please ask again");
+	answer(r, 503, "application/problem+json", text, strlen(text));
+}
+
+/* --- streams --- */
+
+static ssize_t stream_read(void *arg, uint64_t at, char *to, size_t max)
+{
+	(void)at;
+	struct nv_http_request *r = arg;
+	size_t left = r->pending.len - r->pending_at;
+	if (!left) {
+		if (r->ended)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		r->suspended = true;
+		MHD_suspend_connection(r->conn);
+		return 0;
+	}
+	size_t n = left < max ? left : max;
+	memcpy(to, r->pending.data + r->pending_at, n);
+	r->pending_at += n;
+	if (r->pending_at == r->pending.len)
+		r->pending.len = r->pending_at = 0;
+	return (ssize_t)n;
+}
+
+void nv_http_stream(struct nv_http_request *r, const char *type, void (*on_gone_cb)(void *arg),
+		    void *arg)
+{
+	r->on_gone_cb = on_gone_cb;
+	r->gone_arg = arg;
+	if (!r->conn || r->state == NV_HS_ANSWERED) {
+		nv_http_gone(r);
+		return;
+	}
+	r->response =
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, stream_read, r, NULL);
+	put_headers(r, r->response, type);
+	r->status = 200;
+	r->state = NV_HS_STREAMING;
+	if (!r->inside)
+		nv_http_wake(r);
+}
+
+void nv_http_gone(struct nv_http_request *r)
+{
+	void (*cb)(void *) = r->on_gone_cb;
+	void *arg = r->gone_arg;
+	if (!r->held)
+		return;
+	r->ended = true;
+	let_go(r);
+	if (cb)
+		cb(arg);
+}
+
+/* The socket is shut: libmicrohttpd notices at once and completes the request. */
+static void drop_reader(struct nv_http_request *r)
+{
+	r->dropped = true;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info)
+		shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+void nv_http_stream_send(struct nv_http_request *r, const void *data, size_t len)
+{
+	if (!r->conn || r->ended || r->dropped)
+		return;
+	if (r->pending.len - r->pending_at + len > NV_HTTP_STREAM_MAX) {
+		drop_reader(r);
+		return;
+	}
+	if (r->pending_at > NV_HTTP_STREAM_MAX) {
+		r->pending.len -= r->pending_at;
+		memmove(r->pending.data, r->pending.data + r->pending_at, r->pending.len);
+		r->pending_at = 0;
+	}
+	nv_buf_put(&r->pending, data, len);
+	if (!r->inside)
+		nv_http_wake(r);
+}
+
+void nv_http_stream_end(struct nv_http_request *r)
+{
+	r->ended = true;
+	if (!let_go(r) && !r->inside)
+		nv_http_wake(r);
+}

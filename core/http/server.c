@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The server on the loop: listening, libmicrohttpd's turn, closing. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "core/base/log.h"
+#include "core/http/internal.h"
+
+/* Accepted above max_connections, only to be told 503. */
+#define SPARE_CONNECTIONS 64u
+#define IDLE_TIMEOUT_S 60u
+
+/* --- listening --- */
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* "127.0.0.1:8080", "[::1]:0" */
+static int parse_listen(const char *text, union address *ret, socklen_t *ret_len,
+			struct nv_err *err)
+{
+	const char *colon = strrchr(text, ':');
+	char *end = NULL;
+	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+	if (!colon || end == colon + 1 || *end || port > 65535)
+		return nv_fail(err, NV_FATAL, NV_R_config, "listen: \"%s\" is not host:port", text);
+	size_t len = (size_t)(colon - text);
+	bool v6 = len > 2 && text[0] == '[' && text[len - 1] == ']';
+	nv_auto_free char *host = v6 ? nv_strndup(text + 1, len - 2) : nv_strndup(text, len);
+	memset(ret, 0, sizeof *ret);
+	if (v6) {
+		ret->v6.sin6_family = AF_INET6;
+		ret->v6.sin6_port = htons((uint16_t)port);
+		*ret_len = sizeof ret->v6;
+	} else {
+		ret->v4.sin_family = AF_INET;
+		ret->v4.sin_port = htons((uint16_t)port);
+		*ret_len = sizeof ret->v4;
+	}
+	void *to = v6 ? (void *)&ret->v6.sin6_addr : (void *)&ret->v4.sin_addr;
+	const char *name = !strcmp(host, "localhost") ? "127.0.0.1" : host;
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, name, to) != 1)
+		return nv_fail(err, NV_FATAL, NV_R_config,
+			       "listen: \"%s\" is not a numeric address (\"127.0.0.1:8080\", "
+			       "\"[::1]:8080\")",
+			       text);
+	return 0;
+}
+
+static int open_listener(struct nv_http *h, const char *listen_at, struct nv_err *err)
+{
+	union address a;
+	socklen_t len = 0;
+	if (parse_listen(listen_at, &a, &len, err) < 0)
+		return -1;
+	int on = 1;
+	h->listen_fd =
+		socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (h->listen_fd < 0 ||
+	    setsockopt(h->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	    bind(h->listen_fd, &a.any, len) < 0 || listen(h->listen_fd, 1024) < 0)
+		return nv_fail_errno(err, errno, NV_FATAL, NV_R_config, "listen on %s", listen_at);
+	len = sizeof a;
+	getsockname(h->listen_fd, &a.any, &len);
+	h->port = ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
+	return 0;
+}
+
+/* Every reader is a descriptor; the usual soft limit of 1024 would end at a thousand of them. */
+static void raise_descriptors(unsigned connections)
+{
+	struct rlimit l;
+	rlim_t want = connections + SPARE_CONNECTIONS + 256;
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* --- libmicrohttpd's callbacks --- */
+
+static void log_cb(void *arg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void log_cb(void *arg, const char *fmt, va_list ap)
+{
+	(void)arg;
+	char text[512];
+	vsnprintf(text, sizeof text, fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	NV_LOG(NV_DEBUG, "http.library", NV_S("text", text));
+}
+
+/* We decode ourselves, a path component at a time. */
+static size_t no_unescape(void *arg, struct MHD_Connection *conn, char *s)
+{
+	(void)arg;
+	(void)conn;
+	return strlen(s);
+}
+
+static void count_connection(void *arg, struct MHD_Connection *conn, void **socket_context,
+			     enum MHD_ConnectionNotificationCode code)
+{
+	(void)conn;
+	(void)socket_context;
+	struct nv_http *h = arg;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		h->connections++;
+	else
+		h->connections--;
+}
+
+static enum MHD_Result refuse_now(struct nv_http_request *r)
+{
+	nv_http_problem(r, r->refused, r->refused_reason, "%s", r->refused_detail);
+	return nv_http_queue(r);
+}
+
+static bool answer_before_body(struct nv_http_request *r)
+{
+	const char *length = nv_http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	uint64_t bytes = length ? strtoull(length, NULL, 10) : 0;
+	if (bytes > r->http->max_body)
+		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
+	return r->refused &&
+	       (bytes > NV_HTTP_DISCARD_MAX || nv_http_header(r, MHD_HTTP_HEADER_EXPECT));
+}
+
+static enum MHD_Result begin(struct nv_http *h, struct MHD_Connection *conn, const char *url,
+			     const char *method, void **context)
+{
+	struct nv_http_request *r = nv_http_request_new(h, conn, url, method);
+	*context = r;
+	r->inside = true;
+	if (h->closing || h->connections > h->max_connections) {
+		r->refused = 0;
+		nv_http_add_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+		nv_http_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+		nv_http_refuse(r, 503, NV_R_busy,
+			       h->closing ? "the server stops" : "too many connections");
+	}
+	enum MHD_Result ok = answer_before_body(r) ? refuse_now(r) : MHD_YES;
+	r->inside = false;
+	return ok;
+}
+
+static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
+{
+	if (r->body.len + *len > r->http->max_body)
+		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
+	if (r->refused)
+		r->discarded += *len;
+	else
+		nv_buf_put(&r->body, data, *len);
+	*len = 0;
+	return r->discarded > NV_HTTP_DISCARD_MAX ? MHD_NO : MHD_YES;
+}
+
+/* The request is there: call its handler, and wait if it does not answer at once. */
+static enum MHD_Result handle(struct nv_http_request *r)
+{
+	enum MHD_Result ok = MHD_YES;
+	r->inside = true;
+	if (r->refused) {
+		ok = refuse_now(r);
+		r->inside = false;
+		return ok;
+	}
+	r->state = NV_HS_HANDLING;
+	r->held = true;
+	r->route->handler(r->http->arg, r);
+	if (r->state == NV_HS_HANDLING) {
+		r->suspended = true;
+		MHD_suspend_connection(r->conn);
+	} else {
+		ok = nv_http_queue(r);
+	}
+	r->inside = false;
+	return ok;
+}
+
+static enum MHD_Result access_cb(void *arg, struct MHD_Connection *conn, const char *url,
+				 const char *method, const char *version, const char *upload,
+				 size_t *upload_len, void **context)
+{
+	(void)version;
+	struct nv_http_request *r = *context;
+	if (!r)
+		return begin(arg, conn, url, method, context);
+	if (*upload_len)
+		return take_body(r, upload, upload_len);
+	if (r->state == NV_HS_RECEIVING)
+		return handle(r);
+	if (r->response)
+		return nv_http_queue(r);
+	return MHD_YES;
+}
+
+static void completed_cb(void *arg, struct MHD_Connection *conn, void **context,
+			 enum MHD_RequestTerminationCode why)
+{
+	(void)conn;
+	(void)why;
+	struct nv_http *h = arg;
+	struct nv_http_request *r = *context;
+	if (!r)
+		return;
+	*context = NULL;
+	/* 499, as nginx says it: the reader left before the answer */
+	if (h->on_done_cb)
+		h->on_done_cb(h->arg, r, r->status ? r->status : 499,
+			      (uv_hrtime() - r->started) / 1000);
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		h->requests = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	r->http = NULL;
+	r->conn = NULL;
+	if (!r->held)
+		nv_http_request_free(r);
+	else if (r->state == NV_HS_STREAMING)
+		nv_http_gone(r);
+}
+
+/* --- turns --- */
+
+static void finish_close(struct nv_http *h);
+
+static void turn(struct nv_http *h)
+{
+	if (!h->daemon)
+		return;
+	h->running = true;
+	h->woken = false;
+	MHD_run(h->daemon);
+	h->running = false;
+	if (h->closing && (!h->requests || h->late)) {
+		finish_close(h);
+		return;
+	}
+	MHD_UNSIGNED_LONG_LONG ms = 0;
+	if (h->woken || MHD_get_timeout(h->daemon, &ms) == MHD_YES)
+		uv_timer_start(&h->timer, h->timer.timer_cb, ms, 0);
+	else
+		uv_timer_stop(&h->timer);
+}
+
+static void poll_cb(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	turn(poll->data);
+}
+
+static void timer_cb(uv_timer_t *timer)
+{
+	turn(timer->data);
+}
+
+/* --- life --- */
+
+static int start_daemon(struct nv_http *h, struct nv_err *err)
+{
+	h->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		access_cb, h, MHD_OPTION_EXTERNAL_LOGGER, log_cb, NULL, MHD_OPTION_LISTEN_SOCKET,
+		h->listen_fd, MHD_OPTION_CONNECTION_LIMIT, h->max_connections + SPARE_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
+		completed_cb, h, MHD_OPTION_NOTIFY_CONNECTION, count_connection, h,
+		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_END);
+	if (!h->daemon)
+		return nv_fail_errno(err, errno, NV_FATAL, NV_R_internal, "http: start");
+	return 0;
+}
+
+struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, struct nv_err *err)
+{
+	struct nv_http *h = nv_alloc(sizeof *h);
+	h->loop = loop;
+	h->listen_fd = -1;
+	h->routes = o->routes;
+	h->routes_len = o->routes_len;
+	h->max_body = o->max_body;
+	h->max_connections = o->max_connections;
+	h->on_done_cb = o->on_done_cb;
+	h->arg = o->arg;
+	raise_descriptors(o->max_connections);
+	if (open_listener(h, o->listen, err) < 0 || start_daemon(h, err) < 0)
+		goto fail;
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	int rc = uv_poll_init(loop, &h->poll, info->epoll_fd);
+	if (rc < 0) {
+		nv_fail(err, NV_FATAL, NV_R_internal, "http: %s", uv_strerror(rc));
+		goto fail;
+	}
+	uv_timer_init(loop, &h->timer);
+	uv_timer_init(loop, &h->patience);
+	h->poll.data = h->timer.data = h->patience.data = h;
+	h->handles = 3;
+	uv_poll_start(&h->poll, UV_READABLE, poll_cb);
+	uv_timer_start(&h->timer, timer_cb, 0, 0);
+	return h;
+fail:
+	if (h->daemon)
+		MHD_stop_daemon(h->daemon); /* closes the listener, too */
+	else if (h->listen_fd >= 0)
+		close(h->listen_fd);
+	free(h);
+	return NULL;
+}
+
+uint16_t nv_http_port(const struct nv_http *h)
+{
+	return h->port;
+}
+
+/* --- closing --- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+	struct nv_http *h = handle->data;
+	if (--h->handles)
+		return;
+	void (*cb)(void *) = h->on_closed_cb;
+	void *arg = h->closed_arg;
+	free(h);
+	if (cb)
+		cb(arg);
+}
+
+/* libmicrohttpd ends with a panic while a connection is suspended: all have been woken, and one
+ * more turn takes them back. */
+static void finish_close(struct nv_http *h)
+{
+	struct MHD_Daemon *daemon = h->daemon;
+	uv_poll_stop(&h->poll);
+	for (struct nv_http_request *r = h->requests; r; r = r->next)
+		nv_http_wake(r);
+	MHD_run(daemon);
+	h->daemon = NULL;
+	MHD_stop_daemon(daemon);
+	uv_close((uv_handle_t *)&h->poll, handle_closed);
+	uv_close((uv_handle_t *)&h->timer, handle_closed);
+	uv_close((uv_handle_t *)&h->patience, handle_closed);
+}
+
+static void last_turn(uv_timer_t *timer)
+{
+	struct nv_http *h = timer->data;
+	h->late = true;
+	turn(h);
+}
+
+/* Whoever has not answered by now is answered for; a last moment lets the answers out. */
+static void patience_over(uv_timer_t *timer)
+{
+	struct nv_http *h = timer->data;
+	for (struct nv_http_request *r = h->requests; r; r = r->next)
+		if (r->state == NV_HS_HANDLING)
+			nv_http_abandon(r);
+	uv_timer_start(&h->patience, last_turn, 100, 0);
+}
+
+static void end_streams(struct nv_http *h)
+{
+	struct nv_http_request *next;
+	for (struct nv_http_request *r = h->requests; r; r = next) {
+		next = r->next;
+		if (r->state != NV_HS_STREAMING)
+			continue;
+		nv_http_gone(r);
+		nv_http_wake(r);
+	}
+}
+
+void nv_http_close(struct nv_http *h, uint64_t timeout_ms, void (*on_closed_cb)(void *arg),
+		   void *arg)
+{
+	h->closing = true;
+	h->on_closed_cb = on_closed_cb;
+	h->closed_arg = arg;
+	int fd = MHD_quiesce_daemon(h->daemon);
+	if (fd >= 0)
+		close(fd);
+	end_streams(h);
+	uv_timer_start(&h->patience, patience_over, timeout_ms, 0);
+	uv_timer_start(&h->timer, timer_cb, 0, 0);
+}
