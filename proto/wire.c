@@ -51,9 +51,13 @@ static int number(struct nv_wire *w, unsigned width, uint64_t *ret)
  * shortest form. */
 static int negative(unsigned width, uint64_t n, struct nv_wire_head *ret)
 {
-	uint64_t sign = (uint64_t)1 << (8 * width - 1);
-	uint64_t narrower = width == 1 ? 32 : (uint64_t)1 << (4 * width - 1);
+	uint64_t narrower;
+	uint64_t sign;
 
+	if (width < 1 || width > 8)
+		return -1; /* no such form in the table */
+	sign = (uint64_t)1 << (8 * width - 1);
+	narrower = width == 1 ? 32 : (uint64_t)1 << (4 * width - 1);
 	if (!(n & sign))
 		return -1;
 	ret->value = n | ~(sign - 1);

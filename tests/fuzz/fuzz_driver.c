@@ -7,11 +7,12 @@
  *
  * When the target fails, its input is written to fuzz-crash in the current folder. */
 #include <dirent.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/fs.h"
 #include "core/base/mem.h"
@@ -24,26 +25,28 @@ void __sanitizer_set_death_callback(void (*cb)(void)) __attribute__((weak));
 
 static struct {
 	const char *file;
-	unsigned mutation;
 	const uint8_t *data;
 	size_t len;
 } current;
 
+/* Runs in a signal handler, so by system calls only. */
 static void save_input(void)
 {
-	FILE *f = fopen("fuzz-crash", "wb");
+	static const char text[] = ": a form of this fails, see fuzz-crash\n";
+	int fd = open("fuzz-crash", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
-	if (f) {
-		fwrite(current.data, 1, current.len, f);
-		fclose(f);
+	if (fd >= 0) {
+		if (write(fd, current.data, current.len) >= 0 &&
+		    write(STDERR_FILENO, current.file, strlen(current.file)) >= 0 &&
+		    write(STDERR_FILENO, text, sizeof(text) - 1) >= 0)
+			fsync(fd);
+		close(fd);
 	}
-	fprintf(stderr, "%s, mutation %u: input is in fuzz-crash\n", current.file,
-		current.mutation);
 }
 
 static void on_signal(int signum)
 {
-	save_input(); /* we are dying anyway */
+	save_input();
 	signal(signum, SIG_DFL);
 	raise(signum);
 }
@@ -133,15 +136,13 @@ static void run_file(const struct nv_buf *seed, unsigned mutations)
 	nv_auto_free uint8_t *data = nv_alloc(room);
 	uint64_t state = 0x9e3779b97f4a7c15u ^ seed->len;
 
-	current.mutation = 0;
 	run(seed->data, seed->len);
-	for (unsigned i = 1; i <= mutations; i++) {
+	for (unsigned i = 0; i < mutations; i++) {
 		size_t len = seed->len;
 
 		memcpy(data, seed->data, len);
 		for (size_t k = 1 + below(&state, 4); k > 0; k--)
 			len = mutate(data, len, room, &state);
-		current.mutation = i;
 		run(data, len);
 	}
 }

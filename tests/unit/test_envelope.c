@@ -235,7 +235,7 @@ static void every_kind_is_sealed_and_opened(void **state)
 		nv_auto_buf struct nv_buf b = {0};
 		char mid[NV_UUID_SIZE];
 		union sample_any in;
-		struct nv_envelope e;
+		struct nv_envelope e = {0};
 		struct nv_err err = {0};
 		const struct nv_record *r = nv_kind_info((enum nv_kind)k)->record;
 
@@ -349,7 +349,7 @@ static void garbage_is_refused(void **state)
 		struct nv_err err = {0};
 
 		for (size_t i = 0; i < sizeof(noise); i++)
-			noise[i] = (uint8_t)((seed + 1) * 2654435761u * (i + 7) >> 11);
+			noise[i] = (uint8_t)((seed + 1ul) * 2654435761u * (i + 7) >> 11);
 		assert_int_equal(open_and_close(noise, sizeof(noise), &f->ring, ALL, NOW, &err),
 				 -1);
 		assert_int_equal(err.kind, NV_REJECT);
@@ -550,10 +550,11 @@ static void a_body_that_breaks_its_rules_is_refused_although_signed(void **state
 static void an_oversized_envelope_is_refused_unread(void **state)
 {
 	const struct fixture *f = *state;
+	static const uint8_t version[] = {0x81, 0xa1, 'v', 2};
 	uint8_t *large = nv_alloc(10u << 20);
 
 	/* Not even the version is looked at. */
-	memcpy(large, "\x81\xa1v\x02", 4);
+	memcpy(large, version, sizeof(version));
 	assert_refused(large, 10u << 20, &f->ring, ALL, NOW, NV_R_bad_message, "at most 8392704");
 	assert_refused(large, NV_ENVELOPE_MAX + 1, &f->ring, ALL, NOW, NV_R_bad_message, "at most");
 	assert_refused(large, NV_ENVELOPE_MAX, &f->ring, ALL, NOW, NV_R_unknown_version, "2");
