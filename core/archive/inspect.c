@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams by
+ * libxml2's reader.  No network, no entities, and a document type is refused: Moodle writes none.
+ */
+#include "core/archive/internal.h"
+
+#include <libxml/xmlreader.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define XML_MAX_DEPTH 12
+#define TEXT_MAX_LEN 4096u
+#define MAX_PLUGINS 4096u
+
+struct inspecting {
+	struct nv_mbz_info *info;
+	bool seen; /* moodle_backup.xml */
+	char **plugins;
+	size_t plugins_len;
+	/* the setting that is being read */
+	bool root_level;
+	bool users_setting;
+	bool setting_on;
+};
+
+/* --- libxml2's reader over a source --- */
+
+struct xml_input {
+	const struct nv_source *from;
+	struct nv_err *err;
+	struct nv_err own; /* where the caller wants none */
+	bool failed;	   /* the source failed, not the XML */
+};
+
+static int xml_read_cb(void *ctx, char *buf, int len)
+{
+	struct xml_input *in = ctx;
+	ssize_t n = in->from->read_cb(in->from->ctx, buf, (size_t)len, in->err);
+	if (n < 0)
+		in->failed = true;
+	return (int)n;
+}
+
+static void xml_silent_cb(void *ctx, xmlErrorPtr error)
+{
+	(void)ctx;
+	(void)error;
+}
+
+/* names[0 … depth-1] lead to the text.  Called at the end of each element that had text or not. */
+typedef void (*leaf_cb)(struct inspecting *in, const char *const *names, int depth,
+			const char *text);
+/* Called when an element ends, after its children. */
+struct xml_walk {
+	struct inspecting *in;
+	leaf_cb leaf;
+	xmlTextReaderPtr reader;
+	char *names[XML_MAX_DEPTH];
+	char *text; /* of the innermost element */
+};
+
+static void walk_text(struct xml_walk *w)
+{
+	const char *value = (const char *)xmlTextReaderConstValue(w->reader);
+	size_t have = w->text ? strlen(w->text) : 0;
+	if (!value || have >= TEXT_MAX_LEN)
+		return;
+	size_t take = strnlen(value, TEXT_MAX_LEN - have);
+	/* Not in the middle of a UTF-8 sequence. */
+	while (value[take] && take && ((uint8_t)value[take] & 0xc0u) == 0x80u)
+		take--;
+	w->text = nv_realloc(w->text, have + take + 1);
+	memcpy(w->text + have, value, take);
+	w->text[have + take] = '\0';
+}
+
+static void walk_end(struct xml_walk *w, int depth)
+{
+	if (depth < XML_MAX_DEPTH)
+		w->leaf(w->in, (const char *const *)w->names, depth + 1, w->text ? w->text : "");
+	free(w->text);
+	w->text = NULL;
+}
+
+/* 0, or -1 for what no backup has. */
+static int walk_node(struct xml_walk *w)
+{
+	int depth = xmlTextReaderDepth(w->reader);
+	switch (xmlTextReaderNodeType(w->reader)) {
+	case XML_READER_TYPE_DOCUMENT_TYPE:
+	case XML_READER_TYPE_ENTITY_REFERENCE:
+		return -1;
+	case XML_READER_TYPE_ELEMENT:
+		free(w->text);
+		w->text = NULL;
+		if (depth < XML_MAX_DEPTH) {
+			free(w->names[depth]);
+			w->names[depth] =
+				nv_strdup((const char *)xmlTextReaderConstLocalName(w->reader));
+		}
+		if (xmlTextReaderIsEmptyElement(w->reader))
+			walk_end(w, depth);
+		return 0;
+	case XML_READER_TYPE_TEXT:
+	case XML_READER_TYPE_CDATA:
+		walk_text(w);
+		return 0;
+	case XML_READER_TYPE_END_ELEMENT:
+		walk_end(w, depth);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int drain(const struct nv_source *from, struct nv_err *err)
+{
+	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	ssize_t n;
+	do
+		n = from->read_cb(from->ctx, buf, NV_ARCHIVE_BLOCK, err);
+	while (n > 0);
+	return (int)n;
+}
+
+static int walk_xml(struct inspecting *in, const char *name, const struct nv_source *from,
+		    leaf_cb leaf, struct nv_err *err)
+{
+	struct xml_input input = {.from = from};
+	input.err = err ? err : &input.own;
+	struct xml_walk w = {.in = in, .leaf = leaf};
+	w.reader = xmlReaderForIO(xml_read_cb, NULL, &input, NULL, NULL,
+				  XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	if (!w.reader)
+		return nv_fail(err, NV_RETRY, NV_R_internal, "archive: %s: no XML reader", name);
+	xmlTextReaderSetStructuredErrorHandler(w.reader, xml_silent_cb, NULL);
+	int more;
+	bool refused = false;
+	while (!refused && (more = xmlTextReaderRead(w.reader)) == 1)
+		refused = walk_node(&w) < 0;
+	xmlFreeTextReader(w.reader);
+	for (int i = 0; i < XML_MAX_DEPTH; i++)
+		free(w.names[i]);
+	free(w.text);
+	if (input.failed)
+		return -1;
+	if (refused)
+		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
+			       "archive: %s has a document type or entities: refused", name);
+	if (more < 0)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "archive: %s is not well-formed XML", name);
+	return drain(from, err);
+}
+
+/* --- moodle_backup.xml --- */
+
+static bool path_is(const char *const *names, int depth, int count, const char *const *want)
+{
+	if (depth != count)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (strcmp(names[i], want[i]) != 0)
+			return false;
+	return true;
+}
+#define PATH_IS(...)                                                              \
+	path_is(names, depth, (int)NV_ARRAY_LEN(((const char *[]){__VA_ARGS__})), \
+		(const char *const[]){__VA_ARGS__})
+
+static void information_leaf(struct nv_mbz_info *info, const char *name, const char *text)
+{
+	const struct {
+		const char *name;
+		char **to;
+	} texts[] = {
+		{"moodle_version", &info->moodle_version},
+		{"moodle_release", &info->moodle_release},
+		{"backup_version", &info->backup_version},
+		{"backup_release", &info->backup_release},
+		{"original_wwwroot", &info->wwwroot},
+		{"original_course_id", &info->course},
+		{"original_course_shortname", &info->shortname},
+		{"original_course_fullname", &info->fullname},
+	};
+	for (size_t i = 0; i < NV_ARRAY_LEN(texts); i++)
+		if (strcmp(name, texts[i].name) == 0)
+			*texts[i].to = nv_arena_strdup(&info->arena, text);
+	if (strcmp(name, "include_files") == 0)
+		info->files = strcmp(text, "1") == 0;
+	else if (strcmp(name, "backup_date") == 0)
+		info->backup_date = strtoull(text, NULL, 10);
+}
+
+static void add_plugin(struct inspecting *in, const char *module)
+{
+	if (!module[0] || in->plugins_len >= MAX_PLUGINS)
+		return;
+	char *name = nv_arena_printf(&in->info->arena, "mod_%s", module);
+	for (size_t i = 0; i < in->plugins_len; i++)
+		if (strcmp(in->plugins[i], name) == 0)
+			return;
+	in->plugins = nv_realloc(in->plugins, (in->plugins_len + 1) * sizeof(char *));
+	in->plugins[in->plugins_len++] = name;
+}
+
+static void backup_leaf(struct inspecting *in, const char *const *names, int depth,
+			const char *text)
+{
+	if (depth == 3 && strcmp(names[0], "moodle_backup") == 0 &&
+	    strcmp(names[1], "information") == 0)
+		information_leaf(in->info, names[2], text);
+	else if (PATH_IS("moodle_backup", "information", "contents", "activities", "activity",
+			 "modulename"))
+		add_plugin(in, text);
+	else if (PATH_IS("moodle_backup", "information", "settings", "setting", "level"))
+		in->root_level = strcmp(text, "root") == 0;
+	else if (PATH_IS("moodle_backup", "information", "settings", "setting", "name"))
+		in->users_setting = strcmp(text, "users") == 0;
+	else if (PATH_IS("moodle_backup", "information", "settings", "setting", "value"))
+		in->setting_on = strcmp(text, "1") == 0;
+	else if (PATH_IS("moodle_backup", "information", "settings", "setting")) {
+		if (in->root_level && in->users_setting)
+			in->info->users = in->setting_on;
+		in->root_level = in->users_setting = in->setting_on = false;
+	}
+}
+
+/* --- course/course.xml --- */
+
+static void course_leaf(struct inspecting *in, const char *const *names, int depth,
+			const char *text)
+{
+	if (PATH_IS("course", "category", "name") && text[0])
+		in->info->category = nv_arena_strdup(&in->info->arena, text);
+}
+
+/* --- the whole --- */
+
+static int inspect_entry(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
+			 struct nv_err *err)
+{
+	struct inspecting *in = ctx;
+	in->info->entries++;
+	in->info->unpacked += entry->size;
+	if (entry->folder)
+		return 0;
+	if (strncmp(entry->path, "files/", 6) == 0) {
+		in->info->file_contents++;
+		in->info->file_contents_bytes += entry->size;
+	}
+	if (strcmp(entry->path, "moodle_backup.xml") == 0) {
+		in->seen = true;
+		return walk_xml(in, entry->path, from, backup_leaf, err);
+	}
+	if (strcmp(entry->path, "course/course.xml") == 0)
+		return walk_xml(in, entry->path, from, course_leaf, err);
+	return drain(from, err);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int inspect_check(const struct inspecting *in, struct nv_err *err)
+{
+	const struct nv_mbz_info *info = in->info;
+	if (!in->seen)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "archive: there is no moodle_backup.xml in it: not a Moodle backup");
+	if (!info->shortname || !info->fullname || !info->course || !info->moodle_version)
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "archive: moodle_backup.xml does not name course and version");
+	return 0;
+}
+
+static void init_libxml(void)
+{
+	xmlInitParser();
+}
+
+int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
+		   struct nv_mbz_info *ret, struct nv_err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, init_libxml);
+	*ret = (struct nv_mbz_info){0};
+	enum nv_form form;
+	struct nv_unpack *u = nv_unpack_mbz(path, limits, &form, err);
+	if (!u)
+		return -1;
+	ret->packed = nv_unpack_packed(u);
+	ret->form = nv_arena_strdup(&ret->arena, form == NV_FORM_ZIP ? "zip" : "tgz");
+	nv_unpack_free(u);
+	struct inspecting in = {.info = ret};
+	struct nv_sink to = {.entry_cb = inspect_entry, .ctx = &in};
+	int rc = nv_mbz_read(path, limits, &to, NULL, err);
+	if (rc == 0)
+		rc = inspect_check(&in, err);
+	if (rc == 0 && in.plugins_len) {
+		qsort(in.plugins, in.plugins_len, sizeof(char *), by_name);
+		ret->plugins.len = in.plugins_len;
+		ret->plugins.items = nv_arena_alloc(&ret->arena, in.plugins_len * sizeof(char *));
+		memcpy(ret->plugins.items, in.plugins, in.plugins_len * sizeof(char *));
+	}
+	free(in.plugins);
+	if (rc < 0)
+		nv_mbz_info_fini(ret);
+	return rc;
+}
+
+void nv_mbz_info_fini(struct nv_mbz_info *i)
+{
+	nv_arena_fini(&i->arena);
+	*i = (struct nv_mbz_info){0};
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between the files of this folder. */
+#ifndef NV_ARCHIVE_INTERNAL_H
+#define NV_ARCHIVE_INTERNAL_H
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "core/archive/archive.h"
+
+#define NV_ARCHIVE_BLOCK (128u * 1024u)
+
+/* --- names.c: the entries of one archive, against doubles --- */
+
+struct nv_names; /* a hash set of paths and what they are */
+struct nv_names *nv_names_new(void);
+void nv_names_free(struct nv_names *n); /* NULL allowed */
+/* Takes a path in.  NV_REJECT/archive_unsafe when it is not a safe path, stands twice, or lies
+ * below a file. */
+int nv_names_add(struct nv_names *n, const char *path, bool folder, struct nv_err *err);
+
+/* --- limits --- */
+
+struct nv_limits_count {
+	const struct nv_archive_limits *limits;
+	uint64_t packed; /* bytes of the packed form, 0: not looked at */
+	uint64_t bytes;
+	uint64_t entries;
+};
+/* Counts an entry of so many bytes; NV_REJECT/archive_too_large. */
+int nv_limits_add(struct nv_limits_count *c, uint64_t size, struct nv_err *err);
+
+/* --- tar.c: libarchive, wrapped once --- */
+
+enum nv_form { NV_FORM_TGZ, NV_FORM_ZIP };
+
+/* An archive being read. */
+struct nv_unpack;
+/* .mbz of either form, told apart by its first bytes. */
+struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits *limits,
+				enum nv_form *ret_form, struct nv_err *err);
+/* Our own skeleton. */
+struct nv_unpack *nv_unpack_skeleton(const char *path, struct nv_err *err);
+uint64_t nv_unpack_packed(const struct nv_unpack *u); /* bytes of the file */
+/* 1 with an entry (borrowed until the next call), 0 at the end, -1.  "./" in front and '/' behind
+ * are taken off the path; nothing else is checked about it. */
+int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err);
+struct nv_source nv_unpack_source(struct nv_unpack *u);
+/* After the callee read an entry: its end, and its checksum where the form has one. */
+int nv_unpack_entry_end(struct nv_unpack *u, const struct nv_entry *entry, struct nv_err *err);
+void nv_unpack_free(struct nv_unpack *u); /* NULL allowed */
+
+/* --- pack.c: a tar being written --- */
+
+enum nv_pack_form { NV_PACK_MBZ /* gzip, plain ustar */, NV_PACK_SKELETON /* zstd, GNU tar */ };
+struct nv_pack;
+/* Creates path, which must not exist. */
+struct nv_pack *nv_pack_new(const char *path, enum nv_pack_form form, struct nv_err *err);
+int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv_source *from,
+		const struct nv_job *job, struct nv_err *err);
+int nv_pack_finish(struct nv_pack *p, bool sync, struct nv_err *err);
+void nv_pack_free(struct nv_pack *p); /* removes an unfinished file; NULL allowed */
+
+/* --- manifest.c --- */
+
+/* "files/<aa>/<sha1>" of a Moodle backup: true with its SHA-1. */
+bool nv_content_path(const char *path, uint8_t ret_sha1[NV_SHA1_LEN]);
+/* Keys in the store; free them. */
+char *nv_manifest_key(const struct nv_archive_place *place);
+char *nv_skeleton_key(const struct nv_archive_place *place);
+char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uint64_t size);
+int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
+
+int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
+/* Decode and check everything a manifest must be. */
+int nv_manifest_unpack(const void *data, size_t len, const struct nv_archive_place *place,
+		       const struct nv_archive_limits *limits, struct nv_manifest *ret,
+		       struct nv_arena *arena, struct nv_err *err);
+
+#endif

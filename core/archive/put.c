@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Writing an archive into the store: blobs as they come by, then the skeleton, then the manifest.
+ */
+#include "core/archive/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/fault.h"
+#include "core/base/fs.h"
+
+struct nv_archive_put {
+	struct nv_store *store;
+	const struct nv_archive_place *place;
+	uint64_t threshold;
+	const struct nv_job *job;
+	char *skeleton_path;
+	struct nv_pack *skeleton;
+	struct nv_names *names;
+	struct nv_limits_count count;
+	struct nv_manifest_entry *entries;
+	size_t len;
+	size_t cap;
+	uint64_t handled; /* bytes of entries, for progress */
+	uint64_t sent;
+	uint64_t saved;
+	uint8_t *buf;
+	struct nv_arena arena;
+};
+
+struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
+					  const struct nv_archive_place *place,
+					  const char *work_dir, uint64_t blob_threshold,
+					  const struct nv_archive_limits *limits,
+					  const struct nv_job *job, struct nv_err *err)
+{
+	if (nv_place_check(place, err) < 0 || nv_mkdir_p(work_dir, 0700, err) < 0)
+		return NULL;
+	char *path = nv_asprintf("%s/skeleton.tar.zst", work_dir);
+	unlink(path); /* an earlier try's */
+	struct nv_pack *skeleton = nv_pack_new(path, NV_PACK_SKELETON, err);
+	if (!skeleton) {
+		free(path);
+		return NULL;
+	}
+	struct nv_archive_put *p = nv_alloc(sizeof(*p));
+	p->store = store;
+	p->place = place;
+	p->threshold = blob_threshold;
+	p->job = job;
+	p->skeleton_path = path;
+	p->skeleton = skeleton;
+	p->names = nv_names_new();
+	p->count.limits = limits;
+	p->buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	return p;
+}
+
+static struct nv_manifest_entry *add_entry(struct nv_archive_put *p, const struct nv_entry *entry)
+{
+	if (p->len == p->cap) {
+		p->cap = p->cap ? p->cap * 2 : 256;
+		p->entries = nv_realloc(p->entries, p->cap * sizeof(*p->entries));
+	}
+	struct nv_manifest_entry *e = &p->entries[p->len++];
+	*e = (struct nv_manifest_entry){
+		.path = nv_arena_strdup(&p->arena, entry->path),
+		.folder = entry->folder,
+		.size = entry->size,
+		.mtime = entry->mtime > 0 ? (uint64_t)entry->mtime : 0,
+	};
+	return e;
+}
+
+/* --- a source that tells progress --- */
+
+struct counted {
+	struct nv_archive_put *put;
+	const struct nv_source *inner;
+};
+
+static ssize_t counted_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	const struct counted *c = ctx;
+	ssize_t n = c->inner->read_cb(c->inner->ctx, buf, len, err);
+	if (n > 0) {
+		c->put->handled += (uint64_t)n;
+		nv_job_progress(c->put->job, "upload", c->put->handled, 0);
+	}
+	return n;
+}
+
+/* --- blobs --- */
+
+/* The store has it: its bytes are still read, for their SHA-256 and against their name. */
+static int hash_blob(struct nv_archive_put *p, const struct nv_entry *entry, const uint8_t *sha1,
+		     const struct nv_source *from, uint8_t ret_sha256[NV_SHA256_LEN],
+		     struct nv_err *err)
+{
+	struct nv_hash *h256 = nv_hash_new(NV_SHA256);
+	struct nv_hash *h1 = nv_hash_new(NV_SHA1);
+	uint8_t found[NV_SHA1_LEN];
+	uint64_t done = 0;
+	int rc = 0;
+	for (;;) {
+		ssize_t n = nv_job_check(p->job, err) < 0
+				    ? -1
+				    : from->read_cb(from->ctx, p->buf, NV_ARCHIVE_BLOCK, err);
+		if (n < 0)
+			rc = -1;
+		if (n <= 0)
+			break;
+		nv_hash_update(h256, p->buf, (size_t)n);
+		nv_hash_update(h1, p->buf, (size_t)n);
+		done += (uint64_t)n;
+	}
+	nv_hash_final(h256, ret_sha256);
+	nv_hash_final(h1, found);
+	nv_hash_free(h256);
+	nv_hash_free(h1);
+	if (rc == 0 && (done != entry->size || memcmp(found, sha1, sizeof(found)) != 0))
+		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			     "archive: the content of %s does not have the SHA-1 of its name",
+			     entry->path);
+	return rc;
+}
+
+static int send_blob(struct nv_archive_put *p, const char *key, const struct nv_entry *entry,
+		     const uint8_t *sha1, const struct nv_source *from,
+		     uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
+{
+	struct nv_expect expect = {.size = entry->size, .sha1 = sha1};
+	if (nv_store_put(p->store, key, &expect, from, p->job, ret_sha256, err) < 0) {
+		if (err && err->reason == NV_R_archive_corrupt)
+			nv_err_prefix(err, "archive: %s", entry->path);
+		return -1;
+	}
+	p->sent += entry->size;
+	nv_fault("archive.after-blob");
+	return 0;
+}
+
+static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, const uint8_t *sha1,
+		    const struct nv_source *from, struct nv_err *err)
+{
+	nv_auto_free char *key = nv_blob_key(p->place, sha1, entry->size);
+	uint8_t *sha256 = nv_arena_alloc(&p->arena, NV_SHA256_LEN);
+	bool exists = false;
+	uint64_t size = 0;
+	if (nv_store_head(p->store, key, &exists, &size, err) < 0)
+		return -1;
+	if (exists && size == entry->size) {
+		if (hash_blob(p, entry, sha1, from, sha256, err) < 0)
+			return -1;
+		p->saved += entry->size;
+	} else if (send_blob(p, key, entry, sha1, from, sha256, err) < 0) {
+		return -1;
+	}
+	uint8_t *name = nv_arena_alloc(&p->arena, NV_SHA1_LEN);
+	memcpy(name, sha1, NV_SHA1_LEN);
+	struct nv_manifest_entry *e = add_entry(p, entry);
+	e->blob = true;
+	e->sha1 = (struct nv_bytes){name, NV_SHA1_LEN};
+	e->sha256 = (struct nv_bytes){sha256, NV_SHA256_LEN};
+	return 0;
+}
+
+static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
+		     struct nv_err *err)
+{
+	struct nv_archive_put *p = ctx;
+	uint8_t sha1[NV_SHA1_LEN];
+	struct counted c = {.put = p, .inner = from};
+	struct nv_source counted = {.read_cb = counted_read, .ctx = &c};
+	if (nv_names_add(p->names, entry->path, entry->folder, err) < 0 ||
+	    nv_limits_add(&p->count, entry->size, err) < 0)
+		return -1;
+	if (!entry->folder && entry->size >= p->threshold && nv_content_path(entry->path, sha1))
+		return put_blob(p, entry, sha1, &counted, err);
+	if (nv_pack_add(p->skeleton, entry, &counted, p->job, err) < 0)
+		return -1;
+	add_entry(p, entry);
+	return 0;
+}
+
+struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)
+{
+	return (struct nv_sink){.entry_cb = put_entry, .ctx = p};
+}
+
+/* --- commit --- */
+
+static int send_skeleton(struct nv_archive_put *p, struct nv_manifest *m,
+			 uint8_t sha256[NV_SHA256_LEN], struct nv_err *err)
+{
+	if (nv_pack_finish(p->skeleton, false, err) < 0)
+		return -1;
+	nv_auto_fd int fd = open(p->skeleton_path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s",
+				     p->skeleton_path);
+	nv_auto_free char *key = nv_skeleton_key(p->place);
+	struct nv_expect expect = {.size = (uint64_t)st.st_size};
+	struct nv_source from = nv_source_fd(&fd);
+	if (nv_store_put(p->store, key, &expect, &from, p->job, sha256, err) < 0)
+		return -1;
+	p->sent += expect.size;
+	m->skeleton_size = expect.size;
+	m->skeleton_sha256 = (struct nv_bytes){sha256, NV_SHA256_LEN};
+	nv_fault("archive.after-skeleton");
+	return 0;
+}
+
+static ssize_t bytes_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	struct nv_bytes *rest = ctx;
+	(void)err;
+	if (len > rest->len)
+		len = rest->len;
+	memcpy(buf, rest->data, len);
+	rest->data += len;
+	rest->len -= len;
+	return (ssize_t)len;
+}
+
+static int send_manifest(struct nv_archive_put *p, const struct nv_manifest *m,
+			 uint8_t ret_sha256[NV_SHA256_LEN], uint64_t *ret_size, struct nv_err *err)
+{
+	nv_auto_buf struct nv_buf packed = {0};
+	if (nv_manifest_pack(m, &packed, err) < 0)
+		return -1;
+	nv_auto_free char *key = nv_manifest_key(p->place);
+	struct nv_bytes rest = {packed.data, packed.len};
+	struct nv_source from = {.read_cb = bytes_read, .ctx = &rest};
+	struct nv_expect expect = {.size = packed.len};
+	if (nv_store_put(p->store, key, &expect, &from, p->job, ret_sha256, err) < 0)
+		return -1;
+	p->sent += packed.len;
+	*ret_size = packed.len;
+	nv_fault("archive.after-manifest");
+	return 0;
+}
+
+int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
+			  uint8_t ret_manifest_sha256[NV_SHA256_LEN], uint64_t *ret_manifest_size,
+			  uint64_t *ret_size, uint64_t *ret_entries, struct nv_err *err)
+{
+	uint8_t sha256[NV_SHA256_LEN];
+	struct nv_manifest m = {
+		.format = NV_MANIFEST_FORMAT,
+		/* The record's fields are not const; it is only read here. */
+		.id = nv_arena_strdup(&p->arena, p->place->id),
+		.attempt = nv_arena_strdup(&p->arena, p->place->attempt),
+		.shortname = about->shortname,
+		.fullname = about->fullname,
+		.category = about->category,
+		.moodle_version = about->moodle_version,
+		.user_data = about->user_data,
+		.size = p->count.bytes,
+		.entries = {.items = p->entries, .len = p->len},
+	};
+	if (send_skeleton(p, &m, sha256, err) < 0 ||
+	    send_manifest(p, &m, ret_manifest_sha256, ret_manifest_size, err) < 0)
+		return -1;
+	*ret_size = m.size;
+	*ret_entries = p->len;
+	return 0;
+}
+
+void nv_archive_put_stats(const struct nv_archive_put *p, uint64_t *ret_sent, uint64_t *ret_saved)
+{
+	*ret_sent = p->sent;
+	*ret_saved = p->saved;
+}
+
+void nv_archive_put_free(struct nv_archive_put *p)
+{
+	if (!p)
+		return;
+	nv_pack_free(p->skeleton);
+	unlink(p->skeleton_path);
+	free(p->skeleton_path);
+	nv_names_free(p->names);
+	free(p->entries);
+	free(p->buf);
+	nv_arena_fini(&p->arena);
+	free(p);
+}
+
+int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *place,
+		      struct nv_err *err)
+{
+	if (nv_place_check(place, err) < 0)
+		return -1;
+	/* The manifest first: it names only what is there. */
+	nv_auto_free char *manifest = nv_manifest_key(place);
+	nv_auto_free char *skeleton = nv_skeleton_key(place);
+	if (nv_store_delete(store, manifest, err) < 0)
+		return -1;
+	return nv_store_delete(store, skeleton, err);
+}

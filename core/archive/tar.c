@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reading packed files through libarchive.
+ *
+ * gzip is unpacked by zlib and only the tar inside is libarchive's: libarchive 3.6 does not check
+ * the CRC at the end of a gzip stream, and a damaged course must not pass.  Of zip the seeking
+ * reader is used, which knows sizes beforehand and checks each entry's CRC. */
+#include "core/archive/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* A tar has headers and padding besides its contents: so much more may come out of the gzip. */
+#define TAR_OVERHEAD_BASE (64u * 1024u * 1024u)
+#define TAR_OVERHEAD_ENTRY 4096u
+
+struct nv_unpack {
+	struct archive *a;
+	struct archive_entry *entry; /* borrowed from a */
+	char *name;		     /* of the file, for messages */
+	char *path;		     /* of the current entry, cleaned */
+	uint64_t packed;
+	int fd; /* zip only, -1 otherwise */
+	/* gzip only */
+	gzFile gz;
+	uint8_t *buf;
+	uint64_t gz_out;
+	uint64_t gz_max;
+	struct nv_err gz_err; /* kind NV_OK: none */
+	/* the current entry */
+	uint64_t size;
+	uint64_t done;
+	bool ended;
+};
+
+static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *err)
+{
+	if (u->gz_err.kind != NV_OK) {
+		if (err)
+			*err = u->gz_err;
+		return -1;
+	}
+	int code = archive_errno(u->a);
+	if (code == EIO || code == EMFILE || code == ENOMEM)
+		return nv_fail_errno(err, code, NV_RETRY, NV_R_io, "archive: %s: %s", u->name,
+				     what);
+	const char *text = archive_error_string(u->a);
+	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: %s: %s: %s", u->name, what,
+		       text ? text : "it is damaged");
+}
+
+/* --- gzip --- */
+
+static la_ssize_t gz_fail(struct nv_unpack *u, enum nv_reason reason, const char *text)
+{
+	nv_fail(&u->gz_err, reason == NV_R_io ? NV_RETRY : NV_REJECT, reason, "archive: %s: %s",
+		u->name, text);
+	archive_set_error(u->a, EINVAL, "%s", text);
+	return -1;
+}
+
+static la_ssize_t gz_read_cb(struct archive *a, void *ctx, const void **ret_buf)
+{
+	(void)a;
+	struct nv_unpack *u = ctx;
+	int n = gzread(u->gz, u->buf, NV_ARCHIVE_BLOCK);
+	int code = Z_OK;
+	const char *text = gzerror(u->gz, &code);
+	if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
+		return gz_fail(u, code == Z_ERRNO ? NV_R_io : NV_R_archive_corrupt,
+			       code == Z_BUF_ERROR ? "it is cut off" : text);
+	u->gz_out += (uint64_t)n;
+	if (u->gz_out > u->gz_max)
+		return gz_fail(u, NV_R_archive_too_large, "it unpacks to more than is allowed");
+	*ret_buf = u->buf;
+	return n;
+}
+
+/* What follows the tar's end up to the end of the gzip stream, where its CRC stands. */
+static int gz_drain(struct nv_unpack *u, struct nv_err *err)
+{
+	const void *unused;
+	la_ssize_t n;
+	do
+		n = gz_read_cb(u->a, u, &unused);
+	while (n > 0);
+	return n < 0 ? corrupt(u, "reading its end", err) : 0;
+}
+
+/* --- opening --- */
+
+static struct nv_unpack *unpack_new(const char *path)
+{
+	struct nv_unpack *u = nv_alloc(sizeof(*u));
+	const char *slash = strrchr(path, '/');
+	u->name = nv_strdup(slash ? slash + 1 : path);
+	u->fd = -1;
+	u->a = archive_read_new();
+	if (!u->a)
+		abort(); /* as nv_alloc */
+	return u;
+}
+
+/* Takes fd. */
+static int open_gzip(struct nv_unpack *u, int fd, const struct nv_archive_limits *limits,
+		     struct nv_err *err)
+{
+	u->gz = gzdopen(fd, "rb");
+	if (!u->gz) {
+		close(fd);
+		return nv_fail(err, NV_RETRY, NV_R_io, "archive: %s: no memory for zlib", u->name);
+	}
+	gzbuffer(u->gz, NV_ARCHIVE_BLOCK);
+	u->buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	uint64_t overhead = 0;
+	if (__builtin_mul_overflow(limits->max_entries, TAR_OVERHEAD_ENTRY, &overhead) ||
+	    __builtin_add_overflow(overhead, TAR_OVERHEAD_BASE, &overhead) ||
+	    __builtin_add_overflow(overhead, limits->max_bytes, &u->gz_max))
+		u->gz_max = UINT64_MAX;
+	archive_read_support_format_tar(u->a);
+	if (archive_read_open(u->a, u, NULL, gz_read_cb, NULL) != ARCHIVE_OK)
+		return corrupt(u, "opening", err);
+	return 0;
+}
+
+/* Takes fd. */
+static int open_zip(struct nv_unpack *u, int fd, struct nv_err *err)
+{
+	u->fd = fd;
+	archive_read_support_format_zip_seekable(u->a);
+	int rc = archive_read_open_fd(u->a, fd, NV_ARCHIVE_BLOCK);
+	return rc == ARCHIVE_OK ? 0 : corrupt(u, "opening", err);
+}
+
+struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits *limits,
+				enum nv_form *ret_form, struct nv_err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	uint8_t magic[4] = {0};
+	if (fd < 0 || fstat(fd, &st) < 0 || pread(fd, magic, sizeof(magic), 0) < 0) {
+		nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s", path);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	struct nv_unpack *u = unpack_new(path);
+	u->packed = (uint64_t)st.st_size;
+	int rc = 0;
+	if (magic[0] == 0x1f && magic[1] == 0x8b) {
+		*ret_form = NV_FORM_TGZ;
+		rc = open_gzip(u, fd, limits, err);
+	} else if (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "PK\5\6", 4) == 0) {
+		*ret_form = NV_FORM_ZIP;
+		rc = open_zip(u, fd, err);
+	} else {
+		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			     "archive: %s is neither a gzip-compressed tar nor a zip", u->name);
+		close(fd);
+	}
+	if (rc == 0)
+		return u;
+	nv_unpack_free(u);
+	return NULL;
+}
+
+struct nv_unpack *nv_unpack_skeleton(const char *path, struct nv_err *err)
+{
+	struct nv_unpack *u = unpack_new(path);
+	archive_read_support_filter_zstd(u->a);
+	archive_read_support_format_tar(u->a);
+	if (archive_read_open_filename(u->a, path, NV_ARCHIVE_BLOCK) == ARCHIVE_OK)
+		return u;
+	corrupt(u, "opening", err);
+	nv_unpack_free(u);
+	return NULL;
+}
+
+uint64_t nv_unpack_packed(const struct nv_unpack *u)
+{
+	return u->packed;
+}
+
+void nv_unpack_free(struct nv_unpack *u)
+{
+	if (!u)
+		return;
+	archive_read_free(u->a);
+	if (u->gz)
+		gzclose_r(u->gz);
+	if (u->fd >= 0)
+		close(u->fd);
+	free(u->buf);
+	free(u->path);
+	free(u->name);
+	free(u);
+}
+
+/* --- entries --- */
+
+/* "./a/b/" → "a/b".  False for the folder itself ("./"). */
+static bool clean_path(struct nv_unpack *u, const char *raw)
+{
+	while (raw[0] == '.' && raw[1] == '/')
+		raw += 2;
+	size_t len = strlen(raw);
+	if (len > 1 && raw[len - 1] == '/')
+		len--;
+	free(u->path);
+	u->path = nv_strndup(raw, len);
+	return len > 0 && strcmp(u->path, ".") != 0;
+}
+
+/* Regular files and folders only, of known size, without tricks. */
+static int check_type(const struct nv_unpack *u, struct nv_err *err)
+{
+	struct archive_entry *e = u->entry;
+	const char *what = NULL;
+	if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e) || archive_entry_symlink(e))
+		what = "a link";
+	else if (archive_entry_filetype(e) != AE_IFREG && archive_entry_filetype(e) != AE_IFDIR)
+		what = "neither a file nor a folder";
+	else if (archive_entry_sparse_count(e) > 0)
+		what = "a sparse file";
+	else if (archive_entry_is_encrypted(e))
+		what = "encrypted";
+	if (what)
+		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
+			       "archive: the entry \"%s\" is %s: refused", u->path, what);
+	if (archive_entry_filetype(e) == AE_IFREG &&
+	    (!archive_entry_size_is_set(e) || archive_entry_size(e) < 0))
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "archive: the entry %s has no size", u->path);
+	return 0;
+}
+
+/* The next header with a name that is not the archive's own folder. */
+static int next_header(struct nv_unpack *u, struct nv_err *err)
+{
+	for (;;) {
+		int rc = archive_read_next_header(u->a, &u->entry);
+		if (rc == ARCHIVE_EOF)
+			return u->gz ? gz_drain(u, err) : 0;
+		/* A warning is about a name in a character set that this process does not use. */
+		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+			return corrupt(u, "reading the next entry", err);
+		const char *raw = archive_entry_pathname(u->entry);
+		if (!raw)
+			raw = archive_entry_pathname_utf8(u->entry);
+		if (!raw)
+			return corrupt(u, "an entry's name", err);
+		if (clean_path(u, raw))
+			return 1;
+	}
+}
+
+int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err)
+{
+	int rc = next_header(u, err);
+	if (rc <= 0)
+		return rc;
+	if (check_type(u, err) < 0)
+		return -1;
+	bool folder = archive_entry_filetype(u->entry) == AE_IFDIR;
+	u->size = folder ? 0 : (uint64_t)archive_entry_size(u->entry);
+	u->done = 0;
+	u->ended = false;
+	*ret = (struct nv_entry){.path = u->path,
+				 .folder = folder,
+				 .size = u->size,
+				 .mtime = archive_entry_mtime_is_set(u->entry)
+						  ? (int64_t)archive_entry_mtime(u->entry)
+						  : 0};
+	return 1;
+}
+
+static ssize_t unpack_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	struct nv_unpack *u = ctx;
+	if (u->ended || len == 0)
+		return 0;
+	la_ssize_t n = archive_read_data(u->a, buf, len);
+	if (n < 0)
+		return corrupt(u, u->path, err);
+	u->done += (uint64_t)n;
+	if (u->done > u->size || (n == 0 && u->done != u->size))
+		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
+			       "archive: the entry %s does not have the %llu bytes announced",
+			       u->path, (unsigned long long)u->size);
+	u->ended = n == 0;
+	return n;
+}
+
+struct nv_source nv_unpack_source(struct nv_unpack *u)
+{
+	return (struct nv_source){.read_cb = unpack_read, .ctx = u};
+}
+
+int nv_unpack_entry_end(struct nv_unpack *u, const struct nv_entry *entry, struct nv_err *err)
+{
+	uint8_t more;
+	if (entry->folder || u->ended)
+		return 0;
+	if (u->done != u->size)
+		return nv_fail(err, NV_REJECT, NV_R_internal, "archive: %s was not read to its end",
+			       entry->path);
+	return unpack_read(u, &more, 1, err) < 0 ? -1 : 0;
+}
