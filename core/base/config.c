@@ -11,7 +11,7 @@
 #include "core/base/config_table.h"
 #include "core/base/fs.h"
 
-#define FILE_MAX (1024u * 1024u)
+#define FILE_MAX ((size_t)1024 * 1024)
 #define SECRET_MAX 4096u
 #define SHOWN_MAX 60
 
@@ -172,6 +172,10 @@ static void take_list(struct map *m, size_t row, const yaml_node_t *node, size_t
 		first = node->data.sequence.items.start;
 		len = (size_t)(node->data.sequence.items.top - first);
 	}
+	if (len == 0) { /* as good as not given: the default holds */
+		m->given[row].state = NV_CFG_ABSENT;
+		return;
+	}
 	*list = nv_arena_alloc(a, len * sizeof(**list));
 	*count = 0;
 	for (size_t i = 0; i < len; i++) {
@@ -184,8 +188,6 @@ static void take_list(struct map *m, size_t row, const yaml_node_t *node, size_t
 		else
 			(*count)++;
 	}
-	if (len == 0) /* an empty list is as good as none */
-		m->given[row].state = NV_CFG_ABSENT;
 }
 
 static void take_value(struct map *m, size_t row, const yaml_node_t *node, size_t key_line)
@@ -193,15 +195,20 @@ static void take_value(struct map *m, size_t row, const yaml_node_t *node, size_
 	const struct nv_cfg_field *f = &m->rows[row];
 	size_t line = is_null(node) ? key_line : line_of(node);
 
+	bool fits = !is_null(node) &&
+		    (f->list ? node->type != YAML_MAPPING_NODE : node->type == YAML_SCALAR_NODE);
+
 	m->given[row] = (struct nv_cfg_given){NV_CFG_GOOD, line};
-	if (f->list && node->type != YAML_MAPPING_NODE && !is_null(node))
+	if (fits && f->list) {
 		take_list(m, row, node, line);
-	else if (f->list || node->type != YAML_SCALAR_NODE || is_null(node))
-		wrong_value(m, row, node, line);
-	else if (f->type == NV_CFG_SECRET)
+		return;
+	}
+	if (fits && f->type == NV_CFG_SECRET) {
 		take_secret(m, row, node, line);
-	else if (nv_cfg_parse(f, &m->load->config->arena, text_of(node), node->data.scalar.length,
-			      (char *)m->base + f->offset) < 0)
+		return;
+	}
+	if (!fits || nv_cfg_parse(f, &m->load->config->arena, text_of(node),
+				  node->data.scalar.length, (char *)m->base + f->offset) < 0)
 		wrong_value(m, row, node, line);
 }
 
@@ -387,7 +394,8 @@ static void walk_root(struct nv_cfg_load *l, yaml_document_t *doc, const yaml_no
 			nv_cfg_mistake(l, line_of(key), "", "a section must be a word");
 			continue;
 		}
-		while (i < nv_cfg_sections_len && strcmp(text_of(key), nv_cfg_sections[i].name))
+		while (i < nv_cfg_sections_len &&
+		       strcmp(text_of(key), nv_cfg_sections[i].name) != 0)
 			i++;
 		if (i == nv_cfg_sections_len) {
 			unknown_section(l, key);

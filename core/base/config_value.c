@@ -12,8 +12,6 @@
 
 #include "core/base/fs.h"
 
-#define ZONES "/usr/share/zoneinfo/"
-
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -212,7 +210,7 @@ static bool is_address(const char *text)
 
 static bool is_zone(const char *text)
 {
-	nv_auto_free char *path = nv_asprintf(ZONES "%s", text);
+	nv_auto_free char *path = nv_asprintf("/usr/share/zoneinfo/%s", text);
 	nv_auto_file FILE *f = NULL;
 	char magic[4];
 
@@ -353,10 +351,9 @@ void nv_cfg_allowed(const struct nv_cfg_field *f, struct nv_buf *out)
 		[NV_CFG_LISTEN] = "host:port",
 		[NV_CFG_ADDRESS] = "a mail address",
 		[NV_CFG_WINDOW] = "HH:MM-HH:MM",
-		[NV_CFG_ZONE] = "a time zone below " ZONES " (such as Europe/Paris)",
+		[NV_CFG_ZONE] = "a time zone below /usr/share/zoneinfo/ (such as Europe/Paris)",
 		[NV_CFG_KEY] = "a public key (ed25519: and 44 characters of base64)",
-		[NV_CFG_SECRET] = "the absolute path of a file of mode 0600 that holds just the "
-				  "secret",
+		[NV_CFG_SECRET] = "the absolute path of a file (mode 0600) with just the secret",
 	};
 
 	switch (f->type) {

@@ -184,13 +184,13 @@ static void unhex_takes_exactly_the_length_in_lower_case(void **state)
 
 /* id */
 
-#define IDS 10000
+#define IDS ((size_t)10000)
 
 static void *make_ids(void *arg)
 {
 	char(*ids)[NV_UUID_SIZE] = arg;
 
-	for (int i = 0; i < IDS; i++)
+	for (size_t i = 0; i < IDS; i++)
 		nv_uuid_new(ids[i]);
 	return NULL;
 }
@@ -207,11 +207,11 @@ static void uuids_are_valid_ordered_and_unique_across_threads(void **state)
 	pthread_t threads[2];
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, make_ids, ids + i * IDS), 0);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	for (int i = 0; i < 2 * IDS; i++) {
+	for (size_t i = 0; i < 2 * IDS; i++) {
 		assert_true(nv_uuid_valid(ids[i]));
 		if (i % IDS)
 			assert_true(strcmp(ids[i - 1], ids[i]) < 0);
@@ -219,7 +219,7 @@ static void uuids_are_valid_ordered_and_unique_across_threads(void **state)
 	assert_true(nv_uuid_time(ids[0]) >= before);
 	assert_true(nv_uuid_time(ids[0]) <= nv_now_ms() + 1000);
 	qsort(ids, 2 * IDS, sizeof(*ids), compare_ids);
-	for (int i = 1; i < 2 * IDS; i++)
+	for (size_t i = 1; i < 2 * IDS; i++)
 		assert_string_not_equal(ids[i - 1], ids[i]);
 	free(ids);
 }
@@ -425,7 +425,6 @@ static void a_file_is_replaced_whole_and_leaves_no_temporary(void **state)
 	char path[256];
 	struct nv_err err;
 	struct stat st;
-	struct dirent *e;
 	int entries = 0;
 	DIR *dir;
 
@@ -446,7 +445,7 @@ static void a_file_is_replaced_whole_and_leaves_no_temporary(void **state)
 	assert_int_equal(nv_write_file(in_folder("w/x"), "z", 1, 0600, &err), -1);
 	dir = opendir(in_folder("w"));
 	assert_non_null(dir);
-	while ((e = readdir(dir)))
+	while (readdir(dir))
 		entries++;
 	closedir(dir);
 	assert_int_equal(entries, 3); /* ".", "..", "x" */

@@ -345,6 +345,12 @@ static void a_program_needs_the_keys_of_its_role_only(void **state)
 	(void)state;
 	nv_config_free(expect_good("", NV_ROLE_CLI));
 	nv_config_free(expect_good("log:\n", NV_ROLE_CLI));
+	expect_mistake(
+		"identity: {client: a, key_file: /k}\nproducer: {accounts_file: /a}\n"
+		"broker:\n  uris: []\nsites: [{name: s, public_key: '" KEY "'}]\n",
+		NV_ROLE_PRODUCER,
+		"3: broker.uris: is missing, needed by the producer: one or more, each an address "
+		"with amqps:// or amqp://, a host and no password");
 	nv_config_free(
 		expect_good("identity: {client: a, key_file: /k}\n"
 			    "broker: {uris: ['amqps://u@b.example/v', 'amqps://u@c.example/v']}\n"
