@@ -3,19 +3,20 @@
  * Only producer and worker link it.
  *
  * All calls are made on the loop's thread and return at once; each callback is called exactly once,
- * on the loop, with err NULL on success.  Redis away: NV_RETRY/status_unavailable at once or after
- * the configured timeout; the connection comes back by itself.  Every change of a record is one Lua
- * script (record, indexes, event stream together).
+ * on the loop and never from within the call itself, with err NULL on success.  Redis away:
+ * NV_RETRY/status_unavailable at once or after the configured timeout; the connection comes back by
+ * itself.  Every change of a record is one Lua script (record, indexes, event stream together).
  *
- * Who may move a request where (`who`: p producer, k keeper, w worker that holds the claim):
+ * Who may move a request where: the table in state.c (nv_state_may), p producer, k keeper, w worker
+ * that holds the claim.  In short:
  *
- *   scheduled   -> exporting k, ready k w, importing w, failed k w, cancelled p k w, scheduled p
- * (changed) exporting   -> ready k w, importing w, failed k w, cancelling p, scheduled k w (held,
- * or again) ready       -> importing w, failed k w, cancelled p w, scheduled w (a new export is
- * needed) importing   -> restored w, failed w, cancelling p, ready w (retried), scheduled w
- *   cancelling  -> cancelled k w p, restored w (the import had committed), failed w k
- *   failed, cancelled -> scheduled p (retry: next revision), restored w (it had committed after
- * all) restored    -> (end)
+ *   scheduled  -> exporting, ready, importing, failed, cancelled; scheduled (changed, held)
+ *   exporting  -> ready, importing, failed, cancelling, scheduled (held, or again)
+ *   ready      -> importing, failed, cancelled, scheduled (a new export is needed)
+ *   importing  -> restored, failed, cancelling, ready or scheduled (given back)
+ *   cancelling -> cancelled, failed, restored (the import had committed)
+ *   failed, cancelled -> scheduled (retry: next revision)
+ *   all but restored  -> restored by a worker that had lost its claim: the course is there
  *
  * Losing Redis: records of requests in flight come back with the next message about them (each
  * carries the whole request), finished ones from the site's history (nv_status_recall). */
@@ -90,7 +91,8 @@ struct nv_status_options {
 struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options *o,
 				struct nv_err *err);
 bool nv_status_up(const struct nv_status *s);
-/* Calls in flight get NV_RETRY; on_closed_cb comes when nothing of it is left on the loop. */
+/* Calls in flight get NV_RETRY, followers and notifiers end too; on_closed_cb comes when nothing of
+ * it is left on the loop.  No calls after this one. */
 void nv_status_close(struct nv_status *s, void (*on_closed_cb)(void *arg), void *arg);
 
 typedef void (*nv_status_cb)(void *arg, const struct nv_err *err);
@@ -114,7 +116,8 @@ void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_s
 void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 		      nv_record_cb cb, void *arg);
 /* To cancelled, or to cancelling where somebody works on it.  NV_REJECT/conflict when it is final.
- */
+ * Again on one that is cancelling: nothing changes, unless it was silent for ten minutes and nobody
+ * holds a claim; then it is cancelled. */
 void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_record_cb cb,
 		      void *arg);
 
@@ -163,8 +166,9 @@ enum nv_claim_result {
 };
 typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
 			    const char token[NV_TOKEN_SIZE]);
-/* A record that is not there is made.  to: NV_ST_importing or (for what needs no import) as given.
- */
+/* To importing.  A record that is not there is made, one of an older revision takes q.  A lease
+ * that has ended leaves the state as it is; whoever claims next goes on.  token is NULL but for
+ * NV_CLAIM_OURS. */
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
 		     const char *host, uint64_t lease_ms, nv_claim_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
@@ -191,7 +195,9 @@ struct nv_status_outcome {
 /* The last write of a claim; frees it.  NV_RETRY/claim_lost when the token is not the claim's.
  * Exception: state restored is accepted from a worker that lost its claim when nobody else has it,
  * for the course is there.  token NULL: no claim (a message rejected before it was claimed): only
- * failed, and only when nobody holds a claim. */
+ * failed; NV_HOLD/busy when somebody holds a claim; of an older revision, or when the record is
+ * final already: success, nothing changes.  The same call again after an answer got lost: success.
+ * ready or scheduled for a record that is cancelling makes it cancelled. */
 void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
 
@@ -260,8 +266,9 @@ void nv_status_unfollow(struct nv_follow *f);
 void nv_status_announce(struct nv_status *s, const char *kind, const char *id, const char *user,
 			nv_status_cb cb, void *arg);
 
-/* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another
- * after a minute.  One at a time per follower. */
+/* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another (or
+ * to the same one again) after a minute.  One at a time per follower.  cursor here is of the
+ * notices' own stream.  What nv_status_recall makes is not notified. */
 struct nv_notices;
 struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
 				     void *arg);

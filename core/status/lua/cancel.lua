@@ -1,0 +1,30 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- id, by
+local SILENCE = 600000 -- ms after which a second cancel ends what nobody works on any more
+local r = load(ARGV[1])
+if not r then
+	return not_found(ARGV[1])
+end
+if FINAL[r.state] then
+	return conflict('request ' .. r.id .. ' is ' .. r.state)
+end
+local to
+if r.state == 'cancelling' then
+	if NOW - tonumber(r.modified) < SILENCE or redis.call('EXISTS', claim_key(r.id)) == 1 then
+		return {'ok', whole(r.id)}
+	end
+	to = 'cancelled'
+else
+	-- Straight to the end where the table lets us: nobody works on it.
+	to = may('p', r.state, 'cancelled') and 'cancelled' or 'cancelling'
+end
+if not may('p', r.state, to) then
+	return conflict('request ' .. r.id .. ' is ' .. r.state)
+end
+local text = 'the request was cancelled'
+if ARGV[2] ~= '' then
+	text = text .. ' by ' .. ARGV[2]
+end
+save(r, {state = to, reason = 'cancelled', message = text})
+emit(r, to)
+return {'ok', whole(r.id)}

@@ -1,0 +1,37 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- request, attempt, host, token, lease in ms
+local q = request(1)
+local r = load(q.id)
+local live = redis.call('EXISTS', claim_key(q.id)) == 1
+
+if r and tonumber(r.rev) > tonumber(q.rev) then
+	return {'ok', 'superseded'}
+end
+if r and r.state == 'restored' then
+	return {'ok', 'done'}
+end
+local newer = r and tonumber(r.rev) < tonumber(q.rev)
+if r and not newer and FINAL[r.state] then
+	return {'ok', r.state}
+end
+if live then
+	return {'ok', 'busy'}
+end
+if r and r.state == 'cancelling' and may('w', r.state, 'cancelled') then
+	save(r, {state = 'cancelled', reason = r.reason or 'cancelled'})
+	emit(r, 'cancelled')
+	return {'ok', 'cancelled'}
+end
+if newer then
+	adopt(r, q, '1')
+end
+r = r or make(q, '1')
+if not may('w', r.state, 'importing') then
+	return conflict('request ' .. q.id .. ' is ' .. r.state)
+end
+redis.call('SET', claim_key(q.id), ARGV[10], 'PX', ARGV[11])
+save(r, {state = 'importing', attempt = ARGV[8] ~= '' and ARGV[8] or r.attempt or false,
+	host = ARGV[9] ~= '' and ARGV[9] or false, published = '1', step = false, done = false,
+	total = false, reason = false, message = false})
+emit(r, 'importing')
+return {'ok', 'ours'}

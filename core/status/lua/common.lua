@@ -1,0 +1,184 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- In front of every script, behind the tables MAY and FINAL that C writes (state.c).
+-- Keys: see README.md.  A record r is a table of the fields below, absent ones nil.
+local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublished'
+local LENGTH = '100000' -- of either stream, about
+local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
+	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
+	'published', 'course_deleted', 'last_token'}
+
+local function int(n)
+	return string.format('%.0f', n)
+end
+
+local now_is = redis.call('TIME')
+local NOW = now_is[1] * 1000 + math.floor(now_is[2] / 1000)
+
+local function key(id)
+	return 'nv:req:' .. id
+end
+
+local function claim_key(id)
+	return 'nv:claim:' .. id
+end
+
+local function course_key(site, course)
+	return 'nv:course:' .. site .. ':' .. course
+end
+
+local function whole(id)
+	return redis.call('HGETALL', key(id))
+end
+
+local function may(who, from, to)
+	return MAY[who][from] ~= nil and MAY[who][from][to] == true
+end
+
+local function load(id)
+	local v = redis.call('HMGET', key(id), unpack(FIELDS))
+	if not v[1] then
+		return nil
+	end
+	local r = {id = id}
+	for i, f in ipairs(FIELDS) do
+		r[f] = v[i] or nil
+	end
+	return r
+end
+
+-- The request as C passes it (nv_args_request).
+local function request(i)
+	return {id = ARGV[i], rev = ARGV[i + 1], site = ARGV[i + 2], rcourse = ARGV[i + 3],
+		user = ARGV[i + 4], created = ARGV[i + 5], request = ARGV[i + 6]}
+end
+
+-- Field-value pairs from ARGV[i] on.
+local function pairs_from(i)
+	local t = {}
+	while ARGV[i + 1] do
+		t[ARGV[i]] = ARGV[i + 1]
+		i = i + 2
+	end
+	return t
+end
+
+-- The indexes that do not depend on the state.
+local function indexes(r)
+	local t = {'nv:idx:all', 'nv:idx:site:' .. r.site, course_key(r.site, r.rcourse)}
+	if r.user and r.user ~= '' then
+		t[#t + 1] = 'nv:idx:user:' .. r.user
+	end
+	return t
+end
+
+-- Write the fields of `set` (false: no longer there) and keep the state's indexes right.
+local function save(r, set)
+	local before = r.state
+	local put, del = {}, {}
+	set.modified = int(NOW)
+	if set.state and set.state ~= before then
+		set.finished = FINAL[set.state] and int(NOW) or false
+		if set.state ~= 'scheduled' and not r.started then
+			set.started = int(NOW)
+		end
+	end
+	for f, v in pairs(set) do
+		r[f] = v or nil
+		if v then
+			put[#put + 1] = f
+			put[#put + 1] = v
+		else
+			del[#del + 1] = f
+		end
+	end
+	redis.call('HSET', key(r.id), unpack(put))
+	if #del > 0 then
+		redis.call('HDEL', key(r.id), unpack(del))
+	end
+	if before and before ~= r.state then
+		redis.call('ZREM', 'nv:idx:state:' .. before, r.id)
+	end
+	redis.call('ZADD', 'nv:idx:state:' .. r.state, r.created, r.id)
+	if r.state ~= 'scheduled' or r.published == '1' then
+		redis.call('ZREM', UNPUBLISHED, r.id)
+	end
+end
+
+-- A new record, scheduled.
+local function make(q, published)
+	local r = {id = q.id}
+	save(r, {request = q.request, rev = q.rev, site = q.site, rcourse = q.rcourse,
+		user = q.user, created = q.created, state = 'scheduled', failures = '0',
+		published = published})
+	for _, k in ipairs(indexes(r)) do
+		redis.call('ZADD', k, r.created, r.id)
+	end
+	return r
+end
+
+-- The record's request becomes q, a newer revision; all that was known of the older one goes.
+local function adopt(r, q, published)
+	local set = {request = q.request, rev = q.rev, site = q.site, rcourse = q.rcourse,
+		user = q.user, state = 'scheduled', failures = '0', published = published}
+	for _, f in ipairs({'attempt', 'seq', 'host', 'step', 'done', 'total', 'reason', 'message',
+		'started', 'finished', 'last_token'}) do
+		set[f] = false
+	end
+	for _, k in ipairs(indexes(r)) do
+		redis.call('ZREM', k, r.id)
+	end
+	save(r, set)
+	for _, k in ipairs(indexes(r)) do
+		redis.call('ZADD', k, r.created, r.id)
+	end
+end
+
+-- Tell the followers; a final state also the notifiers.  state nil: only progress.
+local function emit(r, state)
+	local e = {'kind', 'request', 'id', r.id, 'rev', r.rev}
+	for _, f in ipairs({'user', 'step', 'done', 'total', 'reason', 'message'}) do
+		if r[f] and r[f] ~= '' then
+			e[#e + 1] = f
+			e[#e + 1] = r[f]
+		end
+	end
+	if state then
+		e[#e + 1] = 'state'
+		e[#e + 1] = state
+	end
+	redis.call('XADD', EVENTS, 'MAXLEN', '~', LENGTH, '*', unpack(e))
+	if state and FINAL[state] then
+		redis.call('XADD', NOTICES, 'MAXLEN', '~', LENGTH, '*', unpack(e))
+	end
+end
+
+-- Who holds this course: a request, other than `but`, that is neither failed nor cancelled nor of
+-- a deleted course.  Otherwise nil, and as second value the latest restored one.
+local function holder(site, course, but)
+	local latest
+	for _, id in ipairs(redis.call('ZREVRANGE', course_key(site, course), 0, -1)) do
+		local v = redis.call('HMGET', key(id), 'state', 'course_deleted')
+		local s = v[1]
+		if s and id ~= but then
+			if s == 'restored' and v[2] == '1' then
+				latest = latest or id
+			elseif s ~= 'failed' and s ~= 'cancelled' then
+				return id
+			end
+		end
+	end
+	return nil, latest
+end
+
+local function taken(id)
+	return {'reject', 'already_restored',
+		'the course was already restored or is being restored by request ' .. id, whole(id)}
+end
+
+local function not_found(id)
+	return {'reject', 'not_found', 'no request ' .. id}
+end
+
+local function conflict(text)
+	return {'reject', 'conflict', text}
+end

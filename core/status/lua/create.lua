@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- request, only_one
+local q = request(1)
+local r = load(q.id)
+if r then
+	return {'ok', whole(q.id)}
+end
+if ARGV[8] == '1' then
+	local other = holder(q.site, q.rcourse, q.id)
+	if other then
+		return taken(other)
+	end
+end
+r = make(q, '0')
+redis.call('ZADD', UNPUBLISHED, int(NOW), q.id)
+emit(r, 'scheduled')
+return {'ok', whole(q.id)}

@@ -1,0 +1,59 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- request, attempt, seq, state of a record, step, done, total, reason, message, host
+local q = request(1)
+local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
+local OLD = {'ok', 'old'}
+local r = load(q.id)
+
+if r and (tonumber(r.rev) > tonumber(q.rev) or FINAL[r.state]) then
+	return OLD
+end
+if r and tonumber(r.rev) < tonumber(q.rev) then
+	-- A revision that this Redis has not heard of; but who works on the older one ends first.
+	if r.state == 'importing' or r.state == 'cancelling' then
+		return OLD
+	end
+	adopt(r, q, '1')
+end
+if r and r.attempt == attempt and r.seq and tonumber(seq) <= tonumber(r.seq) then
+	return OLD
+end
+-- The first ready wins: what becomes of another attempt is of no interest.
+if r and r.state == 'ready' and r.attempt and r.attempt ~= attempt then
+	return OLD
+end
+r = r or make(q, '1')
+
+local set = {attempt = attempt, seq = seq, published = '1'}
+local function field(name, i)
+	set[name] = ARGV[i] ~= '' and ARGV[i] or false
+end
+field('step', 11)
+field('done', 12)
+field('total', 13)
+if ARGV[16] ~= '' then
+	set.host = ARGV[16]
+end
+if r.state == 'cancelling' and to == 'exporting' then
+	-- It has not heard of the wish yet; the bytes are still worth showing.
+	save(r, set)
+	emit(r, nil)
+	return {'ok', 'applied'}
+end
+if not may('k', r.state, to) then
+	return OLD
+end
+field('reason', 14)
+field('message', 15)
+if to == 'failed' or (to == 'scheduled' and set.reason and set.reason ~= 'busy') then
+	set.failures = int(tonumber(r.failures or '0') + 1)
+end
+if to == 'cancelled' and not set.reason then
+	set.reason = r.reason or 'cancelled'
+	set.message = r.message or false
+end
+local before = r.state
+set.state = to
+save(r, set)
+emit(r, (before ~= to or to == 'scheduled') and to or nil)
+return {'ok', 'applied'}

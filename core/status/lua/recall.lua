@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- request, state, at, deleted, field, value, …
+-- No notice: people were told when it happened.
+local q = request(1)
+local to, at, deleted = ARGV[8], ARGV[9], ARGV[10]
+local set = pairs_from(11)
+local r = load(q.id)
+
+if r and not FINAL[r.state] then
+	return {'ok', 'in flight'}
+end
+if r and r.state ~= to and not (to == 'restored' and may('w', r.state, to)) then
+	return {'ok', 'known'}
+end
+if r and r.state == to and (r.course_deleted == '1') == (deleted == '1') then
+	return {'ok', 'known'}
+end
+r = r or make(q, '1')
+set.state = to
+set.course_deleted = deleted
+save(r, set)
+redis.call('HSET', key(r.id), 'finished', at)
+emit(r, nil)
+return {'ok', 'made'}

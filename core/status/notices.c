@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Notices: final states, each given to one of all notifiers.
+ *
+ * They have a stream of their own (nv:notices): progress of others must not push a final state out
+ * before somebody was told of it.  Consumer group "notifier"; an entry leaves the stream when it is
+ * done.  One that is not done within a minute goes to another, or to the same one again. */
+#include <string.h>
+
+#include "core/status/internal.h"
+
+#define BLOCK_MS 5000u
+#define AGAIN_MS 200u
+#define STREAM "nv:notices"
+#define GROUP "notifier"
+
+struct nv_notices {
+	struct nv_child child;
+	struct nv_status *s;
+	struct nv_conn *conn;
+	uv_timer_t timer;
+	char *consumer;
+	char *current; /* the cursor that is out; NULL: none */
+	nv_follow_cb cb;
+	void *arg;
+	unsigned open;
+	bool ended;
+};
+
+static void look(struct nv_notices *n);
+
+static void on_timer(uv_timer_t *t)
+{
+	struct nv_notices *n = t->data;
+
+	/* Not done in time: it may be given to another, or to us again. */
+	free(n->current);
+	n->current = NULL;
+	look(n);
+}
+
+static void look_in(struct nv_notices *n, uint64_t ms)
+{
+	if (!n->ended)
+		uv_timer_start(&n->timer, on_timer, ms, 0);
+}
+
+static void on_woken(void *arg, const struct nv_err *err, const redisReply *r)
+{
+	(void)r;
+	if (err)
+		look_in(arg, AGAIN_MS);
+	else
+		look(arg);
+}
+
+static void wait_for_more(struct nv_notices *n, const char *last)
+{
+	uint64_t block = n->s->notice_idle_ms / 2 < BLOCK_MS ? n->s->notice_idle_ms / 2 : BLOCK_MS;
+	struct nv_args a = {0};
+
+	nv_args_str(&a, "XREAD");
+	nv_args_str(&a, "COUNT");
+	nv_args_str(&a, "1");
+	nv_args_str(&a, "BLOCK");
+	nv_args_uint(&a, block ? block : 1);
+	nv_args_str(&a, "STREAMS");
+	nv_args_str(&a, STREAM);
+	nv_args_str(&a, last);
+	nv_conn_call(n->conn, &a, block, on_woken, n);
+	nv_args_fini(&a);
+}
+
+static void on_acked(void *arg, const struct nv_err *err, const redisReply *r)
+{
+	/* Not acked: it comes again after a minute, as at-least-once allows. */
+	(void)arg;
+	(void)err;
+	(void)r;
+}
+
+static void ack(struct nv_notices *n, const char *cursor)
+{
+	struct nv_args a = {0};
+
+	nv_args_str(&a, "XACK");
+	nv_args_str(&a, STREAM);
+	nv_args_str(&a, GROUP);
+	nv_args_str(&a, cursor);
+	nv_conn_call(n->conn, &a, 0, on_acked, NULL);
+	nv_args_fini(&a);
+	nv_args_str(&a, "XDEL");
+	nv_args_str(&a, STREAM);
+	nv_args_str(&a, cursor);
+	nv_conn_call(n->conn, &a, 0, on_acked, NULL);
+	nv_args_fini(&a);
+}
+
+/* {entry or nil, last id} */
+static void done_look(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	struct nv_notices *n = op->arg;
+	const char *last = err ? NULL : nv_reply_str(r, 1);
+	struct nv_status_change_event e;
+
+	if (n->ended)
+		return;
+	if (!last) {
+		look_in(n, AGAIN_MS);
+		return;
+	}
+	if (r->element[0]->type != REDIS_REPLY_ARRAY) {
+		wait_for_more(n, last);
+		return;
+	}
+	if (!nv_event_from_reply(r->element[0], &e)) {
+		const char *cursor = nv_reply_str(r->element[0], 0);
+
+		if (cursor)
+			ack(n, cursor);
+		look_in(n, AGAIN_MS);
+		return;
+	}
+	n->current = nv_strdup(e.cursor);
+	look_in(n, n->s->notice_idle_ms);
+	n->cb(n->arg, &e);
+}
+
+static void look(struct nv_notices *n)
+{
+	struct nv_op *op;
+
+	if (n->ended)
+		return;
+	op = nv_op_new(n->s, NV_SC_notice, done_look, NULL, n);
+	op->conn = n->conn;
+	nv_args_str(&op->args, n->consumer);
+	nv_args_uint(&op->args, n->s->notice_idle_ms);
+	nv_op_run(op);
+}
+
+void nv_notice_done(struct nv_notices *n, const char *cursor)
+{
+	if (n->ended)
+		return;
+	ack(n, cursor);
+	/* Late: another one may be out already, and stays it. */
+	if (!n->current || strcmp(n->current, cursor) != 0)
+		return;
+	free(n->current);
+	n->current = NULL;
+	look_in(n, 0);
+}
+
+/* --- life --- */
+
+static void one_closed(struct nv_notices *n)
+{
+	struct nv_status *s = n->s;
+
+	if (--n->open)
+		return;
+	free(n->consumer);
+	free(n->current);
+	free(n);
+	nv_status_child_gone(s);
+}
+
+static void on_conn_closed(void *arg)
+{
+	one_closed(arg);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+	one_closed(h->data);
+}
+
+static void close_notices(struct nv_child *child)
+{
+	nv_status_notices_close((struct nv_notices *)(void *)child);
+}
+
+struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
+				     void *arg)
+{
+	struct nv_notices *n = nv_alloc(sizeof *n);
+	struct nv_conn_options co = {.loop = s->loop, .config = s->options.config};
+
+	n->s = s;
+	n->consumer = nv_strdup(consumer);
+	n->cb = cb;
+	n->arg = arg;
+	n->child.close = close_notices;
+	n->conn = nv_conn_new(&co, NULL);
+	uv_timer_init(s->loop, &n->timer);
+	n->timer.data = n;
+	n->open = 2;
+	nv_status_child_add(s, &n->child);
+	look(n);
+	return n;
+}
+
+void nv_status_notices_close(struct nv_notices *n)
+{
+	if (!n || n->ended)
+		return;
+	n->ended = true;
+	LIST_REMOVE(&n->child, link);
+	uv_close((uv_handle_t *)&n->timer, on_timer_closed);
+	nv_conn_close(n->conn, on_conn_closed, n);
+}

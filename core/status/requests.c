@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The producer's calls: make, change, cancel, read and list requests; and the keeper's. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/status/internal.h"
+
+#define LIST_MAX 1000u
+
+/* --- life --- */
+
+static void perhaps_closed(struct nv_status *s)
+{
+	void (*cb)(void *) = s->on_closed_cb;
+	void *arg = s->on_closed_arg;
+
+	if (!s->closing || s->open)
+		return;
+	nv_scripts_fini(s->scripts);
+	free(s);
+	if (cb)
+		cb(arg);
+}
+
+static void on_conn_closed(void *arg)
+{
+	struct nv_status *s = arg;
+
+	s->open--;
+	perhaps_closed(s);
+}
+
+struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options *o,
+				struct nv_err *err)
+{
+	struct nv_status *s = nv_alloc(sizeof *s);
+	struct nv_conn_options co = {
+		.loop = loop, .config = o->config, .state_cb = o->on_state_cb, .arg = o->arg};
+
+	s->options = *o;
+	s->loop = loop;
+	s->notice_idle_ms = 60000;
+	LIST_INIT(&s->children);
+	s->conn = nv_conn_new(&co, err);
+	if (!s->conn) {
+		free(s);
+		return NULL;
+	}
+	s->open = 1;
+	nv_scripts_init(s->scripts);
+	return s;
+}
+
+bool nv_status_up(const struct nv_status *s)
+{
+	return nv_conn_up(s->conn);
+}
+
+void nv_status_close(struct nv_status *s, void (*on_closed_cb)(void *arg), void *arg)
+{
+	struct nv_child *child;
+
+	if (s->closing)
+		return;
+	s->closing = true;
+	s->on_closed_cb = on_closed_cb;
+	s->on_closed_arg = arg;
+	while ((child = LIST_FIRST(&s->children)))
+		child->close(child); /* takes itself off the list */
+	nv_conn_close(s->conn, on_conn_closed, s);
+}
+
+void nv_status_child_add(struct nv_status *s, struct nv_child *child)
+{
+	LIST_INSERT_HEAD(&s->children, child, link);
+	s->open++;
+}
+
+void nv_status_child_gone(struct nv_status *s)
+{
+	s->open--;
+	perhaps_closed(s);
+}
+
+void nv_status_set_notice_idle(struct nv_status *s, uint64_t ms)
+{
+	s->notice_idle_ms = ms;
+}
+
+/* --- one record --- */
+
+/* {"ok", record} or an error with perhaps the record behind it (already_restored). */
+static void done_record(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	nv_record_cb cb = (nv_record_cb)op->cb;
+	nv_auto_arena struct nv_arena arena = {0};
+	struct nv_status_record rec;
+	struct nv_err mine, theirs;
+	size_t at = 1;
+	bool have;
+
+	if (err) {
+		cb(op->arg, err, NULL);
+		return;
+	}
+	if (nv_reply_check(r, &mine)) {
+		err = &mine;
+		at = 3;
+	}
+	have = r->type == REDIS_REPLY_ARRAY && at < r->elements &&
+	       !nv_record_from_reply(r->element[at], &rec, &arena, &theirs);
+	if (!have && !err)
+		nv_fail(&mine, NV_RETRY, NV_R_internal, "status: redis answered without a record");
+	cb(op->arg, have && !err ? NULL : &mine, have ? &rec : NULL);
+}
+
+static void with_request(struct nv_op *op, const struct nv_restore_request *q, bool only_one)
+{
+	struct nv_err err;
+
+	if (nv_args_request(&op->args, q, &err)) {
+		nv_op_fail(op, &err);
+		return;
+	}
+	nv_args_str(&op->args, only_one ? "1" : "0");
+	nv_op_run(op);
+}
+
+void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+		      nv_record_cb cb, void *arg)
+{
+	with_request(nv_op_new(s, NV_SC_create, done_record, NV_CB(cb), arg), q, only_one);
+}
+
+void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+		      nv_record_cb cb, void *arg)
+{
+	with_request(nv_op_new(s, NV_SC_change, done_record, NV_CB(cb), arg), q, only_one);
+}
+
+void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
+			 void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_published, nv_op_done_plain, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_uint(&op->args, rev);
+	nv_op_run(op);
+}
+
+void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_record_cb cb,
+		      void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_cancel, done_record, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_str(&op->args, by);
+	nv_op_run(op);
+}
+
+static void done_get(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	nv_record_cb cb = (nv_record_cb)op->cb;
+	nv_auto_arena struct nv_arena arena = {0};
+	struct nv_status_record rec;
+	struct nv_err mine;
+
+	if (!err && r->type == REDIS_REPLY_ARRAY && !r->elements) {
+		nv_fail(&mine, NV_REJECT, NV_R_not_found, "status: no such request");
+		err = &mine;
+	} else if (!err && nv_record_from_reply(r, &rec, &arena, &mine)) {
+		err = &mine;
+	}
+	cb(op->arg, err, err ? NULL : &rec);
+}
+
+void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_COUNT, done_get, NV_CB(cb), arg);
+	nv_auto_free char *key = nv_asprintf("nv:req:%s", id);
+
+	nv_args_str(&op->args, "HGETALL");
+	nv_args_str(&op->args, key);
+	nv_op_run(op);
+}
+
+/* --- many --- */
+
+/* {total, record, …} */
+static void done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	nv_list_cb cb = (nv_list_cb)op->cb;
+	nv_auto_arena struct nv_arena arena = {0};
+	nv_auto_free struct nv_status_record *recs = NULL;
+	struct nv_err mine;
+	size_t len = 0;
+
+	if (!err && (r->type != REDIS_REPLY_ARRAY || !r->elements)) {
+		nv_fail(&mine, NV_RETRY, NV_R_internal, "status: redis answered without a list");
+		err = &mine;
+	}
+	if (err) {
+		cb(op->arg, err, NULL, 0, 0);
+		return;
+	}
+	recs = nv_alloc(r->elements * sizeof *recs);
+	for (size_t i = 1; i < r->elements; i++) {
+		/* One damaged record must not hide the others. */
+		if (nv_record_from_reply(r->element[i], &recs[len], &arena, &mine))
+			NV_LOG(NV_ERROR, "status.damaged", NV_E(&mine));
+		else
+			len++;
+	}
+	cb(op->arg, NULL, recs, len, nv_reply_uint(r->element[0]));
+}
+
+void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_list_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_list, done_list, NV_CB(cb), arg);
+	const uint32_t all = (1u << NV_ST_COUNT) - 1;
+	struct nv_err err;
+
+	if (f->course && !f->site) {
+		nv_fail(&err, NV_REJECT, NV_R_internal, "status: a course without its site");
+		nv_op_fail(op, &err);
+		return;
+	}
+	nv_args_str(&op->args, f->user);
+	nv_args_str(&op->args, f->site);
+	nv_args_str(&op->args, f->course);
+	nv_args_uint(&op->args, f->offset);
+	nv_args_uint(&op->args, f->limit > LIST_MAX ? LIST_MAX : f->limit);
+	for (unsigned i = 0; i < NV_ST_COUNT; i++)
+		if ((f->states & all) != all && (f->states & (1u << i)))
+			nv_args_str(&op->args, nv_state_word((enum nv_state)i));
+	nv_op_run(op);
+}
+
+static void done_counts(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	void (*cb)(void *, const struct nv_err *, const uint64_t *) =
+		(void (*)(void *, const struct nv_err *, const uint64_t *))op->cb;
+	uint64_t counts[NV_ST_COUNT] = {0};
+
+	for (size_t i = 0; !err && r->type == REDIS_REPLY_ARRAY && i < NV_ST_COUNT; i++)
+		counts[i] = i < r->elements ? nv_reply_uint(r->element[i]) : 0;
+	cb(op->arg, err, counts);
+}
+
+void nv_status_counts(struct nv_status *s,
+		      void (*cb)(void *arg, const struct nv_err *err,
+				 const uint64_t counts[NV_ST_COUNT]),
+		      void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_counts, done_counts, NV_CB(cb), arg);
+
+	for (unsigned i = 0; i < NV_ST_COUNT; i++)
+		nv_args_str(&op->args, nv_state_word((enum nv_state)i));
+	nv_op_run(op);
+}
+
+void nv_status_holders(struct nv_status *s, const char *site, const char *const *courses,
+		       size_t len, nv_list_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_holders, done_list, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, site);
+	for (size_t i = 0; i < len; i++)
+		nv_args_str(&op->args, courses[i]);
+	nv_op_run(op);
+}
+
+void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_unpublished, done_list, NV_CB(cb), arg);
+
+	nv_args_uint(&op->args, age_ms);
+	nv_args_uint(&op->args, LIST_MAX);
+	nv_op_run(op);
+}
+
+/* --- keeper --- */
+
+/* What a word of the archiver makes of the record.  By the word, for a newer peer may know more of
+ * them. */
+static enum nv_state event_target(const char *word)
+{
+	static const struct {
+		const char *word;
+		enum nv_state state;
+	} targets[] = {
+		{"held", NV_ST_scheduled}, {"exporting", NV_ST_exporting},
+		{"ready", NV_ST_ready},	   {"cancelled", NV_ST_cancelled},
+		{"failed", NV_ST_failed},
+	};
+
+	for (size_t i = 0; i < NV_ARRAY_LEN(targets); i++)
+		if (!strcmp(targets[i].word, word))
+			return targets[i].state;
+	return NV_ST_COUNT;
+}
+
+void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
+		     const struct nv_status_event *e, nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_event, nv_op_done_plain, NV_CB(cb), arg);
+	enum nv_state to = event_target(nv_event_state_words[e->state]);
+	struct nv_err err;
+
+	if (to == NV_ST_COUNT) {
+		nv_fail(&err, NV_REJECT, NV_R_bad_message, "status: an event of an unknown state");
+		nv_op_fail(op, &err);
+		return;
+	}
+	if (nv_args_request(&op->args, q, &err)) {
+		nv_op_fail(op, &err);
+		return;
+	}
+	nv_args_str(&op->args, e->attempt);
+	nv_args_uint(&op->args, e->seq);
+	nv_args_str(&op->args, nv_state_word(to));
+	nv_args_str(&op->args, e->step);
+	nv_args_uint(&op->args, e->done);
+	nv_args_uint(&op->args, e->total);
+	nv_args_str(&op->args, e->reason);
+	nv_args_str(&op->args, e->message);
+	nv_args_str(&op->args, e->host);
+	nv_op_run(op);
+}
