@@ -598,6 +598,26 @@ static void claims_beyond_the_input_allocate_nothing(void **state)
 	}
 }
 
+static void a_list_that_cannot_hold_its_items_allocates_nothing(void **state)
+{
+	nv_auto_arena struct nv_arena arena = {0};
+	nv_auto_buf struct nv_buf b = {0};
+	struct nv_restore_request ret;
+	struct nv_err err = {0};
+
+	(void)state;
+	put_map(&b, 1);
+	put_key(&b, "plugins");
+	put_head(&b, 0xdc, 2000, 2);
+	for (int i = 0; i < 2000; i++)
+		put_map(&b, 0); /* a byte an item, but no plugin is that small */
+	assert_int_equal(
+		nv_record_decode(&nv_restore_request_record, b.data, b.len, &ret, &arena, &err),
+		-1);
+	assert_non_null(strstr(err.msg, "plugins: claims more items"));
+	assert_null(arena.chunks);
+}
+
 static void only_the_shortest_form_is_taken(void **state)
 {
 	static const struct {
@@ -763,6 +783,7 @@ int main(void)
 		cmocka_unit_test(unknown_fields_are_passed_over),
 		cmocka_unit_test(an_unknown_field_may_nest_a_million_deep),
 		cmocka_unit_test(claims_beyond_the_input_allocate_nothing),
+		cmocka_unit_test(a_list_that_cannot_hold_its_items_allocates_nothing),
 		cmocka_unit_test(only_the_shortest_form_is_taken),
 		cmocka_unit_test(a_field_in_a_list_is_named_with_its_place),
 		cmocka_unit_test(what_breaks_its_limits_is_not_encoded),
