@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which messages are served. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "worker/worker.h"
+
+void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+{
+	char kind[32] = "", mid[NV_UUID_SIZE] = "";
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	nv_envelope_peek(body, len, kind, sizeof kind, mid);
+	NV_LOG(NV_WARN, "message.refused", NV_S("queue", nv_delivery_queue(d)), NV_S("kind", kind),
+	       NV_S("mid", mid), NV_S("user", nv_delivery_user(d)), NV_E(why));
+	nv_metric_add(w->metrics.refused, nv_reason_word(why->reason), 1);
+	nv_bus_settle(w->bus, &w->settle, d, why, NULL, NULL);
+}
+
+bool nv_worker_is_replay(const struct nv_delivery *d)
+{
+	return !nv_delivery_redelivered(d) && !nv_delivery_header(d, NV_H_ATTEMPT) &&
+	       !nv_delivery_header(d, NV_H_HOLDS) && !nv_delivery_header(d, NV_H_REQUEUED);
+}
+
+/* What is restored is what our client signed, not what a site says it asked for. */
+static int open_wish(struct worker *w, const struct nv_envelope *ready, struct nv_envelope *wish,
+		     struct nv_err *err)
+{
+	const struct nv_bytes *inner = &ready->body.archive_ready.request;
+	if (nv_envelope_open(inner->data, inner->len, &w->myself, 1u << NV_KIND_RESTORE_REQUEST, 0,
+			     wish, err) < 0) {
+		nv_err_prefix(err, "the request inside archive.ready");
+		return -1;
+	}
+	const char *site = wish->body.restore_request.site;
+	if (strcmp(site, ready->from) == 0)
+		return 0;
+	nv_fail(err, NV_REJECT, NV_R_untrusted, "site \"%s\" answers a request to site \"%s\"",
+		ready->from, site);
+	nv_envelope_fini(wish);
+	return -1;
+}
+
+void nv_worker_delivery(void *arg, struct nv_delivery *d)
+{
+	struct worker *w = arg;
+	struct nv_envelope env, wish;
+	struct nv_err err = {0};
+	char kind[32] = "", mid[NV_UUID_SIZE];
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	nv_envelope_peek(body, len, kind, sizeof kind, mid);
+	/* Each kind has its own signers: a site cannot enrol anybody. */
+	bool enrol = strcmp(kind, nv_kind_info(NV_KIND_ENROL_REQUEST)->word) == 0;
+	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
+	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
+			     &err) < 0) {
+		nv_worker_refuse(w, d, &err);
+	} else if (enrol) {
+		nv_enrol_start(w, d, &env);
+	} else if (open_wish(w, &env, &wish, &err) < 0) {
+		nv_worker_refuse(w, d, &err);
+		nv_envelope_fini(&env);
+	} else {
+		nv_restore_start(w, d, &env, &wish);
+	}
+}

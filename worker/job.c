@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One request, on its thread: find → preflight → fetch → import. */
+#include "core/base/fault.h"
+#include "core/base/log.h"
+#include "core/daemon/workdir.h"
+#include "worker/worker.h"
+
+static struct nv_archive_place place_of(const struct nv_restore_job *j)
+{
+	return (struct nv_archive_place){j->site, j->worker->config->identity.client,
+					 j->request->id, j->ready->attempt};
+}
+
+static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv_job *job,
+			    struct nv_err *err)
+{
+	const struct nv_config *c = j->worker->config;
+	struct nv_archive_limits limits = {c->store.max_archive, c->store.max_entries,
+					   c->store.max_ratio};
+	struct nv_archive_place place = place_of(j);
+	struct nv_fetched fetched;
+	if (nv_archive_fetch(j->worker->store, &place, j->ready->manifest_sha256.data,
+			     j->ready->manifest_size, &limits, dir, job, &fetched, err) < 0)
+		return -1;
+	nv_fault("worker.after-fetch");
+	struct nv_import in = {.request = j->request,
+			       .config = c,
+			       .site = j->site,
+			       .category = fetched.manifest.category,
+			       .moodle_version = 0};
+	int result =
+		nv_site_import(j->worker->site, &in, &fetched, job, &j->outcome, &j->arena, err);
+	nv_fetched_fini(&fetched);
+	return result;
+}
+
+int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	struct nv_restore_job *j = arg;
+	struct nv_site *site = j->worker->site;
+	struct nv_workdir dir;
+	/* A worker that died after the import left a course: nothing need be fetched. */
+	if (nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)
+		return -1;
+	if (j->outcome.course)
+		return 0;
+	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
+	if (nv_site_preflight(site, &in, j->ready->size, err) < 0)
+		return -1;
+	if (nv_workdir_open(j->worker->config->worker.work_dir, j->request->id, &dir, err) < 0)
+		return -1;
+	int result = fetch_and_import(j, dir.path, job, err);
+	/* What was fetched is of use to the next try, and to nobody else. */
+	bool again = result < 0 && (err->kind == NV_RETRY || err->kind == NV_HOLD);
+	nv_workdir_close(&dir, !again);
+	return result;
+}
+
+int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	struct nv_restore_job *j = arg;
+	struct nv_archive_place place = place_of(j);
+	(void)job;
+	if (nv_archive_delete(j->worker->store, &place, err) < 0)
+		NV_LOG(NV_WARN, "archive.left", NV_S("req", place.id),
+		       NV_S("attempt", place.attempt), NV_E(err));
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Mail by SMTP (RFC 5321) through libcurl; the message is RFC 5322 with RFC 2047 headers. */
+#ifndef NV_WORKER_MAIL_H
+#define NV_WORKER_MAIL_H
+
+#include "core/base/config.h"
+#include "core/base/err.h"
+#include "core/base/job.h"
+
+struct nv_mail {
+	const char *to;	     /* one address */
+	const char *id;	     /* stable: becomes Message-ID <id@host of mail_from> */
+	const char *subject; /* UTF-8 */
+	const char *text;    /* UTF-8 */
+	uint64_t date_ms;
+};
+/* Blocks; at least once: a crash between the server's answer and ours sends it again under the same
+ * Message-ID.  4xx and connection troubles are NV_RETRY, 5xx NV_REJECT. */
+int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct nv_err *err);
+/* The message as it is sent; for tests. */
+int nv_mail_compose(const struct nv_config *config, const struct nv_mail *m, struct nv_buf *out,
+		    struct nv_err *err);
+
+#endif

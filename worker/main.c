@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/base/fs.h"
+#include "core/base/log.h"
+#include "worker/worker.h"
+
+static const char *listen_address(const struct nv_config *c)
+{
+	return c->worker.listen;
+}
+
+static void bus_state(void *arg, bool up, const struct nv_err *err)
+{
+	(void)arg;
+	if (up)
+		NV_LOG0(NV_INFO, "broker.up");
+	else
+		NV_LOG(NV_WARN, "broker.down", NV_E(err));
+}
+
+static void bus_fatal(void *arg, const struct nv_err *err)
+{
+	(void)arg;
+	NV_LOG(NV_ERROR, "broker.refuses", NV_E(err));
+}
+
+static void status_state(void *arg, bool up, const struct nv_err *err)
+{
+	(void)arg;
+	if (up)
+		NV_LOG0(NV_INFO, "redis.up");
+	else
+		NV_LOG(NV_WARN, "redis.down", NV_E(err));
+}
+
+static void register_metrics(struct worker *w)
+{
+	w->metrics.jobs =
+		nv_counter("navette_worker_restores_total", "Restores by how they ended", "result");
+	w->metrics.running = nv_gauge("navette_worker_restores_running", "Restores now", NULL);
+	w->metrics.seconds = nv_histogram("navette_worker_restore_seconds",
+					  "From taking archive.ready to acknowledging it", NULL);
+	w->metrics.refused = nv_counter("navette_worker_refused_total",
+					"Messages put into the dead queue unserved", "reason");
+	w->metrics.enrolments = nv_counter("navette_worker_enrolments_total",
+					   "Wishes to join a restored course", "result");
+	w->metrics.notices =
+		nv_counter("navette_worker_notices_total", "Messages to people", "result");
+}
+
+static int load_keys(struct worker *w, struct nv_err *err)
+{
+	const struct nv_config *c = w->config;
+	char own[NV_PUBLIC_KEY_TEXT];
+	if (nv_identity_load(c->identity.key_file, 'c', c->identity.client, &w->me, err) < 0)
+		return -1;
+	nv_identity_public(&w->me, own);
+	if (nv_keyring_add(&w->myself, 'c', c->identity.client, own, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->sites_len; i++)
+		if (nv_keyring_add(&w->sites, 's', c->sites[i].name, c->sites[i].public_key, err) <
+		    0)
+			return -1;
+	return 0;
+}
+
+static int open_parts(struct worker *w, struct nv_err *err)
+{
+	if (load_keys(w, err) < 0 || nv_mkdir_p(w->config->worker.work_dir, 0700, err) < 0)
+		return -1;
+	w->store = nv_store_open(w->config, err);
+	w->site = w->store ? nv_site_open(w->config, err) : NULL;
+	if (!w->site)
+		return -1;
+	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(w->store)),
+	       NV_S("site", nv_site_describe(w->site)));
+	return 0;
+}
+
+static int connect_parts(struct worker *w, struct nv_err *err)
+{
+	char name[320];
+	snprintf(name, sizeof name, "worker %s:%d", w->daemon->host, (int)getpid());
+	struct nv_bus_options bus = {.config = w->config,
+				     .name = name,
+				     .on_state_cb = bus_state,
+				     .on_fatal_cb = bus_fatal,
+				     .arg = w};
+	struct nv_status_options status = {
+		.config = w->config, .on_state_cb = status_state, .arg = w};
+	w->bus = nv_bus_new(w->daemon->loop, &bus, err);
+	if (!w->bus)
+		return -1;
+	w->status = nv_status_new(w->daemon->loop, &status, err);
+	if (!w->status)
+		return -1;
+	const char *client = w->config->identity.client;
+	w->courier = (struct nv_courier){w->bus, &w->me, client};
+	w->settle = (struct nv_settle){client, (unsigned)w->config->worker.attempts};
+	return 0;
+}
+
+static void begin(struct worker *w)
+{
+	const char *client = w->config->identity.client;
+	struct nv_intake_options o = {.bus = w->bus,
+				      .loop = w->daemon->loop,
+				      .queue = nv_queue_restore(client, false),
+				      .queue_now = nv_queue_restore(client, true),
+				      .slots = (uint16_t)w->config->worker.slots,
+				      .slots_now = 1,
+				      .window = &w->config->worker.window,
+				      .on_delivery_cb = nv_worker_delivery,
+				      .arg = w};
+	uv_timer_init(w->daemon->loop, &w->stop_timer);
+	w->stop_timer.data = w;
+	w->upkeep = nv_upkeep_start(w);
+	w->history = nv_history_start(w);
+	w->notifier = nv_notifier_start(w);
+	w->intake = nv_intake_open(&o);
+}
+
+static void worker_free(struct worker *w)
+{
+	nv_bus_free(w->bus);
+	nv_site_close(w->site);
+	nv_store_close(w->store);
+	nv_keyring_fini(&w->sites);
+	nv_keyring_fini(&w->myself);
+	nv_identity_wipe(&w->me);
+	free(w);
+}
+
+static int worker_start(struct nv_daemon *d, struct nv_err *err)
+{
+	struct worker *w = nv_alloc(sizeof *w);
+	w->daemon = d;
+	w->config = d->config;
+	d->state = w;
+	register_metrics(w);
+	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
+	if (open_parts(w, err) < 0) {
+		worker_free(w);
+		return -1;
+	}
+	if (connect_parts(w, err) < 0)
+		return -1; /* the process ends, and what was open with it */
+	begin(w);
+	return 0;
+}
+
+/* --- stopping: take no more, let what runs finish or hand it back, close Redis and the bus --- */
+
+static void bus_stopped(void *arg)
+{
+	struct worker *w = arg;
+	struct nv_daemon *d = w->daemon;
+	worker_free(w);
+	nv_daemon_stopped(d);
+}
+
+static void status_closed(void *arg)
+{
+	struct worker *w = arg;
+	nv_bus_stop(w->bus, w->config->worker.stop_timeout, bus_stopped, w);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct worker *w = handle->data;
+	nv_status_close(w->status, status_closed, w);
+}
+
+void nv_worker_maybe_stopped(struct worker *w)
+{
+	if (!w->daemon->stopping || w->restores || w->busy || w->closing)
+		return;
+	w->closing = true;
+	uv_close((uv_handle_t *)&w->stop_timer, timer_closed);
+}
+
+static void patience_ended(uv_timer_t *timer)
+{
+	nv_restore_stop_all(timer->data);
+}
+
+static void worker_stop(struct nv_daemon *d)
+{
+	struct worker *w = d->state;
+	nv_intake_close(w->intake);
+	nv_upkeep_stop(w->upkeep);
+	nv_history_stop(w->history);
+	nv_notifier_stop(w->notifier);
+	uv_timer_start(&w->stop_timer, patience_ended, w->config->worker.stop_timeout, 0);
+	nv_worker_maybe_stopped(w);
+}
+
+static void worker_reloaded(struct nv_daemon *d)
+{
+	struct worker *w = d->state;
+	nv_intake_look(w->intake);
+}
+
+static bool worker_ready(struct nv_daemon *d, struct nv_err *err)
+{
+	struct worker *w = d->state;
+	if (!nv_bus_up(w->bus))
+		nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
+	else if (!nv_status_up(w->status))
+		nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
+	else
+		return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct nv_daemon_ops ops = {
+		.svc = "worker",
+		.about = "restores courses from the staging store into this client's site",
+		.roles = NV_ROLE_WORKER,
+		.listen = listen_address,
+		.start = worker_start,
+		.stop = worker_stop,
+		.reloaded = worker_reloaded,
+		.ready = worker_ready};
+	return nv_daemon_main(argc, argv, &ops);
+}

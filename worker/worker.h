@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The restore worker: takes archive.ready from restore.<client>, claims the request, fetches what
+ * is missing, imports it into the client's site, enrols, and tells people.
+ *
+ * main.c      life of the process, what it holds
+ * intake.c    which messages are served: trust, the request inside, replays
+ * restore.c   one request, on the loop: claim → job → status → ack
+ * job.c       the same request, on its thread: find → preflight → fetch → import
+ * enrol.c     one "enrol me"
+ * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
+ * history.c   finished history back into an emptied Redis
+ * upkeep.c    sweeping what crashed attempts left */
+#ifndef NV_WORKER_H
+#define NV_WORKER_H
+
+#include "core/base/metrics.h"
+#include "core/daemon/courier.h"
+#include "core/daemon/daemon.h"
+#include "core/daemon/runner.h"
+#include "core/site/site.h"
+#include "core/status/status.h"
+
+#define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
+
+struct restore;
+struct notifier;
+struct history;
+struct upkeep;
+
+struct worker {
+	struct nv_daemon *daemon;
+	const struct nv_config *config;
+	struct nv_identity me;
+	struct nv_keyring sites;  /* the course servers' keys */
+	struct nv_keyring myself; /* our client's own key: what we asked */
+	struct nv_bus *bus;
+	struct nv_courier courier;
+	struct nv_settle settle;
+	struct nv_status *status;
+	struct nv_store *store;
+	struct nv_site *site;
+	struct nv_intake *intake;
+	struct restore *restores; /* under way, newest first */
+	unsigned busy;		  /* enrolments and other small things under way */
+	struct notifier *notifier;
+	struct history *history;
+	struct upkeep *upkeep;
+	uv_timer_t stop_timer;
+	bool closing;
+	struct {
+		struct nv_metric *jobs; /* by result */
+		struct nv_metric *running;
+		struct nv_metric *seconds;
+		struct nv_metric *refused; /* by reason */
+		struct nv_metric *enrolments;
+		struct nv_metric *notices;
+	} metrics;
+};
+
+/* intake.c */
+void nv_worker_delivery(void *arg, struct nv_delivery *d);
+void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_err *why);
+/* Came once before, and not because the broker or an operator brought it again (given that its mid
+ * was seen). */
+bool nv_worker_is_replay(const struct nv_delivery *d);
+
+/* restore.c; takes d, the content of ready and of wish */
+void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+		      struct nv_envelope *wish);
+void nv_restore_stop_all(struct worker *w);
+
+/* enrol.c; takes d and env's content */
+void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);
+
+/* job.c: what the thread of a restore works on */
+struct nv_restore_job {
+	const struct worker *worker;
+	const struct nv_restore_request *request;
+	const struct nv_archive_ready *ready;
+	const char *site;
+	struct nv_imported outcome; /* strings in the arena */
+	struct nv_arena arena;
+};
+int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
+/* Delete the archive of this attempt from the store; failing is only logged. */
+int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err);
+
+/* notifier.c */
+struct notifier *nv_notifier_start(struct worker *w);
+void nv_notifier_stop(struct notifier *n); /* ends by itself, then nv_worker_maybe_stopped */
+
+/* history.c: look now, and every few seconds */
+struct history *nv_history_start(struct worker *w);
+void nv_history_stop(struct history *h);
+
+/* upkeep.c */
+struct upkeep *nv_upkeep_start(struct worker *w);
+void nv_upkeep_stop(struct upkeep *u);
+
+/* main.c: something ended; go on stopping if nothing is left. */
+void nv_worker_maybe_stopped(struct worker *w);
+
+#endif
