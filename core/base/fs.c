@@ -88,11 +88,6 @@ static int remove_at(int parent, const char *name, const char *root, int depth, 
 		return io_fail(err, "remove", root);
 	}
 	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES) {
-		/* A folder without our own permission bits; the parent is ours to change. */
-		(void)fchmodat(parent, name, 0700, 0);
-		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
 	if (fd < 0)
 		return errno == ENOENT ? 0 : io_fail(err, "remove", root);
 	dir = fdopendir(fd);
