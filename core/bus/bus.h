@@ -90,7 +90,7 @@ void nv_bus_publish(struct nv_bus *bus, const struct nv_publish *p,
 
 struct nv_consume {
 	const char *queue;
-	uint16_t prefetch;	   /* unacknowledged deliveries at once */
+	uint16_t prefetch;	   /* deliveries its owner holds at once; 0: none for now */
 	bool exclusive;		   /* declare it exclusive and auto-delete first, and bind it … */
 	const char *bind_exchange; /* … to this exchange */
 	/* d is owned by the receiver until nv_bus_ack or nv_bus_return. */
@@ -98,12 +98,18 @@ struct nv_consume {
 	void *arg;
 };
 struct nv_consumer *nv_bus_consume(struct nv_bus *bus, const struct nv_consume *c);
-/* Change how many at once; takes effect for deliveries to come. */
+/* Change how many at once; takes effect for deliveries to come.  Deliveries of a lost connection
+ * count until their owner lets go of them: he is still at work on them. */
 void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch);
 /* Stop taking.  return_unacked: the channel is closed, so that what is unacknowledged goes back to
  * the queue at once; otherwise it stays ours and can be acknowledged.  The handle is freed by the
  * bus; no delivery comes after this call returns. */
 void nv_bus_cancel(struct nv_consumer *c, bool return_unacked);
+
+/* A message with a larger body is not held in memory: the delivery then has its first
+ * NV_BUS_BODY_CUT bytes and says that it is truncated.  nv_bus_settle always rejects such a one. */
+#define NV_BUS_BODY_MAX (16u * 1024 * 1024)
+#define NV_BUS_BODY_CUT (64u * 1024)
 
 /* What a delivery holds; borrowed until it is acknowledged or returned. */
 const void *nv_delivery_body(const struct nv_delivery *d, size_t *ret_len);
@@ -111,6 +117,8 @@ const char *nv_delivery_queue(const struct nv_delivery *d);
 const char *nv_delivery_message_id(const struct nv_delivery *d); /* "" when there is none */
 const char *nv_delivery_user(const struct nv_delivery *d);	 /* validated user-id, or "" */
 const char *nv_delivery_header(const struct nv_delivery *d, const char *key); /* or NULL */
+const char *nv_delivery_type(const struct nv_delivery *d); /* "" when there is none */
+bool nv_delivery_truncated(const struct nv_delivery *d);
 bool nv_delivery_redelivered(const struct nv_delivery *d);
 /* Is its connection still there, that is: can it still be acknowledged? */
 bool nv_delivery_live(const struct nv_delivery *d);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What becomes of a delivery that could not be served.  The message that goes on is a new one with
+ * headers of ours only: an x-death that travelled along could make the broker drop it as a cycle.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker-config/topology.h"
+#include "core/base/id.h"
+#include "core/bus/internal.h"
+
+static unsigned header_number(const struct nv_delivery *d, const char *key)
+{
+	const char *text = nv_delivery_header(d, key);
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+	return n < 1000000 ? (unsigned)n : 1000000;
+}
+
+unsigned nv_delivery_attempt(const struct nv_delivery *d)
+{
+	return header_number(d, NV_H_ATTEMPT);
+}
+
+bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
+			const struct nv_err *why)
+{
+	/* A queue of one's own cannot be reached from a delay; half a message says nothing. */
+	bool once = d->truncated || d->consumer->exclusive;
+	switch (why->kind) {
+	case NV_REJECT:
+		return true;
+	case NV_RETRY:
+		return once || nv_delivery_attempt(d) + 1 >= s->attempts_max;
+	case NV_HOLD:
+		return once;
+	default:
+		return false;
+	}
+}
+
+struct settling {
+	struct nv_delivery *d;
+	bool dead;
+	void (*done_cb)(void *arg, bool dead);
+	void *arg;
+};
+
+static void on_confirmed(void *arg, const struct nv_err *err)
+{
+	struct settling *s = arg;
+	if (s->done_cb)
+		s->done_cb(s->arg, s->dead && !err);
+	if (err)
+		nv_bus_return_later(s->d);
+	else
+		nv_bus_ack(s->d);
+	free(s);
+}
+
+static void add(struct nv_publish *p, const char *key, const char *value)
+{
+	if (value)
+		p->headers[p->headers_len++] = (struct nv_header){.key = key, .value = value};
+}
+
+static void add_number(struct nv_publish *p, struct nv_arena *a, const char *key, uint64_t n)
+{
+	add(p, key, nv_arena_printf(a, "%" PRIu64, n));
+}
+
+static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
+		       const struct nv_err *why)
+{
+	char host[256] = "";
+	gethostname(host, sizeof(host) - 1);
+	add(p, NV_H_REASON, nv_reason_word(d->truncated ? NV_R_bad_message : why->reason));
+	if (d->truncated)
+		add(p, NV_H_ERROR,
+		    nv_arena_printf(a, "a body of %" PRIu64 " bytes: at most %u are accepted",
+				    d->size, NV_BUS_BODY_MAX));
+	else
+		add(p, NV_H_ERROR, nv_arena_strdup(a, why->msg));
+	add(p, NV_H_QUEUE, nv_delivery_queue(d));
+	add_number(p, a, NV_H_AT, nv_now_ms());
+	add(p, NV_H_HOST, nv_arena_strdup(a, host));
+}
+
+void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_delivery *d,
+		   const struct nv_err *why, void (*done_cb)(void *arg, bool dead), void *arg)
+{
+	nv_auto_arena struct nv_arena a = {0};
+	struct nv_topology_name exchange = {{0}};
+	struct nv_topology_name dead = nv_queue_dead(s->owner);
+	bool hold = why->kind == NV_HOLD;
+	bool is_final = nv_settle_is_final(s, d, why);
+	unsigned attempt = nv_delivery_attempt(d) + (hold ? 0 : 1);
+	if (!is_final && why->kind != NV_RETRY && !hold) {
+		/* Nothing follows: cancelled and done, or the process goes and another takes it. */
+		if (done_cb)
+			done_cb(arg, false);
+		if (why->kind == NV_FATAL)
+			nv_bus_return_later(d);
+		else
+			nv_bus_ack(d);
+		return;
+	}
+	if (is_final)
+		exchange = nv_exchange_self(s->owner);
+	else
+		exchange =
+			nv_exchange_retry(s->owner, hold ? NV_HOLD_TIER : nv_retry_tier(attempt));
+	struct nv_publish p = {
+		.exchange = exchange.s,
+		.routing_key = is_final ? dead.s : nv_delivery_queue(d),
+		.body = d->body,
+		.len = d->len,
+		.message_id = *d->message_id ? d->message_id : NULL,
+		.type = *d->type ? d->type : NULL,
+	};
+	add_number(&p, &a, NV_H_ATTEMPT, attempt);
+	if (hold || nv_delivery_header(d, NV_H_HOLDS))
+		add_number(&p, &a, NV_H_HOLDS, header_number(d, NV_H_HOLDS) + (hold ? 1 : 0));
+	add(&p, NV_H_REQUEUED, nv_delivery_header(d, NV_H_REQUEUED));
+	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
+	add_reason(&p, &a, d, why);
+
+	struct settling *settling = nv_alloc(sizeof(*settling));
+	*settling = (struct settling){.d = d, .dead = is_final, .done_cb = done_cb, .arg = arg};
+	nv_bus_publish(bus, &p, on_confirmed, settling);
+}
