@@ -28,6 +28,9 @@ static int open_wish(struct worker *w, const struct nv_envelope *ready, struct n
 		     struct nv_err *err)
 {
 	const struct nv_bytes *inner = &ready->body.archive_ready.request;
+	if (ready->body.archive_ready.manifest_sha256.len != NV_SHA256_LEN)
+		return nv_fail(err, NV_REJECT, NV_R_bad_message,
+			       "archive.ready.manifest_sha256: not %u bytes", NV_SHA256_LEN);
 	if (nv_envelope_open(inner->data, inner->len, &w->myself, 1u << NV_KIND_RESTORE_REQUEST, 0,
 			     wish, err) < 0) {
 		nv_err_prefix(err, "the request inside archive.ready");
