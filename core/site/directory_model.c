@@ -50,12 +50,14 @@ static void mistake(struct reader *r, const struct item *at, const char *key, co
 	if (at->list) {
 		steps[len++] = (struct nv_dir_step){.key = at->list};
 		steps[len++] = (struct nv_dir_step){.index = at->index};
-		snprintf(where, sizeof(where), "%s[%zu]%s", at->list, at->index, key ? "." : "");
-	}
+		snprintf(where, sizeof(where), "%s[%zu]%s%s: ", at->list, at->index, key ? "." : "",
+			 key ? key : "");
+	} else if (key)
+		snprintf(where, sizeof(where), "%s: ", key);
 	if (key)
 		steps[len++] = (struct nv_dir_step){.key = key};
-	nv_fail(r->err, NV_FATAL, NV_R_config, "%s:%u: %s%s: %s", r->path,
-		nv_dir_json_line(r->text, steps, len), where, key ? key : "", text);
+	nv_fail(r->err, NV_FATAL, NV_R_config, "%s:%u: %s%s", r->path,
+		nv_dir_json_line(r->text, steps, len), where, text);
 }
 
 /* Unknown keys are slips of the pen. */
