@@ -316,7 +316,7 @@ static void renew(struct restore *r)
 		return;
 	struct worker *w = r->w;
 	r->renewing = nv_mono_ms();
-	nv_status_renew(w->status, request_of(r)->id, r->token, w->config->notify.lease,
+	nv_status_renew(w->status, request_of(r)->id, r->token, w->config->restore.lease,
 			r->progress_step[0] ? r->progress_step : NULL, r->done, r->total, renewed,
 			r);
 }
@@ -333,7 +333,7 @@ static void renewed(void *arg, const struct nv_err *err, enum nv_renew_result re
 	if (result == NV_RENEW_LOST)
 		nv_run_lease_lost(r->running);
 	else
-		nv_run_lease(r->running, sent, r->w->config->notify.lease);
+		nv_run_lease(r->running, sent, r->w->config->restore.lease);
 	if (result == NV_RENEW_CANCELLING)
 		nv_run_cancel(r->running);
 }
@@ -346,9 +346,9 @@ static void start_job(struct restore *r)
 			     .on_done_cb = job_ended,
 			     .arg = &r->job,
 			     .timeout_ms = w->config->worker.job_timeout,
-			     .lease_ms = w->config->notify.lease};
+			     .lease_ms = w->config->restore.lease};
 	r->running = nv_run_start(w->daemon->loop, &run);
-	uint64_t every = w->config->notify.lease / 4;
+	uint64_t every = w->config->restore.lease / 4;
 	if (every > AGAIN_MS)
 		every = AGAIN_MS; /* progress that people see goes with it */
 	r->step = renew;
@@ -388,7 +388,7 @@ static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result re
 static void claim(struct restore *r)
 {
 	nv_status_claim(r->w->status, request_of(r), r->ready.body.archive_ready.attempt,
-			r->w->daemon->host, r->w->config->notify.lease, claimed, r);
+			r->w->daemon->host, r->w->config->restore.lease, claimed, r);
 }
 
 static void look_whether_seen(struct restore *r);

@@ -154,10 +154,10 @@ struct nv_config {
 		bool warnings_to_owner;		/* warningstoowner */
 		bool url_in_mail;		/* includeexternalurlinmail */
 		const char *user_field;		/* username, idnumber, email */
+		uint64_t lease;			/* of a claim that is not renewed */
 	} restore;
 
 	struct {
-		uint64_t lease;	      /* of a claim */
 		bool notify_site;     /* the notifier tells through the site (Moodle messages) */
 		const char *smtp_url; /* smtp(s)://host:port; "": no mail */
 		const char *smtp_user;

@@ -192,7 +192,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"store", "max_ratio", NV_CFG_NUMBER, AT(store.max_ratio), .min = 2, .max = 100000,
 	 .fallback = "200",
 	 .doc = "The most an archive may grow when it is unpacked, as a factor."},
-	{"store", "grace", NV_CFG_DURATION, AT(store.grace), .min = 1 * MINUTE, .max = 365 * DAY,
+	{"store", "grace", NV_CFG_DURATION, AT(store.grace), .min = 1 * SECOND, .max = 365 * DAY,
 	 .fallback = "24h", .doc = "The collector of unused objects leaves younger ones alone."},
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
@@ -232,9 +232,9 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Name the course server's address in mail."},
 	{"restore", "user_field", NV_CFG_CHOICE, AT(restore.user_field), .words = user_field_words,
 	 .fallback = "username", .doc = "The field by which accounts of both sides are matched."},
-
-	{"notify", "lease", NV_CFG_DURATION, AT(notify.lease), .min = 5 * SECOND, .max = 1 * HOUR,
+	{"restore", "lease", NV_CFG_DURATION, AT(restore.lease), .min = 2 * SECOND, .max = 1 * HOUR,
 	 .fallback = "60s", .doc = "How long a claim on a request lasts when it is not renewed."},
+
 	{"notify", "notify_site", NV_CFG_BOOL, AT(notify.notify_site), .fallback = "yes",
 	 .doc = "Tell people through the site (messages of Moodle)."},
 	{"notify", "smtp_url", NV_CFG_URL, AT(notify.smtp_url), .words = smtp_schemes,
