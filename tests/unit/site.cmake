@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-navette_unit_test(test_site LIBS nv_site)
+foreach(part test_site test_site_import)
+  navette_unit_test(${part} LIBS nv_site)
+  target_sources(${part} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit/site_fixture.c)
+endforeach()
