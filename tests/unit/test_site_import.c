@@ -110,7 +110,7 @@ static void a_long_short_name_is_cut_in_front_of_the_copy_number(void **state)
 	struct fixture *f = *state;
 	char longest[2 * 101 + 1] = "";
 	for (size_t i = 0; i < 101; i++)
-		memcpy(longest + 2 * i, "ü", 2);
+		longest[2 * i] = '\xc3', longest[2 * i + 1] = '\xbc'; /* ü */
 	fetch(f, "10");
 	f->fetched.manifest.shortname = longest;
 	struct nv_imported first = do_import(f);
