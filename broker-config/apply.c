@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Compare the topology with what the broker has, and with apply create what is missing.  One walk
+ * serves both, so that check never overlooks what apply would do. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker-config/admin_internal.h"
+#include "core/base/fs.h"
+#include "core/base/id.h"
+
+struct walk {
+	struct nv_mgmt m;
+	const struct nv_config *config;
+	char *vhost;
+	json_t *want; /* nv_broker_topology */
+	bool apply;
+	struct nv_buf *report;
+	size_t differences; /* that were found, and not mended */
+};
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	return s ? s : "";
+}
+
+static int get(struct walk *w, const char *path, json_t **ret, struct nv_err *err)
+{
+	return nv_mgmt_call(&w->m, "GET", path, NULL, ret, err) < 0 ? -1 : 0;
+}
+
+/* Something is missing: create it, or say so. */
+static int mend(struct walk *w, const char *method, const char *path, const json_t *body,
+		const char *what, struct nv_err *err)
+{
+	if (!w->apply) {
+		w->differences++;
+		nv_buf_printf(w->report, "missing: %s\n", what);
+		return 0;
+	}
+	int status = nv_mgmt_call(&w->m, method, path, body, NULL, err);
+	if (status == 404)
+		return nv_fail(err, NV_FATAL, NV_R_not_found, "broker: create %s: HTTP status 404",
+			       what);
+	if (status < 0) {
+		nv_err_prefix(err, "create %s", what);
+		return -1;
+	}
+	nv_buf_printf(w->report, "created: %s\n", what);
+	return 0;
+}
+
+/* Something is there in another form; only a person can decide to delete it. */
+static void differs(struct walk *w, const char *what, const char *has, const char *should)
+{
+	w->differences++;
+	nv_buf_printf(w->report, "differs: %s has %s, should have %s", what, has, should);
+	nv_buf_puts(w->report,
+		    w->apply ? "; delete it when nothing uses it, then apply again\n" : "\n");
+}
+
+/* --- virtual host and feature flag --- */
+
+static int walk_vhost(struct walk *w, struct nv_err *err)
+{
+	nv_auto_free char *path = NV_MGMT_PATH("vhosts", w->vhost);
+	nv_auto_free char *what = nv_asprintf("virtual host %s", w->vhost);
+	int status = nv_mgmt_call(&w->m, "GET", path, NULL, NULL, err);
+	if (status < 0)
+		return -1;
+	if (status != 404)
+		return 0;
+	if (mend(w, "PUT", path, NULL, what, err))
+		return -1;
+	if (!w->apply)
+		return 0;
+	/* Who makes the rest needs rights in it. */
+	nv_auto_free char *mine = NV_MGMT_PATH("permissions", w->vhost, w->m.user);
+	nv_auto_json json_t *all =
+		json_pack("{s:s, s:s, s:s}", "configure", ".*", "write", ".*", "read", ".*");
+	return nv_mgmt_call(&w->m, "PUT", mine, all, NULL, err) < 0 ? -1 : 0;
+}
+
+/* Dead-lettering at least once depends on it. */
+static int walk_flag(struct walk *w, struct nv_err *err)
+{
+	nv_auto_json json_t *flags = NULL;
+	size_t i = 0;
+	json_t *flag = NULL;
+	if (get(w, "feature-flags", &flags, err))
+		return -1;
+	json_array_foreach(flags, i, flag)
+	{
+		if (strcmp(text(flag, "name"), "stream_queue") != 0)
+			continue;
+		if (!strcmp(text(flag, "state"), "enabled"))
+			return 0;
+		nv_auto_json json_t *body = json_pack("{s:s}", "name", "stream_queue");
+		return mend(w, "PUT", "feature-flags/stream_queue/enable", body,
+			    "feature flag stream_queue", err);
+	}
+	return 0; /* a newer broker that knows the flag no more has the feature */
+}
+
+/* --- exchanges, queues, bindings --- */
+
+static json_t *by_name(json_t *list, const char *name)
+{
+	size_t i = 0;
+	json_t *item = NULL;
+	json_array_foreach(list, i, item) if (!strcmp(text(item, "name"), name)) return item;
+	return NULL;
+}
+
+static int walk_exchanges(struct walk *w, struct nv_err *err)
+{
+	nv_auto_free char *all = NV_MGMT_PATH("exchanges", w->vhost);
+	nv_auto_json json_t *have = NULL;
+	size_t i = 0;
+	json_t *x = NULL;
+	if (get(w, all, &have, err))
+		return -1;
+	json_array_foreach(json_object_get(w->want, "exchanges"), i, x)
+	{
+		const char *name = text(x, "name");
+		const json_t *there = by_name(have, name);
+		nv_auto_free char *path = NV_MGMT_PATH("exchanges", w->vhost, name);
+		nv_auto_free char *what = nv_asprintf("exchange %s", name);
+		if (!there && mend(w, "PUT", path, x, what, err))
+			return -1;
+		if (there && strcmp(text(there, "type"), text(x, "type")) != 0)
+			differs(w, what, text(there, "type"), text(x, "type"));
+		if (there && !json_is_true(json_object_get(there, "durable")))
+			differs(w, what, "durable false", "durable true");
+	}
+	return 0;
+}
+
+static void compare_queue(struct walk *w, const char *what, const json_t *there, const json_t *q)
+{
+	const json_t *has = json_object_get(there, "arguments");
+	const json_t *should = json_object_get(q, "arguments");
+	if (json_equal(has, should))
+		return;
+	char *a = json_dumps(has, JSON_COMPACT | JSON_SORT_KEYS);
+	char *b = json_dumps(should, JSON_COMPACT | JSON_SORT_KEYS);
+	differs(w, what, a ? a : "no arguments", b);
+	free(a);
+	free(b);
+}
+
+static int walk_queues(struct walk *w, struct nv_err *err)
+{
+	nv_auto_free char *all = NV_MGMT_PATH("queues", w->vhost);
+	nv_auto_json json_t *have = NULL;
+	size_t i = 0;
+	json_t *q = NULL;
+	if (get(w, all, &have, err))
+		return -1;
+	json_array_foreach(json_object_get(w->want, "queues"), i, q)
+	{
+		const char *name = text(q, "name");
+		const json_t *there = by_name(have, name);
+		nv_auto_free char *path = NV_MGMT_PATH("queues", w->vhost, name);
+		nv_auto_free char *what = nv_asprintf("queue %s", name);
+		if (!there && mend(w, "PUT", path, q, what, err))
+			return -1;
+		if (there)
+			compare_queue(w, what, there, q);
+	}
+	return 0;
+}
+
+static bool same_binding(const json_t *a, const json_t *b)
+{
+	return !strcmp(text(a, "source"), text(b, "source")) &&
+	       !strcmp(text(a, "destination"), text(b, "destination")) &&
+	       !strcmp(text(a, "destination_type"), text(b, "destination_type")) &&
+	       !strcmp(text(a, "routing_key"), text(b, "routing_key"));
+}
+
+static bool has_binding(json_t *list, const json_t *want)
+{
+	size_t i = 0;
+	json_t *b = NULL;
+	json_array_foreach(list, i, b) if (same_binding(b, want)) return true;
+	return false;
+}
+
+static bool starts_with(const char *s, const char *prefix)
+{
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+/* A binding too many lets a principal reach what it should not.  (control.S has the queues of the
+ * archivers that run.) */
+static void strange_bindings(struct walk *w, json_t *have)
+{
+	json_t *want = json_object_get(w->want, "bindings");
+	size_t i = 0;
+	json_t *b = NULL;
+	json_array_foreach(have, i, b)
+	{
+		const char *source = text(b, "source");
+		bool ours = starts_with(source, "from.") || starts_with(source, "self.") ||
+			    starts_with(source, "retry.");
+		if (!ours || !by_name(json_object_get(w->want, "exchanges"), source) ||
+		    has_binding(want, b))
+			continue;
+		w->differences++;
+		nv_buf_printf(w->report, "not ours: binding %s → %s, key %s\n", source,
+			      text(b, "destination"), text(b, "routing_key"));
+	}
+}
+
+static int walk_bindings(struct walk *w, struct nv_err *err)
+{
+	nv_auto_free char *all = NV_MGMT_PATH("bindings", w->vhost);
+	nv_auto_json json_t *have = NULL;
+	size_t i = 0;
+	json_t *b = NULL;
+	if (get(w, all, &have, err))
+		return -1;
+	json_array_foreach(json_object_get(w->want, "bindings"), i, b)
+	{
+		bool queue = !strcmp(text(b, "destination_type"), "queue");
+		nv_auto_free char *path = NV_MGMT_PATH("bindings", w->vhost, "e", text(b, "source"),
+						       queue ? "q" : "e", text(b, "destination"));
+		nv_auto_free char *what =
+			nv_asprintf("binding %s → %s, key %s", text(b, "source"),
+				    text(b, "destination"), text(b, "routing_key"));
+		if (!has_binding(have, b) && mend(w, "POST", path, b, what, err))
+			return -1;
+	}
+	strange_bindings(w, have);
+	return 0;
+}
+
+/* --- users --- */
+
+static char *password_path(const struct walk *w, const char *user)
+{
+	const char *dir = w->config->broker.credentials_dir;
+	return dir ? nv_asprintf("%s/%s.password", dir, user) : NULL;
+}
+
+/* First the broker, then the file: a user whose file is missing gets a new password next time. */
+static int set_password(struct walk *w, const char *user, bool is_new, struct nv_err *err)
+{
+	char password[NV_TOKEN_SIZE];
+	nv_auto_free char *file = password_path(w, user);
+	nv_auto_free char *path = NV_MGMT_PATH("users", user);
+	if (!file)
+		return nv_fail(err, NV_FATAL, NV_R_config,
+			       "broker.credentials_dir: missing; it is where the password of %s "
+			       "goes",
+			       user);
+	if (nv_mkdir_p(w->config->broker.credentials_dir, 0700, err))
+		return -1;
+	nv_token_new(password);
+	nv_auto_json json_t *body = json_pack("{s:s, s:s}", "password", password, "tags", "");
+	if (nv_mgmt_call(&w->m, "PUT", path, body, NULL, err) < 0 ||
+	    nv_write_file(file, password, strlen(password), 0600, err))
+		return -1;
+	nv_buf_printf(w->report, "%s: user %s, password in %s\n",
+		      is_new ? "created" : "new password", user, file);
+	return 0;
+}
+
+static int walk_user(struct walk *w, const char *user, struct nv_err *err)
+{
+	nv_auto_free char *path = NV_MGMT_PATH("users", user);
+	nv_auto_free char *file = password_path(w, user);
+	nv_auto_json json_t *have = NULL;
+	int status = nv_mgmt_call(&w->m, "GET", path, NULL, &have, err);
+	if (status < 0)
+		return -1;
+	if (w->apply) {
+		bool keep = status != 404 && file && access(file, F_OK) == 0;
+		return keep ? 0 : set_password(w, user, status == 404, err);
+	}
+	if (status == 404) {
+		w->differences++;
+		nv_buf_printf(w->report, "missing: user %s\n", user);
+	}
+	const json_t *tags = json_object_get(have, "tags");
+	if (json_array_size(tags) || json_string_length(tags)) {
+		w->differences++;
+		nv_buf_printf(w->report, "differs: user %s has tags, should have none\n", user);
+	}
+	return 0;
+}
+
+static int walk_permission(struct walk *w, const json_t *p, struct nv_err *err)
+{
+	static const char *const keys[] = {"configure", "write", "read"};
+	const char *user = text(p, "user");
+	nv_auto_free char *path = NV_MGMT_PATH("permissions", w->vhost, user);
+	nv_auto_free char *what = nv_asprintf("permissions of %s", user);
+	nv_auto_json json_t *have = NULL;
+	int status = nv_mgmt_call(&w->m, "GET", path, NULL, &have, err);
+	if (status < 0)
+		return -1;
+	if (status == 404)
+		return mend(w, "PUT", path, p, what, err);
+	for (size_t i = 0; i < NV_ARRAY_LEN(keys); i++) {
+		if (!strcmp(text(have, keys[i]), text(p, keys[i])))
+			continue;
+		if (w->apply)
+			return mend(w, "PUT", path, p, what, err);
+		nv_auto_free char *which = nv_asprintf("permission to %s of %s", keys[i], user);
+		differs(w, which, text(have, keys[i]), text(p, keys[i]));
+	}
+	return 0;
+}
+
+static int walk_users(struct walk *w, struct nv_err *err)
+{
+	size_t i = 0;
+	json_t *p = NULL;
+	json_array_foreach(json_object_get(w->want, "permissions"), i,
+			   p) if (walk_user(w, text(p, "user"), err) ||
+				  walk_permission(w, p, err)) return -1;
+	return 0;
+}
+
+/* --- both --- */
+
+static int walk(struct walk *w, struct nv_err *err)
+{
+	w->vhost = nv_broker_vhost(w->config);
+	w->want = nv_broker_topology(w->config, w->vhost, err);
+	int r = -1;
+	if (w->want && nv_mgmt_init(&w->m, w->config, err) == 0) {
+		r = walk_vhost(w, err) || walk_flag(w, err) || walk_exchanges(w, err) ||
+				    walk_queues(w, err) || walk_bindings(w, err) ||
+				    walk_users(w, err)
+			    ? -1
+			    : 0;
+		nv_mgmt_fini(&w->m);
+	}
+	json_decref(w->want);
+	free(w->vhost);
+	return r;
+}
+
+int nv_broker_apply(const struct nv_config *c, struct nv_buf *report, struct nv_err *err)
+{
+	struct walk w = {.config = c, .apply = true, .report = report};
+	if (walk(&w, err))
+		return -1;
+	if (w.differences)
+		return nv_fail(err, NV_FATAL, NV_R_conflict,
+			       "broker: %zu things are there in another form, see the report",
+			       w.differences);
+	return 0;
+}
+
+int nv_broker_check(const struct nv_config *c, struct nv_buf *report, size_t *ret_differences,
+		    struct nv_err *err)
+{
+	struct walk w = {.config = c, .report = report};
+	if (walk(&w, err))
+		return -1;
+	if (ret_differences)
+		*ret_differences = w.differences;
+	return 0;
+}
