@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* inspect, mbz. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/archive/archive.h"
+#include "core/base/fs.h"
+
+/* For what an operator looks at: no course is larger, and a bomb is. */
+static const struct nv_archive_limits inspect_limits = {
+	.max_bytes = 16ull << 40, .max_entries = 100000000, .max_ratio = 100000};
+
+/* --- inspect --- */
+
+static json_t *info_document(const struct nv_mbz_info *i)
+{
+	json_t *plugins = json_array();
+	for (size_t k = 0; k < i->plugins.len; k++)
+		json_array_append_new(plugins, cli_string(i->plugins.items[k]));
+	json_t *doc = json_object();
+	json_object_set_new(doc, "shortname", cli_string(i->shortname));
+	json_object_set_new(doc, "fullname", cli_string(i->fullname));
+	json_object_set_new(doc, "course", cli_string(i->course));
+	json_object_set_new(doc, "category", cli_string(i->category));
+	json_object_set_new(doc, "moodle_version", cli_string(i->moodle_version));
+	json_object_set_new(doc, "moodle_release", cli_string(i->moodle_release));
+	json_object_set_new(doc, "backup_version", cli_string(i->backup_version));
+	json_object_set_new(doc, "backup_release", cli_string(i->backup_release));
+	json_object_set_new(doc, "backup_date", json_integer((json_int_t)i->backup_date));
+	json_object_set_new(doc, "wwwroot", cli_string(i->wwwroot));
+	json_object_set_new(doc, "users", json_boolean(i->users));
+	json_object_set_new(doc, "files", json_boolean(i->files));
+	json_object_set_new(doc, "form", cli_string(i->form));
+	json_object_set_new(doc, "packed", json_integer((json_int_t)i->packed));
+	json_object_set_new(doc, "unpacked", json_integer((json_int_t)i->unpacked));
+	json_object_set_new(doc, "entries", json_integer((json_int_t)i->entries));
+	json_object_set_new(doc, "file_contents", json_integer((json_int_t)i->file_contents));
+	json_object_set_new(doc, "file_contents_bytes",
+			    json_integer((json_int_t)i->file_contents_bytes));
+	json_object_set_new(doc, "plugins", plugins);
+	return doc;
+}
+
+static void info_rows(struct cli_table *t, const struct nv_mbz_info *i)
+{
+	nv_auto_free char *moodle =
+		nv_asprintf("%s (version %s)", i->moodle_release ? i->moodle_release : "?",
+			    i->moodle_version ? i->moodle_version : "?");
+	nv_auto_free char *date = cli_time(i->backup_date * 1000);
+	nv_auto_free char *packed = cli_size(i->packed);
+	nv_auto_free char *unpacked = cli_size(i->unpacked);
+	nv_auto_free char *contents = cli_size(i->file_contents_bytes);
+	nv_auto_free char *size = nv_asprintf("%s as %s, %s unpacked", packed, i->form, unpacked);
+	nv_auto_free char *files = nv_asprintf("%" PRIu64 " entries; %" PRIu64 " file contents, %s",
+					       i->entries, i->file_contents, contents);
+	nv_auto_buf struct nv_buf plugins = {0};
+	nv_buf_puts(&plugins, "");
+	for (size_t k = 0; k < i->plugins.len; k++)
+		nv_buf_printf(&plugins, "%s%s", k ? ", " : "", i->plugins.items[k]);
+	cli_row(t, "Course:", i->fullname ? i->fullname : "?", NULL);
+	cli_row(t, "Short name:", i->shortname ? i->shortname : "?", NULL);
+	cli_row(t, "Id there:", i->course ? i->course : "?", NULL);
+	cli_row(t, "Category:", i->category ? i->category : "not named", NULL);
+	cli_row(t, "From:", i->wwwroot ? i->wwwroot : "?", NULL);
+	cli_row(t, "Moodle:", moodle, NULL);
+	cli_row(t, "Backup made:", date, NULL);
+	cli_row(t, "User data:", i->users ? "yes" : "no", NULL);
+	cli_row(t, "File contents:", i->files ? "yes" : "no", NULL);
+	cli_row(t, "Size:", size, NULL);
+	cli_row(t, "Entries:", files, NULL);
+	cli_row(t, "Plugins:", plugins.len ? (const char *)plugins.data : "none", NULL);
+}
+
+int cli_inspect(struct cli *c)
+{
+	struct nv_mbz_info info;
+	struct cli_table table = {0};
+	struct nv_err err = {0};
+	if (nv_mbz_inspect(c->args[0], &inspect_limits, &info, &err) < 0)
+		return cli_fail(c, &err);
+	info_rows(&table, &info);
+	json_t *doc = info_document(&info);
+	nv_mbz_info_fini(&info);
+	return cli_answer(c, doc, &table, CLI_OK);
+}
+
+/* --- mbz: which archive --- */
+
+struct found {
+	const char *prefix; /* <site>/<client>/archives/<id>/ */
+	char attempt[NV_UUID_SIZE];
+	uint64_t size; /* of the manifest */
+	uint64_t at;
+};
+
+/* Attempts are UUIDv7: the newest is the greatest. */
+static int look_at(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
+{
+	struct found *f = arg;
+	char attempt[NV_UUID_SIZE] = "";
+	const char *rest = key + strlen(f->prefix);
+	if (strncmp(key, f->prefix, strlen(f->prefix)) != 0 || strlen(rest) != 36 + 9 ||
+	    strcmp(rest + 36, "/manifest") != 0)
+		return 0;
+	memcpy(attempt, rest, 36);
+	if (!nv_uuid_valid(attempt) || strcmp(attempt, f->attempt) <= 0)
+		return 0;
+	memcpy(f->attempt, attempt, sizeof(attempt));
+	f->size = size;
+	f->at = modified_ms;
+	return 0;
+}
+
+static const char *only(const char *own, const char *const *names, size_t len, const char *given)
+{
+	if (given)
+		return given;
+	if (own)
+		return own;
+	return len == 1 ? names[0] : NULL;
+}
+
+/* Whose archives: what the options say, else what the configuration leaves no doubt about. */
+static int find_place(struct cli *c, const struct nv_config *config, struct nv_archive_place *place)
+{
+	const char *site = config->sites_len ? config->sites[0].name : NULL;
+	const char *client = config->clients_len ? config->clients[0].name : NULL;
+	place->site = only(config->identity.site, &site, config->sites_len, cli_get(c, "site"));
+	place->client =
+		only(config->identity.client, &client, config->clients_len, cli_get(c, "client"));
+	place->id = c->args[0];
+	if (!nv_uuid_valid(place->id))
+		return cli_usage(c, "\"%s\" is not the id of a request", place->id);
+	if (!place->site || !nv_name_valid(place->site))
+		return cli_usage(c, "which course server?  Name it with --site");
+	if (!place->client || !nv_name_valid(place->client))
+		return cli_usage(c, "which client?  Name it with --client");
+	return CLI_OK;
+}
+
+static int find_attempt(struct nv_store *store, const struct nv_archive_place *place,
+			struct found *f, struct nv_err *err)
+{
+	nv_auto_free char *prefix =
+		nv_asprintf("%s/%s/archives/%s/", place->site, place->client, place->id);
+	f->prefix = prefix;
+	int rc = nv_store_list(store, prefix, look_at, f, err);
+	f->prefix = NULL;
+	if (rc < 0)
+		return -1;
+	if (f->attempt[0])
+		return 0;
+	return nv_fail(err, NV_REJECT, NV_R_not_found,
+		       "%s holds no complete archive of request %s (%s for %s)",
+		       nv_store_describe(store), place->id, place->site, place->client);
+}
+
+/* --- mbz: bring it, write it --- */
+
+/* The course's short name as a file name: letters, digits, the rest as '-'. */
+static char *file_name(const struct nv_manifest *m)
+{
+	char *name =
+		nv_asprintf("%.100s.mbz", m->shortname && *m->shortname ? m->shortname : m->id);
+	for (unsigned char *p = (unsigned char *)name; *p; p++)
+		if (*p < 0x80 && !strchr("._-", *p) && !(*p >= '0' && *p <= '9') &&
+		    !(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z'))
+			*p = '-';
+	if (*name == '.' || *name == '-')
+		*name = '_';
+	return name;
+}
+
+struct job {
+	struct cli *c;
+	const char *output;
+	const char *work;
+	struct nv_store *store;
+	struct nv_archive_place place;
+	struct found found;
+};
+
+static int written(const struct job *j, const struct nv_manifest *m, const char *path)
+{
+	if (j->c->json)
+		return cli_document(j->c,
+				    json_pack("{s:o, s:s, s:s, s:o, s:o, s:b, s:I}", "file",
+					      cli_string(path), "id", m->id, "attempt", m->attempt,
+					      "shortname", cli_string(m->shortname), "fullname",
+					      cli_string(m->fullname), "user_data",
+					      (int)m->user_data, "unpacked", (json_int_t)m->size),
+				    CLI_OK);
+	nv_auto_free char *name = cli_clean(m->fullname ? m->fullname : m->shortname);
+	printf("%s: %s\n", path, name);
+	return CLI_OK;
+}
+
+static int fetch_and_write(struct job *j, const struct nv_config *config, struct nv_err *err)
+{
+	struct nv_archive_limits limits = {.max_bytes = config->store.max_archive,
+					   .max_entries = config->store.max_entries,
+					   .max_ratio = config->store.max_ratio};
+	struct nv_fetched fetched;
+	if (nv_archive_fetch(j->store, &j->place, NULL, j->found.size, &limits, j->work, NULL,
+			     &fetched, err) < 0)
+		return -1;
+	nv_auto_free char *path = j->output ? nv_strdup(j->output) : file_name(&fetched.manifest);
+	int rc = nv_archive_to_mbz(&fetched, path, NULL, err);
+	if (rc == 0)
+		written(j, &fetched.manifest, path);
+	nv_fetched_fini(&fetched);
+	return rc;
+}
+
+static int bring(struct job *j, const struct nv_config *config, struct nv_err *err)
+{
+	if (find_attempt(j->store, &j->place, &j->found, err) < 0)
+		return -1;
+	j->place.attempt = j->found.attempt;
+	/* Beside the result, where there is room for it if anywhere. */
+	nv_auto_free char *work =
+		nv_asprintf("%s.%s.work", j->output ? j->output : "navette", j->place.id);
+	j->work = work;
+	int rc = fetch_and_write(j, config, err);
+	struct nv_err removal = {0};
+	if (nv_remove_tree(work, &removal) < 0)
+		fprintf(stderr, "navette: %s\n", removal.msg);
+	return rc;
+}
+
+int cli_mbz(struct cli *c)
+{
+	const struct nv_config *config = cli_config(c);
+	struct job j = {.c = c, .output = cli_get(c, "output")};
+	struct nv_err err = {0};
+	if (!config)
+		return CLI_FAILED;
+	int status = find_place(c, config, &j.place);
+	if (status)
+		return status;
+	if (!config->store.path && !config->store.url)
+		return cli_failf(c, NV_R_config, "%s: section store is missing", config->path);
+	if (j.output && access(j.output, F_OK) == 0)
+		return cli_failf(c, NV_R_conflict, "%s exists already", j.output);
+	j.store = nv_store_open(config, &err);
+	if (!j.store)
+		return cli_fail(c, &err);
+	int rc = bring(&j, config, &err);
+	nv_store_close(j.store);
+	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* broker apply, broker check, broker definitions. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker-config/admin.h"
+
+static json_t *lines(const struct nv_buf *report)
+{
+	json_t *list = json_array();
+	char *copy = nv_strndup(report->data ? (const char *)report->data : "", report->len);
+	char *rest = copy;
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+		if (*line)
+			json_array_append_new(list, cli_string(line));
+	free(copy);
+	return list;
+}
+
+static void print_report(const struct cli *c, const struct nv_buf *report)
+{
+	if (!c->json && report->len)
+		fwrite(report->data, 1, report->len, stdout);
+}
+
+int cli_broker_apply(struct cli *c)
+{
+	const struct nv_config *config = cli_config(c);
+	nv_auto_buf struct nv_buf report = {0};
+	struct nv_err err = {0};
+	if (!config)
+		return CLI_FAILED;
+	int rc = nv_broker_apply(config, &report, &err);
+	print_report(c, &report);
+	if (c->json)
+		return cli_document(c,
+				    json_pack("{s:b, s:o, s:o}", "ok", rc == 0, "done",
+					      lines(&report), "error",
+					      rc < 0 ? cli_string(err.msg) : json_null()),
+				    rc < 0 ? CLI_FAILED : CLI_OK);
+	if (rc < 0)
+		return cli_fail(c, &err);
+	puts(report.len ? "The broker is ready." : "The broker is ready; nothing had to be done.");
+	return CLI_OK;
+}
+
+int cli_broker_check(struct cli *c)
+{
+	const struct nv_config *config = cli_config(c);
+	nv_auto_buf struct nv_buf report = {0};
+	struct nv_err err = {0};
+	size_t differences = 0;
+	if (!config)
+		return CLI_FAILED;
+	if (nv_broker_check(config, &report, &differences, &err) < 0)
+		return cli_fail(c, &err);
+	int status = differences ? CLI_FAILED : CLI_OK;
+	if (c->json)
+		return cli_document(c,
+				    json_pack("{s:b, s:I, s:o}", "ok", differences == 0,
+					      "differences", (json_int_t)differences, "report",
+					      lines(&report)),
+				    status);
+	print_report(c, &report);
+	if (differences)
+		printf("%zu differences; navette broker apply makes what is missing.\n",
+		       differences);
+	else
+		puts("The broker is as it should be.");
+	return status;
+}
+
+int cli_broker_definitions(struct cli *c)
+{
+	const struct nv_config *config = cli_config(c);
+	nv_auto_buf struct nv_buf text = {0};
+	struct nv_err err = {0};
+	if (!config)
+		return CLI_FAILED;
+	if (nv_broker_definitions(config, &text, &err) < 0)
+		return cli_fail(c, &err);
+	fwrite(text.data, 1, text.len, stdout); /* JSON, with and without --json */
+	return CLI_OK;
+}
