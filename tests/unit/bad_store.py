@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A staging store that misbehaves, for test_store.c.  Prints its port, serves until its standard
+input ends.
+
+The first component of the address says how it behaves, the last one how long the object is
+(…/obj-<bytes>; its bytes are those of pattern_byte in test_store.c):
+  cut-<n>      every answer to GET breaks off after n bytes
+  dead         every answer to GET breaks off before the first byte
+  flip         one byte is another
+  norange      knows no ranges; the first answer breaks off in the middle
+  short        the object is a byte shorter than its name says
+  stall        half of the answer, then nothing
+  redirect     307 to where the object would be
+  status-<n>   answers n to everything, to PUT before it read the body
+  slow-<n>     answers n to PUT after half the body
+"""
+import http.server
+import sys
+import threading
+
+seen = set()
+
+
+def pattern(size):
+    # As pattern_byte: (i * 31 + i / 251) mod 256.
+    return bytes((i * 31 + i // 251) & 0xFF for i in range(size))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body=b"", **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        if "Content_Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def drop(self):
+        self.close_connection = True
+
+    def handle_expect_100(self):
+        mode = self.path.split("/")[1]
+        if mode.startswith("status-"):
+            self.answer(int(mode[7:]), Connection="close")
+            self.drop()
+            return False
+        return super().handle_expect_100()
+
+    def do_PUT(self):
+        mode = self.path.split("/")[1]
+        length = int(self.headers.get("Content-Length", 0))
+        kind, _, number = mode.partition("-")
+        if kind == "slow":
+            self.rfile.read(length // 2)
+            self.answer(int(number), Connection="close")
+            self.wfile.flush()
+            while self.rfile.read1(65536):
+                pass  # linger, as nginx does: a reset would take the answer with it
+            return self.drop()
+        self.rfile.read(length)
+        self.answer(int(number) if kind == "status" else 201)
+
+    def do_DELETE(self):
+        self.answer(204)
+
+    def do_HEAD(self):
+        self.answer(200)
+
+    def do_GET(self):
+        mode = self.path.split("/")[1]
+        kind, _, number = mode.partition("-")
+        if kind == "status":
+            return self.answer(int(number))
+        if kind == "redirect":
+            return self.answer(307, Location="/plain/" + self.path.split("/", 2)[2])
+        size = int(self.path.rpartition("-")[2])
+        data = pattern(size - 1 if kind == "short" else size)
+        if kind == "flip":
+            data = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+        start = 0
+        asked = self.headers.get("Range")
+        if asked and kind != "norange":
+            start = int(asked[len("bytes="):].partition("-")[0])
+            if start >= len(data):
+                return self.answer(416, Content_Range=f"bytes */{len(data)}")
+        rest = data[start:]
+        headers = {"Content_Length": str(len(rest))}
+        if start:
+            headers["Content_Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        most = len(rest)
+        if kind == "cut":
+            most = int(number)
+        elif kind == "dead":
+            most = 0
+        elif kind == "stall":
+            most = len(rest) // 2
+        elif kind == "norange" and self.path not in seen:
+            seen.add(self.path)
+            most = len(rest) // 2
+        self.answer(206 if start else 200, rest[:most], **headers)
+        self.wfile.flush()
+        if kind == "stall":
+            self.connection.recv(1)  # until the other side gives up
+        if most < len(rest):
+            self.drop()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass  # the other side went away: wanted
+
+
+server = Server(("127.0.0.1", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_address[1], flush=True)
+sys.stdin.read()
