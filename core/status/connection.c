@@ -86,45 +86,6 @@ static void set_why(struct nv_conn *c, const char *text)
 	nv_fail(&c->why, NV_RETRY, NV_R_status_unavailable, "status: redis at %s: %s", place, text);
 }
 
-/* --- arguments --- */
-
-void nv_args_add(struct nv_args *a, const void *data, size_t len)
-{
-	if (a->len == a->cap) {
-		a->cap = a->cap ? 2 * a->cap : 32;
-		a->items = nv_realloc(a->items, a->cap * sizeof *a->items);
-		a->lens = nv_realloc(a->lens, a->cap * sizeof *a->lens);
-	}
-	a->items[a->len] = nv_strndup(data ? data : "", 0);
-	if (len) {
-		a->items[a->len] = nv_realloc(a->items[a->len], len);
-		memcpy(a->items[a->len], data, len);
-	}
-	a->lens[a->len++] = len;
-}
-
-void nv_args_str(struct nv_args *a, const char *s)
-{
-	nv_args_add(a, s, s ? strlen(s) : 0);
-}
-
-void nv_args_uint(struct nv_args *a, uint64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-	nv_args_str(a, text);
-}
-
-void nv_args_fini(struct nv_args *a)
-{
-	for (size_t i = 0; i < a->len; i++)
-		free(a->items[i]);
-	free(a->items);
-	free(a->lens);
-	*a = (struct nv_args){0};
-}
-
 /* --- failures, from the loop --- */
 
 static void handle_gone(void *arg)
@@ -321,6 +282,8 @@ void nv_conn_call(struct nv_conn *c, const struct nv_args *a, uint64_t block_ms,
 	call = nv_alloc(sizeof *call);
 	*call = (struct nv_call){.conn = c, .cb = cb, .arg = arg, .wire = wire};
 	call->wire_len = (size_t)len;
+	/* The loop's clock stands still during a callback, and some take long. */
+	uv_update_time(c->o.loop);
 	call->deadline = uv_now(c->o.loop) + nv_conn_timeout(c) + block_ms;
 	TAILQ_INSERT_TAIL(&c->calls, call, link);
 	if (c->state == CONN_UP) {
@@ -357,7 +320,8 @@ static void on_hello(redisAsyncContext *ac, void *reply, void *data)
 
 	if (!r || c->ac != ac || c->state != CONN_CONNECTING)
 		return;
-	if (r->type == REDIS_REPLY_ERROR) {
+	/* MISCONF: it cannot write, and says so even to PING; reading still works. */
+	if (r->type == REDIS_REPLY_ERROR && strncmp(r->str, "MISCONF", 7) != 0) {
 		set_why(c, r->str);
 		/* The answers still to come must not bring it up. */
 		c->hello_left = UINT32_MAX;
@@ -416,6 +380,8 @@ static void connect_now(struct nv_conn *c)
 	c->ac = ac;
 	c->state = CONN_CONNECTING;
 	say_hello(c);
+	uv_update_time(
+		c->o.loop); /* a host's name is looked up in redisAsyncConnect, which waits */
 	uv_timer_start(&c->timer, on_timer, nv_conn_timeout(c), 0);
 }
 

@@ -30,6 +30,20 @@ struct nv_poll_hooks {
 };
 int nv_poll_attach(redisAsyncContext *ac, uv_loop_t *loop, const struct nv_poll_hooks *hooks);
 
+/* --- args.c --- */
+
+/* A growing list of arguments; binary. */
+struct nv_args {
+	char **items;
+	size_t *lens;
+	size_t len;
+	size_t cap;
+};
+void nv_args_add(struct nv_args *a, const void *data, size_t len);
+void nv_args_str(struct nv_args *a, const char *s); /* NULL: "" */
+void nv_args_uint(struct nv_args *a, uint64_t n);
+void nv_args_fini(struct nv_args *a);
+
 /* --- connection.c --- */
 
 struct nv_conn;
@@ -44,18 +58,6 @@ struct nv_conn_options {
 struct nv_conn *nv_conn_new(const struct nv_conn_options *o, struct nv_err *err);
 bool nv_conn_up(const struct nv_conn *c);
 uint64_t nv_conn_timeout(const struct nv_conn *c);
-
-/* A growing list of arguments; binary. */
-struct nv_args {
-	char **items;
-	size_t *lens;
-	size_t len;
-	size_t cap;
-};
-void nv_args_add(struct nv_args *a, const void *data, size_t len);
-void nv_args_str(struct nv_args *a, const char *s); /* NULL: "" */
-void nv_args_uint(struct nv_args *a, uint64_t n);
-void nv_args_fini(struct nv_args *a);
 
 /* block_ms: how long the command itself may wait in the server, on top of the timeout. */
 void nv_conn_call(struct nv_conn *c, const struct nv_args *a, uint64_t block_ms, nv_reply_cb cb,

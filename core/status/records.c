@@ -148,7 +148,7 @@ static bool read_plain(struct nv_status_record *rec, struct nv_arena *arena, con
 	for (size_t i = 0; i < NV_ARRAY_LEN(fields); i++) {
 		char *at = (char *)rec + fields[i].offset;
 
-		if (strcmp(fields[i].name, name))
+		if (strcmp(fields[i].name, name) != 0)
 			continue;
 		if (fields[i].type == FIELD_STR && value->len)
 			*(char **)(void *)at = nv_arena_strndup(arena, value->str, value->len);

@@ -85,7 +85,7 @@ enum nv_state nv_state_from(const char *word)
 {
 	unsigned i = 0;
 
-	while (i < NV_ST_COUNT && (!word || strcmp(words[i], word)))
+	while (i < NV_ST_COUNT && (!word || strcmp(words[i], word) != 0))
 		i++;
 	return (enum nv_state)i;
 }

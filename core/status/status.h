@@ -268,7 +268,8 @@ void nv_status_announce(struct nv_status *s, const char *kind, const char *id, c
 
 /* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another (or
  * to the same one again) after a minute.  One at a time per follower.  cursor here is of the
- * notices' own stream.  What nv_status_recall makes is not notified. */
+ * notices' own stream.  What nv_status_recall makes is not notified.
+ * consumer: a name that stays, e.g. the host's; several may share it. */
 struct nv_notices;
 struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
 				     void *arg);

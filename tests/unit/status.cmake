@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-navette_unit_test(test_status LIBS nv_status)
+foreach(name test_status test_status_live)
+  navette_unit_test(${name} LIBS nv_status)
+  target_sources(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/status_fixture.c)
+endforeach()
