@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the system tests: `broker` (one node for a file), `farm` (one for each test)."""
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from harness.farm import Farm
+from harness.rabbit import Broker
+from harness.samples import SOURCE
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    setattr(item, f"report_{report.when}", report)
+
+
+@pytest.fixture(scope="session")
+def folder():
+    """Short: a unix socket's path has at most 107 bytes."""
+    path = tempfile.mkdtemp(prefix="nv-", dir="/tmp")
+    yield path
+    if not os.environ.get("NAVETTE_KEEP") and not os.listdir(path):
+        os.rmdir(path)
+
+
+@pytest.fixture(scope="session")
+def broker(folder, request):
+    b = Broker(os.path.join(folder, "broker"), SOURCE).start()
+    yield b
+    b.close()
+    if not request.session.testsfailed and not os.environ.get("NAVETTE_KEEP"):
+        shutil.rmtree(b.folder)
+
+
+@pytest.fixture
+def make_farm(folder, broker, request):
+    """make_farm(worker={"slots": 4}, …): a Farm with other settings."""
+    farms = []
+
+    def make(**settings):
+        farms.append(Farm(os.path.join(folder, f"{request.node.name[:40]}-{len(farms)}"), broker,
+                          **settings))
+        return farms[-1]
+
+    yield make
+    report = getattr(request.node, "report_call", None)
+    for f in farms:
+        f.close(failed=report is None or report.failed)
+
+
+@pytest.fixture
+def farm(make_farm):
+    return make_farm()
