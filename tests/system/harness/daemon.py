@@ -15,6 +15,12 @@ SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=86",
               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=86"}
 
 
+def write_configuration(path, sections):
+    with open(path, "w", encoding="utf-8") as f:
+        yaml.safe_dump(sections, f, sort_keys=False)
+    return path
+
+
 class Daemon:
     def __init__(self, farm, role, name, config):
         self.role, self.name = role, name
@@ -27,8 +33,7 @@ class Daemon:
 
     def configure(self, config):
         self.config = config
-        with open(self.config_path, "w", encoding="utf-8") as f:
-            yaml.safe_dump(config, f, sort_keys=False)
+        write_configuration(self.config_path, config)
 
     # --- life ---
 

@@ -7,9 +7,10 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import time
 
-from . import daemon, keys, mbz, redis_server, sites, topology, wait, wire
+from . import daemon, keys, mbz, redis_server, sites, wait, wire
 
 _numbers = itertools.count(1)
 FINAL = ("restored", "failed", "cancelled")
@@ -41,11 +42,22 @@ class Farm:
 
     def _make_topology(self):
         self.broker.make_vhost(self.vhost)
-        self.passwords = {}
-        for user in (f"archiver.{self.site}", f"worker.{self.client}", f"producer.{self.client}"):
-            self.passwords[user] = os.urandom(12).hex()
-            keys.write_secret(self.path(f"{user}.password"), self.passwords[user])
-        topology.apply(self.broker, self.vhost, self.client, self.site, self.passwords)
+        keys.write_secret(self.path("admin.password"), "guest")
+        self.navette("broker", "apply", broker={
+            "uris": [f"amqp://guest@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
+            "management_url": f"http://guest@127.0.0.1:{self.broker.management}",
+            "management_password_file": self.path("admin.password"),
+            "clients": [self.client], "sites": [self.site],
+            "credentials_dir": self.path("credentials")})
+
+    def navette(self, *args, **sections):
+        """The operator's command; what it prints."""
+        config = daemon.write_configuration(self.path("navette.yaml"), sections)
+        done = subprocess.run([os.path.join(daemon.BUILD, "bin", "navette"), *args, "-c", config],
+                              env={**os.environ, **daemon.SANITIZERS}, capture_output=True,
+                              text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"navette {args}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     # --- configurations ---
 
@@ -57,7 +69,7 @@ class Farm:
             "log": {"level": "debug"},
             "identity": {who: owner, "key_file": self.path(f"{who}.key")},
             "broker": {"uris": [f"amqp://{user}@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
-                       "password_file": self.path(f"{user}.password"),
+                       "password_file": self.path("credentials", f"{user}.password"),
                        "heartbeat": "2s", "timeout": "5s"},
             "store": {"type": "directory", "path": self.path("store"), "grace": "1m"},
         }
@@ -168,7 +180,6 @@ class Farm:
         def waiting():
             return {q["name"]: q["messages"] for q in self.broker.call("GET", "queues", self.vhost)
                     if q.get("messages") and not q["name"].startswith("events.")}
-        # The API's numbers are some seconds old.
         wait.until(lambda: sum(waiting().values()) == dead, lambda: f"in queues: {waiting()}", 30)
 
     def assert_nothing_left(self):

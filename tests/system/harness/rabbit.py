@@ -36,7 +36,9 @@ class Broker:
         lines += [f"listeners.tcp.local = 127.0.0.1:{self.amqp}",
                   "management.tcp.ip = 127.0.0.1", f"management.tcp.port = {self.management}",
                   "prometheus.tcp.ip = 127.0.0.1", f"prometheus.tcp.port = {self.prometheus}",
-                  "disk_free_limit.absolute = 50MB"]
+                  "disk_free_limit.absolute = 50MB",
+                  # So that the management API tells what is, not what was 5 s ago.
+                  "collect_statistics_interval = 300"]
         with open(os.path.join(self.folder, "rabbitmq.conf"), "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
         with open(os.path.join(source, "broker-config", "enabled_plugins"), encoding="utf-8") as f:
