@@ -95,6 +95,13 @@ static void every_finish_of_a_claim_obeys_the_table(void **state)
 		}
 }
 
+static void drop_claim(struct fixture *f, const char *id)
+{
+	nv_auto_free char *key = nv_asprintf("nv:claim:%s", id);
+
+	raw_int(f, "DEL %s", key);
+}
+
 /* --- records --- */
 
 static void a_record_comes_back_as_it_was_written(void **state)
@@ -188,6 +195,23 @@ static void cancel_ends_at_once_unless_somebody_works_on_it(void **state)
 	}
 }
 
+static void a_second_cancel_ends_what_has_been_silent_for_long(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+	nv_auto_free char *key = NULL;
+
+	bring_to(f, &q, NV_ST_cancelling, token);
+	key = nv_asprintf("nv:req:%s", id);
+	raw_int(f, "HSET %s modified 1000", key);
+	nv_status_cancel(f->s, id, "ann", on_record, fresh());
+	assert_int_equal(ok(f)->state, NV_ST_cancelling); /* its claim is alive */
+	drop_claim(f, id);
+	nv_status_cancel(f->s, id, "ann", on_record, fresh());
+	assert_int_equal(ok(f)->state, NV_ST_cancelled);
+}
+
 /* --- claims --- */
 
 static void of_two_claimers_one_wins(void **state)
@@ -229,13 +253,6 @@ static void after_its_lease_a_claim_is_worth_nothing(void **state)
 	assert_int_equal(get(f, id)->state, NV_ST_importing);
 	assert_int_equal(got.bytes, 0);
 	assert_int_equal(renew(f, id, second, 5), NV_RENEW_OURS);
-}
-
-static void drop_claim(struct fixture *f, const char *id)
-{
-	nv_auto_free char *key = nv_asprintf("nv:claim:%s", id);
-
-	raw_int(f, "DEL %s", key);
 }
 
 static void a_restored_course_counts_even_when_the_claim_was_lost(void **state)
@@ -626,6 +643,7 @@ int main(int argc, char **argv)
 		T(a_record_comes_back_as_it_was_written),
 		T(a_change_needs_the_next_revision_and_a_state_that_allows_it),
 		T(cancel_ends_at_once_unless_somebody_works_on_it),
+		T(a_second_cancel_ends_what_has_been_silent_for_long),
 		T(of_two_claimers_one_wins),
 		T(after_its_lease_a_claim_is_worth_nothing),
 		T(a_restored_course_counts_even_when_the_claim_was_lost),

@@ -132,6 +132,71 @@ static void a_follower_survives_a_restart_and_notices_an_emptied_redis(void **st
 	nv_status_unfollow(third);
 }
 
+static void a_follower_behind_a_cut_stream_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h = {.f = f, .want = 2};
+	struct nv_follow *follow;
+
+	for (int i = 0; i < 5; i++) {
+		nv_status_announce(f->s, "catalog", "old", "ann", on_plain, fresh());
+		ok(f);
+	}
+	raw(f, "XTRIM nv:events MAXLEN = 2");
+	follow = nv_status_follow(f->s, "1-1", on_event, on_lost, &h);
+	assert_true(run_until(f, &h.enough, 5000));
+	assert_int_equal(h.lost, 1);
+	assert_int_equal(h.events, 2);
+	nv_status_unfollow(follow);
+}
+
+struct leaver {
+	struct nv_follow *follow;
+	struct nv_status *s;
+	bool left;
+	unsigned events;
+};
+
+static void on_event_leave(void *arg, const struct nv_status_change_event *e)
+{
+	struct leaver *l = arg;
+
+	(void)e;
+	l->events++;
+	l->left = true;
+	nv_status_unfollow(l->follow);
+}
+
+static void on_value_close(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct leaver *l = arg;
+
+	(void)err;
+	(void)value;
+	(void)len;
+	/* Twice called: the second call is answered because of the first one's close. */
+	nv_status_close(l->s, on_closed, &l->left);
+}
+
+static void a_callback_may_end_what_called_it(void **state)
+{
+	struct fixture *f = *state;
+	struct leaver l = {0};
+
+	for (int i = 0; i < 3; i++) {
+		nv_status_announce(f->s, "catalog", "old", NULL, on_plain, fresh());
+		ok(f);
+	}
+	l.follow = nv_status_follow(f->s, "0-0", on_event_leave, NULL, &l);
+	assert_true(run_until(f, &l.left, 5000));
+	assert_int_equal(l.events, 1);
+	l.left = false;
+	l.s = status_new(f);
+	nv_kv_get(l.s, "k", on_value_close, &l);
+	nv_kv_get(l.s, "k", on_value_close, &l);
+	assert_true(run_until(f, &l.left, 5000));
+}
+
 /* --- notices --- */
 
 static void notices_reach_exactly_one_of_two_notifiers(void **state)
@@ -278,6 +343,19 @@ static void a_redis_that_does_not_answer_is_an_error_not_a_hang(void **state)
 	assert_int_equal(f->ups, 2);
 }
 
+static void a_loop_that_was_held_up_still_takes_the_answer(void **state)
+{
+	struct fixture *f = *state;
+
+	nv_kv_get(f->s, "k", on_value, fresh());
+	ok(f);
+	nv_kv_get(f->s, "k", on_value, fresh());
+	uv_run(&f->loop, UV_RUN_NOWAIT); /* sent */
+	usleep(1300000);		 /* longer than the timeout: the thing under test */
+	ok(f);
+	assert_int_equal(f->downs, 0);
+}
+
 static void a_redis_killed_in_the_middle_answers_every_call_and_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -409,11 +487,14 @@ int main(int argc, char **argv)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(a_follower_hears_every_change_in_order),
 		T(a_follower_survives_a_restart_and_notices_an_emptied_redis),
+		T(a_follower_behind_a_cut_stream_is_told),
+		T(a_callback_may_end_what_called_it),
 		T(notices_reach_exactly_one_of_two_notifiers),
 		T(a_notice_whose_holder_died_goes_to_another),
 		T(a_notice_not_done_comes_again),
 		T(values_end_with_their_life_time),
 		T(a_redis_that_does_not_answer_is_an_error_not_a_hang),
+		T(a_loop_that_was_held_up_still_takes_the_answer),
 		T(a_redis_killed_in_the_middle_answers_every_call_and_comes_back),
 		T(calls_in_flight_are_answered_when_it_closes),
 		T(no_redis_at_all_is_an_error_at_once),
