@@ -15,7 +15,7 @@
 
 #include "core/base/fs.h"
 
-#define MANIFEST_PACKED_MAX (256u * 1024u * 1024u)
+#define MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
 
 struct fetching {
 	struct nv_store *store;

@@ -48,10 +48,10 @@ static void xml_silent_cb(void *ctx, xmlErrorPtr error)
 	(void)error;
 }
 
-/* names[0 … depth-1] lead to the text.  Called at the end of each element that had text or not. */
+/* Called when an element ends, after its children: names[0 … depth-1] lead to it, text is its own.
+ */
 typedef void (*leaf_cb)(struct inspecting *in, const char *const *names, int depth,
 			const char *text);
-/* Called when an element ends, after its children. */
 struct xml_walk {
 	struct inspecting *in;
 	leaf_cb leaf;
@@ -161,7 +161,7 @@ static bool path_is(const char *const *names, int depth, int count, const char *
 	if (depth != count)
 		return false;
 	for (int i = 0; i < count; i++)
-		if (strcmp(names[i], want[i]) != 0)
+		if (!names[i] || strcmp(names[i], want[i]) != 0)
 			return false;
 	return true;
 }
@@ -208,8 +208,8 @@ static void add_plugin(struct inspecting *in, const char *module)
 static void backup_leaf(struct inspecting *in, const char *const *names, int depth,
 			const char *text)
 {
-	if (depth == 3 && strcmp(names[0], "moodle_backup") == 0 &&
-	    strcmp(names[1], "information") == 0)
+	if (depth == 3 && names[0] && names[1] && names[2] &&
+	    strcmp(names[0], "moodle_backup") == 0 && strcmp(names[1], "information") == 0)
 		information_leaf(in->info, names[2], text);
 	else if (PATH_IS("moodle_backup", "information", "contents", "activities", "activity",
 			 "modulename"))

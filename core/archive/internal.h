@@ -8,7 +8,7 @@
 
 #include "core/archive/archive.h"
 
-#define NV_ARCHIVE_BLOCK (128u * 1024u)
+#define NV_ARCHIVE_BLOCK 131072u /* bytes */
 
 /* --- names.c: the entries of one archive, against doubles --- */
 

@@ -7,7 +7,7 @@
 #include "core/base/id.h"
 
 /* Unpacked; 100,000 entries take about 15 MB. */
-#define MANIFEST_MAX (256u * 1024u * 1024u)
+#define MANIFEST_MAX 268435456u /* 256 MiB */
 #define MAX_ENTRIES 10000000u
 
 #define ENTRY(n, t, req, most, text)                                                          \

@@ -7,7 +7,7 @@
 
 #define INDEX_NAME ".ARCHIVE_INDEX"
 #define INDEX_START "Moodle archive file index. Count: "
-#define RATIO_FROM (10u * 1024u * 1024u)
+#define RATIO_FROM 10485760u /* 10 MiB */
 
 struct reading {
 	struct nv_unpack *unpack;

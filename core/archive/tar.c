@@ -14,7 +14,7 @@
 #include <zlib.h>
 
 /* A tar has headers and padding besides its contents: so much more may come out of the gzip. */
-#define TAR_OVERHEAD_BASE (64u * 1024u * 1024u)
+#define TAR_OVERHEAD_BASE 67108864u /* 64 MiB */
 #define TAR_OVERHEAD_ENTRY 4096u
 
 struct nv_unpack {

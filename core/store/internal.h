@@ -9,7 +9,7 @@
 
 #include "core/store/store.h"
 
-#define NV_STORE_BLOCK (256u * 1024u)
+#define NV_STORE_BLOCK 262144u /* bytes */
 
 typedef void (*nv_moved_cb)(void *arg, uint64_t bytes);
 

@@ -7,7 +7,7 @@
 #include "core/store/webdav.h"
 
 #define MAX_DEPTH 32
-#define LISTING_MAX (64u * 1024u * 1024u)
+#define LISTING_MAX 67108864u /* 64 MiB */
 
 struct listing {
 	struct nv_dav *dav;
