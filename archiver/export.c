@@ -231,6 +231,8 @@ static void failure_reported(void *arg, const struct nv_err *err)
 	}
 	bool final = nv_settle_is_final(&a->settle, e->delivery, &e->why);
 	nv_metric_add(a->metrics.jobs, final ? "failed" : "retried", 1);
+	if (final) /* from the dead queue it comes back by an operator's hand only */
+		nv_memo_put(a->finished, e->env.mid, nv_now_ms());
 	nv_bus_settle(a->bus, &a->settle, e->delivery, &e->why, NULL, NULL);
 	export_free(e);
 }

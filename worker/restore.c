@@ -388,7 +388,8 @@ static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result re
 static void claim(struct restore *r)
 {
 	nv_status_claim(r->w->status, request_of(r), r->ready.body.archive_ready.attempt,
-			r->w->daemon->host, r->w->config->restore.lease, claimed, r);
+			r->w->daemon->host, r->w->config->restore.lease,
+			nv_delivery_header(r->delivery, NV_H_REQUEUED) != NULL, claimed, r);
 }
 
 static void look_whether_seen(struct restore *r);

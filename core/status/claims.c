@@ -40,7 +40,7 @@ static void done_claim(struct nv_op *op, const struct nv_err *err, const redisRe
 }
 
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, nv_claim_cb cb, void *arg)
+		     const char *host, uint64_t lease_ms, bool reopen, nv_claim_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_claim, done_claim, NV_CB(cb), arg);
 	struct nv_err err;
@@ -54,6 +54,7 @@ void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, co
 	nv_args_str(&op->args, host);
 	nv_args_str(&op->args, op->token);
 	nv_args_uint(&op->args, lease_ms);
+	nv_args_str(&op->args, reopen ? "1" : "0");
 	nv_op_run(op);
 }
 

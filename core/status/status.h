@@ -16,7 +16,9 @@
  *   importing  -> restored, failed, cancelling, ready or scheduled (given back)
  *   cancelling -> cancelled, failed, restored (the import had committed)
  *   failed, cancelled -> scheduled (retry: next revision)
- *   all but restored  -> restored by a worker that had lost its claim: the course is there
+ *   failed     -> exporting, ready, scheduled (held), importing: an operator has put its message
+ * back from the dead queue, and an attempt begun after it failed speaks or claims all but restored
+ * -> restored by a worker that had lost its claim: the course is there
  *
  * Losing Redis: records of requests in flight come back with the next message about them (each
  * carries the whole request), finished ones from the site's history (nv_status_recall). */
@@ -150,7 +152,8 @@ void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, 
 /* --- keeper (in the producer) --- */
 
 /* Apply what a site said; site: from the verified key.  Old news (lower rev, lower seq of the same
- * attempt, a final state) changes nothing and succeeds.  A record that is not there is made. */
+ * attempt, a final state) changes nothing and succeeds; but a failed record goes on with an attempt
+ * that began after it failed.  A record that is not there is made. */
 void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
 		     const struct nv_status_event *e, nv_status_cb cb, void *arg);
 
@@ -167,10 +170,11 @@ enum nv_claim_result {
 typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
 			    const char token[NV_TOKEN_SIZE]);
 /* To importing.  A record that is not there is made, one of an older revision takes q.  A lease
- * that has ended leaves the state as it is; whoever claims next goes on.  token is NULL but for
- * NV_CLAIM_OURS. */
+ * that has ended leaves the state as it is; whoever claims next goes on.  A failed one may be
+ * claimed again by an attempt that began after it failed, and by any with reopen: an operator has
+ * put the message back.  token is NULL but for NV_CLAIM_OURS. */
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, nv_claim_cb cb, void *arg);
+		     const char *host, uint64_t lease_ms, bool reopen, nv_claim_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
 /* Heartbeat and progress in one. */
 void nv_status_renew(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,

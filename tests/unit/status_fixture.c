@@ -342,7 +342,13 @@ struct answer *get(struct fixture *f, const char *id)
 
 struct answer *claim(struct fixture *f, const struct nv_restore_request *q, uint64_t lease)
 {
-	nv_status_claim(f->s, q, NULL, "host-a", lease, on_claim, fresh());
+	return claim_as(f, q, NULL, lease, false);
+}
+
+struct answer *claim_as(struct fixture *f, const struct nv_restore_request *q, const char *attempt,
+			uint64_t lease, bool reopen)
+{
+	nv_status_claim(f->s, q, attempt, "host-a", lease, reopen, on_claim, fresh());
 	return ok(f);
 }
 

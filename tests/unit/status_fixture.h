@@ -90,6 +90,8 @@ struct nv_restore_request request(char *id, const char *user, const char *course
 struct answer *create(struct fixture *f, const struct nv_restore_request *q, bool only_one);
 struct answer *get(struct fixture *f, const char *id);
 struct answer *claim(struct fixture *f, const struct nv_restore_request *q, uint64_t lease);
+struct answer *claim_as(struct fixture *f, const struct nv_restore_request *q, const char *attempt,
+			uint64_t lease, bool reopen);
 int renew(struct fixture *f, const char *id, const char *token, uint64_t done);
 struct answer *finish(struct fixture *f, const struct nv_restore_request *q, const char *token,
 		      enum nv_state to);

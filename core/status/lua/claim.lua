@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, attempt, host, token, lease in ms
+-- request, attempt, host, token, lease in ms, reopen
 local q = request(1)
 local r = load(q.id)
 local live = redis.call('EXISTS', claim_key(q.id)) == 1
@@ -11,7 +11,8 @@ if r and r.state == 'restored' then
 	return {'ok', 'done'}
 end
 local newer = r and tonumber(r.rev) < tonumber(q.rev)
-if r and not newer and FINAL[r.state] then
+local reopen = r and r.state == 'failed' and (ARGV[12] == '1' or begun_later(r, ARGV[8]))
+if r and not newer and FINAL[r.state] and not reopen then
 	return {'ok', r.state}
 end
 if live then

@@ -5,7 +5,7 @@ local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublis
 local LENGTH = '100000' -- of either stream, about
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
-	'published', 'course_deleted', 'last_token'}
+	'published', 'course_deleted', 'last_token', 'finished'}
 
 local function int(n)
 	return string.format('%.0f', n)
@@ -44,6 +44,17 @@ local function load(id)
 		r[f] = v[i] or nil
 	end
 	return r
+end
+
+-- Did this attempt begin after the record had failed?  Then an operator has put the request back, and
+-- what was final goes on.  The attempt's clock (UUIDv7) is another machine's: the attempt that failed
+-- is not a later one, whatever its clock says.
+local function begun_later(r, attempt)
+	if #attempt ~= 36 or attempt == r.attempt then
+		return false
+	end
+	local ms = tonumber(string.sub(attempt, 1, 8) .. string.sub(attempt, 10, 13), 16)
+	return ms ~= nil and ms > tonumber(r.finished or '0')
 end
 
 -- The request as C passes it (nv_args_request).

@@ -5,7 +5,10 @@ local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
 local OLD = {'ok', 'old'}
 local r = load(q.id)
 
-if r and (tonumber(r.rev) > tonumber(q.rev) or FINAL[r.state]) then
+if r and tonumber(r.rev) > tonumber(q.rev) then
+	return OLD
+end
+if r and FINAL[r.state] and not (r.state == 'failed' and begun_later(r, attempt)) then
 	return OLD
 end
 if r and tonumber(r.rev) < tonumber(q.rev) then
