@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "core/base/fs.h"
 
@@ -21,36 +22,68 @@ struct nv_pack {
 	struct archive_entry *entry; /* reused */
 	char *path;
 	int fd;
+	gzFile gz; /* of an .mbz */
 	enum nv_pack_form form;
 	bool finished;
+	bool discard;	   /* broken off: nothing is written any more */
+	struct nv_err err; /* the first error of writing; kind NV_OK: none */
 	uint8_t *buf;
 };
 
 static int pack_error(const struct nv_pack *p, const char *what, struct nv_err *err)
 {
-	int code = archive_errno(p->a);
-	if (code > 0)
-		return nv_fail_errno(err, code, NV_RETRY, NV_R_io, "archive: writing %s: %s",
-				     p->path, what);
+	if (p->err.kind != NV_OK) {
+		if (err)
+			*err = p->err;
+		return -1;
+	}
 	const char *text = archive_error_string(p->a);
 	return nv_fail(err, NV_RETRY, NV_R_io, "archive: writing %s: %s: %s", p->path, what,
 		       text ? text : "it failed");
+}
+
+static la_ssize_t write_cb(struct archive *a, void *ctx, const void *data, size_t len)
+{
+	struct nv_pack *p = ctx;
+	(void)a;
+	if (p->discard)
+		return (la_ssize_t)len;
+	errno = 0;
+	if (p->gz && gzwrite(p->gz, data, (unsigned)len) != (int)len)
+		nv_fail_errno(&p->err, errno ? errno : EIO, NV_RETRY, NV_R_io,
+			      "archive: writing %s", p->path);
+	else if (!p->gz && nv_write_all(p->fd, data, len, &p->err) < 0)
+		nv_err_prefix(&p->err, "archive: writing %s", p->path);
+	p->discard = p->err.kind != NV_OK;
+	return (la_ssize_t)len;
+}
+
+static int open_gzip(struct nv_pack *p)
+{
+	int fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+	p->gz = fd < 0 ? NULL : gzdopen(fd, "wb");
+	if (!p->gz && fd >= 0)
+		close(fd);
+	if (!p->gz)
+		return -1;
+	gzbuffer(p->gz, NV_ARCHIVE_BLOCK);
+	return 0;
 }
 
 static int set_up(struct nv_pack *p)
 {
 	int rc = ARCHIVE_OK;
 	if (p->form == NV_PACK_MBZ) {
+		if (open_gzip(p) < 0)
+			return -1;
 		rc |= archive_write_set_format_ustar(p->a);
-		rc |= archive_write_add_filter_gzip(p->a);
-		/* The same content makes the same file. */
-		rc |= archive_write_set_filter_option(p->a, "gzip", "timestamp", NULL);
 	} else {
 		rc |= archive_write_set_format_gnutar(p->a);
 		rc |= archive_write_add_filter_zstd(p->a);
 	}
+	rc |= archive_write_set_bytes_per_block(p->a, NV_ARCHIVE_BLOCK);
 	rc |= archive_write_set_bytes_in_last_block(p->a, 1);
-	rc |= archive_write_open_fd(p->a, p->fd);
+	rc |= archive_write_open(p->a, p, NULL, write_cb, NULL);
 	return rc == ARCHIVE_OK ? 0 : -1;
 }
 
@@ -92,9 +125,9 @@ static int put_header(struct nv_pack *p, const struct nv_entry *entry, struct nv
 	archive_entry_set_size(p->entry, (la_int64_t)entry->size);
 	archive_entry_set_mtime(p->entry, known ? (time_t)entry->mtime : MOODLE_DEFAULT_TIME, 0);
 	int rc = archive_write_header(p->a, p->entry);
-	if (rc == ARCHIVE_OK || rc == ARCHIVE_WARN)
+	if ((rc == ARCHIVE_OK || rc == ARCHIVE_WARN) && p->err.kind == NV_OK)
 		return 0;
-	if (archive_errno(p->a) == ENAMETOOLONG)
+	if (p->err.kind == NV_OK && archive_errno(p->a) == ENAMETOOLONG)
 		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
 			       "archive: the name %s is too long for Moodle's reader", entry->path);
 	return pack_error(p, entry->path, err);
@@ -116,7 +149,7 @@ int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv
 			return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 				       "archive: %s ends %llu bytes too early", entry->path,
 				       (unsigned long long)left);
-		if (archive_write_data(p->a, p->buf, (size_t)n) != n)
+		if (archive_write_data(p->a, p->buf, (size_t)n) != n || p->err.kind != NV_OK)
 			return pack_error(p, entry->path, err);
 		left -= (uint64_t)n;
 	}
@@ -125,8 +158,16 @@ int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv
 
 int nv_pack_finish(struct nv_pack *p, bool sync, struct nv_err *err)
 {
-	if (archive_write_close(p->a) != ARCHIVE_OK)
+	if (archive_write_close(p->a) != ARCHIVE_OK || p->err.kind != NV_OK)
 		return pack_error(p, "closing", err);
+	if (p->gz) {
+		errno = 0;
+		int rc = gzclose_w(p->gz);
+		p->gz = NULL;
+		if (rc != Z_OK)
+			return nv_fail_errno(err, errno ? errno : EIO, NV_RETRY, NV_R_io,
+					     "archive: writing %s", p->path);
+	}
 	if (sync && fsync(p->fd) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: fsync of %s",
 				     p->path);
@@ -138,11 +179,12 @@ void nv_pack_free(struct nv_pack *p)
 {
 	if (!p)
 		return;
-	if (!p->finished) {
-		archive_write_fail(p->a); /* otherwise _free writes the rest */
-		unlink(p->path);
-	}
+	p->discard = true; /* closing an unfinished tar writes what its last entry lacks */
 	archive_write_free(p->a);
+	if (p->gz)
+		gzclose_w(p->gz);
+	if (!p->finished)
+		unlink(p->path);
 	archive_entry_free(p->entry);
 	close(p->fd);
 	free(p->path);
