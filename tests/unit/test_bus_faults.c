@@ -241,10 +241,10 @@ static void test_tls_with_the_right_authority_and_name(void **state)
 	tls_rig(&r, "localhost", "ca.pem");
 	rig_wait_bool(&r, &r.up, true);
 	for (int i = 0; i < 300; i++)
-		rig_publish(&r, "from.main", "catalog.s2", "x");
+		rig_publish(&r, "from.main", "archive.s2", "x");
 	rig_wait(&r, &r.confirmed, 300);
 	tls_rig_close(&r);
-	rig_purge("catalog.s2");
+	rig_purge("archive.s2");
 }
 
 static void tls_is_refused(const char *host, const char *ca, enum nv_reason reason)
