@@ -29,6 +29,47 @@ static const struct cli_option site_options[] = {
 	{"courses", 0, "DIR", "each .mbz file in it becomes a course"},
 	{0},
 };
+static const struct cli_option courses_options[] = {
+	{"user", 0, "USER", "this user's courses (administrators)"},
+	{"refresh", 0, NULL, "ask the course servers again, whatever is kept"},
+	{0},
+};
+static const struct cli_option submit_options[] = {
+	{"all", 0, NULL, "every course of SITE that the user may bring"},
+	{"user", 0, "USER", "for this user (administrators)"},
+	{"no-user", 0, NULL, "for nobody: nobody is enrolled (administrators)"},
+	{"keep-category", 0, NULL, "into the category with the same identifier"},
+	{"no-keep-category", 0, NULL, "into the default category"},
+	{"category", 0, "CATEGORY", "into the category with this identifier (administrators)"},
+	{"user-data", 0, NULL, "with user data"},
+	{"no-user-data", 0, NULL, "without user data"},
+	{"enrolment", 0, "MODE", "enrolment methods: always, with-users or manual"},
+	{"now", 0, NULL, "outside the time window, too (administrators)"},
+	{"wait", 0, NULL, "watch them until all are done"},
+	{"timeout", 0, "TIME", "with --wait: give up after this time, such as 10m"},
+	{0},
+};
+static const struct cli_option list_options[] = {
+	{"state", 0, "STATE", "only these: one or several, separated by commas"},
+	{"site", 0, "SITE", "only of this course server"},
+	{"course", 0, "COURSE", "only of this course"},
+	{"user", 0, "USER", "only of this user (administrators)"},
+	{"all", 0, NULL, "all of them, not only the newest 50"},
+	{0},
+};
+static const struct cli_option watch_options[] = {
+	{"timeout", 0, "TIME", "give up after this time, such as 10m"},
+	{0},
+};
+static const struct cli_option dead_options[] = {
+	{"queue", 0, "NAME", "where this configuration has several: dead.<client or site>"},
+	{0},
+};
+static const struct cli_option requeue_options[] = {
+	{"all", 0, NULL, "every message"},
+	{"queue", 0, "NAME", "where this configuration has several: dead.<client or site>"},
+	{0},
+};
 static const struct cli_option mbz_options[] = {
 	{"output", 'o', "FILE", "write it here (default: the course's short name)"},
 	{"site", 0, "SITE", "the course server, where the configuration names several"},
@@ -39,6 +80,31 @@ static const struct cli_option mbz_options[] = {
 const struct cli_command cli_commands[] = {
 	{NULL, "help", "", 0, 0, "list all commands", NULL, NULL, cli_help},
 
+	{NULL, "courses", "", 0, 0, "the courses that may be brought", NULL, courses_options,
+	 cli_courses},
+	{NULL, "submit", "SITE [COURSE…]", 1, -1, "ask for courses to be brought",
+	 "COURSE is the course's id on SITE, as navette courses shows it.  With --wait, the exit\n"
+	 "status is 0 only if every course is restored.",
+	 submit_options, cli_submit},
+	{NULL, "list", "", 0, 0, "requests, newest first", NULL, list_options, cli_list},
+	{NULL, "show", "ID", 1, 1, "all about one request", NULL, NULL, cli_show},
+	{NULL, "watch", "ID…", 1, -1, "follow requests until all are done",
+	 "Exit status 0 only if every one is restored.", watch_options, cli_watch},
+	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, cli_cancel},
+	{NULL, "retry", "ID", 1, 1, "ask again for what failed or was cancelled", NULL, NULL,
+	 cli_retry},
+	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, cli_now},
+
+	{NULL, "queues", "", 0, 0, "how many messages wait where", NULL, NULL, cli_queues},
+	{"dead", "list", "", 0, 0, "messages that were given up, with the reason", NULL,
+	 dead_options, cli_dead_list},
+	{"dead", "show", "N", 1, 1, "all about one of them", "N is its place in the list, from 1.",
+	 dead_options, cli_dead_show},
+	{"dead", "requeue", "[N]", 0, 1, "put one back into the queue it came from",
+	 "N is its place in the list, from 1.", requeue_options, cli_dead_requeue},
+	{"dead", "discard", "N", 1, 1, "throw one away for good",
+	 "N is its place in the list, from 1.", dead_options, cli_dead_discard},
+
 	{NULL, "mbz", "ID", 1, 1, "write a request's archive as a file that any Moodle restores",
 	 "Takes the newest complete archive of the request from the staging store.  Which "
 	 "manifest\n"
@@ -47,6 +113,10 @@ const struct cli_command cli_commands[] = {
 	 mbz_options, cli_mbz},
 	{NULL, "inspect", "FILE.mbz", 1, 1, "what is in a course archive", NULL, NULL, cli_inspect},
 
+	{NULL, "doctor", "", 0, 0, "check this installation and tell how to mend it",
+	 "Looks at what the configuration names.  Exit status 0 only if nothing failed; a warning\n"
+	 "is no failure.",
+	 NULL, cli_doctor},
 	{"config", "check", "[FILE]", 0, 1, "look for mistakes in a configuration",
 	 "Every mistake is one line with file, line, key and what is allowed.", check_options,
 	 cli_config_check},

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The producer's HTTP API, called over libcurl (producer/openapi.yaml is the contract).
+ *
+ * cli_api_open signs in → cli_api_call … → cli_api_close signs out. */
+#ifndef NV_CLI_API_H
+#define NV_CLI_API_H
+
+#include "cli/cli.h"
+
+struct cli_api;
+
+/* NULL after the error was printed. */
+struct cli_api *cli_api_open(struct cli *c);
+void cli_api_close(struct cli_api *a); /* NULL allowed */
+/* Who is signed in, with `user` and `options`; borrowed. */
+const json_t *cli_api_session(const struct cli_api *a);
+
+struct cli_call {
+	const char *method;
+	const char *path;	     /* with its query */
+	const json_t *body;	     /* borrowed; NULL: none */
+	const char *idempotency_key; /* NULL: none */
+};
+/* The answer (new reference; json_null for none), or NULL with *err: NV_RETRY where it may work
+ * later, NV_REJECT where the API refused. */
+json_t *cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err);
+/* text as part of a path or query; owned */
+char *cli_api_escape(const char *text);
+/* Prints what went wrong, with the problem document in JSON; returns CLI_FAILED. */
+int cli_api_fail(struct cli_api *a, const struct nv_err *err);
+
+/* The address without credentials, of the page and for messages; borrowed. */
+const char *cli_api_url(const struct cli_api *a);
+
+/* --- watch.c --- */
+
+/* Follow these requests until all are final (ids of strings; borrowed).  known: documents by id,
+ * may be empty.  Prints progress and outcome; returns the exit status. */
+int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
+
+/* --- requests.c --- */
+
+/* A member's text; NULL where it is missing or null. */
+const char *cli_text(const json_t *doc, const char *key);
+
+#endif

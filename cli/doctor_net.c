@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* doctor: broker, Redis, store and producer. */
+#include <curl/curl.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "broker-config/admin.h"
+#include "cli/amqp.h"
+#include "cli/doctor.h"
+#include "core/base/fs.h"
+#include "core/store/store.h"
+
+/* --- broker --- */
+
+/* Owned; NULL where the broker does not say. */
+static char *server_version(struct cli_amqp *m)
+{
+	const amqp_table_t *t = amqp_get_server_properties(m->conn);
+	for (int i = 0; t && i < t->num_entries; i++) {
+		const amqp_table_entry_t *e = &t->entries[i];
+		if (e->key.len == 7 && memcmp(e->key.bytes, "version", 7) == 0 &&
+		    e->value.kind == AMQP_FIELD_KIND_UTF8)
+			return nv_strndup(e->value.value.bytes.bytes, e->value.value.bytes.len);
+	}
+	return NULL;
+}
+
+static void broker_version(struct cli_doctor *d, struct cli_amqp *m)
+{
+	nv_auto_free char *version = server_version(m);
+	if (!version)
+		return;
+	bool old = cli_version_compare(version, "3.10") < 0;
+	cli_found(d, old ? CLI_BAD : CLI_GOOD, "versions",
+		  "quorum queues need RabbitMQ 3.10 or later", "RabbitMQ %s", version);
+}
+
+static void broker_queues(struct cli_doctor *d, struct cli_amqp *m)
+{
+	struct cli_owner owners[CLI_OWNERS_MAX];
+	size_t len = cli_owners(d->config, owners);
+	size_t good = 0;
+	for (size_t i = 0; i < len; i++) {
+		struct nv_topology_name names[CLI_QUEUES_MAX];
+		size_t n = cli_owner_queues(&owners[i], names);
+		for (size_t k = 0; k < n; k++) {
+			struct cli_queue q;
+			struct nv_err err = {0};
+			if (cli_amqp_queue(m, names[k].s, &q, &err) == 0) {
+				good++;
+				continue;
+			}
+			cli_found(d, CLI_BAD, "broker", "navette broker apply", "%s", err.msg);
+			if (cli_amqp_reopen(m, &err) < 0)
+				return;
+		}
+	}
+	if (good)
+		cli_found(d, CLI_GOOD, "broker", NULL, "%zu queues are there", good);
+}
+
+static void broker_topology(struct cli_doctor *d)
+{
+	nv_auto_buf struct nv_buf report = {0};
+	struct nv_err err = {0};
+	size_t differences = 0;
+	if (!d->config->broker.management_url)
+		return;
+	if (nv_broker_check(d->config, &report, &differences, &err) < 0) {
+		cli_found(d, CLI_BAD, "broker",
+			  "see that broker.management_url and its password are right and the "
+			  "plugin rabbitmq_management is on",
+			  "%s", err.msg);
+		return;
+	}
+	cli_found(d, differences ? CLI_BAD : CLI_GOOD, "broker",
+		  "navette broker check tells which; navette broker apply makes what is missing",
+		  "%zu differences from the topology it should have", differences);
+}
+
+void cli_doctor_broker(struct cli_doctor *d)
+{
+	struct nv_err err = {0};
+	if (d->config->broker.uris_len) {
+		struct cli_amqp *m = cli_amqp_open(d->config, &err);
+		if (!m) {
+			cli_found(
+				d, CLI_BAD, "broker",
+				err.reason == NV_R_denied
+					? "see broker.uris (user) and broker.password_file"
+				: err.reason == NV_R_untrusted
+					? "see broker.ca_file, and that the certificate bears the "
+					  "name in broker.uris"
+					: "see that RabbitMQ runs there and broker.uris is right",
+				"%s", err.msg);
+			return;
+		}
+		bool near = strncmp(m->where, "127.", 4) == 0 ||
+			    strncmp(m->where, "localhost:", 10) == 0;
+		cli_found(d, m->tls || near ? CLI_GOOD : CLI_WARNING, "broker",
+			  "use amqps:// in broker.uris", "%s as %s%s", m->where, m->user,
+			  m->tls ? " over TLS, verified"
+			  : near ? " on this machine"
+				 : ", not encrypted");
+		broker_version(d, m);
+		broker_queues(d, m);
+		cli_amqp_close(m);
+	}
+	broker_topology(d);
+}
+
+/* --- Redis --- */
+
+static redisReply *ask(redisContext *r, const char *a, const char *b, const char *c)
+{
+	const char *argv[] = {a, b, c};
+	redisReply *reply = redisCommandArgv(r, c ? 3 : b ? 2 : 1, argv, NULL);
+	if (reply && reply->type == REDIS_REPLY_ERROR) {
+		snprintf(r->errstr, sizeof(r->errstr), "%.*s", 100, reply->str);
+		freeReplyObject(reply);
+		reply = NULL;
+	}
+	return reply;
+}
+
+static redisContext *redis_open(const struct nv_config *c)
+{
+	struct timeval tv = {.tv_sec = (time_t)(c->redis.timeout / 1000),
+			     .tv_usec = (suseconds_t)(c->redis.timeout % 1000) * 1000};
+	redisContext *r = c->redis.socket
+				  ? redisConnectUnixWithTimeout(c->redis.socket, tv)
+				  : redisConnectWithTimeout(c->redis.host, c->redis.port, tv);
+	if (r && !r->err)
+		redisSetTimeout(r, tv);
+	return r;
+}
+
+static bool redis_sign_in(redisContext *r, const struct nv_config *c)
+{
+	redisReply *reply = NULL;
+	if (c->redis.password && c->redis.user)
+		reply = ask(r, "AUTH", c->redis.user, c->redis.password);
+	else if (c->redis.password)
+		reply = ask(r, "AUTH", c->redis.password, NULL);
+	else
+		reply = ask(r, "PING", NULL, NULL);
+	freeReplyObject(reply);
+	return reply != NULL;
+}
+
+static void redis_setting(struct cli_doctor *d, redisContext *r, const char *key, const char *want,
+			  enum cli_health otherwise, const char *why)
+{
+	redisReply *reply = ask(r, "CONFIG", "GET", key);
+	nv_auto_free char *way_out = nv_asprintf("set \"%s %s\" in redis.conf: %s", key, want, why);
+	if (!reply || reply->elements != 2)
+		cli_found(d, CLI_WARNING, "redis", way_out, "%s: this user may not ask for it",
+			  key);
+	else
+		cli_found(d, strcmp(reply->element[1]->str, want) == 0 ? CLI_GOOD : otherwise,
+			  "redis", way_out, "%s %s", key, reply->element[1]->str);
+	freeReplyObject(reply);
+}
+
+static void redis_version(struct cli_doctor *d, redisContext *r)
+{
+	redisReply *reply = ask(r, "INFO", "server", NULL);
+	const char *at = reply && reply->str ? strstr(reply->str, "redis_version:") : NULL;
+	if (at) {
+		nv_auto_free char *version = nv_strndup(at + 14, strcspn(at + 14, "\r\n"));
+		cli_found(d, cli_version_compare(version, "7.0") < 0 ? CLI_BAD : CLI_GOOD,
+			  "versions", "the status scripts need Redis 7.0 or later", "Redis %s",
+			  version);
+	}
+	freeReplyObject(reply);
+}
+
+static void redis_clock(struct cli_doctor *d, redisContext *r)
+{
+	redisReply *reply = ask(r, "TIME", NULL, NULL);
+	if (reply && reply->elements == 2) {
+		int64_t ms = (int64_t)strtoll(reply->element[0]->str, NULL, 10) * 1000 +
+			     (int64_t)strtoll(reply->element[1]->str, NULL, 10) / 1000;
+		cli_found_clock(d, "Redis", ms - (int64_t)nv_now_ms());
+	}
+	freeReplyObject(reply);
+}
+
+static void redis_memory(struct cli_doctor *d, redisContext *r)
+{
+	redis_setting(d, r, "maxmemory-policy", "noeviction", CLI_BAD,
+		      "Redis must not throw records away");
+	redis_setting(d, r, "appendonly", "yes", CLI_BAD, "else a restart forgets the status");
+	redis_setting(d, r, "appendfsync", "always", CLI_WARNING,
+		      "else a power cut loses the last second");
+}
+
+void cli_doctor_redis(struct cli_doctor *d)
+{
+	if (!(d->roles & (NV_ROLE_PRODUCER | NV_ROLE_WORKER)) && !d->config->redis.socket)
+		return;
+	redisContext *r = redis_open(d->config);
+	if (!r || r->err) {
+		cli_found(d, CLI_BAD, "redis",
+			  "see that Redis runs and redis.socket, or redis.host and redis.port, is "
+			  "right, and that this user may open the socket",
+			  "%s: %s",
+			  d->config->redis.socket ? d->config->redis.socket : d->config->redis.host,
+			  r ? r->errstr : "out of memory");
+	} else if (!redis_sign_in(r, d->config)) {
+		cli_found(d, CLI_BAD, "redis", "see redis.user and redis.password_file", "%s",
+			  r->errstr);
+	} else {
+		cli_found(d, CLI_GOOD, "redis", NULL, "it answers");
+		redis_version(d, r);
+		redis_memory(d, r);
+		redis_clock(d, r);
+	}
+	if (r)
+		redisFree(r);
+}
+
+/* --- store --- */
+
+struct probe {
+	const char *text;
+	size_t at;
+};
+
+static ssize_t probe_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	struct probe *p = ctx;
+	size_t left = strlen(p->text) - p->at;
+	(void)err;
+	if (len > left)
+		len = left;
+	memcpy(buf, p->text + p->at, len);
+	p->at += len;
+	return (ssize_t)len;
+}
+
+/* Write, look at, read, delete.  local: a file of ours for what is read. */
+static int probe_object(struct nv_store *s, const char *key, const char *local, struct nv_err *err)
+{
+	struct probe p = {.text = "navette doctor was here\n"};
+	struct nv_source from = {.read_cb = probe_read, .ctx = &p};
+	uint8_t sha256[NV_SHA256_LEN];
+	nv_sha256(p.text, strlen(p.text), sha256);
+	struct nv_expect expect = {.size = strlen(p.text), .sha256 = sha256};
+	bool exists = false;
+	uint64_t size = 0;
+	if (nv_store_put(s, key, &expect, &from, NULL, NULL, err) < 0)
+		return -1;
+	int rc = nv_store_head(s, key, &exists, &size, err);
+	if (rc == 0 && (!exists || size != expect.size))
+		rc = nv_fail(err, NV_REJECT, NV_R_store_missing,
+			     "store: %s was written and is not there", key);
+	if (rc == 0)
+		rc = nv_store_get(s, key, &expect, local, NULL, NULL, NULL, err);
+	struct nv_err deletion = {0};
+	if (nv_store_delete(s, key, rc == 0 ? err : &deletion) < 0)
+		rc = -1;
+	return rc;
+}
+
+static void probe_place(struct cli_doctor *d, struct nv_store *s, const char *site,
+			const char *client)
+{
+	char token[NV_TOKEN_SIZE];
+	char local[] = "/tmp/navette-doctor-XXXXXX";
+	struct nv_err err = {0};
+	nv_token_new(token);
+	if (!mkdtemp(local)) {
+		cli_found(d, CLI_BAD, "store", "make room in /tmp", "/tmp cannot be written to");
+		return;
+	}
+	nv_auto_free char *key = nv_asprintf("%s/%s/probes/%s", site, client, token);
+	nv_auto_free char *file = nv_asprintf("%s/probe", local);
+	if (probe_object(s, key, file, &err) == 0)
+		cli_found(d, CLI_GOOD, "store", NULL, "written, read and deleted below %s/%s/",
+			  site, client);
+	else
+		cli_found(d, CLI_BAD, "store",
+			  err.reason == NV_R_store_denied
+				  ? "see store.user and store.password_file, and the store's rights"
+			  : err.reason == NV_R_store_full ? "make room in the store"
+							  : "see store.path or store.url, and the "
+							    "server's log",
+			  "%s", err.msg);
+	nv_remove_tree(local, &err);
+}
+
+void cli_doctor_store(struct cli_doctor *d)
+{
+	const struct nv_config *c = d->config;
+	struct nv_err err = {0};
+	if (!c->store.path && !c->store.url)
+		return;
+	struct nv_store *s = nv_store_open(c, &err);
+	if (!s) {
+		cli_found(d, CLI_BAD, "store", "see store.path or store.url", "%s", err.msg);
+		return;
+	}
+	cli_found(d, CLI_GOOD, "store", NULL, "%s", nv_store_describe(s));
+	for (size_t i = 0; c->identity.client && i < c->sites_len; i++)
+		probe_place(d, s, c->sites[i].name, c->identity.client);
+	for (size_t i = 0; c->identity.site && i < c->clients_len; i++)
+		probe_place(d, s, c->identity.site, c->clients[i].name);
+	nv_store_close(s);
+}
+
+/* --- producer --- */
+
+static size_t drop_cb(char *data, size_t size, size_t n, void *arg)
+{
+	(void)data;
+	(void)arg;
+	return size * n;
+}
+
+static void api_answered(struct cli_doctor *d, CURL *curl, const char *url)
+{
+	long status = 0;
+	struct curl_header *date;
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	cli_found(d, status == 200 ? CLI_GOOD : CLI_BAD, "producer",
+		  "its log tells why; broker and Redis above are what it needs", "%s: %s", url,
+		  status == 200 ? "ready" : "not ready");
+	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
+		return;
+	time_t then = curl_getdate(date->value, NULL);
+	if (then > 0) /* whole seconds */
+		cli_found_clock(d, "the producer",
+				(int64_t)then * 1000 + 500 - (int64_t)nv_now_ms());
+}
+
+void cli_doctor_api(struct cli_doctor *d)
+{
+	const struct nv_config *c = d->config;
+	char text[CURL_ERROR_SIZE] = "";
+	if (!c->api.url)
+		return;
+	size_t len = strlen(c->api.url);
+	while (len && c->api.url[len - 1] == '/')
+		len--;
+	nv_auto_free char *url = nv_asprintf("%.*s/readyz", (int)len, c->api.url);
+	CURL *curl = curl_easy_init();
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 10000L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_cb);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
+	if (c->api.ca_file)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, c->api.ca_file);
+	CURLcode rc = curl_easy_perform(curl);
+	if (rc == CURLE_OK)
+		api_answered(d, curl, c->api.url);
+	else
+		cli_found(d, CLI_BAD, "producer",
+			  "see that navette-producer runs and api.url is right", "%s: %s",
+			  c->api.url, text[0] ? text : curl_easy_strerror(rc));
+	curl_easy_cleanup(curl);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* watch, and submit --wait: requests are asked about until all are done.
+ *
+ * On a terminal one line a request is drawn anew; elsewhere a line is printed when a state or step
+ * changes.  A producer that is away for a while does not end it. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/api.h"
+
+#define PAUSE_MS 500u
+#define PAUSE_EACH_MS 20u   /* more where many are watched */
+#define AWAY_MAX_MS 300000u /* unreachable for so long: given up */
+#define BAR_WIDTH 24u
+#define LINES_MAX 30u /* drawn at once */
+
+struct watched {
+	const char *id; /* borrowed */
+	json_t *doc;	/* as last seen; NULL: not yet */
+	char last[96];	/* what was printed last */
+};
+
+struct watching {
+	struct cli *c;
+	struct cli_api *a;
+	struct watched *items;
+	size_t len;
+	bool terminal;
+	size_t drawn;	     /* lines of the last picture */
+	uint64_t until;	     /* nv_mono_ms; 0: for ever */
+	uint64_t away_since; /* 0: it answers */
+};
+
+static bool is_final(const json_t *doc)
+{
+	const char *state = cli_text(doc, "state");
+	return state && (!strcmp(state, "restored") || !strcmp(state, "failed") ||
+			 !strcmp(state, "cancelled"));
+}
+
+static bool is_restored(const json_t *doc)
+{
+	const char *state = cli_text(doc, "state");
+	return state && strcmp(state, "restored") == 0;
+}
+
+/* --- what is shown --- */
+
+static char *course_name(const json_t *doc)
+{
+	const char *name = cli_text(json_object_get(doc, "restored"), "shortname");
+	if (!name)
+		name = cli_text(doc, "shortname");
+	if (!name)
+		name = cli_text(doc, "course");
+	return cli_clean(name);
+}
+
+/* Per cent of the whole way: an export is the first half, an import the second. */
+static unsigned percent(const json_t *doc)
+{
+	static const struct {
+		const char *step;
+		unsigned from, to;
+	} steps[] = {{"export", 0, 30}, {"upload", 30, 50}, {"fetch", 50, 70}, {"import", 70, 100}};
+	const char *step = cli_text(doc, "step");
+	const char *state = cli_text(doc, "state");
+	json_int_t done = json_integer_value(json_object_get(doc, "done"));
+	json_int_t total = json_integer_value(json_object_get(doc, "total"));
+	if (is_restored(doc))
+		return 100;
+	for (size_t i = 0; step && i < NV_ARRAY_LEN(steps); i++)
+		if (strcmp(step, steps[i].step) == 0)
+			return steps[i].from +
+			       (total > 0 && done <= total
+					? (unsigned)((double)(steps[i].to - steps[i].from) *
+						     (double)done / (double)total)
+					: 0);
+	return state && strcmp(state, "ready") == 0 ? 50 : 0;
+}
+
+/* "exporting, upload", "failed: the staging store is full" */
+static char *state_text(const json_t *doc)
+{
+	const char *state = cli_text(doc, "state");
+	const char *step = cli_text(doc, "step");
+	const char *message = cli_text(doc, "message");
+	if (!state)
+		return nv_strdup("waiting for news");
+	if (message && !is_restored(doc)) {
+		nv_auto_free char *clean = cli_clean(message);
+		return nv_asprintf("%s: %s", state, clean);
+	}
+	if (step && !is_final(doc))
+		return nv_asprintf("%s, %s", state, step);
+	return nv_strdup(state);
+}
+
+static unsigned terminal_width(void)
+{
+	struct winsize w;
+	return ioctl(1, TIOCGWINSZ, &w) == 0 && w.ws_col >= 20 ? w.ws_col : 80;
+}
+
+/* Prints at most so many characters and clears the rest of the line. */
+static void print_cut(const char *text, unsigned width)
+{
+	unsigned n = 0;
+	for (const char *p = text; *p; p++) {
+		if (((unsigned char)*p & 0xc0u) != 0x80 && ++n >= width)
+			break;
+		putchar(*p);
+	}
+	fputs("\033[K\n", stdout);
+}
+
+static void draw_item(const struct watched *w, unsigned width)
+{
+	char bar[BAR_WIDTH + 1];
+	unsigned p = percent(w->doc);
+	for (unsigned i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i * 100 < p * BAR_WIDTH ? '#' : '.';
+	bar[BAR_WIDTH] = '\0';
+	nv_auto_free char *name = course_name(w->doc);
+	nv_auto_free char *state = state_text(w->doc);
+	nv_auto_free char *line =
+		nv_asprintf("[%s] %3u %%  %s: %s", bar, p, *name ? name : w->id, state);
+	print_cut(line, width);
+}
+
+static size_t count(const struct watching *w, bool (*is)(const json_t *doc))
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->len; i++)
+		n += is(w->items[i].doc);
+	return n;
+}
+
+static void draw(struct watching *w)
+{
+	unsigned width = terminal_width();
+	size_t lines = 0;
+	if (w->drawn)
+		printf("\033[%zuA", w->drawn);
+	bool few = w->len <= LINES_MAX;
+	for (size_t i = 0; i < w->len && lines < LINES_MAX; i++) {
+		const char *state = cli_text(w->items[i].doc, "state");
+		if (!few && (!state || is_final(w->items[i].doc) || !strcmp(state, "scheduled")))
+			continue; /* of many, those at work */
+		draw_item(&w->items[i], width);
+		lines++;
+	}
+	if (!few) {
+		printf("%zu of %zu done\033[K\n", count(w, is_final), w->len);
+		lines++;
+	}
+	/* A shorter picture than the last: wipe what is left of it, stay below it. */
+	fputs("\033[J", stdout);
+	w->drawn = lines;
+	fflush(stdout);
+}
+
+/* Where standard output is no terminal: a line when something changed. */
+static void print_change(struct watched *w)
+{
+	nv_auto_free char *state = state_text(w->doc);
+	if (strncmp(w->last, state, sizeof(w->last) - 1) == 0)
+		return;
+	snprintf(w->last, sizeof(w->last), "%s", state);
+	nv_auto_free char *name = course_name(w->doc);
+	printf("%s  %s  %s\n", w->id, name, state);
+	fflush(stdout);
+}
+
+/* --- asking --- */
+
+/* 1 when the item is known anew, 0 when nobody answers now, -1 with *err. */
+static int ask_about(struct watching *w, struct watched *item, struct nv_err *err)
+{
+	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
+	json_t *doc = cli_api_call(w->a, &(struct cli_call){.method = "GET", .path = path}, err);
+	if (doc) {
+		json_decref(item->doc);
+		item->doc = doc;
+		w->away_since = 0;
+		return 1;
+	}
+	if (err->kind != NV_RETRY)
+		return -1;
+	uint64_t now = nv_mono_ms();
+	if (!w->away_since)
+		w->away_since = now;
+	return now - w->away_since > AWAY_MAX_MS ? -1 : 0;
+}
+
+/* One round over those that are not done.  -1 with *err. */
+static int round_trip(struct watching *w, struct nv_err *err)
+{
+	for (size_t i = 0; i < w->len; i++) {
+		struct watched *item = &w->items[i];
+		if (is_final(item->doc))
+			continue;
+		int rc = ask_about(w, item, err);
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			return 0;
+		if (!w->c->json && !w->terminal)
+			print_change(item);
+	}
+	return 0;
+}
+
+static int follow(struct watching *w, struct nv_err *err)
+{
+	for (;;) {
+		if (round_trip(w, err) < 0)
+			return -1;
+		if (w->terminal)
+			draw(w);
+		size_t left = w->len - count(w, is_final);
+		if (!left)
+			return 0;
+		if (w->until && nv_mono_ms() >= w->until)
+			return nv_fail(err, NV_RETRY, NV_R_timeout,
+				       "%zu of %zu requests are not done yet", left, w->len);
+		uint64_t pause = PAUSE_MS + PAUSE_EACH_MS * left;
+		usleep((useconds_t)(pause > 5000 ? 5000 : pause) * 1000);
+	}
+}
+
+/* --- the outcome --- */
+
+static int outcome(struct watching *w, const struct nv_err *err)
+{
+	size_t restored = count(w, is_restored);
+	int status = !err && restored == w->len ? CLI_OK : CLI_FAILED;
+	if (w->c->json) {
+		json_t *list = json_array();
+		for (size_t i = 0; i < w->len; i++)
+			json_array_append_new(
+				list, w->items[i].doc ? json_incref(w->items[i].doc)
+						      : json_pack("{s:s}", "id", w->items[i].id));
+		json_t *doc = json_pack("{s:b, s:o}", "ok", status == CLI_OK, "requests", list);
+		if (err)
+			json_object_set_new(doc, "error",
+					    json_pack("{s:s, s:o}", "reason",
+						      nv_reason_word(err->reason), "message",
+						      cli_string(err->msg)));
+		return cli_document(w->c, doc, status);
+	}
+	if (err)
+		return cli_fail(w->c, err);
+	printf("%zu of %zu restored", restored, w->len);
+	if (restored < w->len)
+		printf("; navette show ID tells what became of the others");
+	printf(".\n");
+	return status;
+}
+
+int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
+{
+	const char *timeout = cli_get(c, "timeout");
+	const char *term = getenv("TERM");
+	struct watching w = {.c = c,
+			     .a = a,
+			     .len = json_array_size(ids),
+			     .terminal =
+				     !c->json && isatty(1) && term && strcmp(term, "dumb") != 0};
+	struct nv_err err = {0};
+	uint64_t ms = 0;
+	if (timeout && nv_parse_duration(timeout, &ms) < 0)
+		return cli_usage(c, "--timeout: \"%s\" is not a time such as 90s or 10m", timeout);
+	w.until = timeout ? nv_mono_ms() + ms : 0;
+	w.items = nv_alloc((w.len + 1) * sizeof(*w.items));
+	for (size_t i = 0; i < w.len; i++)
+		w.items[i].id = json_string_value(json_array_get(ids, i));
+	int rc = follow(&w, &err);
+	int status = outcome(&w, rc < 0 ? &err : NULL);
+	for (size_t i = 0; i < w.len; i++)
+		json_decref(w.items[i].doc);
+	free(w.items);
+	return status;
+}
+
+int cli_watch(struct cli *c)
+{
+	json_t *ids = json_array();
+	int status = CLI_OK;
+	for (int i = 0; i < c->args_len && status == CLI_OK; i++) {
+		if (!nv_uuid_valid(c->args[i]))
+			status = cli_usage(c, "\"%s\" is not the id of a request", c->args[i]);
+		json_array_append_new(ids, cli_string(c->args[i]));
+	}
+	struct cli_api *a = status == CLI_OK ? cli_api_open(c) : NULL;
+	if (a)
+		status = cli_watch_all(a, c, ids);
+	else if (status == CLI_OK)
+		status = CLI_FAILED;
+	cli_api_close(a);
+	json_decref(ids);
+	return status;
+}
