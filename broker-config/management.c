@@ -4,7 +4,7 @@
 
 #include "broker-config/admin_internal.h"
 
-#define ANSWER_MAX (64u * 1024 * 1024)
+#define ANSWER_MAX 67108864u
 
 char *nv_mgmt_path(const char *const *parts)
 {

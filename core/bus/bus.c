@@ -253,7 +253,7 @@ static void on_delivered(struct nv_bus *b, struct nv_consumer *c, struct nv_deli
 
 void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch)
 {
-	if (c->prefetch == prefetch || c->cancelled)
+	if (c->prefetch == prefetch || !c->bus || c->bus->stopping)
 		return;
 	c->prefetch = prefetch;
 	command(c->bus, NV_BUS_PREFETCH, c, NULL, prefetch, false);

@@ -108,8 +108,8 @@ void nv_bus_cancel(struct nv_consumer *c, bool return_unacked);
 
 /* A message with a larger body is not held in memory: the delivery then has its first
  * NV_BUS_BODY_CUT bytes and says that it is truncated.  nv_bus_settle always rejects such a one. */
-#define NV_BUS_BODY_MAX (16u * 1024 * 1024)
-#define NV_BUS_BODY_CUT (64u * 1024)
+#define NV_BUS_BODY_MAX 16777216u
+#define NV_BUS_BODY_CUT 65536u
 
 /* What a delivery holds; borrowed until it is acknowledged or returned. */
 const void *nv_delivery_body(const struct nv_delivery *d, size_t *ret_len);

@@ -302,7 +302,8 @@ static int consumers_command(void *ctx, struct nv_bus_item *i, struct nv_err *er
 	struct channel *ch = i->c ? by_consumer(s, i->c) : NULL;
 	switch (i->what) {
 	case NV_BUS_CONSUME:
-		add_channel(s, i->c);
+		if (i->c)
+			add_channel(s, i->c);
 		return 0;
 	case NV_BUS_PREFETCH:
 		if (ch)

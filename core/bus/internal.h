@@ -19,7 +19,7 @@
 
 /* What is kept while it cannot be published: beyond, nv_bus_publish fails at once. */
 #define NV_BUS_KEPT_MAX 10000u
-#define NV_BUS_KEPT_BYTES (64u * 1024 * 1024)
+#define NV_BUS_KEPT_BYTES 67108864u
 /* Unconfirmed publications on the wire at once; bounds what a reconnect sends again. */
 #define NV_BUS_INFLIGHT_MAX 512u
 /* How often the loop and the threads look at their deadlines. */

@@ -2,6 +2,7 @@
 /* The life both threads lead: connect, serve commands and frames, sleep, connect again. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -50,7 +51,9 @@ static void connect_side(struct nv_side *s)
 	struct nv_err err = {0};
 	if (nv_link_open(&s->link, &err)) {
 		s->retry_at = nv_mono_ms() + nv_bus_backoff(&s->backoff);
-		nv_side_event(s, err.kind == NV_FATAL ? NV_BUS_FATAL : NV_BUS_STATE, &err);
+		nv_side_event(s, NV_BUS_STATE, &err);
+		if (err.kind == NV_FATAL)
+			nv_side_event(s, NV_BUS_FATAL, &err);
 		return;
 	}
 	if (s->ops->opened(s->ctx, &err)) {
@@ -141,6 +144,11 @@ static bool finished(const struct nv_side *s)
 static void *side_main(void *arg)
 {
 	struct nv_side *s = arg;
+	sigset_t all;
+	/* Signals are the loop's; a write to a closed TLS socket is an error here, not a SIGPIPE.
+	 */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
 	for (;;) {
 		struct nv_err err = {0};
 		int more = 0;

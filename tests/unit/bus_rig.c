@@ -271,6 +271,8 @@ struct nv_delivery *rig_take(struct rig *r)
 {
 	assert_true(r->held_len > 0);
 	struct nv_delivery *d = r->held[0];
-	memmove(r->held, r->held + 1, --r->held_len * sizeof(*r->held));
+	r->held_len--;
+	for (size_t i = 0; i < r->held_len; i++)
+		r->held[i] = r->held[i + 1];
 	return d;
 }

@@ -34,6 +34,11 @@ struct seen {
 	size_t users_len;
 };
 
+static void note(char *to, size_t size, const char *name)
+{
+	assert_true((size_t)snprintf(to, size, "%s", name) < size);
+}
+
 static bool contains(char (*list)[NV_TOPOLOGY_NAME], size_t len, const char *name)
 {
 	for (size_t i = 0; i < len; i++)
@@ -47,7 +52,7 @@ static void on_exchange(void *ctx, const char *name, const char *type)
 	struct seen *s = ctx;
 	assert_true(!strcmp(type, "direct") || !strcmp(type, "fanout"));
 	assert_false(contains(s->exchanges, s->exchanges_len, name));
-	strcpy(s->exchanges[s->exchanges_len++], name);
+	note(s->exchanges[s->exchanges_len++], NV_TOPOLOGY_NAME, name);
 }
 
 static void on_queue(void *ctx, const char *name, uint64_t ttl_ms, const char *dlx, const char *dlk,
@@ -56,7 +61,7 @@ static void on_queue(void *ctx, const char *name, uint64_t ttl_ms, const char *d
 	struct seen *s = ctx;
 	assert_int_equal(replicas, 3);
 	assert_false(contains(s->queues, s->queues_len, name));
-	strcpy(s->queues[s->queues_len++], name);
+	note(s->queues[s->queues_len++], NV_TOPOLOGY_NAME, name);
 	/* What comes out of a queue goes to its owner's own exchange, which exists by now. */
 	if (dlx) {
 		assert_true(contains(s->exchanges, s->exchanges_len, dlx));
@@ -81,9 +86,9 @@ static void on_binding(void *ctx, const char *source, const char *destination, b
 		assert_true(contains(s->exchanges, s->exchanges_len, destination));
 	if (strncmp(source, "retry.", 6) != 0)
 		assert_string_equal(key, destination);
-	strcpy(s->bindings[s->bindings_len].from, source);
-	strcpy(s->bindings[s->bindings_len].to, destination);
-	strcpy(s->bindings[s->bindings_len++].key, key);
+	note(s->bindings[s->bindings_len].from, NV_TOPOLOGY_NAME, source);
+	note(s->bindings[s->bindings_len].to, NV_TOPOLOGY_NAME, destination);
+	note(s->bindings[s->bindings_len++].key, NV_TOPOLOGY_NAME, key);
 }
 
 static void on_user(void *ctx, const char *name, const char *configure, const char *write,
@@ -91,9 +96,10 @@ static void on_user(void *ctx, const char *name, const char *configure, const ch
 {
 	struct seen *s = ctx;
 	const char *patterns[3] = {configure, write, read};
-	strcpy(s->users[s->users_len].name, name);
+	note(s->users[s->users_len].name, sizeof(s->users[0].name), name);
 	for (int i = 0; i < 3; i++)
-		strcpy(s->users[s->users_len].patterns[i], patterns[i]);
+		note(s->users[s->users_len].patterns[i], sizeof(s->users[0].patterns[0]),
+		     patterns[i]);
 	s->users_len++;
 }
 
