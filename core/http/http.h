@@ -29,10 +29,17 @@ struct nv_http_route {
 	void (*handler)(void *arg, struct nv_http_request *r);
 	const void *data; /* the handler's own: nv_http_route_data */
 };
+struct nv_http_header {
+	const char *name;
+	const char *value;
+};
 struct nv_http_options {
 	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0: any, see nv_http_port */
 	const struct nv_http_route *routes; /* borrowed */
 	size_t routes_len;
+	/* added to every answer, the server's own included; borrowed; may be NULL */
+	const struct nv_http_header *headers;
+	size_t headers_len;
 	size_t max_body;
 	unsigned max_connections;
 	/* called for each finished request, for logs and metrics; may be NULL.  status 499: the

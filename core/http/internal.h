@@ -76,6 +76,8 @@ struct nv_http {
 	uint16_t port;
 	const struct nv_http_route *routes;
 	size_t routes_len;
+	const struct nv_http_header *headers;
+	size_t headers_len;
 	size_t max_body;
 	unsigned max_connections;
 	unsigned connections;

@@ -20,6 +20,9 @@ void nv_http_add_header(struct nv_http_request *r, const char *name, const char 
 static void put_headers(const struct nv_http_request *r, struct MHD_Response *response,
 			const char *type)
 {
+	for (size_t i = 0; i < r->http->headers_len; i++)
+		MHD_add_response_header(response, r->http->headers[i].name,
+					r->http->headers[i].value);
 	for (const struct nv_http_pair *h = r->headers; h; h = h->next)
 		MHD_add_response_header(response, h->name, h->value);
 	if (type)

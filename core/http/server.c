@@ -57,7 +57,7 @@ static int parse_listen(const char *text, union address *ret, socklen_t *ret_len
 
 static int open_listener(struct nv_http *h, const char *listen_at, struct nv_err *err)
 {
-	union address a;
+	union address a = {0};
 	socklen_t len = 0;
 	if (parse_listen(listen_at, &a, &len, err) < 0)
 		return -1;
@@ -290,6 +290,8 @@ struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, st
 	h->listen_fd = -1;
 	h->routes = o->routes;
 	h->routes_len = o->routes_len;
+	h->headers = o->headers;
+	h->headers_len = o->headers_len;
 	h->max_body = o->max_body;
 	h->max_connections = o->max_connections;
 	h->on_done_cb = o->on_done_cb;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Answers: JSON, and errors as problem documents. */
+#include <stdarg.h>
+#include <string.h>
+
+#include "producer/producer.h"
+
+/* --- errors --- */
+
+int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
+{
+	char text[sizeof err->msg];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	nv_fail(err, NV_REJECT, reason, "%s", text);
+	err->code = (int)status;
+	return -1;
+}
+
+unsigned api_status(const struct nv_err *err)
+{
+	if (err->kind == NV_REJECT && err->code >= 400 && err->code <= 599)
+		return (unsigned)err->code;
+	switch (err->reason) {
+	case NV_R_bad_message:
+		return 422;
+	case NV_R_denied:
+	case NV_R_role_missing:
+	case NV_R_unknown_user:
+	case NV_R_policy:
+		return 403;
+	case NV_R_not_found:
+	case NV_R_course_missing:
+		return 404;
+	case NV_R_conflict:
+	case NV_R_already_restored:
+		return 409;
+	case NV_R_status_unavailable:
+	case NV_R_broker_unavailable:
+	case NV_R_unroutable:
+	case NV_R_busy:
+		return 503;
+	case NV_R_timeout:
+		return 504;
+	default:
+		return 500;
+	}
+}
+
+void api_fail(struct nv_http_request *r, const struct nv_err *err)
+{
+	unsigned status = api_status(err);
+	if (status == 503 || status == 429)
+		nv_http_add_header(r, "Retry-After", status == 429 ? "60" : "5");
+	if (status == 401)
+		nv_http_add_header(r, "WWW-Authenticate", "Bearer realm=\"navette\"");
+	nv_http_problem(r, status, err->reason, "%s", err->msg);
+}
+
+json_t *api_problem(const struct nv_err *err)
+{
+	char type[64];
+	snprintf(type, sizeof type, "about:blank#%s", nv_reason_word(err->reason));
+	return json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", type, "title",
+			 nv_reason_text(err->reason), "status", (int)api_status(err), "detail",
+			 api_text(err->msg), "reason", nv_reason_word(err->reason));
+}
+
+/* --- JSON --- */
+
+json_t *api_text(const char *s)
+{
+	json_t *v = s ? json_string(s) : NULL;
+	return v ? v : json_null();
+}
+
+json_t *api_time(uint64_t ms)
+{
+	char text[25];
+	if (!ms)
+		return json_null();
+	nv_time_iso(ms, text);
+	return json_string(text);
+}
+
+void api_json(struct nv_http_request *r, unsigned status, json_t *o)
+{
+	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	nv_http_reply(r, status, "application/json", text, strlen(text));
+}

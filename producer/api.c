@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The HTTP side: routes, the way in, answers, log and measurements. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "producer/producer.h"
+
+/* X(method, pattern, handler, open, admin) */
+#define ROUTES(X)                                                                 \
+	X(POST, "/api/v1/session", signin, true, false)                           \
+	X(GET, "/api/v1/session", sessions_show, false, false)                    \
+	X(DELETE, "/api/v1/session", sessions_end, false, false)                  \
+	X(GET, "/api/v1/courses", courses_list, false, false)                     \
+	X(POST, "/api/v1/requests", requests_submit, false, false)                \
+	X(GET, "/api/v1/requests", requests_list, false, false)                   \
+	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
+	X(PATCH, "/api/v1/requests/{id}", requests_change, false, false)          \
+	X(POST, "/api/v1/requests/{id}/cancel", requests_cancel, false, false)    \
+	X(POST, "/api/v1/requests/{id}/retry", requests_retry, false, false)      \
+	X(POST, "/api/v1/requests/{id}/run-now", requests_run_now, false, true)   \
+	X(POST, "/api/v1/requests/{id}/enrolments", requests_enrol, false, false) \
+	X(GET, "/api/v1/events", events_open, false, false)                       \
+	X(GET, "/api/v1/openapi.yaml", page_asset, true, false)                   \
+	X(GET, "/", page_asset, true, false)                                      \
+	X(GET, "/app.js", page_asset, true, false)                                \
+	X(GET, "/style.css", page_asset, true, false)
+
+static void enter(void *arg, struct nv_http_request *r)
+{
+	struct app *app = arg;
+	const struct api_route *route = nv_http_route_data(r);
+	if (route->open)
+		route->handler(app, r, NULL);
+	else
+		sessions_enter(app, r, route);
+}
+
+static const struct api_route routes[] = {
+#define X(method, pattern, handler, open, admin) {handler, open, admin},
+	ROUTES(X)
+#undef X
+};
+static const struct nv_http_route http_routes[] = {
+#define X(method, pattern, handler, open, admin) {#method, pattern, enter, NULL},
+	ROUTES(X)
+#undef X
+};
+
+/* The last one only where people come by https. */
+static const struct nv_http_header headers[] = {
+	{"Content-Security-Policy",
+	 "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+	 "object-src 'none'"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"X-Frame-Options", "DENY"},
+	{"Referrer-Policy", "no-referrer"},
+	{"Cross-Origin-Opener-Policy", "same-origin"},
+	{"Cross-Origin-Resource-Policy", "same-origin"},
+	{"Cache-Control", "no-store"},
+	{"Strict-Transport-Security", "max-age=31536000"},
+};
+
+static void on_done(void *arg, const struct nv_http_request *r, unsigned status, uint64_t micros)
+{
+	struct app *app = arg;
+	char code[16];
+	snprintf(code, sizeof code, "%u", status);
+	nv_metric_add(app->m.http, code, 1);
+	/* a stream lasts as long as its reader likes: that is no answering time */
+	if (strcmp(nv_http_pattern(r), "/api/v1/events") != 0)
+		nv_metric_observe(app->m.http_time, NULL, (double)micros / 1e6);
+	enum nv_level level = status >= 500 ? NV_WARN : status >= 400 ? NV_INFO : NV_DEBUG;
+	NV_LOG(level, status >= 400 && status != 499 ? "http.refused" : "http.request",
+	       NV_S("method", nv_http_method(r)), NV_S("path", nv_http_path(r)),
+	       NV_U("status", status), NV_U("us", micros), NV_S("peer", nv_http_peer(r)));
+}
+
+int api_start(struct app *app, struct nv_err *err)
+{
+	static const char *const monitors[] = {"/metrics", "/healthz", "/readyz"};
+	static void (*const handlers[])(void *, struct nv_http_request *) = {
+		nv_daemon_metrics, nv_daemon_healthz, nv_daemon_readyz};
+	size_t n = NV_ARRAY_LEN(http_routes);
+	app->routes = nv_alloc((n + 3) * sizeof *app->routes);
+	for (size_t i = 0; i < n; i++) {
+		app->routes[i] = http_routes[i];
+		app->routes[i].data = &routes[i];
+	}
+	for (size_t i = 0; i < 3; i++)
+		app->routes[n + i] =
+			(struct nv_http_route){"GET", monitors[i], handlers[i], app->d};
+	const char *base = app->config->producer.base_url;
+	bool https = base && !strncmp(base, "https://", 8);
+	struct nv_http_options o = {
+		.listen = app->config->producer.listen,
+		.routes = app->routes,
+		.routes_len = n + 3,
+		.headers = headers,
+		.headers_len = NV_ARRAY_LEN(headers) - (https ? 0 : 1),
+		.max_body = app->config->producer.max_body,
+		.max_connections = (unsigned)app->config->producer.max_connections,
+		.on_done_cb = on_done,
+		.arg = app,
+	};
+	app->http = nv_http_new(app->d->loop, &o, err);
+	if (!app->http)
+		return -1;
+	NV_LOG(NV_INFO, "api.listening", NV_S("listen", o.listen),
+	       NV_U("port", nv_http_port(app->http)));
+	return 0;
+}
+
+void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
+		 const char *user)
+{
+	nv_metric_add(app->m.refused, why, 1);
+	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_S("user", user),
+	       NV_S("method", nv_http_method(r)), NV_S("path", nv_http_path(r)),
+	       NV_S("peer", nv_http_peer(r)));
+}
+
+const char *api_peer(struct nv_http_request *r)
+{
+	const char *peer = nv_http_peer(r);
+	const char *told = nv_http_header(r, "X-Forwarded-For");
+	if (!told || (strcmp(peer, "127.0.0.1") != 0 && strcmp(peer, "::1") != 0))
+		return peer;
+	const char *last = strrchr(told, ',');
+	last = last ? last + 1 : told;
+	last += strspn(last, " ");
+	size_t len = strspn(last, "0123456789abcdefABCDEF.:");
+	return len && len < 46 && !last[len] ? last : peer;
+}

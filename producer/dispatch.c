@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Requests on their way to the course servers.  The record is there before; the order is: message
+ * confirmed, then marked as published.  Whoever dies in between leaves a record that the sweep
+ * publishes again, and a second copy of a message does no harm. */
+#include "core/base/fault.h"
+#include "core/base/log.h"
+#include "producer/producer.h"
+
+/* An answer to a person does not wait longer for the broker. */
+#define PATIENCE_MS 5000u
+
+struct dispatch {
+	struct app *app;
+	uv_timer_t timer;
+	char id[NV_UUID_SIZE];
+	uint64_t rev;
+	void (*cb)(void *arg, bool published);
+	void *arg;
+};
+
+static void timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void tell(struct dispatch *d, bool published)
+{
+	void (*cb)(void *, bool) = d->cb;
+	d->cb = NULL;
+	if (cb)
+		cb(d->arg, published);
+}
+
+static void end(struct dispatch *d, bool published)
+{
+	tell(d, published);
+	uv_close((uv_handle_t *)&d->timer, timer_closed);
+}
+
+static void marked(void *arg, const struct nv_err *err)
+{
+	struct dispatch *d = arg;
+	if (err)
+		NV_LOG(NV_WARN, "request.unmarked", NV_S("req", d->id), NV_U("rev", d->rev),
+		       NV_E(err));
+	end(d, true);
+}
+
+static void confirmed(void *arg, const struct nv_err *err)
+{
+	struct dispatch *d = arg;
+	if (err) {
+		NV_LOG(NV_WARN, "request.unpublished", NV_S("req", d->id), NV_U("rev", d->rev),
+		       NV_E(err));
+		end(d, false);
+		return;
+	}
+	NV_LOG(NV_INFO, "request.published", NV_S("req", d->id), NV_U("rev", d->rev));
+	nv_fault("producer.after-publish");
+	if (d->app->status)
+		nv_status_published(d->app->status, d->id, d->rev, marked, d);
+	else
+		end(d, true);
+}
+
+static void impatient(uv_timer_t *timer)
+{
+	tell(timer->data, false);
+}
+
+void dispatch_request(struct app *app, const struct nv_restore_request *q,
+		      void (*cb)(void *arg, bool published), void *arg)
+{
+	if (!app->bus || !nv_bus_up(app->bus)) {
+		NV_LOG(NV_WARN, "request.unpublished", NV_S("req", q->id), NV_U("rev", q->rev),
+		       NV_S("reason", nv_reason_word(NV_R_broker_unavailable)));
+		cb(arg, false);
+		return;
+	}
+	struct dispatch *d = nv_alloc(sizeof *d);
+	*d = (struct dispatch){.app = app, .rev = q->rev, .cb = cb, .arg = arg};
+	snprintf(d->id, sizeof d->id, "%s", q->id);
+	uv_timer_init(app->d->loop, &d->timer);
+	d->timer.data = d;
+	uv_timer_start(&d->timer, impatient, PATIENCE_MS, 0);
+	struct nv_send send = {.kind = NV_KIND_RESTORE_REQUEST,
+			       .body = q,
+			       .to = nv_queue_archive(q->site, q->now),
+			       .ttl_ms = app->config->producer.request_ttl};
+	nv_courier_send(&app->courier, &send, confirmed, d);
+}
+
+/* --- withdrawing --- */
+
+struct withdrawal {
+	char id[NV_UUID_SIZE];
+	uint64_t rev;
+};
+
+/* Nobody there to hear it is fine: no archiver is working on it then. */
+static void withdrawn(void *arg, const struct nv_err *err)
+{
+	struct withdrawal *w = arg;
+	if (err && err->reason != NV_R_unroutable)
+		NV_LOG(NV_WARN, "request.withdrawal_unsent", NV_S("req", w->id),
+		       NV_U("rev", w->rev), NV_E(err));
+	free(w);
+}
+
+void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
+		       const char *by)
+{
+	struct nv_cancel_request body = {.id = q->id, .rev = rev, .by = (char *)(uintptr_t)by};
+	struct nv_send send = {.kind = NV_KIND_CANCEL_REQUEST,
+			       .body = &body,
+			       .to = nv_exchange_control(q->site),
+			       .ttl_ms = app->config->producer.request_ttl};
+	struct withdrawal *w = nv_alloc(sizeof *w);
+	snprintf(w->id, sizeof w->id, "%s", q->id);
+	w->rev = rev;
+	nv_courier_send(&app->courier, &send, withdrawn, w);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Live events: one follower of Redis's event stream for all readers of this producer, the last
+ * events kept so that a reader who comes back gets what it missed. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "producer/producer.h"
+
+#define KEPT 4096u
+#define HEARTBEAT_MS 15000u
+
+struct kept {
+	char *cursor;
+	char *user; /* NULL: for administrators only */
+	char *text; /* the whole event as it is sent */
+};
+
+struct reader {
+	struct events *e;
+	struct reader *prev, *next;
+	struct nv_http_request *r;
+	char *identity;
+	char *session_key;
+	bool admin;
+	uint64_t expires;
+};
+
+struct events {
+	struct app *app;
+	struct nv_follow *follow;
+	uv_timer_t heartbeat;
+	struct reader *readers;
+	double readers_len;
+	struct kept ring[KEPT];
+	size_t first, len;
+};
+
+/* --- what is kept --- */
+
+static void drop_oldest(struct events *e)
+{
+	struct kept *k = &e->ring[e->first];
+	free(k->cursor);
+	free(k->user);
+	free(k->text);
+	e->first = (e->first + 1) % KEPT;
+	e->len--;
+}
+
+static const struct kept *keep(struct events *e, const char *cursor, const char *user,
+			       const char *text)
+{
+	if (e->len == KEPT)
+		drop_oldest(e);
+	struct kept *k = &e->ring[(e->first + e->len++) % KEPT];
+	*k = (struct kept){nv_strdup(cursor), nv_strdup(user), nv_strdup(text)};
+	return k;
+}
+
+static bool for_reader(const struct kept *k, const struct reader *rd)
+{
+	return rd->admin || (k->user && !strcmp(k->user, rd->identity));
+}
+
+/* --- from Redis --- */
+
+static char *event_text(const struct nv_status_change_event *ev)
+{
+	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o}", "id",
+			      api_text(ev->id), "kind", ev->kind, "user", api_text(ev->user),
+			      "state", api_text(ev->state), "rev", (json_int_t)ev->rev, "step",
+			      api_text(ev->step), "done", (json_int_t)ev->done, "total",
+			      (json_int_t)ev->total, "reason", api_text(ev->reason), "message",
+			      api_text(ev->message));
+	nv_auto_free char *data = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	return nv_asprintf("id: %s\nevent: %s\ndata: %s\n\n", ev->cursor, ev->kind, data);
+}
+
+static void on_event(void *arg, const struct nv_status_change_event *ev)
+{
+	struct events *e = arg;
+	nv_auto_free char *text = event_text(ev);
+	const struct kept *k = keep(e, ev->cursor, ev->user, text);
+	for (struct reader *rd = e->readers; rd; rd = rd->next)
+		if (for_reader(k, rd))
+			nv_http_stream_send(rd->r, text, strlen(text));
+	if (!strcmp(ev->kind, "catalog") && ev->id && ev->user)
+		catalog_announced(e->app, ev->id, ev->user);
+}
+
+static void send_reset(struct reader *rd)
+{
+	static const char text[] = "event: reset\ndata: {}\n\n";
+	nv_http_stream_send(rd->r, text, sizeof text - 1);
+}
+
+static void on_lost(void *arg)
+{
+	struct events *e = arg;
+	while (e->len)
+		drop_oldest(e);
+	for (struct reader *rd = e->readers; rd; rd = rd->next)
+		send_reset(rd);
+}
+
+/* --- readers --- */
+
+static void forget(struct reader *rd)
+{
+	struct events *e = rd->e;
+	if (rd->prev)
+		rd->prev->next = rd->next;
+	else
+		e->readers = rd->next;
+	if (rd->next)
+		rd->next->prev = rd->prev;
+	nv_metric_set(e->app->m.readers, NULL, --e->readers_len);
+	free(rd->identity);
+	free(rd->session_key);
+	free(rd);
+}
+
+static void gone(void *arg)
+{
+	forget(arg);
+}
+
+static void end(struct reader *rd)
+{
+	nv_http_stream_end(rd->r);
+	forget(rd);
+}
+
+static void heartbeat(uv_timer_t *timer)
+{
+	struct events *e = timer->data;
+	struct reader *next;
+	for (struct reader *rd = e->readers; rd; rd = next) {
+		next = rd->next;
+		if (rd->expires <= nv_now_ms())
+			end(rd);
+		else
+			nv_http_stream_send(rd->r, ":\n\n", 3);
+	}
+}
+
+/* Everything after the cursor; reset when it is not known (any more). */
+static void catch_up(struct reader *rd, const char *cursor)
+{
+	struct events *e = rd->e;
+	size_t i = 0;
+	while (i < e->len && strcmp(e->ring[(e->first + i) % KEPT].cursor, cursor) != 0)
+		i++;
+	if (i == e->len) {
+		send_reset(rd);
+		return;
+	}
+	for (i++; i < e->len; i++) {
+		const struct kept *k = &e->ring[(e->first + i) % KEPT];
+		if (for_reader(k, rd))
+			nv_http_stream_send(rd->r, k->text, strlen(k->text));
+	}
+}
+
+void events_open(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	static const char hello[] = "retry: 3000\n\n";
+	struct events *e = app->events;
+	const char *last = nv_http_header(r, "Last-Event-ID");
+	nv_auto_free char *cursor = nv_strdup(last); /* the stream outlives its request's headers */
+	struct reader *rd = nv_alloc(sizeof *rd);
+	*rd = (struct reader){.e = e,
+			      .next = e->readers,
+			      .r = r,
+			      .identity = nv_strdup(s->identity),
+			      .session_key = nv_strdup(s->key),
+			      .admin = s->admin,
+			      .expires = s->expires};
+	if (rd->next)
+		rd->next->prev = rd;
+	e->readers = rd;
+	nv_metric_set(app->m.readers, NULL, ++e->readers_len);
+	nv_http_add_header(r, "X-Accel-Buffering", "no");
+	nv_http_stream(r, "text/event-stream", gone, rd);
+	if (e->readers != rd) /* the reader left before this */
+		return;
+	nv_http_stream_send(r, hello, sizeof hello - 1);
+	if (cursor)
+		catch_up(rd, cursor);
+}
+
+void events_signed_out(struct app *app, const char *session_key)
+{
+	struct reader *next;
+	for (struct reader *rd = app->events->readers; rd; rd = next) {
+		next = rd->next;
+		if (!strcmp(rd->session_key, session_key))
+			end(rd);
+	}
+}
+
+/* --- life --- */
+
+struct events *events_new(struct app *app)
+{
+	struct events *e = nv_alloc(sizeof *e);
+	e->app = app;
+	uv_timer_init(app->d->loop, &e->heartbeat);
+	e->heartbeat.data = e;
+	uv_timer_start(&e->heartbeat, heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
+	/* from the stream's beginning: readers of an earlier producer catch up here */
+	e->follow = nv_status_follow(app->status, "0", on_event, on_lost, e);
+	return e;
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct events *e = handle->data;
+	while (e->len)
+		drop_oldest(e);
+	free(e);
+}
+
+void events_close(struct events *e)
+{
+	nv_status_unfollow(e->follow);
+	uv_close((uv_handle_t *)&e->heartbeat, timer_closed);
+}

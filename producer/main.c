@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* navette-producer: HTTP API and page, sign-in, live events, keeper and sweep, on one loop.
+ *
+ * Stops in this order: HTTP (answers in flight), keeper (deliveries being written), sweep and
+ * events, bus (confirms), status. */
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "producer/producer.h"
+
+#define HTTP_STOP_MS 5000u
+#define BUS_STOP_MS 5000u
+
+/* --- states of broker and Redis --- */
+
+static void bus_state(void *arg, bool up, const struct nv_err *err)
+{
+	struct app *app = arg;
+	nv_metric_set(app->m.up, "broker", up);
+	NV_LOG(up ? NV_INFO : NV_WARN, up ? "broker.up" : "broker.down", NV_E(up ? NULL : err));
+	if (!up)
+		return;
+	app->bus_was_up = true;
+	if (app->sweep)
+		sweep_now(app->sweep);
+}
+
+/* At start it is a mistake somebody must mend; later the broker is being changed, perhaps. */
+static void bus_fatal(void *arg, const struct nv_err *err)
+{
+	struct app *app = arg;
+	NV_LOG(NV_ERROR, "broker.refused", NV_E(err));
+	if (!app->bus_was_up)
+		nv_daemon_fail(app->d, err);
+}
+
+static void status_state(void *arg, bool up, const struct nv_err *err)
+{
+	struct app *app = arg;
+	nv_metric_set(app->m.up, "redis", up);
+	NV_LOG(up ? NV_INFO : NV_WARN, up ? "redis.up" : "redis.down", NV_E(up ? NULL : err));
+	if (!up)
+		return;
+	if (app->keeper)
+		keeper_retry(app->keeper);
+	if (app->sweep)
+		sweep_now(app->sweep);
+}
+
+static bool ready(struct nv_daemon *d, struct nv_err *err)
+{
+	struct app *app = d->state;
+	if (!app->bus || !nv_bus_up(app->bus))
+		nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
+	else if (!app->status || !nv_status_up(app->status))
+		nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
+	else
+		return true;
+	return false;
+}
+
+/* --- what it is made of --- */
+
+static void register_metrics(struct app *app)
+{
+	app->m.http = nv_counter("navette_http_requests_total", "Answers by status code.", "code");
+	app->m.http_time = nv_histogram("navette_http_request_seconds",
+					"Time to answer, event streams left out.", NULL);
+	app->m.refused =
+		nv_counter("navette_refused_total",
+			   "Refused: password, session, csrf, throttled, rights.", "reason");
+	app->m.submitted = nv_counter("navette_submitted_total", "Requests submitted.", "outcome");
+	app->m.messages = nv_counter("navette_keeper_messages_total",
+				     "Messages from course servers.", "kind");
+	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
+	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
+	app->m.up = nv_gauge("navette_up", "1: connected.", "part");
+	nv_metric_set(app->m.up, "broker", 0);
+	nv_metric_set(app->m.up, "redis", 0);
+}
+
+static int load_keys(struct app *app, struct nv_err *err)
+{
+	const struct nv_config *c = app->config;
+	char public[NV_PUBLIC_KEY_TEXT];
+	if (nv_identity_load(c->identity.key_file, 'c', c->identity.client, &app->me, err) < 0)
+		return -1;
+	nv_identity_public(&app->me, public);
+	if (nv_keyring_add(&app->own, 'c', app->me.name, public, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->sites_len; i++)
+		if (nv_keyring_add(&app->sites, 's', c->sites[i].name, c->sites[i].public_key,
+				   err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- stop --- */
+
+static void free_app(struct app *app)
+{
+	people_free(app->people);
+	catalog_free(app->catalog);
+	nv_keyring_fini(&app->sites);
+	nv_keyring_fini(&app->own);
+	nv_identity_wipe(&app->me);
+	free(app->routes);
+	free(app);
+}
+
+static void status_closed(void *arg)
+{
+	struct app *app = arg;
+	struct nv_daemon *d = app->d;
+	free_app(app);
+	d->state = NULL;
+	nv_daemon_stopped(d);
+}
+
+static void bus_stopped(void *arg)
+{
+	struct app *app = arg;
+	struct nv_status *status = app->status;
+	nv_bus_free(app->bus);
+	app->bus = NULL;
+	app->courier.bus = NULL;
+	app->status = NULL;
+	nv_status_close(status, status_closed, app);
+}
+
+static void keeper_closed(struct app *app)
+{
+	app->keeper = NULL;
+	sweep_close(app->sweep);
+	app->sweep = NULL;
+	events_close(app->events);
+	app->events = NULL;
+	versions_close(app->versions);
+	app->versions = NULL;
+	nv_bus_stop(app->bus, BUS_STOP_MS, bus_stopped, app);
+}
+
+static void http_closed(void *arg)
+{
+	struct app *app = arg;
+	app->http = NULL;
+	keeper_close(app->keeper, keeper_closed);
+}
+
+static void stop(struct nv_daemon *d)
+{
+	struct app *app = d->state;
+	if (app && app->http) /* otherwise the start failed and closes itself */
+		nv_http_close(app->http, HTTP_STOP_MS, http_closed, app);
+}
+
+/* --- start --- */
+
+static int connect_bus(struct app *app, struct nv_err *err)
+{
+	char name[300];
+	snprintf(name, sizeof name, "producer %s:%d", app->d->host, (int)getpid());
+	struct nv_bus_options o = {.config = app->config,
+				   .name = name,
+				   .on_state_cb = bus_state,
+				   .on_fatal_cb = bus_fatal,
+				   .arg = app};
+	app->bus = nv_bus_new(app->d->loop, &o, err);
+	app->courier = (struct nv_courier){.bus = app->bus, .me = &app->me, .owner = app->me.name};
+	return app->bus ? 0 : -1;
+}
+
+/* What fails half-way is closed by the same callbacks as at the end. */
+static int start(struct nv_daemon *d, struct nv_err *err)
+{
+	struct app *app = nv_alloc(sizeof *app);
+	struct nv_status_options so = {
+		.config = d->config, .on_state_cb = status_state, .arg = app};
+	d->state = app;
+	app->d = d;
+	app->config = d->config;
+	register_metrics(app);
+	app->people = people_new(app, err);
+	if (!app->people || load_keys(app, err) < 0)
+		goto fail;
+	app->status = nv_status_new(d->loop, &so, err);
+	if (!app->status)
+		goto fail;
+	if (connect_bus(app, err) < 0)
+		goto fail_status;
+	if (api_start(app, err) < 0)
+		goto fail_bus;
+	app->catalog = catalog_new(app);
+	app->events = events_new(app);
+	app->sweep = sweep_new(app);
+	app->versions = versions_new(app);
+	app->keeper = keeper_new(app);
+	return 0;
+fail_bus:
+	nv_bus_stop(app->bus, 0, bus_stopped, app);
+	return -1;
+fail_status:
+	nv_status_close(app->status, status_closed, app);
+	return -1;
+fail:
+	free_app(app);
+	d->state = NULL;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct nv_daemon_ops ops = {
+		.svc = "producer",
+		.about = "HTTP API and page, sign-in, live events, status keeper",
+		.roles = NV_ROLE_PRODUCER,
+		.start = start,
+		.stop = stop,
+		.ready = ready,
+	};
+	return nv_daemon_main(argc, argv, &ops);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The producer's own vocabulary: one struct app, owned by main.c, with a part for each file.
+ *
+ * Handlers run on the loop and answer now or later, exactly once.  What a handler keeps until its
+ * answer lives in the request's arena (nv_http_arena). */
+#ifndef NV_PRODUCER_H
+#define NV_PRODUCER_H
+
+#include <jansson.h>
+
+#include "core/accounts/accounts.h"
+#include "core/base/metrics.h"
+#include "core/bus/bus.h"
+#include "core/daemon/courier.h"
+#include "core/daemon/daemon.h"
+#include "core/http/http.h"
+#include "core/status/status.h"
+#include "proto/envelope.h"
+
+struct attempt;
+struct people;
+struct catalog;
+struct events;
+struct keeper;
+struct sweep;
+struct versions;
+
+struct app {
+	struct nv_daemon *d;
+	const struct nv_config *config;
+	struct nv_identity me;
+	struct nv_keyring sites; /* whose status.event and catalog.reply we believe */
+	struct nv_keyring own;	 /* ourselves: requests that come back inside a message */
+	struct nv_status *status;
+	struct nv_bus *bus;
+	struct nv_courier courier;
+	struct nv_http *http;
+	struct nv_http_route *routes;
+	bool bus_was_up;
+
+	struct {
+		struct attempt *first, *last; /* waiting for a thread */
+		unsigned running, len;
+	} signins;
+	struct people *people;
+	struct catalog *catalog;
+	struct events *events;
+	struct keeper *keeper;
+	struct sweep *sweep;
+	struct versions *versions;
+
+	struct {
+		struct nv_metric *http;	     /* code */
+		struct nv_metric *http_time; /* no label */
+		struct nv_metric *refused;   /* reason: password session csrf throttled rights */
+		struct nv_metric *submitted; /* outcome: accepted refused */
+		struct nv_metric *messages;  /* kind or "rejected" */
+		struct nv_metric *readers;
+		struct nv_metric *requests; /* state */
+		struct nv_metric *up;	    /* part: broker redis */
+	} m;
+};
+
+/* --- who asks (sessions.c) --- */
+
+/* Copied into the request's arena: accounts may change while an answer is awaited. */
+struct session {
+	const char *username;
+	const char *identity; /* what identifies them on the sites: restore.user_field */
+	const char *name;     /* NULL: none, as the next two */
+	const char *mail;
+	const char *lang;
+	bool admin;
+	bool may_user_data; /* capability can_restore_user_datas */
+	char **capabilities;
+	size_t capabilities_len;
+	const char *csrf;
+	const char *key; /* in Redis */
+	uint64_t expires;
+	bool cookie; /* not a token in Authorization */
+};
+
+typedef void (*api_handler)(struct app *app, struct nv_http_request *r, const struct session *s);
+struct api_route {
+	api_handler handler;
+	bool open;  /* without a session; s is NULL */
+	bool admin; /* administrators only */
+};
+
+/* Find the session, check where the request comes from, call the route's handler; or answer 401,
+ * 403 or 503. */
+void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route);
+/* Begin one: stores it and answers 201. */
+void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a);
+void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
+void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- accounts (people.c, signin.c) --- */
+
+struct people *people_new(struct app *app, struct nv_err *err);
+void people_free(struct people *p);
+/* From the file as it is now; borrowed until control goes back to the loop.  NULL: nobody. */
+const struct nv_account *people_find(struct app *app, const char *username);
+const struct nv_account *people_find_identity(struct app *app, const char *identity);
+const char *people_identity(const struct app *app, const struct nv_account *a);
+void signin(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- answers (api.c, answer.c) --- */
+
+int api_start(struct app *app, struct nv_err *err);
+/* Fill *err with what becomes an answer of this HTTP status; returns -1. */
+int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+unsigned api_status(const struct nv_err *err);
+void api_fail(struct nv_http_request *r, const struct nv_err *err);
+json_t *api_problem(const struct nv_err *err);			      /* as part of an answer */
+void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
+json_t *api_text(const char *s);				      /* NULL: null */
+json_t *api_time(uint64_t ms);					      /* 0: null */
+/* Somebody was refused: logged and counted.  why: label of the metric. */
+void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
+		 const char *user);
+/* The reader's address; behind a proxy on this machine, the one the proxy tells. */
+const char *api_peer(struct nv_http_request *r);
+
+/* --- courses (catalog.c, courses.c) --- */
+
+enum catalog_status { CATALOG_OK, CATALOG_UNKNOWN_USER, CATALOG_ERROR, CATALOG_UNREACHABLE };
+struct catalog_site {
+	const struct nv_config_site *site;
+	enum catalog_status status;
+	const char *error;	       /* NULL: none */
+	struct nv_catalog_reply reply; /* when OK */
+	uint64_t at;
+	bool settled;
+};
+typedef void (*catalog_cb)(void *arg, const struct nv_err *err, const struct catalog_site *sites,
+			   size_t len);
+struct catalog *catalog_new(struct app *app);
+void catalog_free(struct catalog *c);
+/* Ask one site (NULL: all) for the user's courses; cb once, sites borrowed for the call.  err: the
+ * status database is away. */
+void catalog_ask(struct app *app, const char *user, const char *site, bool refresh, catalog_cb cb,
+		 void *arg);
+/* The keeper has an answer; or: somebody's answer was announced. */
+void catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
+		   nv_status_cb cb, void *arg);
+void catalog_announced(struct app *app, const char *site, const char *user);
+const struct nv_course *catalog_find(const struct catalog_site *s, const char *course);
+/* What somebody is told who asked for a course that this answer does not give; 0: it does. */
+int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);
+void courses_list(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- requests --- */
+
+void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_show(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_change(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_run_now(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s);
+json_t *request_json(const struct app *app, const struct nv_status_record *rec);
+/* A request copied into an arena, with everything it points to. */
+void request_copy(struct nv_restore_request *to, const struct nv_restore_request *from,
+		  struct nv_arena *a);
+bool request_is_ones_own(const struct nv_restore_request *q, const struct session *s);
+
+/* --- sending (dispatch.c) --- */
+
+/* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed
+ * it within a few seconds; when not, it is published later all the same. */
+void dispatch_request(struct app *app, const struct nv_restore_request *q,
+		      void (*cb)(void *arg, bool published), void *arg);
+/* Tell every archiver of the site that revisions up to rev are withdrawn. */
+void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
+		       const char *by);
+
+/* --- in the background --- */
+
+struct events *events_new(struct app *app);
+void events_open(struct app *app, struct nv_http_request *r, const struct session *s);
+void events_signed_out(struct app *app, const char *session_key);
+void events_close(struct events *e); /* after the HTTP server, before the status */
+
+struct keeper *keeper_new(struct app *app);
+void keeper_retry(struct keeper *k); /* the status database is back */
+/* Before bus and status: cb comes when no delivery is being written any more. */
+void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
+
+struct sweep *sweep_new(struct app *app);
+void sweep_now(struct sweep *s); /* the broker is back */
+void sweep_close(struct sweep *s);
+
+/* The client's own Moodle version and plugins, where a site is configured. */
+struct versions *versions_new(struct app *app);
+void versions_fill(const struct app *app, struct nv_restore_request *q);
+void versions_close(struct versions *v);
+
+/* --- the page (page.c) --- */
+
+void page_asset(struct app *app, struct nv_http_request *r, const struct session *s);
+
+#endif

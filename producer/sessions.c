@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
+ * They hold no rights: those are the account's, as it is at each request.  A changed password ends
+ * the account's sessions. */
+#include <string.h>
+#include <strings.h>
+
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "producer/csrf.h"
+#include "producer/producer.h"
+
+#define COOKIE "navette_session"
+#define TOKEN_LEN 64u
+
+static const char *session_key(struct nv_arena *a, const char *token)
+{
+	uint8_t digest[NV_SHA256_LEN];
+	char hex[NV_SHA256_HEX];
+	nv_sha256(token, strlen(token), digest);
+	nv_hex(digest, sizeof digest, hex);
+	return nv_arena_printf(a, "session:%s", hex);
+}
+
+/* Changes with the password, tells nothing about it. */
+static void password_tag(const struct nv_account *a, char ret[17])
+{
+	uint8_t digest[NV_SHA256_LEN];
+	nv_sha256(a->password, strlen(a->password), digest);
+	nv_hex(digest, 8, ret);
+}
+
+static void fill_session(const struct app *app, struct session *s, const struct nv_account *a,
+			 struct nv_arena *arena)
+{
+	s->username = nv_arena_strdup(arena, a->username);
+	s->identity = nv_arena_strdup(arena, people_identity(app, a));
+	s->name = nv_arena_strdup(arena, a->name);
+	s->mail = nv_arena_strdup(arena, a->mail);
+	s->lang = nv_arena_strdup(arena, a->lang);
+	s->admin = a->admin;
+	s->may_user_data = nv_account_may(a, NV_CAP_USER_DATA);
+	s->capabilities = nv_arena_alloc(arena, (a->capabilities_len + 1) * sizeof(char *));
+	for (size_t i = 0; i < a->capabilities_len; i++)
+		s->capabilities[s->capabilities_len++] = nv_arena_strdup(arena, a->capabilities[i]);
+}
+
+/* --- finding it --- */
+
+struct entering {
+	struct app *app;
+	struct nv_http_request *r;
+	const struct api_route *route;
+	struct session s;
+};
+
+static void refuse(struct entering *e, unsigned status, const char *why, const char *text)
+{
+	struct nv_err err;
+	api_refused(e->app, e->r, why, e->s.username);
+	api_err(&err, status, NV_R_denied, "%s", text);
+	api_fail(e->r, &err);
+}
+
+static bool may_pass(struct entering *e)
+{
+	struct csrf_facts f = {
+		.method = nv_http_method(e->r),
+		.cookie = e->s.cookie,
+		.sent = nv_http_header(e->r, "X-Navette-CSRF"),
+		.expected = e->s.csrf,
+		.origin = nv_http_header(e->r, "Origin"),
+		.fetch_site = nv_http_header(e->r, "Sec-Fetch-Site"),
+		.host = nv_http_header(e->r, "Host"),
+		.base_url = e->app->config->producer.base_url,
+	};
+	switch (csrf_check(&f)) {
+	case CSRF_OTHER_SITE:
+		refuse(e, 403, "csrf", "this request comes from another site");
+		return false;
+	case CSRF_NO_TOKEN:
+		refuse(e, 403, "csrf", "the header X-Navette-CSRF is missing or wrong");
+		return false;
+	case CSRF_FINE:
+		break;
+	}
+	if (e->route->admin && !e->s.admin) {
+		refuse(e, 403, "rights", "only administrators may do this");
+		return false;
+	}
+	return true;
+}
+
+/* What Redis keeps: {"user", "csrf", "tag", "expires"}. */
+static bool read_stored(struct entering *e, const void *value, size_t len)
+{
+	const char *user, *csrf, *tag;
+	json_int_t expires;
+	char now_tag[17];
+	json_t *o = json_loadb(value, len, 0, NULL);
+	bool ok = o && !json_unpack(o, "{s:s, s:s, s:s, s:I}", "user", &user, "csrf", &csrf, "tag",
+				    &tag, "expires", &expires);
+	const struct nv_account *a = ok ? people_find(e->app, user) : NULL;
+	if (a) {
+		password_tag(a, now_tag);
+		ok = !strcmp(tag, now_tag) && (uint64_t)expires > nv_now_ms();
+	}
+	if (a && ok) {
+		struct nv_arena *arena = nv_http_arena(e->r);
+		fill_session(e->app, &e->s, a, arena);
+		e->s.csrf = nv_arena_strdup(arena, csrf);
+		e->s.expires = (uint64_t)expires;
+	}
+	json_decref(o);
+	return a && ok;
+}
+
+static void found(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct entering *e = arg;
+	if (err)
+		api_fail(e->r, err);
+	else if (!value || !read_stored(e, value, len))
+		refuse(e, 401, "session", "the session has ended; please sign in");
+	else if (may_pass(e))
+		e->route->handler(e->app, e->r, &e->s);
+}
+
+void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route)
+{
+	struct nv_arena *a = nv_http_arena(r);
+	struct entering *e = nv_arena_alloc(a, sizeof *e);
+	const char *token = nv_http_header(r, "Authorization");
+	*e = (struct entering){.app = app, .r = r, .route = route};
+	if (token && !strncasecmp(token, "Bearer ", 7)) {
+		token += 7;
+	} else {
+		token = nv_http_cookie(r, COOKIE);
+		e->s.cookie = true;
+	}
+	if (!token) {
+		refuse(e, 401, "session", "please sign in");
+	} else if (strlen(token) != TOKEN_LEN || strspn(token, "0123456789abcdef") != TOKEN_LEN) {
+		refuse(e, 401, "session", "this is not a session's token");
+	} else {
+		e->s.key = session_key(a, token);
+		nv_kv_get(app->status, e->s.key, found, e);
+	}
+}
+
+/* --- beginning --- */
+
+struct beginning {
+	struct app *app;
+	struct nv_http_request *r;
+	struct session s;
+	char token[TOKEN_LEN + 1];
+	char csrf[NV_TOKEN_SIZE];
+};
+
+static json_t *options_json(const struct app *app, const struct session *s)
+{
+	const struct nv_config *c = app->config;
+	return json_pack("{s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b}", "choose_user_data",
+			 s->may_user_data, "user_data", c->restore.user_data, "choose_enrolment",
+			 s->may_user_data, "enrolment", nv_enrolment_words[c->restore.enrolment],
+			 "choose_category", c->restore.original_category, "keep_category",
+			 c->restore.original_category && c->restore.original_category_checked,
+			 "enrol_me", c->restore.enrol_button, "run_now", s->admin);
+}
+
+static json_t *session_json(const struct app *app, const struct session *s)
+{
+	json_t *capabilities = json_array();
+	for (size_t i = 0; i < s->capabilities_len; i++)
+		json_array_append_new(capabilities, json_string(s->capabilities[i]));
+	json_t *user =
+		json_pack("{s:s, s:o, s:o, s:o, s:b, s:o}", "username", s->username, "name",
+			  api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
+			  "admin", s->admin, "capabilities", capabilities);
+	return json_pack("{s:o, s:s, s:o, s:o}", "user", user, "csrf", s->csrf, "expires",
+			 api_time(s->expires), "options", options_json(app, s));
+}
+
+static void set_cookie(struct app *app, struct nv_http_request *r, const char *token,
+		       uint64_t seconds)
+{
+	const char *base = app->config->producer.base_url;
+	bool secure = base && !strncmp(base, "https://", 8);
+	nv_http_add_header(r, "Set-Cookie",
+			   nv_arena_printf(nv_http_arena(r),
+					   COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; "
+						  "Max-Age=%llu%s",
+					   token, (unsigned long long)seconds,
+					   secure ? "; Secure" : ""));
+}
+
+static void begun(void *arg, const struct nv_err *err, bool set)
+{
+	struct beginning *b = arg;
+	(void)set;
+	if (err) {
+		api_fail(b->r, err);
+		return;
+	}
+	NV_LOG(NV_INFO, "session.begun", NV_S("user", b->s.username), NV_S("peer", api_peer(b->r)));
+	set_cookie(b->app, b->r, b->token, b->app->config->producer.session_ttl / 1000);
+	json_t *o = session_json(b->app, &b->s);
+	json_object_set_new(o, "token", json_string(b->token));
+	api_json(b->r, 201, o);
+}
+
+void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
+{
+	struct nv_arena *arena = nv_http_arena(r);
+	struct beginning *b = nv_arena_alloc(arena, sizeof *b);
+	uint64_t ttl = app->config->producer.session_ttl;
+	char tag[17];
+	b->app = app;
+	b->r = r;
+	fill_session(app, &b->s, a, arena);
+	nv_token_new(b->token);
+	nv_token_new(b->token + TOKEN_LEN / 2);
+	nv_token_new(b->csrf);
+	b->s.csrf = b->csrf;
+	b->s.expires = nv_now_ms() + ttl;
+	password_tag(a, tag);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:I}", "user", a->username, "csrf", b->csrf, "tag",
+			      tag, "expires", (json_int_t)b->s.expires);
+	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	nv_kv_set(app->status, session_key(arena, b->token), text, strlen(text), ttl, false, begun,
+		  b);
+}
+
+/* --- showing, ending --- */
+
+void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	api_json(r, 200, session_json(app, s));
+}
+
+struct ending {
+	struct app *app;
+	struct nv_http_request *r;
+	const char *key;
+};
+
+static void ended(void *arg, const struct nv_err *err)
+{
+	struct ending *e = arg;
+	if (err) {
+		api_fail(e->r, err);
+		return;
+	}
+	events_signed_out(e->app, e->key);
+	set_cookie(e->app, e->r, "", 0);
+	nv_http_reply(e->r, 204, NULL, NULL, 0);
+}
+
+void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	struct ending *e = nv_arena_alloc(nv_http_arena(r), sizeof *e);
+	*e = (struct ending){.app = app, .r = r, .key = s->key};
+	NV_LOG(NV_INFO, "session.ended", NV_S("user", s->username));
+	nv_kv_del(app->status, s->key, ended, e);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Signing in with a local account.
+ *
+ * Attempts are counted in Redis, by account and by address, before anything is computed: guessing
+ * is slow whoever guesses, and cannot keep the machine busy.  Argon2id runs on the thread pool, two
+ * at a time (each needs 64 MiB); who would wait long is told to come back. */
+#include <sodium.h>
+#include <string.h>
+
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "producer/body.h"
+#include "producer/csrf.h"
+#include "producer/producer.h"
+
+#define THROTTLE_MS 300000u
+#define ACCOUNT_ATTEMPTS 10u /* in a row, within THROTTLE_MS */
+#define ADDRESS_FAILURES 100u
+#define VERIFY_AT_ONCE 2u
+#define VERIFY_WAITING 64u
+
+struct attempt {
+	uv_work_t work;
+	struct app *app;
+	struct nv_http_request *r;
+	struct attempt *next;
+	char *username;
+	char *password;
+	char *hash; /* NULL: nobody has that name */
+	char *account_key;
+	char *address_key;
+	bool right;
+};
+
+static void wipe(struct attempt *a)
+{
+	if (a->password)
+		sodium_memzero(a->password, strlen(a->password));
+}
+
+static void refuse(struct attempt *a, unsigned status, const char *why, const char *text)
+{
+	struct nv_err err;
+	wipe(a);
+	api_refused(a->app, a->r, why, a->username);
+	api_err(&err, status, status == 429 ? NV_R_busy : NV_R_denied, "%s", text);
+	api_fail(a->r, &err);
+}
+
+/* --- verifying --- */
+
+static void next_verify(struct app *app);
+
+static void counted_failure(void *arg, const struct nv_err *err, uint64_t value)
+{
+	struct attempt *a = arg;
+	(void)err;
+	(void)value;
+	refuse(a, 401, "password", "user name or password is wrong");
+}
+
+static void forgotten(void *arg, const struct nv_err *err)
+{
+	(void)arg;
+	(void)err;
+}
+
+static void verify_work(uv_work_t *work)
+{
+	struct attempt *a = work->data;
+	a->right = nv_password_verify(a->hash, a->password);
+}
+
+static void verified(uv_work_t *work, int status)
+{
+	struct attempt *a = work->data;
+	(void)status;
+	a->app->signins.running--;
+	wipe(a);
+	next_verify(a->app);
+	/* the account may have changed meanwhile */
+	const struct nv_account *account = people_find(a->app, a->username);
+	if (!a->right || !account || strcmp(account->password, a->hash) != 0) {
+		nv_kv_count(a->app->status, a->address_key, THROTTLE_MS, counted_failure, a);
+		return;
+	}
+	nv_kv_del(a->app->status, a->account_key, forgotten, NULL);
+	sessions_begin(a->app, a->r, account);
+}
+
+static void next_verify(struct app *app)
+{
+	while (app->signins.first && app->signins.running < VERIFY_AT_ONCE) {
+		struct attempt *a = app->signins.first;
+		app->signins.first = a->next;
+		if (!app->signins.first)
+			app->signins.last = NULL;
+		app->signins.len--;
+		app->signins.running++;
+		a->work.data = a;
+		uv_queue_work(app->d->loop, &a->work, verify_work, verified);
+	}
+}
+
+static void enqueue(struct attempt *a)
+{
+	if (a->app->signins.len >= VERIFY_WAITING) {
+		struct nv_err err;
+		wipe(a);
+		api_err(&err, 503, NV_R_busy, "too many people sign in just now");
+		api_fail(a->r, &err);
+		return;
+	}
+	const struct nv_account *account = people_find(a->app, a->username);
+	a->hash = account ? nv_arena_strdup(nv_http_arena(a->r), account->password) : NULL;
+	if (a->app->signins.last)
+		a->app->signins.last->next = a;
+	else
+		a->app->signins.first = a;
+	a->app->signins.last = a;
+	a->app->signins.len++;
+	next_verify(a->app);
+}
+
+/* --- throttling --- */
+
+static void account_counted(void *arg, const struct nv_err *err, uint64_t value)
+{
+	struct attempt *a = arg;
+	if (err) {
+		wipe(a);
+		api_fail(a->r, err);
+	} else if (value > ACCOUNT_ATTEMPTS) {
+		refuse(a, 429, "throttled",
+		       "too many attempts for this account; wait some minutes");
+	} else {
+		enqueue(a);
+	}
+}
+
+static void address_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct attempt *a = arg;
+	char text[21] = "";
+	if (value)
+		memcpy(text, value, len < sizeof text - 1 ? len : sizeof text - 1);
+	if (err) {
+		wipe(a);
+		api_fail(a->r, err);
+	} else if (strtoull(text, NULL, 10) >= ADDRESS_FAILURES) {
+		refuse(a, 429, "throttled",
+		       "too many failures from this address; wait some minutes");
+	} else {
+		nv_kv_count(a->app->status, a->account_key, THROTTLE_MS, account_counted, a);
+	}
+}
+
+/* --- the request --- */
+
+static int read_attempt(struct attempt *a, json_t *o, struct nv_err *err)
+{
+	static const char *const fields[] = {"username", "password"};
+	struct body b = {.o = o, .where = "", .err = err};
+	const char *username = NULL, *password = NULL;
+	struct nv_arena *arena = nv_http_arena(a->r);
+	if (body_known(&b, fields, NV_ARRAY_LEN(fields)) < 0 ||
+	    body_text(&b, "username", NV_USERNAME_MAX, true, &username) < 0 ||
+	    body_text(&b, "password", NV_PASSWORD_MAX, true, &password) < 0)
+		return -1;
+	a->username = nv_arena_strdup(arena, username);
+	a->password = nv_arena_strdup(arena, password);
+	return 0;
+}
+
+/* A name may hold anything that was typed: its hash goes into the key. */
+static void make_keys(struct attempt *a)
+{
+	uint8_t digest[NV_SHA256_LEN];
+	char hex[NV_SHA256_HEX];
+	nv_sha256(a->username, strlen(a->username), digest);
+	nv_hex(digest, sizeof digest, hex);
+	a->account_key = nv_arena_printf(nv_http_arena(a->r), "throttle:account:%s", hex);
+	a->address_key =
+		nv_arena_printf(nv_http_arena(a->r), "throttle:address:%s", api_peer(a->r));
+}
+
+void signin(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	(void)s;
+	struct nv_err err;
+	struct attempt *a = nv_arena_alloc(nv_http_arena(r), sizeof *a);
+	a->app = app;
+	a->r = r;
+	struct csrf_facts f = {.method = nv_http_method(r),
+			       .cookie = true,
+			       .signing_in = true,
+			       .origin = nv_http_header(r, "Origin"),
+			       .fetch_site = nv_http_header(r, "Sec-Fetch-Site"),
+			       .host = nv_http_header(r, "Host"),
+			       .base_url = app->config->producer.base_url};
+	if (csrf_check(&f) != CSRF_FINE) {
+		refuse(a, 403, "csrf", "this request comes from another site");
+		return;
+	}
+	json_t *o = body_parse(r, &err);
+	int rc = o ? read_attempt(a, o, &err) : -1;
+	json_decref(o);
+	if (rc < 0) {
+		api_fail(r, &err);
+		return;
+	}
+	make_keys(a);
+	nv_kv_get(app->status, a->address_key, address_read, a);
+}

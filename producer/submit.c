@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* POST /api/v1/requests: read all wishes, judge each, ask the course servers whether the courses
+ * are the requester's own, make the records, publish, answer.
+ *
+ * Idempotency-Key: before anything is made, Redis remembers the body's hash and the ids the
+ * requests will have; so whoever comes again (also after a crash between the two) makes the same
+ * requests, not others.  The finished answer is remembered, too. */
+#include <string.h>
+
+#include "core/base/fault.h"
+#include "core/base/hash.h"
+#include "core/base/log.h"
+#include "producer/wish.h"
+
+#define ITEMS_MAX 1000u
+#define IDEMPOTENCY_MS 86400000u
+
+struct submit;
+struct item {
+	struct submit *sub;
+	struct nv_restore_request q;
+	struct nv_err err;
+	bool refused;
+	bool published;
+	json_t *record;
+};
+struct submit {
+	struct app *app;
+	struct nv_http_request *r;
+	const struct session *s;
+	bool single;
+	struct item *items;
+	size_t len;
+	size_t pending;
+	const char *key; /* in Redis; NULL: without Idempotency-Key */
+	char hash[65];
+	unsigned status;
+	json_t *answer;
+};
+
+static void fail(struct submit *sub, const struct nv_err *err)
+{
+	for (size_t i = 0; i < sub->len; i++)
+		json_decref(sub->items[i].record);
+	api_fail(sub->r, err);
+}
+
+/* --- the answer --- */
+
+static json_t *item_json(struct item *it)
+{
+	if (it->refused)
+		return json_pack("{s:i, s:o}", "status", (int)api_status(&it->err), "problem",
+				 api_problem(&it->err));
+	json_object_set_new(it->record, "published", json_boolean(it->published));
+	return json_pack("{s:i, s:s, s:b, s:o}", "status", 202, "id", it->q.id, "published",
+			 it->published, "request", it->record);
+}
+
+static void send_answer(struct submit *sub, const char *text)
+{
+	const char *type = sub->status < 400 ? "application/json" : "application/problem+json";
+	if (sub->status == 503)
+		nv_http_add_header(sub->r, "Retry-After", "5");
+	nv_http_reply(sub->r, sub->status, type, text, strlen(text));
+}
+
+static void answer_kept(void *arg, const struct nv_err *err, bool set)
+{
+	struct submit *sub = arg;
+	(void)err; /* without it, the ids are there: the same requests, a newer answer */
+	(void)set;
+	nv_auto_free char *text = json_dumps(sub->answer, JSON_COMPACT);
+	json_decref(sub->answer);
+	send_answer(sub, text);
+}
+
+static json_t *ids_json(const struct submit *sub)
+{
+	json_t *ids = json_array();
+	for (size_t i = 0; i < sub->len; i++)
+		json_array_append_new(ids, json_string(sub->items[i].q.id));
+	return ids;
+}
+
+static void keep(struct submit *sub, json_t *answer, bool only_if_absent,
+		 void (*cb)(void *arg, const struct nv_err *err, bool set))
+{
+	json_t *o = json_pack("{s:s, s:o}", "hash", sub->hash, "ids", ids_json(sub));
+	if (answer) {
+		json_object_set_new(o, "status", json_integer(sub->status));
+		json_object_set(o, "answer", answer);
+	}
+	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	nv_kv_set(sub->app->status, sub->key, text, strlen(text), IDEMPOTENCY_MS, only_if_absent,
+		  cb, sub);
+}
+
+static void finish(struct submit *sub)
+{
+	bool lasting = true; /* what may go better next time is not remembered */
+	json_t *results = json_array();
+	for (size_t i = 0; i < sub->len; i++) {
+		struct item *it = &sub->items[i];
+		nv_metric_add(sub->app->m.submitted, it->refused ? "refused" : "accepted", 1);
+		lasting = lasting && !(it->refused && api_status(&it->err) >= 500);
+		json_array_append_new(results, item_json(it));
+	}
+	sub->status = 202;
+	if (sub->single && sub->items[0].refused) {
+		sub->status = api_status(&sub->items[0].err);
+		sub->answer = api_problem(&sub->items[0].err);
+		json_decref(results);
+	} else {
+		sub->answer = json_pack("{s:o}", "results", results);
+	}
+	if (sub->key && lasting)
+		keep(sub, sub->answer, false, answer_kept);
+	else
+		answer_kept(sub, NULL, false);
+}
+
+static void item_done(struct submit *sub)
+{
+	if (!--sub->pending)
+		finish(sub);
+}
+
+/* --- records and messages --- */
+
+static void dispatched(void *arg, bool published)
+{
+	struct item *it = arg;
+	it->published = published;
+	item_done(it->sub);
+}
+
+static void refuse(struct item *it, const struct nv_err *err)
+{
+	it->refused = true;
+	it->err = *err;
+}
+
+static void held_by(struct item *it, const struct nv_status_record *rec)
+{
+	const struct nv_restore_request *q = rec ? &rec->request : NULL;
+	const char *who = q ? (q->user_name ? q->user_name : q->user ? q->user : q->by) : NULL;
+	api_err(&it->err, 409, NV_R_already_restored, "course %s was already %s%s%s", it->q.course,
+		rec && rec->state == NV_ST_restored ? "restored" : "asked for", who ? " by " : "",
+		who ? who : "");
+	it->refused = true;
+}
+
+static void created(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
+{
+	struct item *it = arg;
+	if (err && err->reason == NV_R_already_restored) {
+		held_by(it, rec);
+	} else if (err) {
+		refuse(it, err);
+	} else {
+		it->record = request_json(it->sub->app, rec);
+		it->published = rec->published;
+		NV_LOG(NV_INFO, "request.created", NV_S("req", it->q.id), NV_S("site", it->q.site),
+		       NV_S("course", it->q.course), NV_S("user", it->q.user),
+		       NV_S("by", it->sub->s->username));
+		nv_fault("producer.after-create");
+		if (!rec->published && rec->state == NV_ST_scheduled &&
+		    rec->request.rev == it->q.rev) {
+			dispatch_request(it->sub->app, &it->q, dispatched, it);
+			return;
+		}
+	}
+	item_done(it->sub);
+}
+
+static void name_people(struct submit *sub, struct nv_restore_request *q)
+{
+	struct nv_arena *a = nv_http_arena(sub->r);
+	const struct session *s = sub->s;
+	if (!q->user)
+		return;
+	if (!strcmp(q->user, s->identity)) {
+		q->user_name = nv_arena_strdup(a, s->name);
+		q->mail = nv_arena_strdup(a, s->mail);
+		q->lang = nv_arena_strdup(a, s->lang);
+		return;
+	}
+	const struct nv_account *account = people_find_identity(sub->app, q->user);
+	if (!account)
+		return;
+	q->user_name = nv_arena_strdup(a, account->name);
+	q->mail = nv_arena_strdup(a, account->mail);
+	q->lang = nv_arena_strdup(a, account->lang);
+}
+
+static void create_all(struct submit *sub)
+{
+	sub->pending = sub->len + 1;
+	for (size_t i = 0; i < sub->len; i++) {
+		struct item *it = &sub->items[i];
+		if (it->refused) {
+			sub->pending--;
+			continue;
+		}
+		name_people(sub, &it->q);
+		versions_fill(sub->app, &it->q);
+		nv_status_create(sub->app->status, &it->q, sub->app->config->restore.only_one,
+				 created, it);
+	}
+	item_done(sub);
+}
+
+/* --- are they the requester's own? --- */
+
+static void judge_by_catalog(struct item *it, const struct catalog_site *sites, size_t len)
+{
+	struct nv_arena *a = nv_http_arena(it->sub->r);
+	for (size_t i = 0; i < len; i++) {
+		if (strcmp(sites[i].site->name, it->q.site) != 0)
+			continue;
+		if (catalog_judge(&sites[i], it->q.course, &it->err) < 0) {
+			it->refused = true;
+			return;
+		}
+		const struct nv_course *c = catalog_find(&sites[i], it->q.course);
+		it->q.shortname = nv_arena_strdup(a, c->shortname);
+		it->q.fullname = nv_arena_strdup(a, c->fullname);
+	}
+}
+
+static void catalog_told(void *arg, const struct nv_err *err, const struct catalog_site *sites,
+			 size_t len)
+{
+	struct submit *sub = arg;
+	if (err) {
+		fail(sub, err);
+		return;
+	}
+	for (size_t i = 0; i < sub->len; i++)
+		if (!sub->items[i].refused)
+			judge_by_catalog(&sub->items[i], sites, len);
+	create_all(sub);
+}
+
+/* The one site all are from; NULL: several.  false: nothing is left to ask about. */
+static bool site_to_ask(const struct submit *sub, const char **ret)
+{
+	bool any = false;
+	*ret = NULL;
+	for (size_t i = 0; i < sub->len; i++) {
+		const struct item *it = &sub->items[i];
+		if (it->refused)
+			continue;
+		if (any && *ret && strcmp(*ret, it->q.site) != 0) {
+			*ret = NULL;
+			return true;
+		}
+		any = true;
+		*ret = it->q.site;
+	}
+	return any;
+}
+
+static void go_on(struct submit *sub)
+{
+	const char *site;
+	if (!sub->s->admin && site_to_ask(sub, &site))
+		catalog_ask(sub->app, sub->s->identity, site, false, catalog_told, sub);
+	else
+		create_all(sub);
+}
+
+/* --- idempotency --- */
+
+static bool take_ids(struct submit *sub, json_t *o)
+{
+	json_t *ids = json_object_get(o, "ids");
+	if (json_array_size(ids) != sub->len)
+		return false;
+	for (size_t i = 0; i < sub->len; i++) {
+		const char *id = json_string_value(json_array_get(ids, i));
+		if (!id || !nv_uuid_valid(id))
+			return false;
+		sub->items[i].q.id = nv_arena_strdup(nv_http_arena(sub->r), id);
+	}
+	return true;
+}
+
+static void earlier_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct submit *sub = arg;
+	struct nv_err mine;
+	if (err) {
+		fail(sub, err);
+		return;
+	}
+	json_t *o = value ? json_loadb(value, len, 0, NULL) : NULL;
+	const char *hash = json_string_value(json_object_get(o, "hash"));
+	json_t *answer = json_object_get(o, "answer");
+	if (!hash || strcmp(hash, sub->hash) != 0) {
+		api_err(&mine, 422, NV_R_conflict,
+			"Idempotency-Key: was used with another body before");
+		fail(sub, &mine);
+	} else if (answer) {
+		sub->status = (unsigned)json_integer_value(json_object_get(o, "status"));
+		nv_auto_free char *text = json_dumps(answer, JSON_COMPACT);
+		send_answer(sub, text);
+	} else if (take_ids(sub, o)) {
+		go_on(sub);
+	} else {
+		api_err(&mine, 500, NV_R_internal, "Idempotency-Key: what is kept is damaged");
+		fail(sub, &mine);
+	}
+	json_decref(o);
+}
+
+static void key_kept(void *arg, const struct nv_err *err, bool set)
+{
+	struct submit *sub = arg;
+	if (err)
+		fail(sub, err);
+	else if (set)
+		go_on(sub);
+	else
+		nv_kv_get(sub->app->status, sub->key, earlier_read, sub);
+}
+
+static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
+{
+	const char *key = nv_http_header(sub->r, "Idempotency-Key");
+	uint8_t digest[NV_SHA256_LEN];
+	char hex[NV_SHA256_HEX];
+	if (!key)
+		return 0;
+	if (!wish_key_valid(key))
+		return api_err(err, 422, NV_R_bad_message,
+			       "Idempotency-Key: not 1 to 200 printable characters");
+	const char *whole = nv_arena_printf(nv_http_arena(sub->r), "%s %s", sub->s->username, key);
+	nv_sha256(whole, strlen(whole), digest);
+	nv_hex(digest, sizeof digest, hex);
+	sub->key = nv_arena_printf(nv_http_arena(sub->r), "idempotency:%s", hex);
+	wish_hash(body, sub->hash);
+	return 0;
+}
+
+/* --- the body --- */
+
+static int read_item(struct submit *sub, json_t *o, const char *where, struct nv_err *err)
+{
+	struct nv_arena *a = nv_http_arena(sub->r);
+	struct item *it = &sub->items[sub->len];
+	struct body b = {.o = o, .where = where, .err = err};
+	struct wish w;
+	char id[NV_UUID_SIZE];
+	if (!json_is_object(o))
+		return api_err(err, 422, NV_R_bad_message, "%s not an object", where);
+	if (wish_read_new(&b, &w) < 0)
+		return -1;
+	it->sub = sub;
+	it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a, &it->err) < 0;
+	nv_uuid_new(id);
+	it->q.id = nv_arena_strdup(a, id);
+	if (it->refused && api_status(&it->err) == 403)
+		api_refused(sub->app, sub->r, "rights", sub->s->username);
+	sub->len++;
+	return 0;
+}
+
+static int read_items(struct submit *sub, json_t *o, struct nv_err *err)
+{
+	static const char *const fields[] = {"requests"};
+	struct nv_arena *a = nv_http_arena(sub->r);
+	struct body b = {.o = o, .where = "", .err = err};
+	json_t *list = json_object_get(o, "requests");
+	if (!list) {
+		sub->single = true;
+		sub->items = nv_arena_alloc(a, sizeof *sub->items);
+		return read_item(sub, o, "", err);
+	}
+	if (body_known(&b, fields, 1) < 0)
+		return -1;
+	if (!json_is_array(list) || !json_array_size(list) || json_array_size(list) > ITEMS_MAX)
+		return body_wrong(&b, "requests", "not a list of 1 to %u requests", ITEMS_MAX);
+	sub->items = nv_arena_alloc(a, json_array_size(list) * sizeof *sub->items);
+	size_t i;
+	json_t *one;
+	json_array_foreach(list, i,
+			   one) if (read_item(sub, one, nv_arena_printf(a, "requests[%zu].", i),
+					      err) < 0) return -1;
+	return 0;
+}
+
+void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	struct nv_err err;
+	struct submit *sub = nv_arena_alloc(nv_http_arena(r), sizeof *sub);
+	*sub = (struct submit){.app = app, .r = r, .s = s};
+	json_t *o = body_parse(r, &err);
+	int rc = o && !read_items(sub, o, &err) ? read_key(sub, o, &err) : -1;
+	json_decref(o);
+	if (rc < 0)
+		fail(sub, &err);
+	else if (sub->key)
+		keep(sub, NULL, true, key_kept);
+	else
+		go_on(sub);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The client's own Moodle version and plugins travel with each request, so that a course server can
+ * refuse before it moves a byte.  Only where this host's configuration names the Moodle; asked on a
+ * thread, now and then, since Moodle is upgraded beside us. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/site/site.h"
+#include "producer/producer.h"
+
+#define EVERY_MS 600000u
+
+struct versions {
+	struct app *app;
+	uv_timer_t timer;
+	uv_work_t work;
+	bool working;
+	bool closing;
+	uint64_t version;
+	struct nv_list plugins;
+	struct nv_arena arena;
+	struct nv_arena before; /* of the answer before: requests under way still point there */
+	/* what the thread found */
+	int rc;
+	struct nv_err err;
+	uint64_t new_version;
+	struct nv_list new_plugins;
+	struct nv_arena new_arena;
+};
+
+static void ask(uv_work_t *work)
+{
+	struct versions *v = work->data;
+	struct nv_site *site = nv_site_open(v->app->config, &v->err);
+	v->rc = site ? nv_site_versions(site, &v->new_version, &v->new_plugins, &v->new_arena,
+					&v->err)
+		     : -1;
+	nv_site_close(site);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct versions *v = handle->data;
+	nv_arena_fini(&v->arena);
+	nv_arena_fini(&v->before);
+	free(v);
+}
+
+static void asked(uv_work_t *work, int status)
+{
+	struct versions *v = work->data;
+	(void)status;
+	v->working = false;
+	if (v->rc < 0) {
+		NV_LOG(NV_WARN, "versions.unknown", NV_E(&v->err));
+		nv_arena_fini(&v->new_arena);
+	} else {
+		nv_arena_fini(&v->before);
+		v->before = v->arena;
+		v->arena = v->new_arena;
+		v->version = v->new_version;
+		v->plugins = v->new_plugins;
+	}
+	memset(&v->new_arena, 0, sizeof v->new_arena);
+	if (v->closing)
+		uv_close((uv_handle_t *)&v->timer, timer_closed);
+}
+
+static void tick(uv_timer_t *timer)
+{
+	struct versions *v = timer->data;
+	if (v->working)
+		return;
+	v->working = true;
+	v->work.data = v;
+	uv_queue_work(v->app->d->loop, &v->work, ask, asked);
+}
+
+struct versions *versions_new(struct app *app)
+{
+	if (!app->config->site.path)
+		return NULL;
+	struct versions *v = nv_alloc(sizeof *v);
+	v->app = app;
+	uv_timer_init(app->d->loop, &v->timer);
+	v->timer.data = v;
+	uv_timer_start(&v->timer, tick, 0, EVERY_MS);
+	return v;
+}
+
+/* Borrowed: valid for at least EVERY_MS, and a request is answered long before. */
+void versions_fill(const struct app *app, struct nv_restore_request *q)
+{
+	if (!app->versions)
+		return;
+	q->moodle_version = app->versions->version;
+	q->plugins = app->versions->plugins;
+}
+
+void versions_close(struct versions *v)
+{
+	if (!v)
+		return;
+	v->closing = true;
+	uv_timer_stop(&v->timer);
+	if (!v->working)
+		uv_close((uv_handle_t *)&v->timer, timer_closed);
+}
