@@ -21,7 +21,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def folder():
     """Short: a unix socket's path has at most 107 bytes."""
-    path = tempfile.mkdtemp(prefix="nv-", dir="/tmp")
+    path = tempfile.mkdtemp(prefix="nv-", dir=os.environ.get("NAVETTE_TMP", "/tmp"))
     yield path
     if not os.environ.get("NAVETTE_KEEP") and not os.listdir(path):
         os.rmdir(path)
