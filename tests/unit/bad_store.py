@@ -117,10 +117,12 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        pass  # the other side went away: wanted
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # that is wanted
+            super().handle_error(request, client_address)
 
 
 server = Server(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1], flush=True)
+sys.stdout.write(f"{server.server_address[1]}\n")
+sys.stdout.flush()
 sys.stdin.read()
