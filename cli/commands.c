@@ -82,13 +82,13 @@ const struct cli_command cli_commands[] = {
 
 	{NULL, "courses", "", 0, 0, "the courses that may be brought", NULL, courses_options,
 	 cli_courses},
-	{NULL, "submit", "SITE [COURSE…]", 1, -1, "ask for courses to be brought",
+	{NULL, "submit", "SITE [COURSE...]", 1, -1, "ask for courses to be brought",
 	 "COURSE is the course's id on SITE, as navette courses shows it.  With --wait, the exit\n"
 	 "status is 0 only if every course is restored.",
 	 submit_options, cli_submit},
 	{NULL, "list", "", 0, 0, "requests, newest first", NULL, list_options, cli_list},
 	{NULL, "show", "ID", 1, 1, "all about one request", NULL, NULL, cli_show},
-	{NULL, "watch", "ID…", 1, -1, "follow requests until all are done",
+	{NULL, "watch", "ID...", 1, -1, "follow requests until all are done",
 	 "Exit status 0 only if every one is restored.", watch_options, cli_watch},
 	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, cli_cancel},
 	{NULL, "retry", "ID", 1, 1, "ask again for what failed or was cancelled", NULL, NULL,
