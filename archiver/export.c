@@ -204,10 +204,12 @@ static void send_ready(struct export *e)
 		.warnings = e->warnings,
 		.at = nv_now_ms(),
 	};
-	struct nv_send s = {.kind = NV_KIND_ARCHIVE_READY,
-			    .body = &ready,
-			    .to = nv_queue_restore(e->env.from, q->now),
-			    .ttl_ms = NV_MESSAGE_TTL_MS};
+	struct nv_send s = {
+		.kind = NV_KIND_ARCHIVE_READY,
+		.body = &ready,
+		.to = nv_queue_restore(e->env.from, q->now),
+		.ttl_ms = NV_MESSAGE_TTL_MS,
+		.header = {NV_H_EXPORTS, nv_delivery_header(e->delivery, NV_H_EXPORTS)}};
 	nv_fault("archiver.after-upload");
 	nv_courier_send(&e->a->courier, &s, ready_sent, e);
 }

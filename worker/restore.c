@@ -11,6 +11,7 @@
 #include "worker/worker.h"
 
 #define AGAIN_MS 1000u
+#define EXPORTS_MAX 1000000u
 
 struct restore {
 	struct restore *next;
@@ -225,6 +226,21 @@ static bool needs_export(const struct restore *r)
 	       (r->why.reason == NV_R_store_missing || r->why.reason == NV_R_store_corrupt);
 }
 
+/* Each export is a new message with no failed attempts, so their number travels in a header of its
+ * own: a store that damages everything would be filled and emptied for ever. */
+static unsigned exports_asked(const struct restore *r)
+{
+	const char *text = nv_delivery_header(r->delivery, NV_H_EXPORTS);
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+	return n < EXPORTS_MAX ? (unsigned)n : EXPORTS_MAX;
+}
+
+static bool may_ask_export(const struct restore *r)
+{
+	return exports_asked(r) + 1 < r->w->settle.attempts_max &&
+	       !nv_settle_is_final(&r->w->settle, r->delivery, &r->why);
+}
+
 static void write_rescheduled(struct restore *r);
 
 static void rescheduled(void *arg, const struct nv_err *err)
@@ -264,8 +280,9 @@ static void ask_export(struct restore *r)
 	const struct nv_bytes *sealed = &r->ready.body.archive_ready.request;
 	struct nv_topology_name exchange = nv_exchange_from(r->w->courier.owner);
 	struct nv_topology_name queue = nv_queue_archive(request_of(r)->site, request_of(r)->now);
-	char attempt[16];
+	char attempt[16], exports[16];
 	snprintf(attempt, sizeof attempt, "%u", nv_delivery_attempt(r->delivery) + 1);
+	snprintf(exports, sizeof exports, "%u", exports_asked(r) + 1);
 	NV_LOG(NV_WARN, "export.again", NV_S("req", request_of(r)->id), NV_E(&r->why));
 	struct nv_publish p = {.exchange = exchange.s,
 			       .routing_key = queue.s,
@@ -273,8 +290,8 @@ static void ask_export(struct restore *r)
 			       .len = sealed->len,
 			       .message_id = r->wish.mid,
 			       .type = nv_kind_info(NV_KIND_RESTORE_REQUEST)->word,
-			       .headers = {{NV_H_ATTEMPT, attempt}},
-			       .headers_len = 1};
+			       .headers = {{NV_H_ATTEMPT, attempt}, {NV_H_EXPORTS, exports}},
+			       .headers_len = 2};
 	nv_bus_publish(r->w->bus, &p, export_asked, r);
 }
 
@@ -294,10 +311,13 @@ static void job_ended(void *arg, const struct nv_err *err)
 		       NV_U("attempts", nv_delivery_attempt(r->delivery) + 1), NV_E(&r->why));
 	else
 		nv_fault("worker.after-import");
-	if (needs_export(r) && !nv_settle_is_final(&r->w->settle, r->delivery, &r->why))
+	if (needs_export(r) && may_ask_export(r)) {
 		ask_export(r);
-	else
-		write_outcome(r);
+		return;
+	}
+	if (needs_export(r))
+		r->why.kind = NV_REJECT; /* the same archive will not come out better */
+	write_outcome(r);
 }
 
 static void job_progress(void *arg, const char *step, uint64_t done, uint64_t total)

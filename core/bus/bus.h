@@ -67,6 +67,7 @@ struct nv_header {
 #define NV_H_AT "nv-at"		    /* dead letters: ms since the epoch */
 #define NV_H_HOST "nv-host"	    /* dead letters: by whom */
 #define NV_H_REQUEUED "nv-requeued" /* put back by an operator, decimal count */
+#define NV_H_EXPORTS "nv-exports"   /* times a worker asked for the export again, decimal */
 
 struct nv_publish {
 	const char *exchange;

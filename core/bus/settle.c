@@ -123,6 +123,7 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	if (hold || nv_delivery_header(d, NV_H_HOLDS))
 		add_number(&p, &a, NV_H_HOLDS, header_number(d, NV_H_HOLDS) + (hold ? 1 : 0));
 	add(&p, NV_H_REQUEUED, nv_delivery_header(d, NV_H_REQUEUED));
+	add(&p, NV_H_EXPORTS, nv_delivery_header(d, NV_H_EXPORTS));
 	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
 	add_reason(&p, &a, d, why);
 

@@ -26,6 +26,8 @@ void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
 			       .message_id = mid,
 			       .type = nv_kind_info(s->kind)->word,
 			       .expiration_ms = s->drop_when_expired ? s->ttl_ms : 0};
+	if (s->header.key && s->header.value)
+		p.headers[p.headers_len++] = s->header;
 	nv_bus_publish(c->bus, &p, cb, arg);
 }
 

@@ -21,6 +21,7 @@ struct nv_send {
 	struct nv_topology_name to; /* routing key */
 	uint64_t ttl_ms;	    /* the envelope's life */
 	bool drop_when_expired;	    /* let the broker drop it too (progress, RPC) */
+	struct nv_header header;    /* key NULL: none */
 };
 /* Sealed and published to from.<owner>; cb as in nv_bus_publish, called at once when sealing fails.
  */
