@@ -79,7 +79,9 @@ struct nv_fetched {
 /* Bring everything into dir (made when missing); what an earlier try left there is verified and
  * used. A blob or skeleton that does not match its SHA-256 is deleted from the store before
  * NV_RETRY/ store_corrupt is returned, so that the next export sends it again.  Fails with
- * NV_RETRY/disk_full before the first byte when the disk has no room for it. */
+ * NV_RETRY/disk_full before the first byte when the disk has no room for it.
+ * manifest_sha256 NULL: the manifest is taken as the store gives it, for an operator who has no
+ * signed message at hand; what it names is verified all the same. */
 int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
 		     const uint8_t manifest_sha256[NV_SHA256_LEN], uint64_t manifest_size,
 		     const struct nv_archive_limits *limits, const char *dir,
