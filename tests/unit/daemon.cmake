@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+navette_unit_test(test_daemon LIBS nv_daemon nv_base)
