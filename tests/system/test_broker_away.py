@@ -9,6 +9,7 @@ AWAY = 20
 
 def test_broker_away(farm):
     archiver, worker = farm.archiver(), farm.worker()
+    farm.broker.settle()
     for i in range(6):
         farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), i, 6, 400_000)))
     wait.until(lambda: worker.events("restore.started"), "the first restore")

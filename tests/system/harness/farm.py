@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from . import daemon, keys, mbz, redis_server, sites, wait, wire
+from . import api, daemon, keys, mbz, redis_server, sites, wait, wire
 
 _numbers = itertools.count(1)
 FINAL = ("restored", "failed", "cancelled")
@@ -34,6 +34,7 @@ class Farm:
         self.redis = redis_server.RedisServer(self.path("redis")).start()
         self.daemons = []
         self.requests = {}  # id → course on the course server
+        self._people = {}
         self._make_topology()
         broker.shorten_delays(self.vhost, retry_ms)
 
@@ -97,6 +98,11 @@ class Farm:
         return {**self._client_sections(), "worker": self._work(name),
                 "site": {"type": "directory", "path": self.local.path}}
 
+    def _producer_sections(self, name):
+        return {**self._client_sections(),
+                "producer": {"listen": "127.0.0.1:0", "catalog_ttl": "0s", "sweep_after": "1s",
+                             "accounts_file": api.write_accounts(self.path(f"{name}.accounts"))}}
+
     # --- daemons ---
 
     def daemon(self, role, name=None):
@@ -111,7 +117,31 @@ class Farm:
     def worker(self, name="worker", **env):
         return self.daemon("worker", name).start(**env)
 
-    # --- asking ---
+    def producer(self, name="producer", **env):
+        return self.daemon("producer", name).start(**env)
+
+    def all(self):
+        """One of each."""
+        return self.producer(), self.archiver(), self.worker()
+
+    def roles(self, role):
+        return [d for d in self.daemons if d.role == role]
+
+    # --- asking, as people do ---
+
+    def person(self, user="ada"):
+        """Their API client (harness/api.py)."""
+        if user not in self._people:
+            self._people[user] = api.Api(lambda: self.roles("producer")[0].url(""), user)
+        return self._people[user]
+
+    def submit(self, course, user="ada", **options):
+        """By the API; the request's id."""
+        request = self.person(user).submit(self.site, course, **options)
+        self.requests[request] = str(course)
+        return request
+
+    # --- asking, by wire ---
 
     def publish(self, queue, data, exchange=None, headers=None):
         """As the client's own producer does: from its exchange."""
