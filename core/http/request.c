@@ -76,7 +76,7 @@ static bool pattern_fits(struct nv_http_request *r, const char *pattern, const c
 			p->value = unescape(&r->arena, path, have);
 			if (!p->value)
 				return false;
-		} else if (want != have || memcmp(pattern, path, want)) {
+		} else if (want != have || memcmp(pattern, path, want) != 0) {
 			return false;
 		}
 		pattern += want;
