@@ -96,6 +96,19 @@ static int open_socket(struct cli_amqp *m, const struct nv_config *c,
 	return cli_amqp_reply(r, what, err);
 }
 
+static int open_channel(struct cli_amqp *m, struct nv_err *err)
+{
+	amqp_channel_open(m->conn, CLI_CHANNEL);
+	return cli_amqp_reply(amqp_get_rpc_reply(m->conn), "opening a channel", err);
+}
+
+int cli_amqp_reopen(struct cli_amqp *m, struct nv_err *err)
+{
+	amqp_channel_close_ok_t ok = {0};
+	amqp_send_method(m->conn, CLI_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
+	return open_channel(m, err);
+}
+
 static int log_in(struct cli_amqp *m, const struct nv_config *c,
 		  const struct amqp_connection_info *info, struct nv_err *err)
 {
@@ -112,13 +125,7 @@ static int log_in(struct cli_amqp *m, const struct nv_config *c,
 		c->broker.password ? c->broker.password : info->password);
 	if (cli_amqp_reply(r, what, err) < 0)
 		return -1;
-	return cli_amqp_reopen(m, err);
-}
-
-int cli_amqp_reopen(struct cli_amqp *m, struct nv_err *err)
-{
-	amqp_channel_open(m->conn, CLI_CHANNEL);
-	return cli_amqp_reply(amqp_get_rpc_reply(m->conn), "opening a channel", err);
+	return open_channel(m, err);
 }
 
 static struct cli_amqp *try_uri(const struct nv_config *c, const char *uri, struct nv_err *err)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define ANSWER_MAX (64u * 1024u * 1024u)
+#define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000L
 #define CALL_TIMEOUT_MS 60000L
 #define TRIES 3u

@@ -155,7 +155,8 @@ static int find_attempt(struct nv_store *store, const struct nv_archive_place *p
 	if (f->attempt[0])
 		return 0;
 	return nv_fail(err, NV_REJECT, NV_R_not_found,
-		       "%s holds no complete archive of request %s (%s for %s)",
+		       "%s holds no complete archive of request %s (%s for %s); once a course is "
+		       "restored, its archive is removed",
 		       nv_store_describe(store), place->id, place->site, place->client);
 }
 

@@ -95,7 +95,13 @@ const struct cli_command cli_commands[] = {
 	 cli_retry},
 	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, cli_now},
 
-	{NULL, "queues", "", 0, 0, "how many messages wait where", NULL, NULL, cli_queues},
+	{NULL, "queues", "", 0, 0, "how many messages wait where",
+	 "The queues of identity.client and identity.site, else of broker.clients and "
+	 "broker.sites.\n"
+	 "With broker.management_url, from there: numbers up to five seconds old.  Without, asked "
+	 "of\n"
+	 "each queue: exact, but not how many messages somebody is at work on.",
+	 NULL, cli_queues},
 	{"dead", "list", "", 0, 0, "messages that were given up, with the reason", NULL,
 	 dead_options, cli_dead_list},
 	{"dead", "show", "N", 1, 1, "all about one of them", "N is its place in the list, from 1.",
@@ -106,7 +112,9 @@ const struct cli_command cli_commands[] = {
 	 "N is its place in the list, from 1.", dead_options, cli_dead_discard},
 
 	{NULL, "mbz", "ID", 1, 1, "write a request's archive as a file that any Moodle restores",
-	 "Takes the newest complete archive of the request from the staging store.  Which "
+	 "Takes the newest complete archive of the request from the staging store, where it is "
+	 "from\n"
+	 "the export until the course is restored (after a failure: until it is collected).  Which "
 	 "manifest\n"
 	 "the course server signed is not known to this command: what the manifest names is\n"
 	 "verified by SHA-256, the manifest itself is taken as the store gives it.",

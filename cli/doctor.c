@@ -286,9 +286,10 @@ static int summary(struct cli_doctor *d)
 				    status);
 	json_decref(d->findings);
 	if (status == CLI_OK)
-		printf("Nothing failed; %zu warnings.\n", d->counts[CLI_WARNING]);
+		printf("Nothing failed (warnings: %zu).\n", d->counts[CLI_WARNING]);
 	else
-		printf("%zu failed, %zu warnings.\n", d->counts[CLI_BAD], d->counts[CLI_WARNING]);
+		printf("Failed: %zu (warnings: %zu).\n", d->counts[CLI_BAD],
+		       d->counts[CLI_WARNING]);
 	return status;
 }
 
