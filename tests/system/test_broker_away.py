@@ -8,22 +8,21 @@ AWAY = 20
 
 
 def test_broker_away(farm):
-    archiver, worker = farm.archiver(), farm.worker()
+    producer, archiver, worker = daemons = farm.all()
     farm.broker.settle()
     for i in range(6):
-        farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), i, 6, 400_000)))
+        farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), i, 6, 400_000)))
     wait.until(lambda: worker.events("restore.started"), "the first restore")
     assert sum(farm.state(r) == "restored" for r in farm.requests) < 6, "all are through already"
     farm.broker.kill()
     back = time.monotonic() + AWAY
-    wait.until(lambda: archiver.events("broker.down") and worker.events("broker.down"),
-               "the daemons have noticed")
-    assert not archiver.ready() and not worker.ready()
+    wait.until(lambda: all(d.events("broker.down") for d in daemons), "all have noticed")
+    assert not any(d.ready() for d in daemons)
     wait.until(lambda: time.monotonic() > back, "20 s", AWAY + 5)
     farm.check_daemons()
     farm.broker.start()
-    archiver.wait_ready()
-    worker.wait_ready()
-    farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), 7)))
+    for d in daemons:
+        d.wait_ready()
+    farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 7)))
     farm.assert_restored_once()
     farm.assert_nothing_left()

@@ -43,12 +43,13 @@ def test_every_point_is_known():
 @pytest.mark.parametrize("point", POINTS)
 def test_dies_there_once(farm, point):
     once = farm.path("once")
+    farm.producer()
     daemons = {role: farm.daemon(role) for role in ("archiver", "worker")}
     dying = daemons[PASSED_BY[point.split(".")[0]]]
     for d in daemons.values():
         d.start(**({"NAVETTE_FAULT": point, "NAVETTE_FAULT_ONCE": once} if d is dying else {}))
     dying.may_die = True
-    farm.ask(course(farm))
+    farm.submit(course(farm))
     assert dying.wait_end() == -signal.SIGKILL
     assert os.path.exists(once)
     dying.may_die = False
@@ -59,10 +60,11 @@ def test_dies_there_once(farm, point):
 
 @pytest.mark.parametrize("point", OF_WORKER)
 def test_sleeps_there_beyond_its_lease(farm, point):
+    farm.producer()
     farm.archiver()
     sleeper = farm.worker("sleeper", NAVETTE_FAULT=point + ":stop",
                           NAVETTE_FAULT_ONCE=farm.path("once"))
-    request = farm.ask(course(farm))
+    request = farm.submit(course(farm))
     wait.until(sleeper.paused, f"the worker asleep at {point}")
     other = farm.worker("other")
     # The broker gives the message to the other one, who claims the request once the lease is over.

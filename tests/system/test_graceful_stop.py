@@ -10,11 +10,11 @@ from harness import samples, wait
 def start(make_farm, stop_timeout):
     times = {"stop_timeout": stop_timeout}
     farm = make_farm(archiver=times, worker=times)
-    return farm, farm.archiver(), farm.worker()
+    return farm, *farm.all()[1:]
 
 
 def ask(farm):
-    return farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), 1, 24, 1_000_000)))
+    return farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1, 24, 1_000_000)))
 
 
 def stop_during(daemon, event):

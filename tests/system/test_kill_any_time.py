@@ -18,11 +18,11 @@ def test_kill_any_time(farm):
     seed = int(os.environ.get("NAVETTE_SEED", str(random.randrange(10 ** 6))))
     print(f"NAVETTE_SEED={seed}")
     rng = random.Random(seed)
-    daemons = [farm.archiver(), farm.worker()]
+    daemons = farm.all()[1:]
     for number in range(ROUNDS):
         for i in range(REQUESTS):
-            farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), 10 * number + i, 6,
-                                                  400_000)))
+            farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 10 * number + i, 6,
+                                                     400_000)))
         for _ in range(2):
             time.sleep(rng.uniform(0, LONGEST))  # the moment is what is random here
             victim = rng.choice(daemons)

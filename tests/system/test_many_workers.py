@@ -7,10 +7,11 @@ WORKERS, REQUESTS = 4, 40
 
 def test_many_workers(make_farm):
     farm = make_farm(worker={"slots": 2})
+    farm.producer()
     farm.archiver()
     workers = [farm.worker(f"worker-{i}") for i in range(WORKERS)]
     for i in range(REQUESTS):
-        farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), i)))
+        farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), i)))
     farm.wait_all("restored", timeout=180)
     farm.assert_restored_once()
     shares = [w.metric("navette_worker_restores_total", result="restored") for w in workers]

@@ -10,34 +10,38 @@ from harness.farm import LEASE
 
 def in_flight(farm, count=6):
     """Requests of which the first is being restored."""
-    daemons = farm.archiver(), farm.worker()
+    daemons = farm.all()
     for i in range(count):
-        farm.ask(farm.remote.add(samples.make(farm.path("made.mbz"), i, 6, 400_000)))
-    wait.until(lambda: daemons[1].events("restore.started"), "the first restore")
+        farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), i, 6, 400_000)))
+    wait.until(lambda: daemons[2].events("restore.started"), "the first restore")
     assert not all(farm.state(r) == "restored" for r in farm.requests), "all are through already"
     return daemons
 
 
 def test_redis_away(farm):
-    _, worker = in_flight(farm)
+    producer, _, worker = in_flight(farm)
     farm.redis.stop()
     back = time.monotonic() + LEASE + 1  # beyond every lease
     wait.until(lambda: worker.events("redis.down"), "the worker has noticed")
     wait.until(lambda: time.monotonic() > back, "the time away", 20)
-    assert not worker.ready()
+    assert not worker.ready() and not producer.ready()
+    answer = farm.person("emmy").sign_in_answer()
+    assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
     farm.check_daemons()
     farm.redis.start()
-    worker.wait_ready()
+    for d in (producer, worker):
+        d.wait_ready()
     farm.assert_restored_once()
     farm.assert_nothing_left()
 
 
 def test_redis_killed(farm):
-    _, worker = in_flight(farm)
+    producer, _, worker = in_flight(farm)
     farm.redis.kill()
     wait.until(lambda: worker.events("redis.down"), "the worker has noticed")
     farm.redis.start()
-    worker.wait_ready()
+    for d in (producer, worker):
+        d.wait_ready()
     farm.assert_restored_once()
     farm.assert_nothing_left()
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The producer's HTTP API (producer/openapi.yaml), as a program of somebody's would use it."""
+import http.client
 import json
+import socket
 import threading
-import time
 
 import nacl.pwhash
 import requests
@@ -32,12 +33,14 @@ class Api:
         self.base, self.user, self.password = base, user, password
         self.token = None
 
+    def sign_in_answer(self):
+        return requests.post(self.base() + "/api/v1/session", timeout=20,
+                             json={"username": self.user, "password": self.password})
+
     def sign_in(self):
-        r = requests.post(self.base() + "/api/v1/session", timeout=20,
-                          json={"username": self.user, "password": self.password})
-        r.raise_for_status()
-        self.token = r.json()["token"]
-        return r.json()
+        session = self._good(self.sign_in_answer())
+        self.token = session["token"]
+        return session
 
     def call(self, method, path, **more):
         """The answer, whatever it is. Signs in when nobody is, or when Redis forgot the session."""
@@ -89,33 +92,35 @@ class Follower:
     def __init__(self, api):
         api.get("/session")  # so that a session that was forgotten is noticed here
         self.events = []  # (name, data)
-        self._answer = requests.get(api.base() + "/api/v1/events", stream=True, timeout=(20, 60),
-                                    headers={"Authorization": f"Bearer {api.token}"})
-        assert self._answer.status_code == 200, self._answer.text
-        assert self._answer.headers["Content-Type"].startswith("text/event-stream")
-        self._thread = threading.Thread(target=self._read, daemon=True)
+        connection = http.client.HTTPConnection(api.base().removeprefix("http://"), timeout=60)
+        connection.request("GET", "/api/v1/events",
+                           headers={"Authorization": f"Bearer {api.token}"})
+        self._socket = connection.sock
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        self._thread = threading.Thread(target=self._read, args=(answer,), daemon=True)
         self._thread.start()
 
-    def _read(self):
+    def _read(self, answer):
         event = {}
         try:
-            for line in self._answer.iter_lines(chunk_size=1, decode_unicode=True):
-                if line.startswith(":"):
-                    continue
-                if line:
-                    key, _, value = line.partition(": ")
+            for line in map(bytes.decode, answer):
+                key, _, value = line.rstrip("\n").partition(": ")
+                if value and key:
                     event[key] = value
-                elif "data" in event:
-                    self.events.append((event.get("event"), json.loads(event["data"]),
-                                        time.monotonic()))
+                elif not line.strip() and "data" in event:
+                    self.events.append((event.get("event"), json.loads(event["data"])))
                     event = {}
-        except (requests.RequestException, AttributeError, OSError, ValueError):
+        except (OSError, http.client.HTTPException):
             pass  # stopped
 
     def states(self, request):
         """The states that were told of this request, in order."""
-        return [data["state"] for name, data, _ in list(self.events)
+        return [data["state"] for name, data in list(self.events)
                 if name == "request" and data["id"] == request and data.get("state")]
 
     def stop(self):
-        self._answer.close()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._socket.close()

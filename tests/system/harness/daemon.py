@@ -78,6 +78,14 @@ class Daemon:
         status = self.wait_end(timeout)
         assert status == 0, f"{self.name}: exit status {status}\n{self.tail()}"
 
+    def reconfigure(self, section, **changes):
+        """What may change without a restart, by SIGHUP."""
+        before = len(self.events("config.reloaded", whole=False))
+        self.configure({**self.config, section: {**self.config[section], **changes}})
+        self.signal(signal.SIGHUP)
+        wait.until(lambda: len(self.events("config.reloaded", whole=False)) > before,
+                   lambda: f"{self.name} reloaded\n{self.tail()}", 20)
+
     def kill(self):
         if self.child is not None:
             processes.kill(self.child)

@@ -135,9 +135,9 @@ class Farm:
             self._people[user] = api.Api(lambda: self.roles("producer")[0].url(""), user)
         return self._people[user]
 
-    def submit(self, course, user="ada", **options):
+    def submit(self, course, by="ada", **options):
         """By the API; the request's id."""
-        request = self.person(user).submit(self.site, course, **options)
+        request = self.person(by).submit(self.site, course, **options)
         self.requests[request] = str(course)
         return request
 
