@@ -105,7 +105,7 @@ int api_start(struct app *app, struct nv_err *err)
 	app->http = nv_http_new(app->d->loop, &o, err);
 	if (!app->http)
 		return -1;
-	NV_LOG(NV_INFO, "api.listening", NV_S("listen", o.listen),
+	NV_LOG(NV_INFO, "producer.listening", NV_S("listen", o.listen),
 	       NV_U("port", nv_http_port(app->http)));
 	return 0;
 }

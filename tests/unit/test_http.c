@@ -170,6 +170,20 @@ static void publish(void *arg, struct nv_http_request *r)
 	nv_http_reply(r, 204, NULL, NULL, 0);
 }
 
+static void last_cb(uv_timer_t *timer)
+{
+	struct fixture *f = timer->data;
+	for (unsigned i = 0; i < f->streams_len; i++)
+		nv_http_stream_send(f->streams[i], "data: last\n\n", 12);
+}
+
+static void last(void *arg, struct nv_http_request *r)
+{
+	struct fixture *f = arg;
+	publish(arg, r);
+	uv_timer_start(&f->later, last_cb, 0, 0);
+}
+
 static void flood(void *arg, struct nv_http_request *r)
 {
 	struct fixture *f = arg;
@@ -194,7 +208,8 @@ static const struct nv_http_route routes[] = {
 	{"GET", "/thing/{id}", echo, NULL}, {"PATCH", "/thing/{id}", echo, NULL},
 	{"GET", "/later", later, NULL},	    {"GET", "/never", never, NULL},
 	{"GET", "/stream", stream, NULL},   {"POST", "/publish", publish, NULL},
-	{"POST", "/flood", flood, NULL},    {"POST", "/end", end_all, NULL},
+	{"POST", "/flood", flood, NULL},    {"POST", "/last", last, NULL},
+	{"POST", "/end", end_all, NULL},
 };
 
 /* --- running --- */
@@ -390,6 +405,35 @@ static void a_thousand_streams_wait_and_are_all_told(void **state)
 	free(f);
 }
 
+static void burst_client(struct fixture *f)
+{
+	char text[1 << 14];
+	size_t len = 0;
+	int fd = client_connect(f);
+	client_send(fd, "GET /stream" HEAD "\r\n");
+	client_read(fd, text, sizeof text, ": hello");
+	for (int i = 0; i < 50; i++)
+		ask(f, "POST /publish" HEAD "Content-Length: 0\r\n\r\n");
+	ask(f, "POST /last" HEAD "Content-Length: 0\r\n\r\n");
+	text[0] = '\0';
+	while (!strstr(text, "data: last\n\n")) {
+		ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		text[len] = '\0';
+	}
+	expect(text, "data: last\n\n");
+	close(fd);
+}
+
+static void what_is_sent_in_quick_succession_arrives_without_more(void **state)
+{
+	struct fixture f = {0};
+	(void)state;
+	run(&f, burst_client, 10);
+}
+
 static void slow_client(struct fixture *f)
 {
 	static char text[1 << 16];
@@ -529,6 +573,7 @@ int main(void)
 		cmocka_unit_test(a_body_above_the_limit_is_413),
 		cmocka_unit_test(an_answer_may_come_later),
 		cmocka_unit_test(a_thousand_streams_wait_and_are_all_told),
+		cmocka_unit_test(what_is_sent_in_quick_succession_arrives_without_more),
 		cmocka_unit_test(a_reader_that_does_not_read_is_dropped),
 		cmocka_unit_test(a_reader_that_left_is_noticed_when_something_is_sent),
 		cmocka_unit_test(closing_ends_open_streams),
