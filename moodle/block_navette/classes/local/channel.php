@@ -1,0 +1,198 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local;
+
+/**
+ * The way to the program that started us: JSON lines on standard output, answers on standard input.
+ *
+ * Whatever else prints something (a debugging notice, a plugin's echo) ends on standard error.
+ *
+ * @package    block_navette
+ * @copyright  2025 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class channel {
+    /** @var resource standard output */
+    private static $out = null;
+
+    /** @var int the process that started us */
+    private static $parent = 0;
+
+    /** @var bool somebody asked us to stop */
+    private static $stopped = false;
+
+    /** @var bool a result or an error has been written */
+    private static $answered = false;
+
+    /** @var float when progress was last told */
+    private static $told = 0.0;
+
+    /** @var string[] warnings so far, each once */
+    private static $warnings = [];
+
+    /** Before Moodle is loaded. */
+    public static function open(): void {
+        self::$out = fopen('php://stdout', 'w');
+        self::$parent = function_exists('posix_getppid') ? posix_getppid() : 0;
+        ini_set('display_errors', 'stderr');
+        ini_set('html_errors', '0');
+        ob_start(function ($text) {
+            if ($text !== '') {
+                fwrite(STDERR, $text);
+            }
+            return '';
+        }, 1);
+        register_shutdown_function([self::class, 'last_words']);
+    }
+
+    /** After Moodle is loaded, whose own handlers would end us on the spot. */
+    public static function catch_signals(): void {
+        if (!function_exists('pcntl_async_signals')) {
+            return;
+        }
+        pcntl_async_signals(true);
+        foreach ([SIGTERM, SIGINT, SIGHUP] as $signal) {
+            pcntl_signal($signal, function () {
+                self::$stopped = true;
+            });
+        }
+    }
+
+    /**
+     * Write a line.
+     *
+     * @param array|object $what
+     */
+    public static function write($what): void {
+        $line = json_encode($what, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE) . "\n";
+        while ($line !== '') {
+            $n = @fwrite(self::$out, $line);
+            if (!$n) {
+                self::$stopped = true;
+                return;
+            }
+            $line = substr($line, $n);
+        }
+    }
+
+    /**
+     * Tell how far a step is, at most twice a second.
+     *
+     * @param string $step
+     * @param int $done
+     * @param int $total
+     */
+    public static function progress(string $step, int $done, int $total): void {
+        self::check();
+        $now = microtime(true);
+        if ($done < $total && $now - self::$told < 0.5) {
+            return;
+        }
+        self::$told = $now;
+        self::write(['progress' => ['step' => $step, 'done' => $done, 'total' => $total]]);
+    }
+
+    /**
+     * Tell people something.
+     *
+     * @param string $text
+     */
+    public static function warn(string $text): void {
+        $text = trim(preg_replace('/\s+/', ' ', $text));
+        if ($text === '' || in_array($text, self::$warnings, true)) {
+            return;
+        }
+        self::$warnings[] = $text;
+        self::write(['warning' => $text]);
+    }
+
+    /**
+     * What people were told.
+     *
+     * @return string[]
+     */
+    public static function warnings(): array {
+        return self::$warnings;
+    }
+
+    /** Forget what was told so far: a second try begins. */
+    public static function forget_warnings(): void {
+        self::$warnings = [];
+    }
+
+    /**
+     * The answer.
+     *
+     * @param array|object $result
+     */
+    public static function result($result): void {
+        self::$answered = true;
+        self::write(['result' => $result]);
+    }
+
+    /**
+     * The other answer.
+     *
+     * @param failure $e
+     * @return int exit code
+     */
+    public static function error(failure $e): int {
+        self::$answered = true;
+        self::write(['error' => ['kind' => $e->kind, 'reason' => $e->reason,
+            'message' => trim(preg_replace('/\s+/', ' ', $e->getMessage()))]]);
+        return failure::EXIT_CODES[$e->kind];
+    }
+
+    /** Are we still wanted? Throws when not. */
+    public static function check(): void {
+        if (self::$stopped) {
+            throw new failure(failure::CANCELLED, 'cancelled', 'stopped by a signal');
+        }
+        if (self::$parent && posix_getppid() !== self::$parent) {
+            throw new failure(failure::CANCELLED, 'cancelled', 'the program that started this is gone');
+        }
+    }
+
+    /**
+     * Ask the program that started us whether it may be done now.
+     *
+     * @param string $what
+     */
+    public static function confirm(string $what): void {
+        self::check();
+        self::write(['confirm' => $what]);
+        $answer = fgets(STDIN);
+        self::check();
+        if ($answer === false || trim($answer) !== 'yes') {
+            throw new failure(failure::CANCELLED, 'cancelled', "it is not to be done any more ($what)");
+        }
+    }
+
+    /** At the very end: nobody may be left without an answer. */
+    public static function last_words(): void {
+        if (self::$answered) {
+            return;
+        }
+        $error = error_get_last();
+        $fatal = $error && ($error['type'] & (E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR
+            | E_RECOVERABLE_ERROR));
+        $text = $fatal ? $error['message'] : 'Moodle ended the script; its own words are in the log';
+        exit(self::error(new failure(failure::RETRY, 'internal', $text)));
+    }
+}

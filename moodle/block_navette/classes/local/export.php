@@ -1,0 +1,305 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local;
+
+/**
+ * Giving a course away: first everything that may forbid it, then Moodle's backup of it, without
+ * file contents.
+ *
+ * @package    block_navette
+ * @copyright  2025 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class export {
+    /** @var \stdClass the request */
+    private $request;
+
+    /** @var \stdClass|null what the client may have */
+    private $policy;
+
+    /** @var \stdClass the course's row */
+    private $course;
+
+    /** @var string where the backup is written */
+    private $workdir;
+
+    /**
+     * Do it.
+     *
+     * @param \stdClass $in request, policy, work_dir, user_field
+     * @return array
+     */
+    public static function run(\stdClass $in): array {
+        $export = new self();
+        $export->request = $in->request;
+        $export->policy = $in->policy ?? null;
+        $export->check($in->user_field ?? 'username');
+        if (!empty($in->check_only)) {
+            return $export->about();
+        }
+        $export->workdir = rtrim((string) ($in->work_dir ?? ''), '/');
+        if ($export->workdir === '' || $export->workdir[0] !== '/' || !is_writable($export->workdir)) {
+            throw new failure(failure::RETRY, 'io',
+                "the work folder \"$export->workdir\" is not there or not writable for the web server's user");
+        }
+        return $export->backup();
+    }
+
+    /**
+     * What the manifest says about the course.
+     *
+     * @return array
+     */
+    private function about(): array {
+        return ['shortname' => $this->course->shortname, 'fullname' => $this->course->fullname,
+            'category' => categories::identifier((int) $this->course->category),
+            'moodle_version' => (string) site::version(), 'user_data' => !empty($this->request->user_data)];
+    }
+
+    /**
+     * May it be?  Cheap questions first, and nobody learns more about a course than that it is not
+     * for them.
+     *
+     * @param string $userfield
+     */
+    private function check(string $userfield): void {
+        global $DB, $SITE;
+        $id = (string) ($this->request->course ?? '');
+        $course = ctype_digit($id) && strlen($id) < 18 && (int) $id !== (int) SITEID
+            ? $DB->get_record('course', ['id' => $id]) : false;
+        if (!$course) {
+            throw failure::reject('course_missing', "there is no course $id on $SITE->shortname");
+        }
+        $this->course = $course;
+        $this->check_policy();
+        $user = (string) ($this->request->user ?? '');
+        if ($user !== '') {
+            $account = people::find($userfield, $user);
+            if (!people::courses((int) $account->id, (array) ($this->request->roles ?? []), (int) $course->id)) {
+                throw failure::reject('role_missing',
+                    "$user holds none of the required roles in course $id, its category or above");
+            }
+        }
+        $theirs = (int) ($this->request->moodle_version ?? 0);
+        if ($theirs && $theirs < site::version()) {
+            throw failure::reject('version_older',
+                "the client's Moodle $theirs is older than the course's " . site::version());
+        }
+        $this->check_plugins();
+    }
+
+    /** What this client may have. */
+    private function check_policy(): void {
+        if (!$this->policy) {
+            return;
+        }
+        $client = $this->policy->name ?? 'this one';
+        if (empty($this->request->user) && empty($this->policy->without_user)) {
+            throw failure::reject('policy', "client $client may not ask without a user");
+        }
+        if (!empty($this->request->user_data) && empty($this->policy->user_data)) {
+            throw failure::reject('policy', "client $client may not have user data");
+        }
+        $allowed = (array) ($this->policy->categories ?? []);
+        foreach ($allowed as $identifier) {
+            $category = categories::find($identifier, false);
+            if ($category && categories::within((int) $this->course->category, $category)) {
+                return;
+            }
+        }
+        if ($allowed) {
+            throw failure::reject('policy', "client $client may not have courses of this course's category");
+        }
+    }
+
+    /** What the course needs and the client lacks.  A missing block or an older plugin is only told. */
+    private function check_plugins(): void {
+        global $DB;
+        $theirs = [];
+        foreach ((array) ($this->request->plugins ?? []) as $plugin) {
+            $theirs[$plugin->name] = (int) $plugin->version;
+        }
+        if (!$theirs) {
+            return;
+        }
+        $context = \context_course::instance($this->course->id);
+        $path = $DB->sql_like_escape($context->path) . '/%';
+        $inside = '(ctx.id = :context OR ' . $DB->sql_like('ctx.path', ':path') . ')';
+        $params = ['context' => $context->id, 'path' => $path];
+        $needed = ["format_{$this->course->format}"];
+        foreach ($DB->get_fieldset_sql('SELECT DISTINCT m.name FROM {course_modules} cm
+                JOIN {modules} m ON m.id = cm.module WHERE cm.course = :course AND cm.deletioninprogress = 0',
+                ['course' => $this->course->id]) as $name) {
+            $needed[] = "mod_$name";
+        }
+        foreach ($DB->get_fieldset_sql("SELECT DISTINCT q.qtype FROM {question} q
+                JOIN {question_versions} v ON v.questionid = q.id
+                JOIN {question_bank_entries} e ON e.id = v.questionbankentryid
+                JOIN {question_categories} c ON c.id = e.questioncategoryid
+                JOIN {context} ctx ON ctx.id = c.contextid WHERE $inside", $params) as $name) {
+            $needed[] = "qtype_$name";
+        }
+        $ours = site::plugins();
+        foreach ($needed as $name) {
+            // What is not installed here either cannot be restored anywhere.
+            if (isset($ours[$name]) && !isset($theirs[$name])) {
+                throw failure::reject('plugin_missing',
+                    "course {$this->course->id} needs the plugin $name, which the client lacks");
+            }
+            if (isset($ours[$name]) && $theirs[$name] < $ours[$name]) {
+                channel::warn("The client's $name is older ({$theirs[$name]}) than the course server's ({$ours[$name]}).");
+            }
+        }
+        foreach ($DB->get_fieldset_sql("SELECT DISTINCT b.blockname FROM {block_instances} b
+                JOIN {context} ctx ON ctx.id = b.parentcontextid WHERE $inside", $params) as $name) {
+            if (isset($ours["block_$name"]) && !isset($theirs["block_$name"])) {
+                channel::warn("The client lacks block_$name: the block is left out.");
+            }
+        }
+    }
+
+    /**
+     * The backup.
+     *
+     * @return array
+     */
+    private function backup(): array {
+        global $CFG, $DB;
+        require_once($CFG->dirroot . '/backup/util/includes/backup_includes.php');
+        // Moodle writes where the caller cleans up, whatever becomes of us.
+        $CFG->backuptempdir = $this->workdir . '/moodle';
+        $CFG->keeptempdirectoriesonbackup = true;
+        $controller = null;
+        try {
+            channel::progress('export', 0, 1000);
+            $controller = new \backup_controller(\backup::TYPE_1COURSE, $this->course->id, \backup::FORMAT_MOODLE,
+                \backup::INTERACTIVE_NO, \backup::MODE_GENERAL, get_admin()->id);
+            $controller->add_logger(new logger());
+            $controller->set_progress(new progress('export'));
+            $this->settings($controller->get_plan());
+            plan::without_packing($controller->get_plan());
+            $controller->execute_plan();
+            $results = $controller->get_results();
+            if (!empty($results['backup_destination'])) {
+                $results['backup_destination']->delete();
+            }
+            $tree = $controller->get_plan()->get_basepath();
+        } catch (\Throwable $e) {
+            if ($e instanceof failure) {
+                throw $e;
+            }
+            if (!$DB->record_exists('course', ['id' => $this->course->id])) {
+                throw failure::reject('course_missing', "course {$this->course->id} was deleted during the export");
+            }
+            throw failure::from($e, 'export_failed', "backup of course {$this->course->id}");
+        } finally {
+            plan::forget($controller);
+        }
+        if (!$DB->record_exists('course', ['id' => $this->course->id])) {
+            throw failure::reject('course_missing', "course {$this->course->id} was deleted during the export");
+        }
+        @unlink("$tree/backup.mbz");
+        [$files, $bytes] = $this->list_contents($tree);
+        \block_navette\event\course_exported::tell((int) $this->course->id, $this->request);
+        return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes];
+    }
+
+    /**
+     * Settings of our own, whatever the site's defaults and locks are.
+     *
+     * @param \backup_plan $backup
+     */
+    private function settings(\backup_plan $backup): void {
+        $users = !empty($this->request->user_data);
+        plan::set($backup, [
+            'files' => 0, 'users' => $users, 'anonymize' => 0, 'role_assignments' => $users, 'activities' => 1,
+            'blocks' => 1, 'filters' => 1, 'comments' => $users, 'badges' => $users, 'calendarevents' => 1,
+            'userscompletion' => $users, 'logs' => 0, 'grade_histories' => 0, 'questionbank' => 1, 'groups' => 1,
+            'competencies' => 1, 'customfield' => 1, 'contentbankcontent' => 1, 'xapistate' => $users,
+            'legacyfiles' => 1, 'permissions' => 1,
+        ]);
+    }
+
+    /**
+     * Where the contents lie.  A content that the site itself has lost is left out, and said.
+     *
+     * @param string $tree
+     * @return int[] how many, how many bytes
+     */
+    private function list_contents(string $tree): array {
+        $fs = get_file_storage();
+        $seen = [];
+        $missing = [];
+        $bytes = 0;
+        foreach (contents::each($tree) as $file) {
+            if (isset($seen[$file->contenthash])) {
+                continue;
+            }
+            $seen[$file->contenthash] = true;
+            $path = $this->local_path($fs, $file);
+            if ($path === null) {
+                $missing[$file->contenthash] = true;
+                channel::warn("The content of the file \"$file->filename\" is missing on the course server: "
+                    . 'the file was left out.');
+                continue;
+            }
+            $bytes += $file->filesize;
+            channel::write(['file' => ['sha1' => $file->contenthash, 'size' => $file->filesize, 'path' => $path]]);
+            channel::check();
+        }
+        if ($missing) {
+            contents::leave_out($tree, $missing);
+        }
+        return [count($seen) - count($missing), $bytes];
+    }
+
+    /**
+     * A content as a file on this machine.
+     *
+     * @param \file_storage $fs
+     * @param \stdClass $file
+     * @return string|null
+     */
+    private function local_path(\file_storage $fs, \stdClass $file): ?string {
+        $stored = $fs->get_file_by_id($file->id);
+        if (!$stored || $stored->get_contenthash() !== $file->contenthash) {
+            // Changed or deleted since the backup was written: perhaps another has the same content.
+            global $DB;
+            $row = $DB->get_records('files', ['contenthash' => $file->contenthash], 'id', '*', 0, 1);
+            $stored = $row ? $fs->get_file_instance(reset($row)) : false;
+        }
+        if (!$stored) {
+            return null;
+        }
+        try {
+            $path = $fs->get_file_system()->get_local_path_from_storedfile($stored, true);
+            if (is_readable($path) && filesize($path) === $file->filesize) {
+                return $path;
+            }
+            // A file system elsewhere that keeps no copy here.
+            $path = make_writable_directory($this->workdir . '/contents') . '/' . $file->contenthash;
+            if ($stored->copy_content_to($path) && filesize($path) === $file->filesize) {
+                return $path;
+            }
+        } catch (\moodle_exception $e) {
+            channel::warn($e->getMessage());
+        }
+        return null;
+    }
+}

@@ -1,0 +1,576 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local;
+
+/**
+ * Making a course from an unpacked backup and its contents.
+ *
+ * Everything happens under the lock of the request.  The course comes into being together with the
+ * row's note of it, and turns from "being made" into the course in one transaction that gives it its
+ * names and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
+ * deletes it.  After it, the same request gets this course.
+ *
+ * @package    block_navette
+ * @copyright  2025 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class import {
+    /** @var \stdClass what was asked */
+    private $in;
+
+    /** @var \stdClass the row of the request */
+    private $row;
+
+    /** @var target where it goes */
+    private $target;
+
+    /** @var array sha1 to object: size, path, name */
+    private $contents = [];
+
+    /** @var bool the course is whole */
+    private $committed = false;
+
+    /**
+     * Would it be refused?
+     *
+     * @param \stdClass $in
+     * @return array
+     */
+    public static function preflight(\stdClass $in): array {
+        $import = self::checked($in);
+        $row = restores::get($in->request->id);
+        if ($row && $row->state === restores::RESTORED && restores::course_exists((int) $row->courseid)) {
+            return ['existed' => true];
+        }
+        $import->check();
+        return ['existed' => false, 'category' => (string) ($import->target->category->name)];
+    }
+
+    /**
+     * Do it.
+     *
+     * @param \stdClass $in
+     * @return array
+     */
+    public static function run(\stdClass $in): array {
+        $import = self::checked($in);
+        $lock = site::lock('request-' . $in->request->id);
+        if (!$lock) {
+            throw new failure(failure::HOLD, 'busy', 'another attempt is working on request ' . $in->request->id);
+        }
+        try {
+            return $import->locked();
+        } finally {
+            site::release($lock);
+        }
+    }
+
+    /**
+     * Look at what came.
+     *
+     * @param \stdClass $in
+     * @return self
+     */
+    private static function checked(\stdClass $in): self {
+        if (!preg_match('/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/D',
+                (string) ($in->request->id ?? ''))) {
+            throw failure::reject('bad_message', "the request's id is no UUIDv7");
+        }
+        if (!preg_match('/^[a-z0-9-]{1,32}$/D', (string) ($in->site ?? ''))) {
+            throw failure::reject('bad_message', "the site's name is not valid");
+        }
+        if (!isset($in->request->course) || strlen((string) $in->request->course) > 64) {
+            throw failure::reject('bad_message', "the course's id is missing or too long");
+        }
+        $import = new self();
+        $import->in = $in;
+        return $import;
+    }
+
+    /**
+     * A setting, the caller's before Moodle's.
+     *
+     * @param string $theirs
+     * @param string $ours
+     * @return mixed
+     */
+    private function setting(string $theirs, string $ours) {
+        return site::setting($this->in->settings ?? null, $theirs, $ours);
+    }
+
+    /**
+     * Is a remote course restored only once?
+     *
+     * @return bool
+     */
+    private function only_one(): bool {
+        return (bool) $this->setting('only_one', 'onlyoneremoteinstance');
+    }
+
+    /** May it be: category, rights, version, a colleague's course, disk. */
+    private function check(): void {
+        site::check_ready();
+        $version = (int) ($this->in->moodle_version ?? 0);
+        if ($version > site::version()) {
+            throw failure::reject('version_older',
+                "this site's Moodle " . site::version() . " is older than the course's $version");
+        }
+        $this->target = target::choose($this->in);
+        if ($this->only_one()) {
+            $holder = restores::holder($this->in->site, (string) $this->in->request->course);
+            if ($holder !== null && $holder !== $this->in->request->id) {
+                throw failure::reject('already_restored', "course {$this->in->request->course} of {$this->in->site} "
+                    . "was already restored, by request $holder");
+            }
+        }
+        site::check_disk((int) ($this->in->bytes ?? 0));
+    }
+
+    /**
+     * Under the request's lock.
+     *
+     * @return array
+     */
+    private function locked(): array {
+        $row = restores::get($this->in->request->id);
+        if ($row && $row->state === restores::RESTORED) {
+            if (!restores::course_exists((int) $row->courseid)) {
+                throw failure::reject('course_missing',
+                    "request $row->requestid had its course, which was deleted since");
+            }
+            restores::remove_contents((int) $row->id);
+            return restores::outcome($row);
+        }
+        if ($row) {
+            restores::remove_rest($row);
+        }
+        $remote = null;
+        if ($this->only_one()) {
+            $remote = site::lock("remote-{$this->in->site}-{$this->in->request->course}");
+            if (!$remote) {
+                throw new failure(failure::HOLD, 'busy', "a colleague's request for course "
+                    . "{$this->in->request->course} of {$this->in->site} is being worked on");
+            }
+        }
+        try {
+            $this->check();
+            $this->find_contents();
+            $this->row = restores::begin($this->in, $this->target->user, $row);
+            return $this->attempt();
+        } finally {
+            site::release($remote);
+        }
+    }
+
+    /**
+     * Make the course, or leave nothing.
+     *
+     * @return array
+     */
+    private function attempt(): array {
+        $users = !empty($this->in->request->user_data);
+        try {
+            try {
+                return $this->make($users);
+            } catch (failure $e) {
+                if (!$users || $this->committed || $e->reason !== 'import_failed'
+                        || !$this->setting('without_user_data_on_failure', 'fallbackwithoutuserdata')) {
+                    throw $e;
+                }
+                $this->clean_up();
+                channel::forget_warnings();
+                channel::warn('The course could not be restored with user data (' . $e->getMessage()
+                    . '): it was restored without them.');
+                return $this->make(false);
+            }
+        } catch (\Throwable $e) {
+            $why = failure::from($e, 'import_failed', 'restoring the course');
+            if (!$this->committed) {
+                $this->give_up($why);
+            }
+            throw $why;
+        }
+    }
+
+    /** What an attempt has made so far goes. */
+    private function clean_up(): void {
+        global $DB;
+        if ($DB->is_transaction_started()) {
+            $DB->force_transaction_rollback();
+        }
+        if (class_exists('restore_controller_dbops', false)
+                && $DB->get_manager()->table_exists('backup_ids_temp')) {
+            \restore_controller_dbops::drop_restore_temp_tables('');
+        }
+        $row = restores::get($this->in->request->id);
+        if ($row) {
+            restores::remove_rest($row);
+            $DB->set_field(restores::TABLE, 'courseid', null, ['id' => $row->id]);
+        }
+    }
+
+    /**
+     * It failed; where cleaning up fails as well (the database is gone, say) the row stays
+     * "importing", and the next attempt or the sweep finds it.
+     *
+     * @param failure $why
+     */
+    private function give_up(failure $why): void {
+        try {
+            $this->clean_up();
+            restores::fail($this->row, $why);
+            \block_navette\event\restore_failed::tell($this->row, $why);
+        } catch (\Throwable $e) {
+            fwrite(STDERR, 'cleaning up: ' . $e->getMessage() . "\n");
+        }
+    }
+
+    /** Everything the backup needs must be in what was fetched: nothing is taken from this site's files. */
+    private function find_contents(): void {
+        $tree = rtrim((string) ($this->in->tree ?? ''), '/');
+        $blobs = rtrim((string) ($this->in->blobs ?? ''), '/');
+        if ($tree === '' || $tree[0] !== '/' || !is_dir($tree)) {
+            throw new failure(failure::RETRY, 'io', "the unpacked archive \"$tree\" is not there");
+        }
+        $missing = [];
+        foreach (contents::each($tree) as $file) {
+            $sha1 = $file->contenthash;
+            if (isset($this->contents[$sha1]) || isset($missing[$sha1])) {
+                continue;
+            }
+            $path = null;
+            foreach (["$blobs/$sha1-$file->filesize", "$tree/files/" . substr($sha1, 0, 2) . "/$sha1"] as $candidate) {
+                if ($path === null && is_file($candidate) && filesize($candidate) === $file->filesize) {
+                    $path = $candidate;
+                }
+            }
+            if ($path === null && $sha1 !== contents::EMPTY) {
+                $missing[$sha1] = $file->filename;
+            } else {
+                $this->contents[$sha1] = (object) ['size' => $file->filesize, 'path' => $path,
+                    'name' => $file->filename];
+            }
+        }
+        if (!$missing) {
+            return;
+        }
+        if (($this->in->missing ?? 'fail') !== 'warn') {
+            throw failure::reject('archive_corrupt', count($missing) . ' contents that the course needs are not in '
+                . 'the archive: ' . implode(', ', array_slice(array_keys($missing), 0, 3)));
+        }
+        // Archives of an older tool may lack what their site had lost.
+        foreach ($missing as $name) {
+            channel::warn("The content of the file \"$name\" is not in the archive: the file was left out.");
+        }
+        contents::leave_out($tree, $missing);
+    }
+
+    /**
+     * Make the contents rows of our own file area, where Moodle's restore finds them.
+     */
+    private function stage(): void {
+        $fs = get_file_storage();
+        $record = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
+            'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => get_admin()->id];
+        $total = array_sum(array_column($this->contents, 'size'));
+        $done = 0;
+        foreach ($this->contents as $sha1 => $content) {
+            channel::progress('contents', $done, $total);
+            $record['filename'] = (string) $sha1;
+            if ($content->path === null) {
+                $file = $fs->create_file_from_string($record, '');
+            } else {
+                $record['mimetype'] = $this->mimetype((string) $sha1, $content->name);
+                $file = $fs->create_file_from_pathname($record, $content->path);
+                unset($record['mimetype']);
+            }
+            if ($file->get_contenthash() !== (string) $sha1) {
+                throw failure::reject('archive_corrupt', "the content $sha1 is damaged");
+            }
+            $done += $content->size;
+        }
+        channel::progress('contents', $total, $total);
+    }
+
+    /**
+     * The type Moodle gives a file of that name and content.
+     *
+     * @param string $sha1
+     * @param string $name
+     * @return string
+     */
+    private function mimetype(string $sha1, string $name): string {
+        $path = $this->contents[$sha1]->path ?? '';
+        return (string) \file_storage::mimetype((string) $path, $name === '' ? $sha1 : $name);
+    }
+
+    /**
+     * The whole of it.
+     *
+     * @param bool $users with user data
+     * @return array
+     */
+    private function make(bool $users): array {
+        channel::check();
+        $this->stage();
+        $names = $this->restore($users);
+        $this->settle_files();
+        $enrolled = false;
+        if ($this->target->user && $this->setting('enrol_requester', 'autoenrol_requester')) {
+            people::enrol((int) $this->row->courseid, $this->target->user,
+                (string) $this->setting('enrol_role', 'enrollrole'));
+            $enrolled = true;
+        }
+        $outcome = $this->commit($names, $enrolled);
+        $this->after($outcome);
+        return $outcome;
+    }
+
+    /**
+     * Moodle's restore into a new course.
+     *
+     * @param bool $users
+     * @return \stdClass shortname, fullname, users
+     */
+    private function restore(bool $users): \stdClass {
+        global $CFG, $DB;
+        require_once($CFG->dirroot . '/backup/util/includes/restore_includes.php');
+        $tree = rtrim($this->in->tree, '/');
+        contents::say_without_files($tree);
+        // The unpacked archive is used where it lies, and stays there: it is the caller's.
+        $CFG->backuptempdir = dirname($tree);
+        $CFG->keeptempdirectoriesonbackup = true;
+        $controller = null;
+        try {
+            $this->create_course();
+            $controller = new \restore_controller(basename($tree), $this->row->courseid, \backup::INTERACTIVE_NO,
+                \backup::MODE_GENERAL, get_admin()->id, \backup::TARGET_NEW_COURSE, new progress('import'));
+            $controller->add_logger(new logger());
+            if ($controller->get_status() == \backup::STATUS_REQUIRE_CONV) {
+                throw failure::reject('archive_corrupt', 'the archive is no backup of Moodle 2 or later');
+            }
+            $info = $controller->get_info();
+            if ($info->type !== \backup::TYPE_1COURSE) {
+                throw failure::reject('archive_corrupt', "the archive holds no course but a $info->type");
+            }
+            $users = $users && !empty($info->root_settings['users']);
+            $names = (object) ['shortname' => $info->original_course_shortname,
+                'fullname' => $info->original_course_fullname, 'users' => $users];
+            $this->settings($controller, $users);
+            $this->precheck($controller);
+            $controller->execute_plan();
+            $this->tell_missing($controller->get_results());
+            return $names;
+        } catch (failure $e) {
+            throw $e;
+        } catch (\Throwable $e) {
+            throw failure::from($e, 'import_failed', "Moodle's restore");
+        } finally {
+            plan::forget($controller);
+        }
+    }
+
+    /** The course and the note that it is ours come into being in one step. */
+    private function create_course(): void {
+        global $DB;
+        $transaction = $DB->start_delegated_transaction();
+        $this->row->courseid = \restore_dbops::create_new_course(
+            get_string('beingrestored', 'block_navette'), 'navette-' . $this->row->requestid, $this->target->category->id);
+        $DB->set_field(restores::TABLE, 'courseid', $this->row->courseid, ['id' => $this->row->id]);
+        $transaction->allow_commit();
+    }
+
+    /**
+     * Settings of our own, whatever the site's defaults and locks are, as far as the archive has it.
+     *
+     * @param \restore_controller $controller
+     * @param bool $users
+     */
+    private function settings(\restore_controller $controller, bool $users): void {
+        $modes = ['always' => \backup::ENROL_ALWAYS, 'with-users' => \backup::ENROL_WITHUSERS,
+            'manual' => \backup::ENROL_NEVER];
+        $mode = $this->in->request->enrolment ?? 'always';
+        if (!isset($modes[$mode])) {
+            throw failure::reject('bad_message', "there is no enrolment mode \"$mode\"");
+        }
+        $there = $controller->get_info()->root_settings;
+        $wanted = ['users' => $users, 'role_assignments' => $users, 'permissions' => 1, 'activities' => 1, 'blocks' => 1,
+            'filters' => 1, 'comments' => $users, 'badges' => $users, 'calendarevents' => 1,
+            'userscompletion' => $users, 'logs' => 0, 'grade_histories' => 0, 'groups' => 1, 'competencies' => 1,
+            'customfield' => 1, 'contentbankcontent' => 1, 'xapistate' => $users, 'legacyfiles' => 1];
+        foreach ($wanted as $name => $value) {
+            $wanted[$name] = (int) ($value && ($there[$name] ?? 1));
+        }
+        plan::set($controller->get_plan(), $wanted);
+        plan::set($controller->get_plan(), ['enrolments' => $modes[$mode]]);
+        // Names that nobody takes for the course's: it gets its own when it is whole.
+        foreach (['course_shortname' => 'navette-' . $this->row->requestid,
+                'course_fullname' => get_string('beingrestored', 'block_navette')] as $name => $value) {
+            $setting = $controller->get_plan()->get_setting($name);
+            $setting->set_status(\base_setting::NOT_LOCKED);
+            $setting->set_value($value);
+        }
+    }
+
+    /**
+     * Moodle's own look at the archive.
+     *
+     * @param \restore_controller $controller
+     */
+    private function precheck(\restore_controller $controller): void {
+        if ($controller->execute_precheck()) {
+            return;
+        }
+        $results = $controller->get_precheck_results();
+        foreach ($results['warnings'] ?? [] as $text) {
+            channel::warn('Moodle: ' . html_to_text($text, 0, false));
+        }
+        if (!empty($results['errors'])) {
+            throw failure::reject('import_failed', "Moodle's check before the restore: "
+                . html_to_text(implode('; ', $results['errors']), 0, false));
+        }
+    }
+
+    /**
+     * A content that Moodle did not find although it was there is no warning for us.
+     *
+     * @param array $results
+     */
+    private function tell_missing(array $results): void {
+        if (!empty($results['file_missing_in_backup'])) {
+            throw new failure(failure::RETRY, 'import_failed', 'Moodle did not find the content of some files');
+        }
+    }
+
+    /**
+     * Moodle copies a file's type, and whether it is a mere reference, from whichever row of that
+     * content it finds first, which may be a stranger's.  Both become what the archive says.
+     */
+    private function settle_files(): void {
+        global $DB;
+        $context = \context_course::instance($this->row->courseid);
+        $rows = $DB->get_recordset_sql('SELECT f.id, f.contenthash, f.filename, f.mimetype, f.referencefileid
+                  FROM {files} f
+                  JOIN {context} ctx ON ctx.id = f.contextid
+                 WHERE f.filename <> :dot AND (ctx.id = :id OR ' . $DB->sql_like('ctx.path', ':path') . ')',
+            ['dot' => '.', 'id' => $context->id, 'path' => $DB->sql_like_escape($context->path) . '/%']);
+        foreach ($rows as $row) {
+            if (!isset($this->contents[$row->contenthash])) {
+                continue;
+            }
+            $changes = [];
+            $type = $this->mimetype($row->contenthash, $row->filename);
+            if ($row->mimetype !== $type) {
+                $changes['mimetype'] = $type;
+            }
+            if ($row->referencefileid !== null && !$this->is_reference($row)) {
+                $changes['referencefileid'] = null;
+            }
+            if ($changes) {
+                $DB->update_record('files', (object) (['id' => $row->id] + $changes));
+            }
+        }
+        $rows->close();
+    }
+
+    /** @var array|null names of the archive's files with a content of their own, as keys; rarely needed */
+    private $own = null;
+
+    /**
+     * Is a file a reference in the archive, too?
+     *
+     * @param \stdClass $row
+     * @return bool
+     */
+    private function is_reference(\stdClass $row): bool {
+        if ($this->own === null) {
+            $this->own = [];
+            foreach (contents::each(rtrim($this->in->tree, '/')) as $file) {
+                $this->own[$file->contenthash . '/' . $file->filename] = true;
+            }
+        }
+        return !isset($this->own[$row->contenthash . '/' . $row->filename]);
+    }
+
+    /**
+     * The moment it becomes a course.  Names are chosen and taken under a lock that is held for this
+     * only.
+     *
+     * @param \stdClass $names
+     * @param bool $enrolled
+     * @return array
+     */
+    private function commit(\stdClass $names, bool $enrolled): array {
+        global $DB;
+        if (!empty($this->in->confirm)) {
+            channel::confirm('commit');
+        }
+        $lock = site::lock('names', 20);
+        if (!$lock) {
+            throw new failure(failure::RETRY, 'busy', 'other restores take too long to choose their names');
+        }
+        try {
+            [$fullname, $shortname] = \restore_dbops::calculate_course_names($this->row->courseid,
+                $names->fullname, $names->shortname);
+            channel::check();
+            $row = $this->row;
+            $row->state = restores::RESTORED;
+            $row->shortname = $shortname;
+            $row->fullname = $fullname;
+            $row->category = categories::identifier((int) $this->target->category->id)
+                ?? (string) $this->target->category->id;
+            $row->userdata = (int) $names->users;
+            $row->enrolled = (int) $enrolled;
+            $row->restoredat = site::now();
+            $row->timemodified = time();
+            $row->warnings = json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE);
+            $transaction = $DB->start_delegated_transaction();
+            $DB->update_record('course', (object) ['id' => $row->courseid, 'fullname' => $fullname,
+                'shortname' => $shortname]);
+            $DB->update_record(restores::TABLE, $row);
+            if ($this->only_one()) {
+                restores::take($row);
+            }
+            $transaction->allow_commit();
+            $this->committed = true;
+        } finally {
+            site::release($lock);
+        }
+        return ['existed' => false] + restores::outcome($row);
+    }
+
+    /**
+     * What may fail now changes nothing any more.
+     *
+     * @param array $outcome
+     */
+    private function after(array $outcome): void {
+        try {
+            rebuild_course_cache($this->row->courseid, true);
+            restores::remove_contents((int) $this->row->id);
+            if (!$this->only_one()) {
+                // Nobody looks at it now, but somebody may switch the rule on later.
+                restores::take($this->row);
+            }
+            \block_navette\event\course_restored::tell($this->row);
+        } catch (\Throwable $e) {
+            fwrite(STDERR, 'after the restore: ' . $e->getMessage() . "\n");
+        }
+    }
+}

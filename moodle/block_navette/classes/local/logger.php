@@ -1,0 +1,46 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local;
+
+/**
+ * Warnings and errors of Moodle's backup and restore, passed on.
+ *
+ * @package    block_navette
+ * @copyright  2025 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class logger extends \base_logger {
+    /** Constructor. */
+    public function __construct() {
+        parent::__construct(\backup::LOG_WARNING);
+    }
+
+    /**
+     * One message.
+     *
+     * @param string $message
+     * @param int $level
+     * @param array|null $options
+     * @return bool
+     */
+    protected function action($message, $level, $options = null) {
+        channel::warn('Moodle: ' . clean_param($message, PARAM_NOTAGS));
+        return true;
+    }
+}

@@ -1,0 +1,157 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local;
+
+/**
+ * This Moodle: version, plugins, settings, locks.
+ *
+ * @package    block_navette
+ * @copyright  2025 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class site {
+    /**
+     * Milliseconds since the epoch.
+     *
+     * @return int
+     */
+    public static function now(): int {
+        return (int) (microtime(true) * 1000);
+    }
+
+    /**
+     * Moodle's version number, without the part behind the point.
+     *
+     * @return int
+     */
+    public static function version(): int {
+        global $CFG;
+        return (int) $CFG->version;
+    }
+
+    /**
+     * Address of a course.
+     *
+     * @param int $courseid
+     * @return string
+     */
+    public static function course_url(int $courseid): string {
+        return (new \moodle_url('/course/view.php', ['id' => $courseid]))->out(false);
+    }
+
+    /**
+     * What is installed.
+     *
+     * @return int[] component to version number
+     */
+    public static function plugins(): array {
+        $plugins = [];
+        foreach (\core_plugin_manager::instance()->get_plugins() as $ofatype) {
+            foreach ($ofatype as $plugin) {
+                if ($plugin->versiondb && $plugin->versiondisk) {
+                    $plugins[$plugin->component] = (int) $plugin->versiondb;
+                }
+            }
+        }
+        return $plugins;
+    }
+
+    /**
+     * The answer to "versions".
+     *
+     * @return array
+     */
+    public static function versions(): array {
+        global $CFG;
+        $plugins = [];
+        foreach (self::plugins() as $name => $version) {
+            $plugins[] = ['name' => $name, 'version' => $version];
+        }
+        return ['version' => self::version(), 'release' => $CFG->release, 'url' => $CFG->wwwroot,
+            'plugin' => (int) get_config('block_navette', 'version'), 'plugins' => $plugins];
+    }
+
+    /**
+     * A setting: what the caller says, else what is set in Moodle.
+     *
+     * @param \stdClass|null $settings the caller's
+     * @param string $theirs their name of it
+     * @param string $ours Moodle's name of it
+     * @return mixed
+     */
+    public static function setting(?\stdClass $settings, string $theirs, string $ours) {
+        if ($settings && isset($settings->$theirs)) {
+            return $settings->$theirs;
+        }
+        return get_config('block_navette', $ours);
+    }
+
+    /**
+     * Take a lock of this site; Moodle's factory must let go of it when the process dies.
+     *
+     * @param string $name
+     * @param int $wait seconds
+     * @return \core\lock\lock|null null: somebody holds it
+     */
+    public static function lock(string $name, int $wait = 0): ?\core\lock\lock {
+        $lock = \core\lock\lock_config::get_lock_factory('block_navette')->get_lock($name, $wait);
+        return $lock ?: null;
+    }
+
+    /**
+     * Let go of a lock; where that fails (the database is gone), it is gone as well.
+     *
+     * @param \core\lock\lock|null $lock
+     */
+    public static function release(?\core\lock\lock $lock): void {
+        try {
+            if ($lock) {
+                $lock->release();
+            }
+        } catch (\Throwable $e) {
+            fwrite(STDERR, 'releasing a lock: ' . $e->getMessage() . "\n");
+        }
+    }
+
+    /**
+     * Is there room for so many bytes?
+     *
+     * @param int $bytes
+     */
+    public static function check_disk(int $bytes): void {
+        global $CFG;
+        $needed = $bytes + intdiv($bytes, 10);
+        $free = @disk_free_space($CFG->dataroot);
+        if ($free !== false && $free < $needed) {
+            throw new failure(failure::RETRY, 'disk_full',
+                "Moodle's data folder: $needed bytes are needed and " . (int) $free . ' are free');
+        }
+    }
+
+    /** A site that is being upgraded is left alone. */
+    public static function check_ready(): void {
+        global $CFG;
+        if (!empty($CFG->upgraderunning) && $CFG->upgraderunning > time()) {
+            throw new failure(failure::RETRY, 'busy', 'Moodle is being upgraded');
+        }
+        if (moodle_needs_upgrading()) {
+            throw new failure(failure::RETRY, 'config', 'Moodle waits for its upgrade');
+        }
+    }
+}
