@@ -124,8 +124,13 @@ struct nv_config {
 	} store;
 
 	struct {
-		enum { NV_SITE_DIRECTORY } type;
-		const char *path;
+		enum nv_site_type { NV_SITE_DIRECTORY, NV_SITE_MOODLE } type;
+		const char *path; /* directory: its folder; moodle: where config.php is */
+		/* Of a moodle only: */
+		const char *php;  /* the interpreter; default /usr/bin/php */
+		const char *user; /* runs the scripts; "": our own user, another needs root */
+		uint64_t timeout; /* of one short operation; exports and imports have the job's
+				     deadline */
 	} site;
 
 	/* archiver: and worker: */

@@ -28,7 +28,8 @@
 
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const store_words[] = {"directory", "webdav", NULL};
-static const char *const site_words[] = {"directory", NULL};
+/* In the order of enum nv_site_type, see config.h. */
+static const char *const site_words[] = {"directory", "moodle", NULL};
 /* In the order of enum nv_enrolment, see proto/messages.h. */
 static const char *const enrolment_words[] = {"always", "with-users", "manual", NULL};
 static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
@@ -198,7 +199,16 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
 	 .required = ARCHIVER | WORKER, .sample = "directory", .doc = "What the courses are in."},
 	{"site", "path", NV_CFG_PATH, AT(site.path), .required = ARCHIVER | WORKER,
-	 .sample = "/srv/navette/site", .doc = "Its folder."},
+	 .sample = "/srv/navette/site",
+	 .doc = "Its folder; of a Moodle the one in which config.php is."},
+	{"site", "php", NV_CFG_PATH, AT(site.php), .fallback = "/usr/bin/php",
+	 .doc = "The PHP that runs a Moodle's scripts."},
+	{"site", "user", NV_CFG_TEXT, AT(site.user), .empty_ok = true, .fallback = "\"\"",
+	 .doc = "Run them as this user, the web server's, which only root can; \"\": as our own."},
+	{"site", "timeout", NV_CFG_DURATION, AT(site.timeout), .min = 1 * SECOND, .max = 1 * HOUR,
+	 .fallback = "2m",
+	 .doc = "A question to a Moodle that takes longer is broken off; exports and imports have "
+		"job_timeout."},
 
 	JOBS(archiver, ARCHIVER),
 	JOBS(worker, WORKER),

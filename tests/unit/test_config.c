@@ -117,7 +117,7 @@ static const char *wrong_for(const struct nv_cfg_field *f)
 {
 	switch (f->type) {
 	case NV_CFG_TEXT:
-		return "\"\"";
+		return f->empty_ok ? "\"two\\nlines\"" : "\"\"";
 	case NV_CFG_PATH:
 	case NV_CFG_SECRET:
 		return "relative/path";
