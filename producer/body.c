@@ -71,7 +71,7 @@ int body_known(const struct body *b, const char *const *fields, size_t len)
 	json_object_foreach(b->o, key, value)
 	{
 		size_t i = 0;
-		while (i < len && strcmp(fields[i], key))
+		while (i < len && strcmp(fields[i], key) != 0)
 			i++;
 		if (i == len)
 			return body_wrong(b, key, "unknown field");

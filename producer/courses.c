@@ -167,8 +167,8 @@ static int read_query(const struct nv_http_request *r, const struct session *s, 
 void courses_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
-	const char *user;
-	bool refresh;
+	const char *user = NULL;
+	bool refresh = false;
 	if (read_query(r, s, &user, &refresh, &err) < 0) {
 		api_fail(r, &err);
 		return;

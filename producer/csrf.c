@@ -31,7 +31,8 @@ static bool names_host(const char *origin, const char *host)
 
 static bool from_elsewhere(const struct csrf_facts *f)
 {
-	if (f->fetch_site && strcmp(f->fetch_site, "same-origin") && strcmp(f->fetch_site, "none"))
+	if (f->fetch_site && strcmp(f->fetch_site, "same-origin") != 0 &&
+	    strcmp(f->fetch_site, "none") != 0)
 		return true;
 	if (!f->origin)
 		return false;
