@@ -95,8 +95,10 @@ static void set_options(CURL *curl, const struct nv_config *c, struct curl_slist
 {
 	curl_easy_setopt(curl, CURLOPT_URL, c->notify.smtp_url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	/* smtps:// is encrypted anyway.  The configuration accepts smtp:// to this machine, whose
+	 * mail server has seldom a certificate for its address, or where it may be plain. */
 	curl_easy_setopt(curl, CURLOPT_USE_SSL,
-			 c->notify.smtp_allow_plain ? (long)CURLUSESSL_TRY : (long)CURLUSESSL_ALL);
+			 c->notify.smtp_allow_plain ? (long)CURLUSESSL_TRY : (long)CURLUSESSL_NONE);
 	if (c->notify.smtp_ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, c->notify.smtp_ca_file);
 	if (c->notify.smtp_user) {
@@ -131,7 +133,9 @@ int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct
 	curl_slist_free_all(to);
 	if (code == CURLE_OK)
 		return 0;
-	return nv_fail(err, answer >= 500 ? NV_REJECT : NV_RETRY, NV_R_io, "mail to %s by %s: %s",
-		       m->to, config->notify.smtp_url,
-		       *problem ? problem : curl_easy_strerror(code));
+	nv_fail(err, answer >= 500 ? NV_REJECT : NV_RETRY, NV_R_io, "mail to %s by %s: %s", m->to,
+		config->notify.smtp_url, *problem ? problem : curl_easy_strerror(code));
+	if (answer >= 400) /* libcurl's text does not always say it */
+		nv_err_prefix(err, "the server answers %ld", answer);
+	return -1;
 }

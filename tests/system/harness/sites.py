@@ -27,14 +27,20 @@ class CourseServer:
     def __init__(self, path):
         self.path = path
         self.sources = {}
-        self._courses, self._roles = [], []
+        self._courses, self._roles, self._users = [], [], _users()
         os.makedirs(os.path.join(path, "backups"))
         self._save()
 
     def _save(self):
         _write(os.path.join(self.path, "site.json"), {
             "name": "Last year", "moodle_version": VERSION, "categories": CATEGORIES,
-            "users": _users(), "roles": self._roles, "courses": self._courses})
+            "users": self._users, "roles": self._roles, "courses": self._courses})
+
+    def add_user(self, name):
+        """Somebody whom the client does not know."""
+        self._users.append({"username": name, "name": name.title(),
+                            "email": f"{name}@example.org", "lang": "en"})
+        self._save()
 
     def add(self, source, teacher="ada"):
         """source: an archive, which is copied; the new course's id."""

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People are told by mail, once, in their language; administrators hear of failures."""
+import re
+
+import pytest
+
+from harness import samples, wait
+from harness.smtp import Sink
+
+ADMINS = ["root@example.org", "ops@example.org"]
+
+
+@pytest.fixture
+def sink():
+    s = Sink()
+    yield s
+    s.close()
+
+
+def make(make_farm, sink, **notify):
+    return make_farm(notify={"smtp_url": f"smtp://127.0.0.1:{sink.port}",
+                             "mail_from": "navette@this-year.example.org", "admins": ADMINS,
+                             **notify})
+
+
+def configured(farm, name="worker"):
+    """The harness merges settings into the sections that a daemon has; notify is a new one."""
+    d = farm.daemon("worker", name)
+    d.configure({**d.config, "notify": farm.settings["notify"]})
+    return d
+
+
+def ask(farm, number, user, **changes):
+    course = farm.remote.add(samples.make(farm.path(f"m{number}.mbz"), number, 1), "ada")
+    return farm.ask(course, user=user, mail=f"{user or 'nobody'}{number}@example.org", **changes)
+
+
+def ask_what_fails(farm, number, **changes):
+    """A teacher on the course server whom the client does not know."""
+    farm.remote.add_user("mallory")
+    course = farm.remote.add(samples.make(farm.path(f"m{number}.mbz"), number, 1), "mallory")
+    return farm.ask(course, user="mallory", mail=f"mallory{number}@example.org",
+                    fullname=f"Course {number}", **changes)
+
+
+def text_of(message):
+    return message.get_content()
+
+
+def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
+    farm = make(make_farm, sink)
+    farm.archiver()
+    configured(farm).start()
+    configured(farm, "worker-2").start()
+    good = [ask(farm, n, "ada", lang="fr" if n % 2 else "en", user_name="Ada Ł.")
+            for n in range(1, 7)]
+    bad = ask_what_fails(farm, 7, lang="fr", user_name="Mallory M.")
+    for request in good:
+        farm.wait_state(request, "restored")
+    farm.wait_state(bad, "failed")
+    sink.wait_count(len(good) + 1 + len(ADMINS))
+    # What would come a second time comes now: nothing is left to be told.
+    wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "all notices done", 20)
+    assert len(sink.mails) == len(good) + 1 + len(ADMINS)
+    for n in range(1, 7):
+        mail, = sink.to(f"ada{n}@example.org")
+        assert mail["From"] == "navette@this-year.example.org" and mail["Date"]
+        french = n % 2 == 1
+        assert mail["Subject"] == (f"Cours restauré : Course {n}" if french
+                                   else f"Course restored: Course {n}")
+        text = text_of(mail)
+        assert ("Bonjour Ada Ł.," if french else "Hello Ada Ł.,") in text
+        assert (f"« Course {n} »" if french else f'"Course {n}"') in text
+        assert re.fullmatch(rf"<{good[n - 1]}\.1\.restored\.mail0@this-year\.example\.org>",
+                            mail["Message-ID"])
+    mail, = sink.to("mallory7@example.org")
+    assert mail["Subject"] == "Cours non restauré : Course 7"
+    assert "vous n'avez pas de compte sur cette plateforme" in text_of(mail)
+    assert bad not in text_of(mail), "details are for administrators"
+    for n, admin in enumerate(ADMINS):
+        mail, = sink.to(admin)
+        text = text_of(mail)
+        assert mail["Subject"] == "Course not restored: Course 7"
+        assert bad in text and "unknown_user" in text and "mallory" in text
+        assert mail["Message-ID"] == f"<{bad}.1.failed.mail1.{n}@this-year.example.org>"
+    # And through the site, once each.
+    for request in good:
+        assert len(farm.local.mail(request)) == 1
+
+
+def test_a_mail_whose_fate_is_unknown_comes_again_under_the_same_id(make_farm, sink):
+    """The server takes it and falls silent, then refuses for a while: nobody is told less than once,
+    and a mail program sees that two are one."""
+    farm = make(make_farm, sink, notify_site=False, admins=[])
+    sink.answers += ["", "451 try again later"]
+    farm.archiver()
+    configured(farm).start()
+    request = ask(farm, 1, "ada")
+    farm.wait_state(request, "restored")
+    sink.wait_count(2)
+    wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "the notice done", 20)
+    first, second = sink.to("ada1@example.org")
+    assert first["Message-ID"] == second["Message-ID"]
+    assert text_of(first) == text_of(second)
+    assert not farm.local.mail(request)
+
+
+def test_an_address_that_is_refused_does_not_hold_up_the_others(make_farm, sink):
+    farm = make(make_farm, sink)
+    sink.answers += ["550 no such person"]
+    farm.archiver()
+    worker = configured(farm).start()
+    first = ask(farm, 1, "ada")
+    farm.wait_state(first, "restored")
+    wait.until(lambda: worker.events("notice.refused"), "a refusal")
+    second = ask(farm, 2, "ada")
+    sink.wait_count(1)
+    assert sink.to("ada2@example.org") and not sink.to("ada1@example.org")
+    farm.wait_state(second, "restored")
+    assert "550" in worker.events("notice.refused")[0]["err"]
+
+
+def test_what_was_asked_without_a_person_tells_administrators_only(make_farm, sink):
+    farm = make(make_farm, sink)
+    farm.archiver()
+    configured(farm).start()
+    good = ask(farm, 1, None)
+    farm.wait_state(good, "restored", "failed")
+    assert farm.state(good) == "restored", farm.record(good)
+    bad = farm.ask("99", user=None)
+    del farm.requests[bad]
+    again = ask(farm, 2, "ada")
+    sink.wait_count(1)
+    farm.wait_state(again, "restored")
+    assert {r for recipients, _ in sink.mails for r in recipients} == {"ada2@example.org"}
