@@ -111,6 +111,18 @@ static void too_late(uv_timer_t *timer)
 	let_go(l);
 }
 
+void catalog_close(struct catalog *c)
+{
+	struct nv_err err;
+	struct lookup *next;
+	nv_fail(&err, NV_RETRY, NV_R_busy, "the producer stops");
+	for (struct lookup *l = c->lookups; l; l = next) {
+		next = l->next;
+		tell(l, &err);
+		let_go(l);
+	}
+}
+
 /* --- asking --- */
 
 /* What outlives the lookup: the broker may answer late. */

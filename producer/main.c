@@ -141,11 +141,17 @@ static void keeper_closed(struct app *app)
 	nv_bus_stop(app->bus, BUS_STOP_MS, bus_stopped, app);
 }
 
+static void signin_closed(struct app *app)
+{
+	keeper_close(app->keeper, keeper_closed);
+}
+
 static void http_closed(void *arg)
 {
 	struct app *app = arg;
 	app->http = NULL;
-	keeper_close(app->keeper, keeper_closed);
+	catalog_close(app->catalog);
+	signin_close(app, signin_closed);
 }
 
 static void stop(struct nv_daemon *d)

@@ -41,6 +41,7 @@ struct app {
 	struct {
 		struct attempt *first, *last; /* waiting for a thread */
 		unsigned running, len;
+		void (*on_idle_cb)(struct app *app); /* closing: nobody else is taken */
 	} signins;
 	struct people *people;
 	struct catalog *catalog;
@@ -104,6 +105,8 @@ const struct nv_account *people_find(struct app *app, const char *username);
 const struct nv_account *people_find_identity(struct app *app, const char *identity);
 const char *people_identity(const struct app *app, const struct nv_account *a);
 void signin(struct app *app, struct nv_http_request *r, const struct session *s);
+/* After the HTTP server: cb comes when no thread verifies any more. */
+void signin_close(struct app *app, void (*cb)(struct app *app));
 
 /* --- answers (api.c, answer.c) --- */
 
@@ -137,7 +140,8 @@ struct catalog_site {
 typedef void (*catalog_cb)(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			   size_t len);
 struct catalog *catalog_new(struct app *app);
-void catalog_free(struct catalog *c);
+void catalog_close(struct catalog *c); /* whoever waits is told that we stop */
+void catalog_free(struct catalog *c);  /* after bus and status */
 /* Ask one site (NULL: all) for the user's courses; cb once, sites borrowed for the call.  err: the
  * status database is away. */
 void catalog_ask(struct app *app, const char *user, const char *site, bool refresh, catalog_cb cb,

@@ -71,12 +71,32 @@ static void verify_work(uv_work_t *work)
 	a->right = nv_password_verify(a->hash, a->password);
 }
 
+static void turn_away(struct attempt *a)
+{
+	struct nv_err err;
+	wipe(a);
+	api_err(&err, 503, NV_R_busy, "too many people sign in just now");
+	api_fail(a->r, &err);
+}
+
+static void end_when_idle(struct app *app)
+{
+	if (app->signins.on_idle_cb && !app->signins.running)
+		app->signins.on_idle_cb(app);
+}
+
 static void verified(uv_work_t *work, int status)
 {
 	struct attempt *a = work->data;
 	(void)status;
 	a->app->signins.running--;
 	wipe(a);
+	if (a->app->signins.on_idle_cb) {
+		struct app *app = a->app;
+		turn_away(a);
+		end_when_idle(app);
+		return;
+	}
 	next_verify(a->app);
 	/* the account may have changed meanwhile */
 	const struct nv_account *account = people_find(a->app, a->username);
@@ -104,11 +124,8 @@ static void next_verify(struct app *app)
 
 static void enqueue(struct attempt *a)
 {
-	if (a->app->signins.len >= VERIFY_WAITING) {
-		struct nv_err err;
-		wipe(a);
-		api_err(&err, 503, NV_R_busy, "too many people sign in just now");
-		api_fail(a->r, &err);
+	if (a->app->signins.len >= VERIFY_WAITING || a->app->signins.on_idle_cb) {
+		turn_away(a);
 		return;
 	}
 	const struct nv_account *account = people_find(a->app, a->username);
@@ -120,6 +137,19 @@ static void enqueue(struct attempt *a)
 	a->app->signins.last = a;
 	a->app->signins.len++;
 	next_verify(a->app);
+}
+
+void signin_close(struct app *app, void (*cb)(struct app *app))
+{
+	app->signins.on_idle_cb = cb;
+	while (app->signins.first) {
+		struct attempt *a = app->signins.first;
+		app->signins.first = a->next;
+		app->signins.len--;
+		turn_away(a);
+	}
+	app->signins.last = NULL;
+	end_when_idle(app);
 }
 
 /* --- throttling --- */

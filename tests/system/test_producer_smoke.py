@@ -314,3 +314,32 @@ def test_a_start_that_fails_ends(served):
                           timeout=60, check=False)
     assert done.returncode == 1, done.stderr
     assert f"listen on {taken}" in done.stderr
+
+
+def test_a_stop_with_answers_in_flight(served):
+    """Who waits is told, nothing is used after it was freed, and it does not take long."""
+    farm = served
+    producer = farm.daemons[0]
+    course = farm.remote.add(samples.make(farm.path("made.mbz"), 1))
+    ada = Api(producer.url(""))
+    ada.sign_in("ada")
+    Reader(ada)
+    answers = []
+
+    def ask(*args):
+        try:
+            answers.append(ada.call(*args).status_code)
+        except requests.RequestException as e:
+            answers.append(type(e).__name__)
+    asked = [("GET", "/api/v1/courses"),
+             ("POST", "/api/v1/requests", {"site": farm.site, "course": course})]
+    asked += [("POST", "/api/v1/session", {"username": u, "password": PASSWORD})
+              for u in ("ada", "emmy", "root", "x", "y", "z")]
+    threads = [threading.Thread(target=ask, args=a) for a in asked]
+    for t in threads:
+        t.start()
+    wait.until(lambda: farm.broker.depth(farm.vhost, f"catalog.{farm.site}"), "the question", 30)
+    producer.stop(timeout=20)
+    for t in threads:
+        t.join(30)
+    assert len(answers) == len(asked) and answers.count(503) >= 2, answers
