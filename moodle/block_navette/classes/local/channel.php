@@ -43,6 +43,9 @@ class channel {
     /** @var float when progress was last told */
     private static $told = 0.0;
 
+    /** @var array what was told then: step, done */
+    private static $last = ['', -1];
+
     /** @var string[] warnings so far, each once */
     private static $warnings = [];
 
@@ -92,7 +95,7 @@ class channel {
     }
 
     /**
-     * Tell how far a step is, at most twice a second.
+     * Tell how far a step is, at most twice a second, and never less than before.
      *
      * @param string $step
      * @param int $done
@@ -101,10 +104,12 @@ class channel {
     public static function progress(string $step, int $done, int $total): void {
         self::check();
         $now = microtime(true);
-        if ($done < $total && $now - self::$told < 0.5) {
+        $same = self::$last[0] === $step;
+        if ($same && ($done <= self::$last[1] || ($done < $total && $now - self::$told < 0.5))) {
             return;
         }
         self::$told = $now;
+        self::$last = [$step, $done];
         self::write(['progress' => ['step' => $step, 'done' => $done, 'total' => $total]]);
     }
 

@@ -199,7 +199,7 @@ class export {
             if (!empty($results['backup_destination'])) {
                 $results['backup_destination']->delete();
             }
-            $tree = $controller->get_plan()->get_basepath();
+            $tree = $CFG->backuptempdir . '/' . $controller->get_backupid();
         } catch (\Throwable $e) {
             if ($e instanceof failure) {
                 throw $e;

@@ -360,7 +360,7 @@ class import {
         try {
             $this->create_course();
             $controller = new \restore_controller(basename($tree), $this->row->courseid, \backup::INTERACTIVE_NO,
-                \backup::MODE_GENERAL, get_admin()->id, \backup::TARGET_NEW_COURSE, new progress('import'));
+                \backup::MODE_GENERAL, get_admin()->id, \backup::TARGET_NEW_COURSE, new progress('check'));
             $controller->add_logger(new logger());
             if ($controller->get_status() == \backup::STATUS_REQUIRE_CONV) {
                 throw failure::reject('archive_corrupt', 'the archive is no backup of Moodle 2 or later');
@@ -374,6 +374,7 @@ class import {
                 'fullname' => $info->original_course_fullname, 'users' => $users];
             $this->settings($controller, $users);
             $this->precheck($controller);
+            $controller->set_progress(new progress('import'));
             $controller->execute_plan();
             $this->tell_missing($controller->get_results());
             return $names;

@@ -1,0 +1,40 @@
+<?php
+// SPDX-License-Identifier: GPL-3.0-or-later
+// This file is part of Navette.
+//
+// Moodle's own backup and restore, as a teacher would do them by hand, to compare with:
+//   php plain.php backup COURSEID FILE users|nousers
+//   php plain.php restore FILE CATEGORYID users|nousers     (prints the course's id)
+
+define('CLI_SCRIPT', true);
+require(__DIR__ . '/config.php');
+require_once($CFG->dirroot . '/backup/util/includes/backup_includes.php');
+require_once($CFG->dirroot . '/backup/util/includes/restore_includes.php');
+
+[, $what, $first, $second, $users] = $argv;
+\core\session\manager::set_user(get_admin());
+if ($what === 'backup') {
+    $bc = new backup_controller(backup::TYPE_1COURSE, $first, backup::FORMAT_MOODLE, backup::INTERACTIVE_NO,
+        backup::MODE_GENERAL, get_admin()->id);
+    $bc->get_plan()->get_setting('users')->set_value($users === 'users' ? 1 : 0);
+    $bc->execute_plan();
+    $file = $bc->get_results()['backup_destination'];
+    $file->copy_content_to($second);
+    $file->delete();
+    $bc->destroy();
+    exit(0);
+}
+$name = 'plain' . random_string(10);
+$path = make_backup_temp_directory($name);
+get_file_packer('application/vnd.moodle.backup')->extract_to_pathname($first, $path);
+$course = restore_dbops::create_new_course('Plain', 'PLAIN-' . $name, $second);
+$rc = new restore_controller($name, $course, backup::INTERACTIVE_NO, backup::MODE_GENERAL, get_admin()->id,
+    backup::TARGET_NEW_COURSE);
+if ($users === 'users') {
+    $rc->get_plan()->get_setting('users')->set_value(1);
+}
+$rc->get_plan()->get_setting('enrolments')->set_value(backup::ENROL_ALWAYS);
+$rc->execute_precheck();
+$rc->execute_plan();
+$rc->destroy();
+echo "$course\n";
