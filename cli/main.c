@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <sodium.h>
@@ -316,8 +317,10 @@ int main(int argc, char **argv)
 		status = run(&c, group);
 	nv_config_free(c.config);
 	free(c.args);
+	errno = 0;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fprintf(stderr, "navette: writing to standard output failed\n");
+		if (errno != EPIPE) /* navette list | head */
+			fprintf(stderr, "navette: writing to standard output failed\n");
 		status = status ? status : CLI_FAILED;
 	}
 	return status;
