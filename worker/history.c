@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Finished history back into an emptied Redis: the site knows what it has restored.
+/* Finished history from the site, which knows what it has restored, into Redis.
  *
  * Every few seconds one worker of all finds out whether this Redis has a history (one flag there);
- * if not, it reads the site's on a thread and recalls request by request. */
+ * if not, it reads the site's on a thread and recalls request by request.  Once a minute courses
+ * that somebody deleted on the site are recalled as such: they free the course for another restore.
+ */
 #include <string.h>
 
 #include "core/base/log.h"
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 5000u
+#define AUDIT_EVERY_MS 60000u
 
 /* One finished request, everything in the arena. */
 struct entry {
@@ -22,6 +25,8 @@ struct history {
 	struct worker *w;
 	uv_timer_t timer;
 	bool looking, stopped;
+	bool audit;	     /* only what was deleted */
+	uint64_t next_audit; /* nv_mono_ms */
 	struct nv_arena arena;
 	struct entry *first;
 	uint64_t count;
@@ -79,11 +84,12 @@ static void recalled(void *arg, const struct nv_err *err)
 static void recall_next(struct history *h)
 {
 	struct entry *e = h->first;
-	if (!e || h->stopped) {
-		if (h->stopped)
-			look_over(h);
-		else
-			nv_status_rebuilt(h->w->status, rebuilt, h);
+	if (h->stopped || (!e && h->audit)) {
+		look_over(h);
+		return;
+	}
+	if (!e) {
+		nv_status_rebuilt(h->w->status, rebuilt, h);
 		return;
 	}
 	struct nv_status_outcome o = {.state = NV_ST_restored,
@@ -114,6 +120,8 @@ static int collect(void *arg, const struct nv_restore_request *request,
 {
 	struct history *h = arg;
 	struct nv_arena *a = &h->arena;
+	if (h->audit && !deleted)
+		return 0;
 	struct entry *e = nv_arena_alloc(a, sizeof *e);
 	if (copy_request(a, request, &e->request) < 0) {
 		NV_LOG(NV_WARN, "history.unreadable", NV_S("req", request->id));
@@ -156,11 +164,14 @@ static void history_read(void *arg, const struct nv_err *err)
 static void looked(void *arg, const struct nv_err *err, bool yes)
 {
 	struct history *h = arg;
-	if (err || !yes || h->stopped) {
+	h->audit = !yes;
+	if (err || h->stopped || (h->audit && nv_mono_ms() < h->next_audit)) {
 		look_over(h);
 		return;
 	}
-	NV_LOG0(NV_INFO, "history.missing");
+	h->next_audit = nv_mono_ms() + AUDIT_EVERY_MS;
+	if (yes)
+		NV_LOG0(NV_INFO, "history.missing");
 	struct nv_run run = {.work = read_history, .on_done_cb = history_read, .arg = h};
 	nv_run_start(h->w->daemon->loop, &run);
 }
