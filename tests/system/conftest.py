@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the system tests: `broker` (one node for a file), `farm` (one for each test)."""
+import itertools
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ import pytest
 from harness.farm import Farm
 from harness.rabbit import Broker
 from harness.samples import SOURCE
+
+_numbers = itertools.count(1)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -42,8 +45,8 @@ def make_farm(folder, broker, request):
     farms = []
 
     def make(**settings):
-        farms.append(Farm(os.path.join(folder, f"{request.node.name[:40]}-{len(farms)}"), broker,
-                          **settings))
+        name = f"{request.node.name[:40]}-{next(_numbers)}"
+        farms.append(Farm(os.path.join(folder, name), broker, **settings))
         return farms[-1]
 
     yield make

@@ -2,7 +2,6 @@
 """A request can be withdrawn at any moment before its course is there: it ends cancelled, nothing of
 it is left, its person is told once, and it can be asked for again. Once the course is there, it ends
 restored."""
-# one ctest entry per function
 import signal
 
 from harness import samples, wait, window

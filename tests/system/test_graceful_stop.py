@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGTERM while jobs run: they are finished, or handed back where the time to stop is too short; the
 exit status is 0 and nothing is lost."""
-# one ctest entry per function
 import signal
 
 from harness import samples, wait

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Redis goes away and comes back, or comes back empty: no request in flight is lost, no course is
 doubled, and finished history is rebuilt from the site."""
-# one ctest entry per function
 import time
 
 from harness import samples, wait

@@ -71,10 +71,10 @@ class Api:
 
     # --- what people do ---
 
-    def submit(self, site, course, **options):
-        """The new request's id."""
-        return self.post("/requests", {"site": site, "course": str(course), **options}
-                         )["results"][0]["id"]
+    def submit(self, site, course, key=None, **options):
+        """The new request's id. With a key the same may be asked again."""
+        return self.post("/requests", {"site": site, "course": str(course), **options},
+                         headers={"Idempotency-Key": key} if key else {})["results"][0]["id"]
 
     def request(self, request):
         return self.get(f"/requests/{request}")

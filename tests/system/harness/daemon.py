@@ -27,6 +27,7 @@ class Daemon:
         self.config_path = os.path.join(farm.folder, f"{name}.yaml")
         self.log = os.path.join(farm.folder, f"{name}.log")
         self.child = None
+        self.may_die = False # a test means it to
         self.read_from = 0 # where in the log the present process begins
         self.base = None   # http://127.0.0.1:port
         self.configure(config)
