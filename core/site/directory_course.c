@@ -44,7 +44,7 @@ json_t *nv_dir_restored_json(const struct nv_import *in, const struct nv_importe
 							    "role", enrolled_role));
 	return json_pack("{s:i, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o}, s:o}",
 			 "format", 1, "site", in->site, "request",
-			 nv_dir_json_record(&nv_restore_request_record, in->request), "outcome",
+			 nv_json_record(&nv_restore_request_record, in->request), "outcome",
 			 "course", outcome->course, "shortname", outcome->shortname, "fullname",
 			 outcome->fullname, "category", outcome->category, "user_data",
 			 outcome->user_data, "enrolled", outcome->enrolled, "at",
@@ -91,8 +91,7 @@ static int read_parts(const char *path, struct nv_dir_restored *ret, struct nv_a
 		return nv_fail(err, NV_RETRY, NV_R_io,
 			       "%s: damaged: site, request and outcome are expected", path);
 	ret->site = nv_arena_strdup(arena, site);
-	if (nv_dir_json_to_record(&nv_restore_request_record, request, &ret->request, arena, err) ==
-	    0)
+	if (nv_json_to_record(&nv_restore_request_record, request, &ret->request, arena, err) == 0)
 		return 0;
 	nv_err_prefix(err, "%s", path);
 	return -1;

@@ -3,11 +3,11 @@
 #ifndef NV_SITE_DIRECTORY_INTERNAL_H
 #define NV_SITE_DIRECTORY_INTERNAL_H
 
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "core/site/record_json.h"
 #include "core/site/site.h"
 
 #define NV_DIR_NONE SIZE_MAX  /* no index */
@@ -149,12 +149,6 @@ struct nv_dir_step {
 /* The line (from 1) on which the value at steps stands in a text known to be valid JSON; of the
  * innermost container when there is no such value. */
 unsigned nv_dir_json_line(const char *text, const struct nv_dir_step *steps, size_t steps_len);
-/* A record as JSON, by its table of fields; owned. */
-json_t *nv_dir_json_record(const struct nv_record *r, const void *in);
-int nv_dir_json_to_record(const struct nv_record *r, const json_t *from, void *ret,
-			  struct nv_arena *arena, struct nv_err *err);
-void nv_dir_json_cleanup(json_t **j);
-#define nv_auto_json __attribute__((cleanup(nv_dir_json_cleanup)))
 
 /* --- locks and temporary files (directory_lock.c) --- */
 

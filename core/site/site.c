@@ -4,6 +4,7 @@
 
 static const struct nv_site_ops *const implementations[] = {
 	[NV_SITE_DIRECTORY] = &nv_site_directory_ops,
+	[NV_SITE_MOODLE] = &nv_site_moodle_ops,
 };
 
 struct nv_site *nv_site_open(const struct nv_config *config, struct nv_err *err)
