@@ -19,7 +19,7 @@ class navette_description {
         'originalcourseid', 'defaultgroupingid', 'contextid', 'revision', 'userid', 'usermodified', 'completionexpected',
         'sequence', 'section', 'instance', 'module', 'added', 'groupingid', 'version', 'stamp', 'questioncategoryid',
         'timeadded', 'iteminstance', 'categoryid', 'outcomeid', 'scaleid', 'idnumberhash', 'course_completion',
-        'meetingid', 'firstpageid'];
+        'meetingid', 'firstpageid', 'servicesalt'];
 
     /** @var stdClass */
     private $course;

@@ -31,6 +31,12 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class import {
+    /** Contents of at least so many bytes are stored by one process at a time. */
+    const LOCKED_SIZE = 65536;
+
+    /** How often storing a content is tried. */
+    const TRIES = 8;
+
     /** @var \stdClass what was asked */
     private $in;
 
@@ -285,27 +291,51 @@ class import {
      * Make the contents rows of our own file area, where Moodle's restore finds them.
      */
     private function stage(): void {
-        $fs = get_file_storage();
+        // Noted first: a content that comes into the pool without a row, because we are killed just
+        // then, is collected by nobody else.
+        restores::note_contents($this->row, array_keys($this->contents));
         $record = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
             'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => get_admin()->id];
         $total = array_sum(array_column($this->contents, 'size'));
         $done = 0;
         foreach ($this->contents as $sha1 => $content) {
             channel::progress('contents', $done, $total);
-            $record['filename'] = (string) $sha1;
-            if ($content->path === null) {
-                $file = $fs->create_file_from_string($record, '');
-            } else {
-                $record['mimetype'] = $this->mimetype((string) $sha1, $content->name);
-                $file = $fs->create_file_from_pathname($record, $content->path);
-                unset($record['mimetype']);
-            }
-            if ($file->get_contenthash() !== (string) $sha1) {
-                throw failure::reject('archive_corrupt', "the content $sha1 is damaged");
-            }
+            $this->put($record, (string) $sha1, $content);
             $done += $content->size;
         }
         channel::progress('contents', $total, $total);
+    }
+
+    /**
+     * One of them.  Two processes that bring the same content at once disturb each other in Moodle's
+     * file pool (both write to one temporary name), hence the lock and the second try.
+     *
+     * @param array $record
+     * @param string $sha1
+     * @param \stdClass $content
+     */
+    private function put(array $record, string $sha1, \stdClass $content): void {
+        $fs = get_file_storage();
+        $record['filename'] = $sha1;
+        $record['mimetype'] = $this->mimetype($sha1, $content->name);
+        for ($try = 1;; $try++) {
+            $lock = $content->size >= self::LOCKED_SIZE ? site::lock("content-$sha1", 600) : null;
+            try {
+                $file = $content->path === null ? $fs->create_file_from_string($record, '')
+                    : $fs->create_file_from_pathname($record, $content->path);
+                break;
+            } catch (\file_exception $e) {
+                if ($try === self::TRIES) {
+                    throw failure::from($e, 'io', "storing the content $sha1");
+                }
+                usleep(random_int(20000, 200000));
+            } finally {
+                site::release($lock);
+            }
+        }
+        if ($file->get_contenthash() !== $sha1) {
+            throw failure::reject('archive_corrupt', "the content $sha1 is damaged");
+        }
     }
 
     /**
@@ -540,6 +570,7 @@ class import {
             $row->enrolled = (int) $enrolled;
             $row->restoredat = site::now();
             $row->timemodified = time();
+            $row->contents = null;
             $row->warnings = json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE);
             $transaction = $DB->start_delegated_transaction();
             $DB->update_record('course', (object) ['id' => $row->courseid, 'fullname' => $fullname,

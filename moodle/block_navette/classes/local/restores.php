@@ -122,7 +122,7 @@ class restores {
     public static function fail(\stdClass $row, failure $why): void {
         global $DB;
         $DB->update_record(self::TABLE, (object) ['id' => $row->id, 'state' => self::FAILED, 'courseid' => null,
-            'reason' => $why->reason, 'message' => $why->getMessage(),
+            'contents' => null, 'reason' => $why->reason, 'message' => $why->getMessage(),
             'warnings' => json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE), 'timemodified' => time()]);
     }
 
@@ -138,6 +138,9 @@ class restores {
         if ($row->state === self::IMPORTING && self::course_exists((int) $row->courseid)) {
             // A half-made course may lack what deleting asks for; a second try then finds less to do.
             \core_php_time_limit::raise();
+            // Nobody wants a half-made course back: no copy of it for the recycle bin.
+            $CFG->forced_plugin_settings['tool_recyclebin']['categorybinenable'] = 0;
+            $CFG->forced_plugin_settings['tool_recyclebin']['coursebinenable'] = 0;
             if (!\context_course::instance($row->courseid, IGNORE_MISSING)) {
                 $DB->delete_records('course', ['id' => $row->courseid]);
             } else if (!delete_course($row->courseid, false)) {
@@ -147,6 +150,21 @@ class restores {
             fix_course_sortorder();
         }
         self::remove_contents((int) $row->id);
+        // Moodle keeps what some row still names.
+        foreach (json_decode((string) ($row->contents ?? '')) ?: [] as $sha1) {
+            get_file_storage()->get_file_system()->remove_file($sha1);
+        }
+    }
+
+    /**
+     * Note which contents are on their way.
+     *
+     * @param \stdClass $row
+     * @param string[] $hashes
+     */
+    public static function note_contents(\stdClass $row, array $hashes): void {
+        global $DB;
+        $DB->set_field(self::TABLE, 'contents', json_encode(array_map('strval', $hashes)), ['id' => $row->id]);
     }
 
     /**
