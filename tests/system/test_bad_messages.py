@@ -205,7 +205,7 @@ def test_what_the_site_does_not_allow_is_refused_until_it_does(farm):
         farm.wait_state(requests[-1], "failed")
         assert farm.record(requests[-1])["reason"] == "policy", what
     # Put back while nothing has changed: refused again.
-    dead(farm, "requeue", "1", "--queue", f"dead.{farm.site}")
+    dead(farm, "requeue", "3", "--queue", f"dead.{farm.site}")
     wait.until(lambda: [m["requeued"] for m in listed(farm, farm.site)] == [0, 0, 1],
                "served again and refused again")
     archiver.stop()
