@@ -7,11 +7,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/amqp.h"
 #include "core/bus/bus.h"
 #include "proto/envelope.h"
 
+#define BACK_TRIES 100u
+#define BACK_WAIT_US 20000u
 #define CONFIRM_TIMEOUT_S 30
 
 struct letter {
@@ -75,6 +78,7 @@ struct dead {
 	struct cli_amqp *amqp;
 	const char *owner;
 	struct nv_topology_name queue;
+	uint64_t held; /* taken and not acknowledged */
 };
 
 /* 1 with the next message (ret to be freed with amqp_destroy_message), 0 when there is none, -1. */
@@ -89,6 +93,7 @@ static int take(struct dead *d, uint64_t n, struct letter *ret, struct nv_err *e
 	if (r.reply.id == AMQP_BASIC_GET_EMPTY_METHOD)
 		return 0;
 	ret->tag = ((const amqp_basic_get_ok_t *)r.reply.decoded)->delivery_tag;
+	d->held++;
 	r = amqp_read_message(d->amqp->conn, CLI_CHANNEL, &ret->message, 0);
 	if (cli_amqp_reply(r, what, err) < 0)
 		return -1;
@@ -121,7 +126,26 @@ static int ack(struct dead *d, const struct letter *l, struct nv_err *err)
 	amqp_rpc_reply_t r = {.reply_type = status ? AMQP_RESPONSE_LIBRARY_EXCEPTION
 						   : AMQP_RESPONSE_NORMAL,
 			      .library_error = status};
+	d->held -= status ? 0 : 1;
 	return cli_amqp_reply(r, "acknowledging a message", err);
+}
+
+/* Closing the channel gives back what is held, in its order; see it there before we go: a quorum
+ * queue takes a moment, and the next command would find fewer messages under other numbers. */
+static void close_dead(struct dead *d)
+{
+	struct cli_queue q = {0};
+	struct nv_err err = {0};
+	if (d->amqp && d->held) {
+		amqp_channel_close(d->amqp->conn, CLI_CHANNEL, AMQP_REPLY_SUCCESS);
+		bool open = cli_amqp_reopen(d->amqp, &err) == 0;
+		for (unsigned n = 0; open && n < BACK_TRIES && q.ready < d->held; n++) {
+			if (n)
+				usleep(BACK_WAIT_US);
+			open = cli_amqp_queue(d->amqp, d->queue.s, &q, &err) == 0;
+		}
+	}
+	cli_amqp_close(d->amqp);
 }
 
 /* --- which queue --- */
@@ -244,7 +268,7 @@ int cli_dead_list(struct cli *c)
 		rc = open_dead(&d, c, owners[i].name, &err);
 		if (rc == 0)
 			rc = list_queue(&d, list, &table, &err);
-		cli_amqp_close(d.amqp);
+		close_dead(&d);
 	}
 	if (rc < 0)
 		cli_fail(c, &err); /* after it, the rows that there are */
@@ -292,7 +316,7 @@ static int with_letter(struct cli *c,
 		rc = use(&d, &l, &err);
 		amqp_destroy_message(&l.message);
 	}
-	cli_amqp_close(d.amqp);
+	close_dead(&d);
 	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
 }
 
@@ -482,7 +506,7 @@ int cli_dead_requeue(struct cli *c)
 	int rc = open_dead(&d, c, owners[0].name, &err);
 	if (rc == 0)
 		rc = requeue_all(&d, &done, failed, &err);
-	cli_amqp_close(d.amqp);
+	close_dead(&d);
 	int status = rc < 0 ? cli_fail(c, &err) : print_requeued(c, done, failed);
 	json_decref(failed);
 	return status;
