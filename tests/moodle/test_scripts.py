@@ -8,11 +8,14 @@ Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.  NA
 pair that runs already (tests/moodle/pair up) and is used and left; otherwise one is stood up in a
 temporary folder and removed.  NAVETTE_DB picks mariadb (default) or pgsql.
 """
+import base64
 import contextlib
+import hmac
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +31,7 @@ if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.ge
     sys.exit(77)
 
 import pytest  # noqa: E402
+import requests  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
@@ -226,8 +230,11 @@ def pair():
         env = subprocess.run([HERE / "pair", "env", "--dir", place], check=True,
                              capture_output=True, text=True).stdout
         p = Pair(json.loads(env), work)
-        # Rows from an earlier run would hold its courses.
+        # What an earlier run left would hold its remote courses and names.
         p.run("thisyear", "sweep")
+        for restore in p.run("thisyear", "history").all("restore"):
+            if not restore["deleted"]:
+                p.delete(restore["outcome"]["course"])
         yield p
     finally:
         if own:
@@ -800,6 +807,67 @@ def test_privacy_exports_and_deletes_who_asked_but_not_that_there_is_a_course(pa
     assert row[0][0] == "0" and "Teacher One" not in row[0][1] and "teacher1" not in row[0][1]
     assert pair.run("thisyear", "import", message).result["course"] == made["course"]
     pair.delete(made["course"])
+
+
+def test_the_older_blocks_restores_count_as_taken(pair):
+    if not pair.state["seed_plugin"]:
+        pytest.skip("the pair has no older block (pair up --seed-plugin)")
+    own = pair.code("thisyear", "require_once($CFG->dirroot . '/course/lib.php'); $c = create_course("
+                    "(object) ['shortname' => 'OLD', 'fullname' => 'Old', 'category' => "
+                    "core_course_category::get_default()->id]); $DB->insert_record("
+                    "'block_external_backuprestore', (object) ['userid' => $DB->get_field('user', 'id', "
+                    "['username' => 'teacher1']), 'externalcourseid' => %s, 'externalcoursename' => 'Old', "
+                    "'externalmoodleurl' => 'https://old.example.org', 'status' => 2, 'courseid' => $c->id, "
+                    "'timecreated' => time(), 'timemodified' => time(), 'timescheduleprocessed' => time()]);"
+                    " echo $c->id;" % pair.courses["EMPTY"]).split()[-1]
+    sites = {"sites": {"https://old.example.org/": "lastyear"}}
+    assert pair.run("thisyear", "adopt", sites).result["adopted"] == 1
+    assert pair.run("thisyear", "adopt", sites).result["adopted"] == 0
+    assert pair.run("thisyear", "adopt", {"sites": {}}).result["unknown_site"] >= 1
+    reply = pair.run("thisyear", "import", pair.message("EMPTY", settings={"only_one": True}))
+    assert reply.error == ("reject", "already_restored")
+    told = [r for r in pair.run("thisyear", "history").all("restore") if r["outcome"]["course"] == own]
+    assert told[0]["request"]["user"] == "teacher1" and told[0]["outcome"]["shortname"] == "OLD"
+    pair.delete(own)
+    pair.query("thisyear", f"DELETE FROM {{block_external_backuprestore}} WHERE courseid = {own}")
+
+
+def test_the_blocks_button_signs_its_user_in(pair):
+    url = pair.sites["thisyear"]["url"]
+    pair.run("thisyear", "setup", {"role": "client"})
+    with pair.setting("thisyear", "navetteurl", "https://navette.example.org", ""):
+        instance = pair.code("thisyear", "$id = $DB->insert_record('block_instances', (object) ["
+                             "'blockname' => 'navette', 'parentcontextid' => SYSCONTEXTID, "
+                             "'showinsubcontexts' => 0, 'requiredbytheme' => 0, 'pagetypepattern' => "
+                             "'site-index', 'defaultregion' => 'side-pre', 'defaultweight' => 0, "
+                             "'timecreated' => 1, 'timemodified' => 1]); context_block::instance($id);"
+                             "echo $id;").split()[-1]
+        web = requests.Session()
+        launch = f"{url}/blocks/navette/launch.php"
+        answer = web.post(launch, data={"instance": instance}, allow_redirects=False)
+        assert "token=" not in answer.headers.get("Location", "")
+        page = web.get(f"{url}/login/index.php").text
+        token = re.search(r'name="logintoken" value="(\w+)"', page).group(1)
+        page = web.post(f"{url}/login/index.php", data={
+            "username": "manager1", "password": pair.state["password"], "logintoken": token}).text
+        sesskey = re.search(r'"sesskey":"(\w+)"', page).group(1)
+        refused = web.post(launch, data={"instance": instance, "sesskey": "x"}, allow_redirects=False)
+        assert "token=" not in refused.headers.get("Location", "")
+        answer = web.post(launch, data={"instance": instance, "sesskey": sesskey},
+                          allow_redirects=False)
+    place, token = answer.headers["Location"].split("?token=")
+    head, body, signature = token.split(".")
+
+    def plain(text):
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+    secret = pair.query("thisyear", "SELECT value FROM {config_plugins} WHERE plugin = "
+                        "'block_navette' AND name = 'launchsecret'")[0][0]
+    assert plain(signature) == hmac.digest(secret.encode(), f"{head}.{body}".encode(), "sha256")
+    claims = json.loads(plain(body))
+    assert place == "https://navette.example.org/launch" == claims["aud"] + "/launch"
+    assert claims["sub"] == "manager1" and claims["exp"] - claims["iat"] == 60
+    assert claims["caps"] == ["seeexternalcourselink", "restoreuserdata", "manage"]
 
 
 def test_moodle_logs_what_was_done(pair):

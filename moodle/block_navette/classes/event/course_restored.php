@@ -47,7 +47,8 @@ class course_restored extends \core\event\base {
      * @return string
      */
     public function get_description() {
-        return "Request '{$this->other['request']}' restored the course '{$this->other['remotecourse']}' of '{$this->other['site']}' as the course with id '{$this->courseid}'.";
+        return "Request '{$this->other['request']}' restored the course '{$this->other['remotecourse']}' of '{$this->other['site']}' "
+            . "as the course with id '{$this->courseid}'.";
     }
 
     /**

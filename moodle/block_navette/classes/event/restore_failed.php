@@ -47,7 +47,8 @@ class restore_failed extends \core\event\base {
      * @return string
      */
     public function get_description() {
-        return "Request '{$this->other['request']}' for the course '{$this->other['remotecourse']}' of '{$this->other['site']}' failed: {$this->other['reason']}.";
+        return "Request '{$this->other['request']}' for the course '{$this->other['remotecourse']}' of '{$this->other['site']}' "
+            . "failed: {$this->other['reason']}.";
     }
 
     /**
