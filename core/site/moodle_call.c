@@ -10,6 +10,7 @@
 
 #include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/site/moodle_internal.h"
 
 #define TICK_MS 100	      /* how late a cancel may be noticed */
@@ -33,6 +34,7 @@ struct run {
 	bool answered; /* by a result or an error */
 	struct nv_err answer;
 	bool stopping;
+	bool broken; /* what it wrote cannot be used: no result makes that good */
 	struct nv_err why;
 	uint64_t until;	  /* nv_mono_ms, 0: no limit */
 	uint64_t kill_at; /* 0: not yet decided */
@@ -43,19 +45,9 @@ struct run {
 
 /* --- what people get to read --- */
 
-/* Text of a child is not always UTF-8, messages are. */
-static void clean(char *text)
-{
-	json_t *probe = json_string(text);
-	for (char *p = text; *p && !probe; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	json_decref(probe);
-}
-
 static void log_err_line(struct run *r, const char *event, char *line)
 {
-	clean(line);
+	nv_text_clean(line, strlen(line)); /* a child does not always write UTF-8 */
 	/* The last lines of a PHP trace tell nothing. */
 	if (*line && *line != '#' && strncmp(line, "  thrown in", 11) != 0) {
 		size_t len = strlen(line);
@@ -93,11 +85,17 @@ static void stop(struct run *r, const struct nv_err *why)
 	       NV_E(why));
 }
 
-static void stop_for(struct run *r, enum nv_err_kind kind, enum nv_reason reason, const char *what)
+static void give_up(struct run *r, const struct nv_err *why)
+{
+	stop(r, why);
+	r->broken = true;
+}
+
+static void give_up_for(struct run *r, const char *what)
 {
 	struct nv_err why = {0};
-	nv_fail(&why, kind, reason, "moodle %s: %s", r->call->operation, what);
-	stop(r, &why);
+	nv_fail(&why, NV_RETRY, r->call->reason, "moodle %s: %s", r->call->operation, what);
+	give_up(r, &why);
 }
 
 /* Is it still wanted? */
@@ -175,9 +173,9 @@ static void take_object(struct run *r, const json_t *object)
 		take_error(r, value);
 	} else if (strcmp(key, "confirm") == 0) {
 		take_confirm(r);
-	} else if (r->call->line_cb && !r->stopping &&
+	} else if (r->call->line_cb && !r->broken &&
 		   r->call->line_cb(r->call->arg, key, value, &why) < 0) {
-		stop(r, &why);
+		give_up(r, &why);
 	}
 	/* The answer is there; what it still does may not take for ever. */
 	if (r->answered && !r->kill_at)
@@ -223,7 +221,7 @@ static void take_out(struct run *r)
 	       (end = memchr(r->out.data + r->scanned, '\n', r->out.len - r->scanned))) {
 		size_t len = (size_t)(end - r->out.data) - at;
 		if (len > line_max(&r->out, at))
-			stop_for(r, NV_RETRY, r->call->reason, "it wrote a line that is too long");
+			give_up_for(r, "it wrote a line that is too long");
 		else
 			take_line(r, (char *)r->out.data + at, len);
 		at += len + 1;
@@ -231,7 +229,7 @@ static void take_out(struct run *r)
 	}
 	r->scanned = r->out.len;
 	if (r->out.len - at > line_max(&r->out, at)) {
-		stop_for(r, NV_RETRY, r->call->reason, "it wrote a line that is too long");
+		give_up_for(r, "it wrote a line that is too long");
 		at = r->out.len; /* the rest of it is no line either, and read by nobody */
 	}
 	consume(&r->out, at);
@@ -340,7 +338,7 @@ static int outcome(const struct run *r, int status, struct nv_err *err)
 {
 	const char *said = *r->last ? ": " : "";
 	/* A result counts even when we had asked to stop: what it says has happened. */
-	if (r->result)
+	if (r->result && !r->broken)
 		return 0;
 	if (r->stopping || r->answered) {
 		if (err)

@@ -44,11 +44,11 @@ static int import_line(void *arg, const char *key, const json_t *value, struct n
 	const char *step = json_string_value(json_object_get(value, "step"));
 	uint64_t done = nv_moodle_uint(value, "done");
 	uint64_t total = nv_moodle_uint(value, "total");
-	if (!step || !total)
+	bool contents = step && strcmp(step, "contents") == 0;
+	if (!total || !step || (!contents && strcmp(step, "import") != 0))
 		return 0;
 	/* Two steps of one job, told as one that only grows. */
 	double part = done < total ? (double)done / (double)total : 1;
-	bool contents = strcmp(step, "contents") == 0;
 	uint64_t share = contents ? CONTENTS_SHARE : WHOLE - CONTENTS_SHARE;
 	nv_job_progress(job, "import",
 			(contents ? 0 : CONTENTS_SHARE) + (uint64_t)(part * (double)share), WHOLE);

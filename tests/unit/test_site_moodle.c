@@ -296,7 +296,8 @@ static void nothing_of_ours_reaches_the_command_line_or_the_environment(void **s
 	setenv("NAVETTE_BROKER_PASSWORD", "secret", 1);
 	nv_auto_fd int leak = open("/dev/null", O_RDONLY); /* without O_CLOEXEC on purpose */
 	script(f, "tr '\\0' '\\n' < /proc/$$/cmdline > $D/args; env > $D/env\n"
-		  "ls /proc/self/fd > $D/fds; cut -d' ' -f5 /proc/$$/stat > $D/group; echo $$ > $D/pid\n"
+		  "ls /proc/self/fd > $D/fds; cut -d' ' -f5 /proc/$$/stat > $D/group; echo $$ > "
+		  "$D/pid\n"
 		  "echo '{\"result\":{}}'");
 	assert_int_equal(nv_site_enrol(f->site, "12", "ada", "student", &f->err), 0);
 	unsetenv("NAVETTE_BROKER_PASSWORD");
@@ -558,7 +559,7 @@ static void the_script_dies_with_us(void **state)
 	"\"moodle_version\":\"2024100705\",\"user_data\":true,\"skeleton\":\"'$W'\"}}'\n"
 #define FILE_LINE(sha1, size, name)                                                               \
 	"echo '{\"file\":{\"sha1\":\"" sha1 "\",\"size\":" #size ",\"path\":\"'$D/" name "'\"}}'" \
-											 "\n"
+	"\n"
 
 static int describe(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 		    struct nv_err *err)
