@@ -100,6 +100,11 @@ void requests_list(struct app *app, struct nv_http_request *r, const struct sess
 			return;
 		}
 	}
+	if (l->f.course && !l->f.site) { /* an id means something on its server only */
+		wrong(&err, "course", "needs a site beside it");
+		api_fail(r, &err);
+		return;
+	}
 	if (!s->admin)
 		l->f.user = s->identity;
 	nv_status_list(app->status, &l->f, listed, l);
