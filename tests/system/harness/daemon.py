@@ -8,8 +8,12 @@ import requests
 import yaml
 
 from . import processes, wait
+from .samples import SOURCE
 
-BUILD = os.environ["NAVETTE_BUILD"]
+# ctest sets it; by hand, the presets' usual folders serve.
+BUILD = os.environ.get("NAVETTE_BUILD") or next(
+    (b for b in (os.path.join(SOURCE, "build", p) for p in ("ci", "debug")) if os.path.isdir(b)),
+    os.path.join(SOURCE, "build", "debug"))
 BROKEN = re.compile(r"ERROR: AddressSanitizer|runtime error:|LeakSanitizer|Assertion")
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=86",
               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=86"}
@@ -27,8 +31,8 @@ class Daemon:
         self.config_path = os.path.join(farm.folder, f"{name}.yaml")
         self.log = os.path.join(farm.folder, f"{name}.log")
         self.child = None
-        self.may_die = False # a test means it to
-        self.read_from = 0 # where in the log the present process begins
+        self.may_die = False  # a test means it to
+        self.read_from = 0  # where in the log the present process begins
         self.base = None   # http://127.0.0.1:port
         self.configure(config)
 
