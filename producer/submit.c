@@ -104,6 +104,8 @@ static void finish(struct submit *sub)
 	for (size_t i = 0; i < sub->len; i++) {
 		struct item *it = &sub->items[i];
 		nv_metric_add(sub->app->m.submitted, it->refused ? "refused" : "accepted", 1);
+		if (it->refused && api_status(&it->err) == 403)
+			api_refused(sub->app, sub->r, "rights", sub->s->username);
 		lasting = lasting && !(it->refused && api_status(&it->err) >= 500);
 		json_array_append_new(results, item_json(it));
 	}
@@ -362,8 +364,6 @@ static int read_item(struct submit *sub, json_t *o, const char *where, struct nv
 	it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a, &it->err) < 0;
 	nv_uuid_new(id);
 	it->q.id = nv_arena_strdup(a, id);
-	if (it->refused && api_status(&it->err) == 403)
-		api_refused(sub->app, sub->r, "rights", sub->s->username);
 	sub->len++;
 	return 0;
 }
