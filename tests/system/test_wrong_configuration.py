@@ -40,6 +40,11 @@ def fields():
 
 def wrong_values(field):
     """[(wrong value, what the answer says is allowed)]"""
+    return [(v, a) for v, a in _wrong_values(field)
+            if v != "" or not field.allowed.endswith('or ""')]
+
+
+def _wrong_values(field):
     allowed = field.allowed.removeprefix("one or a list, each ").removesuffix(' or ""')
     numbers = re.match(r"a (whole number|time|size) from (\S+) to (\S+)", allowed)
     if numbers:
