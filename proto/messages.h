@@ -98,7 +98,7 @@ extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 	FI(id, true, "the question")                                                            \
 	FS(user, true, 255, "whose courses")                                                    \
 	FE(status, true, nv_catalog_status_words, "ok, unknown-user or error")                  \
-	FS(error, false, 500, "what went wrong, for people")                                    \
+	FS(error, false, 512, "what went wrong, for people")                                    \
 	FU(moodle_version, false, NV_UNLIMITED, "the site's Moodle version number, 0: unknown") \
 	FL(courses, true, course, 5000, "the courses")                                          \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
@@ -114,7 +114,7 @@ extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 	FU(done, false, NV_UNLIMITED, "bytes done in this step")                             \
 	FU(total, false, NV_UNLIMITED, "bytes of this step, 0: not known yet")               \
 	FS(reason, false, 32, "stable word, see enum nv_reason")                             \
-	FS(message, false, 500, "for people")                                                \
+	FS(message, false, 512, "for people")                                                \
 	FS(host, false, 255, "the machine the archiver runs on")                             \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 static const struct {
 	const char *word;
@@ -50,30 +51,6 @@ const char *nv_err_kind_word(enum nv_err_kind kind)
 	return (unsigned)kind < NV_ARRAY_LEN(kinds) ? kinds[kind] : "unknown";
 }
 
-/* One line: whatever a library or a peer put into a message cannot break a log or a terminal.  A
- * message that was cut ends before, not inside, a UTF-8 sequence. */
-static void make_line(char *msg, size_t size)
-{
-	size_t len = strlen(msg);
-
-	if (len + 1 >= size) {
-		size_t start = len;
-
-		while (start > 0 && ((unsigned char)msg[start - 1] & 0xc0) == 0x80)
-			start--;
-		if (start > 0 && (unsigned char)msg[start - 1] >= 0xc0) {
-			unsigned char lead = (unsigned char)msg[start - 1];
-			size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-
-			if (len - (start - 1) < want)
-				msg[start - 1] = '\0';
-		}
-	}
-	for (char *p = msg; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-}
-
 /* The arguments may point into *err itself (an error that is wrapped), so the text is made aside.
  */
 static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, int code,
@@ -87,7 +64,7 @@ static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reaso
 	len = strnlen(text, sizeof(err->msg) - 1);
 	memcpy(err->msg, text, len);
 	err->msg[len] = '\0';
-	make_line(err->msg, sizeof(err->msg));
+	nv_text_clean(err->msg, sizeof(err->msg) - 1);
 }
 
 int nv_fail(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, const char *fmt, ...)

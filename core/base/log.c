@@ -10,6 +10,7 @@
 
 #include "core/base/id.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 /* The sink: the one global state of the program. */
 static _Atomic(const char *) log_svc = "navette";
@@ -35,26 +36,6 @@ void nv_log_set_fd(int fd)
 	atomic_store(&log_fd, fd);
 }
 
-/* Length of the well-formed UTF-8 sequence at s, 0 when there is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] >= 0xf0 && s[0] <= 0xf4	  ? 4
-		   : s[0] >= 0xe0 && s[0] <= 0xef ? 3
-		   : s[0] >= 0xc2 && s[0] <= 0xdf ? 2
-						  : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	/* C1 controls move a terminal's cursor just as escape sequences do. */
-	if (s[0] == 0xc2 && s[1] < 0xa0)
-		return 0;
-	return n;
-}
-
 static bool is_plain(const char *s)
 {
 	if (!*s)
@@ -63,7 +44,7 @@ static bool is_plain(const char *s)
 		size_t n = 1;
 
 		if (*p >= 0x80)
-			n = utf8_len(p);
+			n = nv_utf8_len((const char *)p);
 		else if (*p <= 0x20 || *p == 0x7f || *p == '"' || *p == '=' || *p == '\\')
 			n = 0;
 		if (!n)
@@ -81,7 +62,7 @@ static void put_value(struct nv_buf *b, const char *s)
 	}
 	nv_buf_puts(b, "\"");
 	for (const unsigned char *p = (const unsigned char *)s; *p;) {
-		size_t n = *p >= 0x80 ? utf8_len(p) : 1;
+		size_t n = *p >= 0x80 ? nv_utf8_len((const char *)p) : 1;
 
 		if (*p == '"' || *p == '\\')
 			nv_buf_printf(b, "\\%c", *p);
