@@ -67,6 +67,7 @@ struct nv_header {
 #define NV_H_AT "nv-at"		    /* dead letters: ms since the epoch */
 #define NV_H_HOST "nv-host"	    /* dead letters: by whom */
 #define NV_H_REQUEUED "nv-requeued" /* put back by an operator, decimal count */
+#define NV_H_RESENT "nv-resent"	    /* sent before on a connection that broke: may be a copy */
 #define NV_H_EXPORTS "nv-exports"   /* times a worker asked for the export again, decimal */
 
 struct nv_publish {
@@ -125,7 +126,10 @@ bool nv_delivery_redelivered(const struct nv_delivery *d);
 bool nv_delivery_live(const struct nv_delivery *d);
 
 void nv_bus_ack(struct nv_delivery *d);	   /* frees d */
-void nv_bus_return(struct nv_delivery *d); /* back to the queue; frees d */
+void nv_bus_return(struct nv_delivery *d); /* back to the queue at once; frees d */
+/* Back to the queue after a while (at once when the bus stops), so that what cannot be served just
+ * now does not run through the broker's delivery limit in a tight loop; takes d. */
+void nv_bus_return_later(struct nv_delivery *d);
 
 /* --- what becomes of a delivery that could not be served (core/bus/settle.c) --- */
 
@@ -144,5 +148,11 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 			const struct nv_err *why);
 unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
+unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for again so far */
+/* The broker has counted so many returns that the next few end in its own dead-lettering, which
+ * tells nobody why: reject it while there is somebody to speak. */
+bool nv_delivery_exhausted(const struct nv_delivery *d);
+/* The broker or the bus brought it again by itself: a copy of what may have been served. */
+bool nv_delivery_again(const struct nv_delivery *d);
 
 #endif

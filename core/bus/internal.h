@@ -166,6 +166,7 @@ struct nv_publication {
 	uint64_t deadline;   /* nv_mono_ms */
 	uint64_t not_before; /* nv_mono_ms; after a nack */
 	bool returned;	     /* no queue took it */
+	bool resent;	     /* was in flight when a connection or channel broke */
 	unsigned closes;     /* channels that were closed while it was in flight */
 };
 struct nv_publisher;
@@ -236,10 +237,5 @@ struct nv_consumers;
 struct nv_consumers *nv_consumers_new(struct nv_side *side);
 void nv_consumers_free(struct nv_consumers *c);
 extern const struct nv_side_ops nv_consumers_ops;
-
-/* --- bus.c --- */
-
-/* Give d back after a while, so that a broker that takes nothing is not asked in a tight loop. */
-void nv_bus_return_later(struct nv_delivery *d);
 
 #endif

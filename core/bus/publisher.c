@@ -123,6 +123,8 @@ static void take_back(struct nv_publisher *s)
 	s->channel_open = false;
 	if (!s->flight.head)
 		return;
+	for (struct nv_publication *p = s->flight.head; p; p = p->next)
+		p->resent = true;
 	*s->flight.tail = s->waiting.head;
 	if (s->waiting.head)
 		s->flight.tail = s->waiting.tail;
@@ -149,13 +151,30 @@ static void publisher_blocked(void *ctx, bool blocked)
 
 /* --- sending --- */
 
-static int send_one(struct nv_publisher *s, struct nv_publication *p, struct nv_err *err)
+static amqp_table_entry_t header(const char *key, const char *value)
+{
+	return (amqp_table_entry_t){
+		.key = nv_amqp_bytes(key),
+		.value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = nv_amqp_bytes(value)},
+	};
+}
+
+/* The library cannot put it into frames: its fault, not the connection's. */
+static bool is_unsendable(int status)
+{
+	return status == AMQP_STATUS_TABLE_TOO_BIG || status == AMQP_STATUS_BAD_AMQP_DATA ||
+	       status == AMQP_STATUS_INVALID_PARAMETER;
+}
+
+/* Returns the library's status. */
+static int send_one(struct nv_publisher *s, struct nv_publication *p)
 {
 	struct nv_link *l = &s->side->link;
 	const struct nv_publish *m = &p->m;
 	char id[24];
 	char expiration[24];
-	amqp_table_entry_t headers[NV_BUS_HEADERS_MAX];
+	int n = 0;
+	amqp_table_entry_t headers[NV_BUS_HEADERS_MAX + 1];
 	amqp_basic_properties_t props = {
 		._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG |
 			  AMQP_BASIC_CORRELATION_ID_FLAG | AMQP_BASIC_USER_ID_FLAG |
@@ -181,22 +200,18 @@ static int send_one(struct nv_publisher *s, struct nv_publication *p, struct nv_
 		snprintf(expiration, sizeof(expiration), "%" PRIu64, m->expiration_ms);
 		props.expiration = nv_amqp_bytes(expiration);
 	}
-	if (m->headers_len) {
-		props._flags |= AMQP_BASIC_HEADERS_FLAG;
-		props.headers =
-			(amqp_table_t){.num_entries = (int)m->headers_len, .entries = headers};
-	}
 	for (unsigned i = 0; i < m->headers_len; i++)
-		headers[i] = (amqp_table_entry_t){
-			.key = nv_amqp_bytes(m->headers[i].key),
-			.value = {.kind = AMQP_FIELD_KIND_UTF8,
-				  .value.bytes = nv_amqp_bytes(m->headers[i].value)},
-		};
+		headers[n++] = header(m->headers[i].key, m->headers[i].value);
+	if (p->resent)
+		headers[n++] = header(NV_H_RESENT, "1");
+	if (n) {
+		props._flags |= AMQP_BASIC_HEADERS_FLAG;
+		props.headers = (amqp_table_t){.num_entries = n, .entries = headers};
+	}
 	amqp_bytes_t body = {.len = m->len, .bytes = (void *)(uintptr_t)m->body};
 	nv_link_enter(l);
-	return nv_link_status(amqp_basic_publish(l->conn, CHANNEL, nv_amqp_bytes(m->exchange),
-						 nv_amqp_bytes(m->routing_key), 1, 0, &props, body),
-			      "publish", err);
+	return amqp_basic_publish(l->conn, CHANNEL, nv_amqp_bytes(m->exchange),
+				  nv_amqp_bytes(m->routing_key), 1, 0, &props, body);
 }
 
 static int send_waiting(struct nv_publisher *s, uint64_t now, struct nv_err *err)
@@ -208,9 +223,18 @@ static int send_waiting(struct nv_publisher *s, uint64_t now, struct nv_err *err
 			continue;
 		}
 		struct nv_publication *p = line_cut(&s->waiting, at);
+		int status = send_one(s, p);
+		if (is_unsendable(status)) {
+			struct nv_err why;
+			nv_fail(&why, NV_REJECT, NV_R_internal, "broker: cannot send to %s: %s",
+				p->m.exchange, amqp_error_string2(status));
+			settle(s, p, &why);
+			/* The method frame may be out without its content: begin a new channel. */
+			return nv_link_status(status, "publish", err);
+		}
 		p->tag = s->next_tag++;
 		line_put(&s->flight, p);
-		if (send_one(s, p, err))
+		if (nv_link_status(status, "publish", err))
 			return -1;
 	}
 	return 0;

@@ -11,6 +11,8 @@
 #include "core/base/id.h"
 #include "core/bus/internal.h"
 
+#define NV_DELIVERY_RESERVE 5u
+
 static unsigned header_number(const struct nv_delivery *d, const char *key)
 {
 	const char *text = nv_delivery_header(d, key);
@@ -21,6 +23,22 @@ static unsigned header_number(const struct nv_delivery *d, const char *key)
 unsigned nv_delivery_attempt(const struct nv_delivery *d)
 {
 	return header_number(d, NV_H_ATTEMPT);
+}
+
+/* Also what a crash loop, or a message nobody could speak about, has used up at the broker. */
+bool nv_delivery_exhausted(const struct nv_delivery *d)
+{
+	return header_number(d, "x-delivery-count") + NV_DELIVERY_RESERVE >= NV_DELIVERY_LIMIT;
+}
+
+bool nv_delivery_again(const struct nv_delivery *d)
+{
+	return d->redelivered || nv_delivery_header(d, NV_H_RESENT);
+}
+
+unsigned nv_delivery_exports(const struct nv_delivery *d)
+{
+	return header_number(d, NV_H_EXPORTS);
 }
 
 bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
@@ -70,6 +88,13 @@ static void add_number(struct nv_publish *p, struct nv_arena *a, const char *key
 	add(p, key, nv_arena_printf(a, "%" PRIu64, n));
 }
 
+static void keep_number(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
+			const char *key)
+{
+	if (nv_delivery_header(d, key))
+		add_number(p, a, key, header_number(d, key));
+}
+
 static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
 		       const struct nv_err *why)
 {
@@ -90,6 +115,14 @@ static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv
 void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_delivery *d,
 		   const struct nv_err *why, void (*done_cb)(void *arg, bool dead), void *arg)
 {
+	if (!nv_delivery_live(d)) {
+		/* The broker has given it to another already: a second copy would make two of it.
+		 */
+		if (done_cb)
+			done_cb(arg, false);
+		nv_bus_ack(d);
+		return;
+	}
 	nv_auto_arena struct nv_arena a = {0};
 	struct nv_topology_name exchange = {{0}};
 	struct nv_topology_name dead = nv_queue_dead(s->owner);
@@ -122,8 +155,9 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	add_number(&p, &a, NV_H_ATTEMPT, attempt);
 	if (hold || nv_delivery_header(d, NV_H_HOLDS))
 		add_number(&p, &a, NV_H_HOLDS, header_number(d, NV_H_HOLDS) + (hold ? 1 : 0));
-	add(&p, NV_H_REQUEUED, nv_delivery_header(d, NV_H_REQUEUED));
-	add(&p, NV_H_EXPORTS, nv_delivery_header(d, NV_H_EXPORTS));
+	/* As numbers: a text of the sender's choosing would travel on with us. */
+	keep_number(&p, &a, d, NV_H_REQUEUED);
+	keep_number(&p, &a, d, NV_H_EXPORTS);
 	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
 	add_reason(&p, &a, d, why);
 
