@@ -10,10 +10,15 @@
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/daemon/workdir.h"
 
 #define REPORT_EVERY_MS 1000u
 #define PROGRESS_TTL_MS 60000u
+/* The limits of archive.ready. */
+#define NAME_MAX_BYTES 1333u
+#define WARNINGS_MAX 100u
+#define WARNING_MAX_BYTES 500u
 
 struct export
 {
@@ -163,9 +168,14 @@ static void give_back(struct export *e, const struct nv_err *why)
 {
 	NV_LOG(NV_WARN, "export.returned", NV_S("req", request_of(e)->id), NV_E(why));
 	nv_metric_add(e->a->metrics.jobs, "returned", 1);
-	nv_bus_return(e->delivery);
+	if (e->a->daemon->stopping)
+		nv_bus_return(e->delivery);
+	else
+		nv_bus_return_later(e->delivery);
 	export_free(e);
 }
+
+static void export_failed(struct export *e);
 
 static void ready_reported(void *arg, const struct nv_err *err)
 {
@@ -179,6 +189,11 @@ static void ready_reported(void *arg, const struct nv_err *err)
 static void ready_sent(void *arg, const struct nv_err *err)
 {
 	struct export *e = arg;
+	if (err && err->kind == NV_REJECT) { /* it cannot be said at all, now or later */
+		e->why = *err;
+		export_failed(e);
+		return;
+	}
 	if (err) {
 		give_back(e, err);
 		return;
@@ -188,9 +203,26 @@ static void ready_sent(void *arg, const struct nv_err *err)
 	send_report(e, &r, ready_reported, e);
 }
 
+/* What the site says is text of people; the message has limits. */
+static void clean_texts(struct export *e)
+{
+	if (e->about.shortname)
+		nv_text_clean(e->about.shortname, NAME_MAX_BYTES);
+	if (e->about.fullname)
+		nv_text_clean(e->about.fullname, NAME_MAX_BYTES);
+	if (e->warnings.len > WARNINGS_MAX)
+		e->warnings.len = WARNINGS_MAX;
+	for (size_t i = 0; i < e->warnings.len; i++)
+		nv_text_clean(e->warnings.items[i], WARNING_MAX_BYTES);
+}
+
 static void send_ready(struct export *e)
 {
 	const struct nv_restore_request *q = request_of(e);
+	unsigned asked = nv_delivery_exports(e->delivery);
+	char exports[16];
+	snprintf(exports, sizeof exports, "%u", asked);
+	clean_texts(e);
 	struct nv_archive_ready ready = {
 		.request = {e->sealed.data, e->sealed.len},
 		.attempt = e->attempt,
@@ -204,12 +236,11 @@ static void send_ready(struct export *e)
 		.warnings = e->warnings,
 		.at = nv_now_ms(),
 	};
-	struct nv_send s = {
-		.kind = NV_KIND_ARCHIVE_READY,
-		.body = &ready,
-		.to = nv_queue_restore(e->env.from, q->now),
-		.ttl_ms = NV_MESSAGE_TTL_MS,
-		.header = {NV_H_EXPORTS, nv_delivery_header(e->delivery, NV_H_EXPORTS)}};
+	struct nv_send s = {.kind = NV_KIND_ARCHIVE_READY,
+			    .body = &ready,
+			    .to = nv_queue_restore(e->env.from, q->now),
+			    .ttl_ms = NV_MESSAGE_TTL_MS,
+			    .header = {asked ? NV_H_EXPORTS : NULL, exports}};
 	nv_fault("archiver.after-upload");
 	nv_courier_send(&e->a->courier, &s, ready_sent, e);
 }
@@ -223,20 +254,28 @@ static void cancelled_reported(void *arg, const struct nv_err *err)
 		acknowledge(e, "cancelled");
 }
 
+/* In the dead queue: from there it comes back by an operator's hand only. */
+static void failure_settled(void *arg, bool dead)
+{
+	struct export *e = arg;
+	nv_metric_add(e->a->metrics.jobs, dead ? "failed" : "retried", 1);
+	if (dead)
+		nv_memo_put(e->a->finished, e->env.mid, nv_now_ms());
+	export_free(e);
+}
+
 static void failure_reported(void *arg, const struct nv_err *err)
 {
 	struct export *e = arg;
-	struct archiver *a = e->a;
-	if (err) {
+	struct nv_delivery *d = e->delivery;
+	if (err && err->kind != NV_REJECT) {
 		give_back(e, err);
 		return;
 	}
-	bool final = nv_settle_is_final(&a->settle, e->delivery, &e->why);
-	nv_metric_add(a->metrics.jobs, final ? "failed" : "retried", 1);
-	if (final) /* from the dead queue it comes back by an operator's hand only */
-		nv_memo_put(a->finished, e->env.mid, nv_now_ms());
-	nv_bus_settle(a->bus, &a->settle, e->delivery, &e->why, NULL, NULL);
-	export_free(e);
+	if (err) /* it cannot be told; the dead queue still says why */
+		NV_LOG(NV_ERROR, "report.impossible", NV_S("req", request_of(e)->id), NV_E(err));
+	e->delivery = NULL; /* the bus's from here on: a redelivery is not adopted for it */
+	nv_bus_settle(e->a->bus, &e->a->settle, d, &e->why, failure_settled, e);
 }
 
 static void export_failed(struct export *e)
@@ -246,11 +285,14 @@ static void export_failed(struct export *e)
 	NV_LOG(e->why.kind == NV_CANCELLED ? NV_INFO : NV_WARN, "export.failed",
 	       NV_S("req", request_of(e)->id), NV_S("client", e->env.from),
 	       NV_U("attempts", nv_delivery_attempt(e->delivery) + 1), NV_E(&e->why));
+	/* Another has the message, or shall have it: it speaks from now on. */
+	bool other =
+		!nv_delivery_live(e->delivery) || (e->why.kind == NV_HOLD && a->daemon->stopping);
 	if (e->why.kind == NV_FATAL) {
 		struct nv_err fatal = e->why;
 		give_back(e, &fatal);
 		nv_daemon_fail(a->daemon, &fatal);
-	} else if (e->why.kind == NV_HOLD && a->daemon->stopping) {
+	} else if (other) {
 		give_back(e, &e->why);
 	} else if (e->why.kind == NV_CANCELLED) {
 		r.state = NV_EV_CANCELLED;
@@ -346,7 +388,7 @@ struct export *nv_export_find(struct archiver *a, const char *client, const char
 
 bool nv_export_adopt(struct export *e, struct nv_delivery *d, const struct nv_envelope *env)
 {
-	if (nv_delivery_live(e->delivery) || strcmp(e->env.mid, env->mid) != 0)
+	if (!e->delivery || nv_delivery_live(e->delivery) || strcmp(e->env.mid, env->mid) != 0)
 		return false;
 	NV_LOG(NV_INFO, "export.adopted", NV_S("req", request_of(e)->id),
 	       NV_S("attempt", e->attempt));

@@ -18,12 +18,11 @@ void nv_archiver_refuse(struct archiver *a, struct nv_delivery *d, const struct 
 	nv_bus_settle(a->bus, &a->settle, d, why, NULL, NULL);
 }
 
-/* A message that came once before, and not because the broker or an operator brought it again. */
-static bool replayed(const struct archiver *a, const struct nv_delivery *d,
-		     const struct nv_envelope *env)
+/* A message that was served to its end, and that neither a worker nor an operator brings again. */
+static bool was_finished(const struct archiver *a, const struct nv_delivery *d,
+			 const struct nv_envelope *env)
 {
-	return !nv_delivery_redelivered(d) && !nv_delivery_header(d, NV_H_ATTEMPT) &&
-	       !nv_delivery_header(d, NV_H_HOLDS) && !nv_delivery_header(d, NV_H_REQUEUED) &&
+	return !nv_delivery_header(d, NV_H_ATTEMPT) && !nv_delivery_header(d, NV_H_REQUEUED) &&
 	       nv_memo_get(a->finished, env->mid, NULL);
 }
 
@@ -75,10 +74,18 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 	} else if (is_withdrawn(a, &env)) {
 		nv_fail(&err, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
 		nv_export_decline(a, d, &env, &err);
-	} else if (replayed(a, d, &env)) {
+	} else if (was_finished(a, d, &env) && nv_delivery_again(d)) {
+		NV_LOG(NV_INFO, "message.copy", NV_S("req", q->id), NV_S("mid", env.mid));
+		nv_bus_ack(d);
+		nv_envelope_fini(&env);
+	} else if (was_finished(a, d, &env)) {
 		nv_fail(&err, NV_REJECT, NV_R_replayed, "message %s was handled before", env.mid);
 		nv_archiver_refuse(a, d, &err);
 		nv_envelope_fini(&env);
+	} else if (!running && nv_delivery_exhausted(d)) {
+		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
+			"the broker has brought this message too many times");
+		nv_export_decline(a, d, &env, &err);
 	} else if (!running) {
 		nv_export_start(a, d, &env);
 	} else if (nv_export_adopt(running, d, &env)) {

@@ -201,7 +201,7 @@ static void cancelled(void *arg, const struct nv_err *err, const struct nv_statu
 
 static void cancel_next(struct act *a, const struct nv_status_record *rec)
 {
-	if (rec->state == NV_ST_cancelled || rec->state == NV_ST_cancelling)
+	if (rec->state == NV_ST_cancelled)
 		answer_record(a, rec);
 	else
 		nv_status_cancel(a->app->status, a->id, a->s->username, cancelled, a);

@@ -3,20 +3,29 @@
 #include "core/base/log.h"
 #include "worker/worker.h"
 
+#define AGAIN_MS 1000u
+
 struct enrol {
 	struct worker *w;
 	struct nv_delivery *delivery;
 	struct nv_envelope env;
 	struct nv_err why; /* kind NV_OK: it worked */
+	uv_timer_t timer;
 };
 
-static void enrol_free(struct enrol *e)
+static void timer_closed(uv_handle_t *handle)
 {
+	struct enrol *e = handle->data;
 	struct worker *w = e->w;
 	w->busy--;
 	nv_envelope_fini(&e->env);
 	free(e);
 	nv_worker_maybe_stopped(w);
+}
+
+static void enrol_free(struct enrol *e)
+{
+	uv_close((uv_handle_t *)&e->timer, timer_closed);
 }
 
 static void settled(void *arg, bool dead)
@@ -25,14 +34,24 @@ static void settled(void *arg, bool dead)
 	enrol_free(arg);
 }
 
+static void tell(struct enrol *e);
+
+static void tell_tick(uv_timer_t *timer)
+{
+	tell(timer->data);
+}
+
 static void told(void *arg, const struct nv_err *err)
 {
 	struct enrol *e = arg;
-	if (err) {
+	if (err)
 		NV_LOG(NV_WARN, "enrol.untold", NV_S("req", e->env.body.enrol_request.request),
 		       NV_E(err));
+	if (err && err->kind == NV_RETRY && e->w->daemon->stopping) {
 		nv_bus_return(e->delivery); /* enrolling twice is fine */
 		enrol_free(e);
+	} else if (err && err->kind == NV_RETRY) {
+		uv_timer_start(&e->timer, tell_tick, AGAIN_MS, 0);
 	} else if (e->why.kind == NV_OK) {
 		nv_bus_ack(e->delivery);
 		enrol_free(e);
@@ -41,21 +60,28 @@ static void told(void *arg, const struct nv_err *err)
 	}
 }
 
+/* While Redis is away the delivery stays ours, and we say it again. */
+static void tell(struct enrol *e)
+{
+	const struct nv_enrol_request *q = &e->env.body.enrol_request;
+	const char *state = "joined";
+	if (e->why.kind != NV_OK)
+		state = nv_settle_is_final(&e->w->settle, e->delivery, &e->why) ? e->why.msg
+										: "pending";
+	nv_status_join(e->w->status, q->request, q->user, state, told, e);
+}
+
 static void enrol_ended(void *arg, const struct nv_err *err)
 {
 	struct enrol *e = arg;
 	struct worker *w = e->w;
 	const struct nv_enrol_request *q = &e->env.body.enrol_request;
-	const char *state = "joined";
-	if (err) {
+	if (err)
 		e->why = *err;
-		bool final = nv_settle_is_final(&w->settle, e->delivery, err);
-		state = final ? err->msg : "pending";
-	}
 	NV_LOG(err ? NV_WARN : NV_INFO, "enrol.done", NV_S("req", q->request),
-	       NV_S("course", q->course), NV_S("user", q->user), NV_S("state", state));
+	       NV_S("course", q->course), NV_S("user", q->user), NV_E(&e->why));
 	nv_metric_add(w->metrics.enrolments, err ? "failed" : "joined", 1);
-	nv_status_join(w->status, q->request, q->user, state, told, e);
+	tell(e);
 }
 
 static int enrol_work(struct nv_job *job, void *arg, struct nv_err *err)
@@ -73,6 +99,8 @@ void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope 
 	e->delivery = d;
 	e->env = *env;
 	w->busy++;
+	uv_timer_init(w->daemon->loop, &e->timer);
+	e->timer.data = e;
 	struct nv_run run = {.work = enrol_work, .on_done_cb = enrol_ended, .arg = e};
 	nv_run_start(w->daemon->loop, &run);
 }

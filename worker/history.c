@@ -71,11 +71,13 @@ static void recall_next(struct history *h);
 static void recalled(void *arg, const struct nv_err *err)
 {
 	struct history *h = arg;
-	if (err) {
+	if (err && err->kind != NV_REJECT) {
 		NV_LOG(NV_WARN, "history.unfinished", NV_E(err)); /* another look will come */
 		look_over(h);
 		return;
 	}
+	if (err) /* this one will never fit; the others shall not wait for it */
+		NV_LOG(NV_WARN, "history.unreadable", NV_S("req", h->first->request.id), NV_E(err));
 	h->first = h->first->next;
 	h->count++;
 	recall_next(h);

@@ -17,12 +17,6 @@ void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_e
 	nv_bus_settle(w->bus, &w->settle, d, why, NULL, NULL);
 }
 
-bool nv_worker_is_replay(const struct nv_delivery *d)
-{
-	return !nv_delivery_redelivered(d) && !nv_delivery_header(d, NV_H_ATTEMPT) &&
-	       !nv_delivery_header(d, NV_H_HOLDS) && !nv_delivery_header(d, NV_H_REQUEUED);
-}
-
 /* What is restored is what our client signed, not what a site says it asked for. */
 static int open_wish(struct worker *w, const struct nv_envelope *ready, struct nv_envelope *wish,
 		     struct nv_err *err)
@@ -45,6 +39,24 @@ static int open_wish(struct worker *w, const struct nv_envelope *ready, struct n
 	return -1;
 }
 
+/* A genuine archive.ready that came too late: its people are told. */
+static bool decline_expired(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+{
+	struct nv_envelope env, wish;
+	struct nv_err err = {0};
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if (why->reason != NV_R_expired ||
+	    nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
+		return false;
+	if (open_wish(w, &env, &wish, &err) < 0) {
+		nv_envelope_fini(&env);
+		return false;
+	}
+	nv_restore_decline(w, d, &env, &wish, why);
+	return true;
+}
+
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
@@ -59,7 +71,8 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
-		nv_worker_refuse(w, d, &err);
+		if (enrol || !decline_expired(w, d, &err))
+			nv_worker_refuse(w, d, &err);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
 	} else if (open_wish(w, &env, &wish, &err) < 0) {

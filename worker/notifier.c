@@ -14,6 +14,7 @@
 #include "worker/texts.h"
 #include "worker/worker.h"
 
+/* All tries together stay below the time after which a notice goes to another notifier. */
 #define AGAIN_MS 5000u
 #define TRIES 5u
 
@@ -215,6 +216,8 @@ static void look(struct notifier *n)
 static void noticed(void *arg, const struct nv_status_change_event *e)
 {
 	struct notifier *n = arg;
+	if (n->working)
+		return; /* it is given out again, to us or another */
 	snprintf(n->cursor, sizeof n->cursor, "%s", e->cursor);
 	snprintf(n->id, sizeof n->id, "%s", e->id);
 	snprintf(n->state, sizeof n->state, "%s", e->state ? e->state : "");

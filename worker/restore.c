@@ -11,7 +11,6 @@
 #include "worker/worker.h"
 
 #define AGAIN_MS 1000u
-#define EXPORTS_MAX 1000000u
 
 struct restore {
 	struct restore *next;
@@ -144,7 +143,9 @@ static void settled(void *arg, bool dead)
 
 static void settle(struct restore *r)
 {
-	nv_bus_settle(r->w->bus, &r->w->settle, r->delivery, &r->why, settled, r);
+	struct nv_delivery *d = r->delivery;
+	r->delivery = NULL; /* the bus's from here on: a redelivery is not adopted for it */
+	nv_bus_settle(r->w->bus, &r->w->settle, d, &r->why, settled, r);
 }
 
 /* What the status now says has been written; what becomes of the message? */
@@ -215,7 +216,8 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 static void write_outcome(struct restore *r)
 {
 	struct nv_status_outcome o = outcome_of(r);
-	nv_status_finish(r->w->status, request_of(r), r->token, &o, outcome_answered, r);
+	nv_status_finish(r->w->status, request_of(r), *r->token ? r->token : NULL, &o,
+			 outcome_answered, r);
 }
 
 /* --- a new export, when the store has lost or damaged something --- */
@@ -228,50 +230,22 @@ static bool needs_export(const struct restore *r)
 
 /* Each export is a new message with no failed attempts, so their number travels in a header of its
  * own: a store that damages everything would be filled and emptied for ever. */
-static unsigned exports_asked(const struct restore *r)
-{
-	const char *text = nv_delivery_header(r->delivery, NV_H_EXPORTS);
-	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
-	return n < EXPORTS_MAX ? (unsigned)n : EXPORTS_MAX;
-}
-
 static bool may_ask_export(const struct restore *r)
 {
-	return exports_asked(r) + 1 < r->w->settle.attempts_max &&
+	return nv_delivery_exports(r->delivery) + 1 < r->w->settle.attempts_max &&
 	       !nv_settle_is_final(&r->w->settle, r->delivery, &r->why);
-}
-
-static void write_rescheduled(struct restore *r);
-
-static void rescheduled(void *arg, const struct nv_err *err)
-{
-	struct restore *r = arg;
-	if (err && err->reason == NV_R_status_unavailable) {
-		again(r, write_rescheduled);
-		return;
-	}
-	r->result = "exported-again";
-	mark_seen(r);
-}
-
-static void write_rescheduled(struct restore *r)
-{
-	struct nv_status_outcome o = {.state = NV_ST_scheduled,
-				      .reason = nv_reason_word(r->why.reason),
-				      .message = r->why.msg,
-				      .failed_attempt = true};
-	nv_status_finish(r->w->status, request_of(r), r->token, &o, rescheduled, r);
 }
 
 static void export_asked(void *arg, const struct nv_err *err)
 {
 	struct restore *r = arg;
-	if (err) {
+	if (err) { /* this archive.ready comes again, fails again, and asks again */
 		NV_LOG(NV_WARN, "export.unasked", NV_S("req", request_of(r)->id), NV_E(err));
-		write_outcome(r);
-	} else {
-		write_rescheduled(r);
+		settle(r);
+		return;
 	}
+	r->result = "exported-again";
+	mark_seen(r);
 }
 
 /* The request as our client signed it goes to the course server once more, its attempts counted. */
@@ -282,7 +256,7 @@ static void ask_export(struct restore *r)
 	struct nv_topology_name queue = nv_queue_archive(request_of(r)->site, request_of(r)->now);
 	char attempt[16], exports[16];
 	snprintf(attempt, sizeof attempt, "%u", nv_delivery_attempt(r->delivery) + 1);
-	snprintf(exports, sizeof exports, "%u", exports_asked(r) + 1);
+	snprintf(exports, sizeof exports, "%u", nv_delivery_exports(r->delivery) + 1);
 	NV_LOG(NV_WARN, "export.again", NV_S("req", request_of(r)->id), NV_E(&r->why));
 	struct nv_publish p = {.exchange = exchange.s,
 			       .routing_key = queue.s,
@@ -295,6 +269,30 @@ static void ask_export(struct restore *r)
 	nv_bus_publish(r->w->bus, &p, export_asked, r);
 }
 
+static void write_rescheduled(struct restore *r);
+
+static void rescheduled(void *arg, const struct nv_err *err)
+{
+	struct restore *r = arg;
+	if (!err)
+		ask_export(r);
+	else if (err->reason == NV_R_status_unavailable)
+		again(r, write_rescheduled);
+	else
+		outcome_answered(r, err);
+}
+
+/* Written before the message goes out: a course server that refuses at once must not be overtaken
+ * by it. */
+static void write_rescheduled(struct restore *r)
+{
+	struct nv_status_outcome o = {.state = NV_ST_scheduled,
+				      .reason = nv_reason_word(r->why.reason),
+				      .message = r->why.msg,
+				      .failed_attempt = true};
+	nv_status_finish(r->w->status, request_of(r), r->token, &o, rescheduled, r);
+}
+
 /* --- the job --- */
 
 static void job_ended(void *arg, const struct nv_err *err)
@@ -304,15 +302,17 @@ static void job_ended(void *arg, const struct nv_err *err)
 	r->running = NULL;
 	if (err)
 		r->why = *err;
-	if (r->why.reason == NV_R_claim_lost)
-		r->why.kind = NV_HOLD; /* no attempt is used up by what another does */
+	/* No attempt is used up by what another does, who has the claim or the message. */
+	bool ours = nv_delivery_live(r->delivery) && r->why.reason != NV_R_claim_lost;
+	if (!ours && (r->why.kind == NV_RETRY || r->why.kind == NV_REJECT))
+		r->why.kind = NV_HOLD;
 	if (err)
 		NV_LOG(NV_WARN, "restore.failed", NV_S("req", request_of(r)->id),
 		       NV_U("attempts", nv_delivery_attempt(r->delivery) + 1), NV_E(&r->why));
 	else
 		nv_fault("worker.after-import");
 	if (needs_export(r) && may_ask_export(r)) {
-		ask_export(r);
+		write_rescheduled(r);
 		return;
 	}
 	if (needs_export(r))
@@ -419,13 +419,17 @@ static void looked(void *arg, const struct nv_err *err, bool seen)
 	struct restore *r = arg;
 	if (err) {
 		again(r, look_whether_seen);
-	} else if (seen && nv_worker_is_replay(r->delivery)) {
+	} else if (!seen || nv_delivery_header(r->delivery, NV_H_ATTEMPT) ||
+		   nv_delivery_header(r->delivery, NV_H_REQUEUED)) {
+		claim(r);
+	} else if (nv_delivery_again(r->delivery)) {
+		r->result = "copy";
+		clean(r);
+	} else {
 		nv_fail(&r->why, NV_REJECT, NV_R_replayed, "message %s was handled before",
 			r->ready.mid);
 		nv_metric_add(r->w->metrics.refused, "replayed", 1);
 		settle(r);
-	} else {
-		claim(r);
 	}
 }
 
@@ -449,14 +453,9 @@ static bool adopt(struct worker *w, struct nv_delivery *d, const struct nv_envel
 	return false;
 }
 
-void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		      struct nv_envelope *wish)
+static struct restore *restore_new(struct worker *w, struct nv_delivery *d,
+				   struct nv_envelope *ready, struct nv_envelope *wish)
 {
-	if (adopt(w, d, ready)) {
-		nv_envelope_fini(ready);
-		nv_envelope_fini(wish);
-		return;
-	}
 	struct restore *r = nv_alloc(sizeof *r);
 	r->w = w;
 	r->delivery = d;
@@ -473,7 +472,31 @@ void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelop
 	nv_metric_add(w->metrics.running, NULL, 1);
 	uv_timer_init(w->daemon->loop, &r->timer);
 	r->timer.data = r;
-	look_whether_seen(r);
+	return r;
+}
+
+void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+		      struct nv_envelope *wish)
+{
+	if (adopt(w, d, ready)) {
+		nv_envelope_fini(ready);
+		nv_envelope_fini(wish);
+	} else if (nv_delivery_exhausted(d)) {
+		struct nv_err err = {0};
+		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
+			"the broker has brought this message too many times");
+		nv_restore_decline(w, d, ready, wish, &err);
+	} else {
+		look_whether_seen(restore_new(w, d, ready, wish));
+	}
+}
+
+void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+			struct nv_envelope *wish, const struct nv_err *why)
+{
+	struct restore *r = restore_new(w, d, ready, wish);
+	r->why = *why;
+	write_outcome(r);
 }
 
 void nv_restore_stop_all(struct worker *w)

@@ -60,13 +60,13 @@ struct worker {
 /* intake.c */
 void nv_worker_delivery(void *arg, struct nv_delivery *d);
 void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_err *why);
-/* Came once before, and not because the broker or an operator brought it again (given that its mid
- * was seen). */
-bool nv_worker_is_replay(const struct nv_delivery *d);
 
 /* restore.c; takes d, the content of ready and of wish */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 		      struct nv_envelope *wish);
+/* Tell that a request failed before its archive was looked at; takes the same. */
+void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+			struct nv_envelope *wish, const struct nv_err *why);
 void nv_restore_stop_all(struct worker *w);
 
 /* enrol.c; takes d and env's content */

@@ -110,6 +110,8 @@ static void reload_signal(uv_signal_t *handle, int number)
 {
 	(void)number;
 	struct process *p = handle->data;
+	if (p->d.stopping)
+		return; /* what would be told of it is going */
 	nv_auto_buf struct nv_buf notes = {0};
 	struct nv_config *fresh = nv_config_load(p->config_path, p->ops->roles, &notes);
 	if (!fresh) {
