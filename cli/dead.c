@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/amqp.h"
+#include "core/base/hash.h"
 #include "core/bus/bus.h"
 #include "proto/envelope.h"
 
@@ -18,11 +19,13 @@
 #define CONFIRM_TIMEOUT_S 30
 
 struct letter {
-	uint64_t n; /* place in the queue, from 1 */
+	uint64_t n; /* number that people see, from 1 */
 	uint64_t tag;
 	amqp_message_t message;
 	char kind[64];
 	char mid[NV_UUID_SIZE];
+	uint64_t at;		       /* when it was given up, ms since the epoch */
+	uint8_t digest[NV_SHA256_LEN]; /* of the body */
 };
 
 /* --- headers --- */
@@ -82,9 +85,9 @@ struct dead {
 };
 
 /* 1 with the next message (ret to be freed with amqp_destroy_message), 0 when there is none, -1. */
-static int take(struct dead *d, uint64_t n, struct letter *ret, struct nv_err *err)
+static int take(struct dead *d, struct letter *ret, struct nv_err *err)
 {
-	*ret = (struct letter){.n = n};
+	*ret = (struct letter){.n = 0};
 	amqp_rpc_reply_t r =
 		amqp_basic_get(d->amqp->conn, CLI_CHANNEL, amqp_cstring_bytes(d->queue.s), 0);
 	nv_auto_free char *what = nv_asprintf("reading %s", d->queue.s);
@@ -99,25 +102,53 @@ static int take(struct dead *d, uint64_t n, struct letter *ret, struct nv_err *e
 		return -1;
 	nv_envelope_peek(ret->message.body.bytes, ret->message.body.len, ret->kind,
 			 sizeof(ret->kind), ret->mid);
+	nv_sha256(ret->message.body.bytes, ret->message.body.len, ret->digest);
+	ret->at = header_number(ret, NV_H_AT);
 	amqp_maybe_release_buffers_on_channel(d->amqp->conn, CLI_CHANNEL);
 	return 1;
 }
 
-/* The n-th; those before it stay taken until the connection closes. */
-static int take_nth(struct dead *d, uint64_t n, struct letter *ret, struct nv_err *err)
+/* --- all of them, in an order of their own --- */
+
+struct letters {
+	struct letter *items;
+	size_t len;
+};
+
+static void letters_fini(struct letters *l)
 {
-	for (uint64_t i = 1;; i++) {
-		int rc = take(d, i, ret, err);
-		if (rc < 0)
-			return -1;
-		if (rc == 0)
-			return nv_fail(err, NV_REJECT, NV_R_not_found,
-				       "%s holds %" PRIu64 " messages, there is no number %" PRIu64,
-				       d->queue.s, i - 1, n);
-		if (i == n)
-			return 0;
-		amqp_destroy_message(&ret->message);
-	}
+	for (size_t i = 0; i < l->len; i++)
+		amqp_destroy_message(&l->items[i].message);
+	free(l->items);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct letter *x = a, *y = b;
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	return memcmp(x->digest, y->digest, sizeof(x->digest));
+}
+
+/* A quorum queue does not keep the order of what was looked at and given back, so the numbers
+ * people see follow when and what, not where. */
+static int take_all(struct dead *d, struct letters *ret, struct nv_err *err)
+{
+	int rc;
+	*ret = (struct letters){0};
+	do {
+		struct letter l;
+		rc = take(d, &l, err);
+		if (rc > 0) {
+			ret->items = nv_realloc(ret->items, (ret->len + 1) * sizeof(*ret->items));
+			ret->items[ret->len++] = l;
+		}
+	} while (rc > 0);
+	if (ret->len)
+		qsort(ret->items, ret->len, sizeof(*ret->items), compare);
+	for (size_t i = 0; i < ret->len; i++)
+		ret->items[i].n = i + 1;
+	return rc;
 }
 
 static int ack(struct dead *d, const struct letter *l, struct nv_err *err)
@@ -130,22 +161,22 @@ static int ack(struct dead *d, const struct letter *l, struct nv_err *err)
 	return cli_amqp_reply(r, "acknowledging a message", err);
 }
 
-/* Closing the channel gives back what is held, in its order; see it there before we go: a quorum
- * queue takes a moment, and the next command would find fewer messages under other numbers. */
+/* Closing the connection gives back what is held, in its order (closing the channel would not keep
+ * that).  See it there before we go: a quorum queue takes a moment, and the next command would find
+ * fewer messages under other numbers. */
 static void close_dead(struct dead *d)
 {
 	struct cli_queue q = {0};
 	struct nv_err err = {0};
-	if (d->amqp && d->held) {
-		amqp_channel_close(d->amqp->conn, CLI_CHANNEL, AMQP_REPLY_SUCCESS);
-		bool open = cli_amqp_reopen(d->amqp, &err) == 0;
-		for (unsigned n = 0; open && n < BACK_TRIES && q.ready < d->held; n++) {
-			if (n)
-				usleep(BACK_WAIT_US);
-			open = cli_amqp_queue(d->amqp, d->queue.s, &q, &err) == 0;
-		}
-	}
 	cli_amqp_close(d->amqp);
+	struct cli_amqp *again = d->held ? cli_amqp_open(d->c->config, &err) : NULL;
+	for (unsigned n = 0; again && n < BACK_TRIES && q.ready < d->held; n++) {
+		if (n)
+			usleep(BACK_WAIT_US);
+		if (cli_amqp_queue(again, d->queue.s, &q, &err) < 0)
+			break;
+	}
+	cli_amqp_close(again);
 }
 
 /* --- which queue --- */
@@ -233,15 +264,14 @@ static void letter_row(struct cli_table *t, const struct dead *d, const struct l
 
 static int list_queue(struct dead *d, json_t *list, struct cli_table *t, struct nv_err *err)
 {
-	struct letter l;
-	for (uint64_t n = 1;; n++) {
-		int rc = take(d, n, &l, err);
-		if (rc <= 0)
-			return rc;
-		letter_row(t, d, &l);
-		json_array_append_new(list, letter_document(d, &l));
-		amqp_destroy_message(&l.message);
+	struct letters all;
+	int rc = take_all(d, &all, err);
+	for (size_t i = 0; i < all.len; i++) {
+		letter_row(t, d, &all.items[i]);
+		json_array_append_new(list, letter_document(d, &all.items[i]));
 	}
+	letters_fini(&all);
+	return rc;
 }
 
 /* A connection a queue, so that what is taken from one goes back before the next. */
@@ -302,7 +332,7 @@ static int with_letter(struct cli *c,
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
 	struct dead d;
-	struct letter l;
+	struct letters all = {0};
 	struct nv_err err = {0};
 	uint64_t n;
 	if (queue_number(c, &n))
@@ -311,11 +341,14 @@ static int with_letter(struct cli *c,
 		return usage_or_failed(c);
 	int rc = open_dead(&d, c, owners[0].name, &err);
 	if (rc == 0)
-		rc = take_nth(&d, n, &l, &err);
-	if (rc == 0) {
-		rc = use(&d, &l, &err);
-		amqp_destroy_message(&l.message);
-	}
+		rc = take_all(&d, &all, &err);
+	if (rc == 0 && n > all.len)
+		rc = nv_fail(&err, NV_REJECT, NV_R_not_found,
+			     "%s holds %zu messages, there is no number %" PRIu64, d.queue.s,
+			     all.len, n);
+	if (rc == 0)
+		rc = use(&d, &all.items[n - 1], &err);
+	letters_fini(&all);
 	close_dead(&d);
 	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
 }
@@ -456,7 +489,8 @@ static int requeue_all(struct dead *d, uint64_t *ret_done, json_t *failed, struc
 	for (uint64_t n = 1; n <= q.ready; n++) {
 		struct letter l;
 		struct nv_err one = {0};
-		int rc = take(d, n, &l, err);
+		int rc = take(d, &l, err);
+		l.n = n;
 		if (rc <= 0)
 			return rc;
 		rc = requeue_letter(d, &l, &one);
