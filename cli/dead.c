@@ -342,12 +342,13 @@ static int with_letter(struct cli *c,
 	int rc = open_dead(&d, c, owners[0].name, &err);
 	if (rc == 0)
 		rc = take_all(&d, &all, &err);
-	if (rc == 0 && n > all.len)
+	const struct letter *l = all.items && n <= all.len ? &all.items[n - 1] : NULL;
+	if (rc == 0 && !l)
 		rc = nv_fail(&err, NV_REJECT, NV_R_not_found,
 			     "%s holds %zu messages, there is no number %" PRIu64, d.queue.s,
 			     all.len, n);
-	if (rc == 0)
-		rc = use(&d, &all.items[n - 1], &err);
+	if (rc == 0 && l)
+		rc = use(&d, l, &err);
 	letters_fini(&all);
 	close_dead(&d);
 	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
