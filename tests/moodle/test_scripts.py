@@ -5,8 +5,9 @@
     MOODLE_DIR=/path/to/moodle test_scripts.py [pytest's options]
 
 Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.  NAVETTE_PAIR names a
-pair that runs already (tests/moodle/pair up) and is used and left; otherwise one is stood up in a
-temporary folder and removed.  NAVETTE_DB picks mariadb (default) or pgsql.
+pair that runs already (tests/moodle/pair up); it is used and left, and nobody else may use it
+meanwhile.  Otherwise one is stood up in a temporary folder and removed.  NAVETTE_DB picks mariadb
+(default) or pgsql.
 """
 import base64
 import contextlib
@@ -67,7 +68,7 @@ class Reply:
     def error(self) -> tuple[str, str]:
         assert list(self.lines[-1]) == ["error"], (self.lines[-1], self.err[-2000:])
         error = self.lines[-1]["error"]
-        assert self.code == EXIT[error["kind"]] and error["message"]
+        assert self.code == EXIT[error["kind"]] and error["message"], self.err[-1500:]
         return error["kind"], error["reason"]
 
     @property
@@ -222,9 +223,11 @@ def pair():
     own = None
     if "NAVETTE_PAIR" not in os.environ:
         own = work / "pair"
-        subprocess.run([HERE / "pair", "up", os.environ["MOODLE_DIR"], "--dir", own, "--db",
-                        os.environ.get("NAVETTE_DB", "mariadb")], check=True,
-                       stdout=subprocess.DEVNULL)
+        tree = pathlib.Path(os.environ["MOODLE_DIR"])
+        seed = (tree / "blocks/my_external_backup_restore_courses").exists()
+        subprocess.run([HERE / "pair", "up", tree, "--dir", own, "--db",
+                        os.environ.get("NAVETTE_DB", "mariadb"), *["--seed-plugin"] * seed],
+                       check=True, stdout=subprocess.DEVNULL)
     place = own or os.environ["NAVETTE_PAIR"]
     try:
         env = subprocess.run([HERE / "pair", "env", "--dir", place], check=True,
@@ -728,6 +731,47 @@ def test_a_dead_database_is_something_to_try_again(pair):
         assert pair.run("thisyear", "find", {"id": uuid7()}).error == ("retry", "internal")
     finally:
         config.write_text(good)
+
+
+def test_a_database_connection_lost_midway_leaves_nothing_once_it_is_tried_again(pair):
+    before = pair.traces("thisyear")
+    message = pair.message("S")
+    process = pair.start("thisyear", "import", message)
+    said = wait_for(process, '"import"')
+    if pair.state["db"]["type"] == "mariadb":
+        for row in pair.query("thisyear", "SELECT id FROM information_schema.processlist WHERE "
+                              "db = 'thisyear' AND id <> CONNECTION_ID()"):
+            pair.query("thisyear", f"KILL {row[0]}")
+    else:
+        pair.query("thisyear", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                   "datname = 'thisyear' AND pid <> pg_backend_pid()")
+    assert pair.finish(process, said).error == ("retry", "import_failed")
+    made = pair.run("thisyear", "import", message).result
+    assert not made["existed"]
+    pair.delete(made["course"])
+    after = pair.traces("thisyear")
+    assert after | {"controllers": 0, "logs": 0} == before | {"controllers": 0, "logs": 0}
+
+
+def test_a_fatal_error_of_php_is_told_and_cleaned_up(pair):
+    """The memory limit, midway; whatever Moodle does to raise it."""
+    bomb = pair.work / "bomb.php"
+    bomb.write_text("""<?php pcntl_async_signals(true); pcntl_signal(SIGALRM, function () {
+        ini_set('memory_limit', memory_get_usage(true) + (4 << 20)); str_repeat('x', 1 << 30); });
+        pcntl_alarm(1);""")
+    bomb.chmod(0o644)
+    message = pair.message("S")
+    before = pair.traces("thisyear")
+    process = subprocess.Popen(
+        [*pair.drop, "php", "-d", f"auto_prepend_file={bomb}", pair.sites["thisyear"]["navette"],
+         "import"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(json.dumps(message) + "\n")
+    reply = pair.finish(process)
+    assert reply.error == ("retry", "internal")
+    assert "Allowed memory size" in reply.lines[-1]["error"]["message"]
+    assert pair.run("thisyear", "sweep").code == 0
+    after = pair.traces("thisyear")
+    assert after | {"controllers": 0, "logs": 0} == before | {"controllers": 0, "logs": 0}
 
 
 def test_user_data_that_fail_are_left_out_where_the_setting_allows_it(pair):

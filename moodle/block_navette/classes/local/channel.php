@@ -40,6 +40,9 @@ class channel {
     /** @var bool a result or an error has been written */
     private static $answered = false;
 
+    /** @var int exit code that goes with the error */
+    private static $code = 0;
+
     /** @var float when progress was last told */
     private static $told = 0.0;
 
@@ -161,7 +164,8 @@ class channel {
         self::$answered = true;
         self::write(['error' => ['kind' => $e->kind, 'reason' => $e->reason,
             'message' => trim(preg_replace('/\s+/', ' ', $e->getMessage()))]]);
-        return failure::EXIT_CODES[$e->kind];
+        self::$code = failure::EXIT_CODES[$e->kind];
+        return self::$code;
     }
 
     /** Are we still wanted? Throws when not. */
@@ -189,9 +193,30 @@ class channel {
         }
     }
 
+    /**
+     * With its database gone, Moodle's destructors throw (temporary tables cannot be dropped), and PHP
+     * ends with a code of its own.  Ending as another program keeps ours.
+     */
+    public static function keep_code(): void {
+        global $DB;
+        try {
+            if ($DB) {
+                $DB->get_field_sql('SELECT 1');
+            }
+        } catch (\Throwable $e) {
+            if (function_exists('pcntl_exec')) {
+                pcntl_exec('/bin/sh', ['-c', 'exit ' . self::$code]);
+            }
+        }
+    }
+
     /** At the very end: nobody may be left without an answer. */
     public static function last_words(): void {
         if (self::$answered) {
+            if (self::$code) {
+                // Behind Moodle's own.
+                register_shutdown_function([self::class, 'keep_code']);
+            }
             return;
         }
         $error = error_get_last();
