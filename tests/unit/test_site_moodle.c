@@ -386,11 +386,11 @@ static void an_end_without_an_answer_says_what_the_script_said_last(void **state
 static void standard_error_goes_to_the_log_line_by_line(void **state)
 {
 	struct fixture *f = *state;
-	script(f, "printf 'one\\ntwo \\377\\nthree' >&2; seq 1 500 >&2\n"
+	script(f, "printf 'one\\ntwo \\377!\\nthree' >&2; seq 1 500 >&2\n"
 		  "head -c 5000 /dev/zero | tr '\\0' x >&2; echo '{\"result\":{}}'");
 	assert_int_equal(versions(f), 0);
 	assert_non_null(strstr(logged(f), "event=moodle.stderr op=versions line=one\n"));
-	assert_non_null(strstr(logged(f), "line=\"two ?\""));
+	assert_non_null(strstr(logged(f), "line=\"two ?!\""));
 	assert_non_null(strstr(logged(f), "line=three1\n"));
 	assert_null(strstr(logged(f), "line=400\n"));
 	assert_non_null(strstr(logged(f), "dropped="));
