@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemons between two real Moodle sites: RabbitMQ, Redis, producer, archiver and worker, asked
+over HTTP by a teacher of the sites; what came of it is looked up in Moodle's database.
+
+    MOODLE_DIR=/path/to/moodle test_daemons.py [pytest's options]
+
+Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.  The pair is that of
+test_scripts.py (NAVETTE_PAIR, NAVETTE_DB), the rest that of tests/system/harness (NAVETTE_BUILD).
+"""
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
+    print("skipped: MOODLE_DIR is not set")
+    sys.exit(77)
+
+import pytest  # noqa: E402
+
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+from harness import api, samples, wait  # noqa: E402
+from harness.farm import Farm  # noqa: E402
+from harness.rabbit import Broker  # noqa: E402
+from test_scripts import differences, pair  # noqa: E402, F401
+
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
+    reason="MOODLE_DIR is not set")
+
+# An import takes some seconds, and the machine has other things to do.
+LONG = 240
+RIGHTS = {"capabilities": ["can_restore_user_datas"]}
+api.PEOPLE |= {name: {**RIGHTS, "mail": f"{name}@example.org", "name": name, "lang": "en"}
+               for name in ("teacher1", "teacher2")}
+
+
+class MoodleFarm(Farm):
+    """A Farm whose two sites are those of the pair."""
+
+    def __init__(self, folder, broker, pair, **settings):
+        self.pair = pair
+        super().__init__(folder, broker, **settings)
+        # The web server's user passes through; the daemons open to it what lies below.
+        os.mkdir(self.path("work"), 0o711)
+
+    def _moodle(self, site):
+        return {"type": "moodle", "path": self.pair.sites[site]["moodle"],
+                "user": self.pair.state["user"] if os.getuid() == 0 else ""}
+
+    def _archiver_sections(self, name):
+        return {**super()._archiver_sections(name), "site": self._moodle("lastyear")}
+
+    def _worker_sections(self, name):
+        return {**super()._worker_sections(name), "site": self._moodle("thisyear")}
+
+    # --- what is in Moodle ---
+
+    def rows(self, request):
+        """What the client's Moodle knows of a request: [[course, state]]."""
+        return self.pair.query(
+            "thisyear", "SELECT COALESCE(courseid, 0), state FROM {block_navette_restores} "
+            f"WHERE requestid = '{request}'")
+
+    def course(self, request):
+        """The one course that came of it, as Moodle and as the status say."""
+        self.wait_state(request, "restored", "failed", "cancelled", timeout=LONG)
+        record = self.record(request)
+        assert record["state"] == "restored", record
+        assert self.rows(request) == [[record["course"], "restored"]], record
+        assert self.pair.count("thisyear", f"{{course}} WHERE id = {record['course']}") == 1
+        return record["course"]
+
+    def refused(self, request, reason):
+        """It failed for this reason, which is told, and nothing came of it."""
+        self.wait_state(request, "restored", "failed", "cancelled", timeout=LONG)
+        record = self.record(request)
+        assert (record["state"], record.get("reason")) == ("failed", reason), record
+        assert record["message"], record
+        assert [row for row in self.rows(request) if row[1] != "failed"] == []
+
+    def last_notice(self):
+        return int(self.pair.query("thisyear", "SELECT COALESCE(MAX(id), 0) FROM {notifications} "
+                                   "WHERE component = 'block_navette'")[0][0])
+
+    def _all_told(self):
+        self._age_notices()
+        group, = self.redis.client.xinfo_groups("nv:notices")
+        return group["pending"] == 0 and group["lag"] == 0
+
+    def told(self, since):
+        """The messages that were sent since then: [[user, provider]]; "restored" is the one for requesters,
+        whatever became of it."""
+        wait.until(self._all_told, "every message sent", LONG, 0.2)
+        return sorted(self.pair.query(
+            "thisyear", "SELECT u.username, n.eventtype FROM {notifications} n JOIN {user} u ON "
+            f"u.id = n.useridto WHERE n.component = 'block_navette' AND n.id > {since}"))
+
+
+@pytest.fixture(scope="module")
+def broker(request):
+    """Short: a unix socket's path has at most 107 bytes."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nv-", dir=os.environ.get("NAVETTE_TMP", "/tmp")))
+    folder.chmod(0o711)
+    b = Broker(str(folder / "broker"), samples.SOURCE).start()
+    yield b
+    b.close()
+    if not request.session.testsfailed and not os.environ.get("NAVETTE_KEEP"):
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def farm(pair, broker, request):  # noqa: F811
+    """One for each test: what it brought is then known as deleted from Moodle's history."""
+    folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
+    os.chmod(folder, 0o711)
+    failures = request.session.testsfailed
+    f = MoodleFarm(folder, broker, pair,
+                   restore={"default_category": "DEF", "only_one": True},
+                   producer={"catalog_ttl": "1h"})
+    failed = True
+    try:
+        f.all()
+        yield f
+        failed = request.session.testsfailed > failures
+    finally:
+        f.close(failed)
+
+
+@contextlib.contextmanager
+def restored(farm, course, **options):
+    """A course that teacher1 brings: (request, id of the new course)."""
+    request = farm.submit(farm.pair.courses[course], by="teacher1", **options)
+    made = farm.course(request)
+    try:
+        yield request, made
+    finally:
+        farm.pair.delete(made)
+
+
+def changed_role(farm, what, user, where):
+    """Give (role_assign) or withdraw (role_unassign) editingteacher in a course of the server."""
+    farm.pair.code("lastyear", f"""
+        {what}($DB->get_field('role', 'id', ['shortname' => 'editingteacher']),
+            $DB->get_field('user', 'id', ['username' => '{user}']),
+            context_course::instance({farm.pair.courses[where]})->id);""")
+
+
+def restored_by_moodle(pair, course, users):  # noqa: F811
+    """By Moodle's own backup and restore, then teacher1 enrolled by hand: its description."""
+    word = "users" if users else "nousers"
+    mbz = pair.folder("plain") / f"{course}.mbz"
+    pair.php("lastyear", "navette_plain.php", "backup", pair.courses[course], mbz, word)
+    category = pair.sites["thisyear"]["fixture"]["categories"]["DEF"]
+    plain = pair.php("thisyear", "navette_plain.php", "restore", mbz, category, word).split()[-1]
+    pair.code("thisyear", f"""
+        require_once($CFG->libdir . '/enrollib.php');
+        $manual = enrol_get_plugin('manual');
+        $of = ['courseid' => {plain}, 'enrol' => 'manual'];
+        if (!$DB->record_exists('enrol', $of)) {{
+            $manual->add_instance(get_course({plain}));
+        }}
+        $manual->enrol_user($DB->get_record('enrol', $of, '*', MUST_EXIST),
+            $DB->get_field('user', 'id', ['username' => 'teacher1']),
+            $DB->get_field('role', 'id', ['shortname' => 'editingteacher']));""")
+    seen = pair.describe("thisyear", plain)
+    pair.delete(plain)
+    return seen
+
+
+def enrolled(farm, course):
+    """Who teaches in a course of the client."""
+    return [row[0] for row in farm.pair.query(
+        "thisyear", "SELECT DISTINCT u.username FROM {role_assignments} a JOIN {context} x ON "
+        "x.id = a.contextid AND x.contextlevel = 50 JOIN {role} r ON r.id = a.roleid JOIN {user} u "
+        "ON u.id = a.userid JOIN {user_enrolments} e ON e.userid = u.id JOIN {enrol} m ON "
+        f"m.id = e.enrolid AND m.courseid = x.instanceid WHERE x.instanceid = {course} AND "
+        "r.shortname = 'editingteacher' AND e.status = 0")]
+
+
+@pytest.mark.parametrize("course,users", [("EMPTY", False), ("HAND", False), ("HAND", True),
+                                          ("S", True)])
+def test_a_teachers_course_comes_as_moodle_itself_would_bring_it(farm, course, users):
+    by_moodle = restored_by_moodle(farm.pair, course, users)
+    before, since = farm.pair.traces("thisyear"), farm.last_notice()
+    with restored(farm, course, user_data=users) as (_, made):
+        assert differences(by_moodle, farm.pair.describe("thisyear", made)) == {}
+        assert "teacher1" in enrolled(farm, made)
+        after = farm.pair.traces("thisyear")
+        assert after | {"courses": 0} == before | {"courses": 0}
+        assert after["courses"] == before["courses"] + 1
+        assert farm.told(since) == [["teacher1", "restored"]]
+
+
+def test_the_same_course_comes_once_only(farm):
+    """The producer says no at once; a request that gets past it is refused by the import."""
+    teacher, course = farm.person("teacher1"), str(farm.pair.courses["EMPTY"])
+    with restored(farm, "EMPTY"):
+        courses = farm.pair.count("thisyear", "{course}")
+        again = teacher.call("POST", "/requests", json={"site": farm.site, "course": course})
+        assert again.status_code == 409 and again.json()["reason"] == "already_restored", again.text
+        farm.refused(farm.ask(course, "teacher1", user_data=False), "already_restored")
+        assert farm.pair.count("thisyear", "{course}") == courses
+    # The copy is gone: it may come again.
+    farm.pair.delete(farm.course(farm.ask(course, "teacher1", user_data=False)))
+
+
+def test_who_is_unknown_to_a_site_is_refused_and_told_why(farm):
+    course, root = farm.pair.courses["EMPTY"], farm.person("root")
+    courses = farm.pair.count("thisyear", "{course}")
+    farm.refused(root.submit(farm.site, course, user="onlyclient", user_data=False), "unknown_user")
+    changed_role(farm, "role_assign", "onlyserver", "EMPTY")
+    try:
+        farm.refused(root.submit(farm.site, course, user="onlyserver", user_data=False),
+                     "unknown_user")
+    finally:
+        changed_role(farm, "role_unassign", "onlyserver", "EMPTY")
+    assert farm.pair.count("thisyear", "{course}") == courses
+
+
+def test_a_role_that_was_withdrawn_after_the_list_was_made_brings_nothing(farm):
+    teacher, archiver = farm.person("teacher2"), farm.roles("archiver")[0]
+    course = str(farm.pair.courses["EMPTY"])
+    refused = teacher.call("POST", "/requests", json={"site": farm.site, "course": course})
+    assert refused.status_code == 403, refused.text
+    changed_role(farm, "role_assign", "teacher2", "EMPTY")
+    try:
+        found, = teacher.get("/courses?refresh=true")["sites"]
+        assert course in {c["course"] for c in found["courses"]}
+        archiver.stop()
+        request = farm.submit(course, by="teacher2", user_data=False)
+    finally:
+        changed_role(farm, "role_unassign", "teacher2", "EMPTY")
+    since = farm.last_notice()
+    archiver.start()
+    farm.refused(request, "role_missing")
+    assert farm.told(since) == [["teacher2", "restored"]]
+
+
+def one_whole_course(farm, request, since, before, whole):
+    made = farm.course(request)
+    try:
+        assert "teacher1" in enrolled(farm, made)
+        assert differences(whole, farm.pair.describe("thisyear", made)) == {}
+        assert farm.told(since) == [["teacher1", "restored"]]
+        farm.pair.run("thisyear", "sweep")
+        # Moodle's own tables keep a killed restore's rows until its cron removes them.
+        after = farm.pair.traces("thisyear") | {"controllers": 0, "logs": 0}
+        assert after == before | {"controllers": 0, "logs": 0, "courses": before["courses"] + 1}
+    finally:
+        farm.pair.delete(made)
+
+
+def test_a_worker_killed_during_an_import_leaves_one_course(farm):
+    whole = restored_by_moodle(farm.pair, "S", False)
+    before, since = farm.pair.traces("thisyear"), farm.last_notice()
+    worker = farm.roles("worker")[0]
+    request = farm.submit(farm.pair.courses["S"], by="teacher1", user_data=False)
+    wait.until(lambda: [row for row in farm.rows(request) if row[1] == "importing"],
+               lambda: f"an import: {farm.record(request)}", LONG, 0.02)
+    worker.kill()
+    assert farm.state(request) not in ("restored", "failed")
+    worker.start()
+    one_whole_course(farm, request, since, before, whole)
+
+
+def test_a_worker_killed_after_an_import_finds_the_course(farm):
+    """Moodle has it, nobody was told yet."""
+    whole = restored_by_moodle(farm.pair, "EMPTY", False)
+    before, since = farm.pair.traces("thisyear"), farm.last_notice()
+    worker = farm.roles("worker")[0]
+    worker.stop()
+    worker.start(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=farm.path("once"))
+    worker.may_die = True
+    request = farm.submit(farm.pair.courses["EMPTY"], by="teacher1", user_data=False)
+    wait.until(lambda: not worker.running(), lambda: f"its end: {farm.record(request)}", LONG)
+    assert [row[1] for row in farm.rows(request)] == ["restored"]
+    assert farm.state(request) != "restored"
+    worker.wait_end()
+    worker.may_die = False
+    worker.start()
+    one_whole_course(farm, request, since, before, whole)
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([__file__, "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
