@@ -206,7 +206,8 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
 
 /* Finished history from the site: made when not there, deleted marked; a record in flight is left
- * alone. */
+ * alone.  What ended within the last ten minutes is given to
+ * the notifiers again: its notice may have been lost with Redis. */
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
 		      const struct nv_status_outcome *o, uint64_t at, bool deleted, nv_status_cb cb,
 		      void *arg);
@@ -272,7 +273,7 @@ void nv_status_announce(struct nv_status *s, const char *kind, const char *id, c
 
 /* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another (or
  * to the same one again) after five minutes.  One at a time per follower.  cursor here is of the
- * notices' own stream.  What nv_status_recall makes is not notified.
+ * notices' own stream.  Of what nv_status_recall makes, only the latest.
  * consumer: a name that stays, e.g. the host's; several may share it. */
 struct nv_notices;
 struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
