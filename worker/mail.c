@@ -8,7 +8,7 @@
 
 #include "core/base/mem.h"
 
-#define MAIL_TIMEOUT_S 30L
+#define MAIL_TIMEOUT_S 10L
 /* RFC 2047: an encoded word is at most 75 characters, so 45 bytes of text in base64. */
 #define WORD_BYTES 45u
 #define LINE_BYTES 57u /* 76 characters of base64 */

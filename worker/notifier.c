@@ -15,7 +15,7 @@
 #include "worker/worker.h"
 
 /* All tries together stay below the time after which a notice goes to another notifier. */
-#define AGAIN_MS 5000u
+#define AGAIN_MS 2000u
 #define TRIES 5u
 
 /* One message to one person. */

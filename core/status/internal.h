@@ -124,7 +124,7 @@ struct nv_status {
  */
 void nv_status_child_add(struct nv_status *s, struct nv_child *child);
 void nv_status_child_gone(struct nv_status *s);
-/* Tests only: a notice not done for so long is given to another (default five). */
+/* Tests only: a notice not done for so long is given to another (default a minute). */
 void nv_status_set_notice_idle(struct nv_status *s, uint64_t ms);
 
 struct nv_op;

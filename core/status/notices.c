@@ -3,7 +3,7 @@
  *
  * They have a stream of their own (nv:notices): progress of others must not push a final state out
  * before somebody was told of it.  Consumer group "notifier"; an entry leaves the stream when it is
- * done.  One that is not done within five minutes goes to another, or to the same one again. */
+ * done.  One that is not done within a minute goes to another, or to the same one again. */
 #include <string.h>
 
 #include "core/status/internal.h"
@@ -72,7 +72,7 @@ static void wait_for_more(struct nv_notices *n, const char *last)
 
 static void on_acked(void *arg, const struct nv_err *err, const redisReply *r)
 {
-	/* Not acked: it comes again after five minutes, as at-least-once allows. */
+	/* Not acked: it comes again after a minute, as at-least-once allows. */
 	(void)arg;
 	(void)err;
 	(void)r;

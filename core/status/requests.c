@@ -39,7 +39,7 @@ struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options 
 
 	s->options = *o;
 	s->loop = loop;
-	s->notice_idle_ms = 300000;
+	s->notice_idle_ms = 60000;
 	LIST_INIT(&s->children);
 	s->conn = nv_conn_new(&co, err);
 	if (!s->conn) {

@@ -272,7 +272,7 @@ void nv_status_announce(struct nv_status *s, const char *kind, const char *id, c
 			nv_status_cb cb, void *arg);
 
 /* Final states, each given to one of all notifiers: taken → nv_notice_done, or given to another (or
- * to the same one again) after five minutes.  One at a time per follower.  cursor here is of the
+ * to the same one again) after a minute.  One at a time per follower.  cursor here is of the
  * notices' own stream.  Of what nv_status_recall makes, only the latest.
  * consumer: a name that stays, e.g. the host's; several may share it. */
 struct nv_notices;
