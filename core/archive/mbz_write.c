@@ -13,18 +13,6 @@ struct nv_mbz_writer {
 	struct nv_arena arena;
 };
 
-static ssize_t index_read(void *ctx, void *buf, size_t len, struct nv_err *err)
-{
-	struct nv_bytes *rest = ctx;
-	(void)err;
-	if (len > rest->len)
-		len = rest->len;
-	memcpy(buf, rest->data, len);
-	rest->data += len;
-	rest->len -= len;
-	return (ssize_t)len;
-}
-
 /* As tgz_packer writes it: folders end in '/', an unknown time is "?". */
 static int put_index(struct nv_mbz_writer *w, struct nv_err *err)
 {
@@ -41,7 +29,7 @@ static int put_index(struct nv_mbz_writer *w, struct nv_err *err)
 			nv_buf_printf(&text, "%s\tf\t%" PRIu64 "\t?\n", e->path, e->size);
 	}
 	struct nv_bytes rest = {text.data, text.len};
-	struct nv_source from = {.read_cb = index_read, .ctx = &rest};
+	struct nv_source from = nv_source_bytes(&rest);
 	struct nv_entry entry = {.path = ".ARCHIVE_INDEX", .size = text.len};
 	return nv_pack_add(w->pack, &entry, &from, NULL, err);
 }

@@ -215,18 +215,6 @@ static int send_skeleton(struct nv_archive_put *p, struct nv_manifest *m,
 	return 0;
 }
 
-static ssize_t bytes_read(void *ctx, void *buf, size_t len, struct nv_err *err)
-{
-	struct nv_bytes *rest = ctx;
-	(void)err;
-	if (len > rest->len)
-		len = rest->len;
-	memcpy(buf, rest->data, len);
-	rest->data += len;
-	rest->len -= len;
-	return (ssize_t)len;
-}
-
 static int send_manifest(struct nv_archive_put *p, const struct nv_manifest *m,
 			 uint8_t ret_sha256[NV_SHA256_LEN], uint64_t *ret_size, struct nv_err *err)
 {
@@ -235,7 +223,7 @@ static int send_manifest(struct nv_archive_put *p, const struct nv_manifest *m,
 		return -1;
 	nv_auto_free char *key = nv_manifest_key(p->place);
 	struct nv_bytes rest = {packed.data, packed.len};
-	struct nv_source from = {.read_cb = bytes_read, .ctx = &rest};
+	struct nv_source from = nv_source_bytes(&rest);
 	struct nv_expect expect = {.size = packed.len};
 	if (nv_store_put(p->store, key, &expect, &from, p->job, ret_sha256, err) < 0)
 		return -1;

@@ -79,11 +79,6 @@ struct nv_intake *nv_intake_open(const struct nv_intake_options *o)
 	return i;
 }
 
-bool nv_intake_window_open(const struct nv_intake *i)
-{
-	return i->normal != NULL;
-}
-
 static void timer_closed(uv_handle_t *handle)
 {
 	free(handle->data);

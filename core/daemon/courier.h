@@ -44,7 +44,6 @@ struct nv_intake_options {
 };
 struct nv_intake;
 struct nv_intake *nv_intake_open(const struct nv_intake_options *o);
-bool nv_intake_window_open(const struct nv_intake *i);
 void nv_intake_look(struct nv_intake *i); /* the window may have changed */
 /* No delivery comes after this; what runs can still be acknowledged. */
 void nv_intake_close(struct nv_intake *i);

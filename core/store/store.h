@@ -32,6 +32,8 @@ struct nv_source {
 };
 /* A source over an open file descriptor (borrowed; at its current position). */
 struct nv_source nv_source_fd(const int *fd);
+/* A source over bytes in memory; rest (borrowed) shrinks as they are read. */
+struct nv_source nv_source_bytes(struct nv_bytes *rest);
 
 /* What an object must be.  sha1 or sha256 NULL: not checked; size is always. */
 struct nv_expect {

@@ -119,3 +119,20 @@ void nv_intake_fini(struct nv_intake *in)
 {
 	nv_digest_fini(&in->digest);
 }
+
+static ssize_t bytes_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	struct nv_bytes *rest = ctx;
+	(void)err;
+	if (len > rest->len)
+		len = rest->len;
+	memcpy(buf, rest->data, len);
+	rest->data += len;
+	rest->len -= len;
+	return (ssize_t)len;
+}
+
+struct nv_source nv_source_bytes(struct nv_bytes *rest)
+{
+	return (struct nv_source){.read_cb = bytes_read, .ctx = rest};
+}
