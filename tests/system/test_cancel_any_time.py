@@ -38,7 +38,8 @@ def test_while_scheduled(make_farm):
     archiver.reconfigure("archiver", **window.opened())
     assert_cancelled(farm, request)
     assert farm.states(request) == ["scheduled", "cancelled"]
-    assert [e["result"] for e in archiver.events("export.done")] == ["cancelled"]
+    done = wait.until(lambda: archiver.events("export.done"), "the archiver is through with it")
+    assert [e["result"] for e in done] == ["cancelled"]
     assert not archiver.events("export.started")
     assert_can_be_asked_for_again(farm, request)
 
