@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -19,12 +17,16 @@
 /**
  * The block: own restores and the way to Navette.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class block_navette extends block_base {
-    /** Title. */
+    /**
+     * Title.
+     */
     public function init() {
         $this->title = get_string('pluginname', 'block_navette');
     }
@@ -61,8 +63,14 @@ class block_navette extends block_base {
         if (!isloggedin() || isguestuser() || !has_capability('block/navette:view', $this->context)) {
             return $this->content;
         }
-        $rows = $DB->get_records('block_navette_restores', ['userid' => $USER->id], 'timemodified DESC, id DESC',
-            'id, courseid, state, shortname, fullname, remotecourse, restoredat, timemodified', 0, 5);
+        $rows = $DB->get_records(
+            'block_navette_restores',
+            ['userid' => $USER->id],
+            'timemodified DESC, id DESC',
+            'id, courseid, state, shortname, fullname, remotecourse, restoredat, timemodified',
+            0,
+            5
+        );
         $items = [];
         foreach ($rows as $row) {
             $items[] = $this->item($row);
@@ -92,7 +100,9 @@ class block_navette extends block_base {
         } else if ($state === 'restored') {
             $name = html_writer::link(new moodle_url('/course/view.php', ['id' => $row->courseid]), $name);
         }
-        return $name . html_writer::div(get_string("state_$state", 'block_navette', userdate($row->timemodified,
-            get_string('strftimedatetimeshort', 'langconfig'))), 'text-muted small');
+        return $name . html_writer::div(get_string("state_$state", 'block_navette', userdate(
+            $row->timemodified,
+            get_string('strftimedatetimeshort', 'langconfig')
+        )), 'text-muted small');
     }
 }

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,6 +19,8 @@
  *
  * The contract stands in PROTOCOL.md.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
@@ -29,6 +29,8 @@
 use block_navette\local\channel;
 use block_navette\local\failure;
 
+// Moodle's configuration comes later on purpose: an answer must be possible when it cannot be read.
+// phpcs:disable moodle.Files.MoodleInternal.MoodleInternalGlobalState
 define('CLI_SCRIPT', true);
 
 // These two need nothing of Moodle, and must be there when Moodle cannot be loaded.

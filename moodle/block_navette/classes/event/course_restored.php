@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,12 +19,16 @@ namespace block_navette\event;
 /**
  * A course was restored.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class course_restored extends \core\event\base {
-    /** What kind of event it is. */
+    /**
+     * What kind of event it is.
+     */
     protected function init() {
         $this->data['crud'] = 'c';
         $this->data['edulevel'] = self::LEVEL_OTHER;
@@ -47,8 +49,8 @@ class course_restored extends \core\event\base {
      * @return string
      */
     public function get_description() {
-        return "Request '{$this->other['request']}' restored the course '{$this->other['remotecourse']}' of '{$this->other['site']}' "
-            . "as the course with id '{$this->courseid}'.";
+        return "Request '{$this->other['request']}' restored the course '{$this->other['remotecourse']}' "
+            . "of '{$this->other['site']}' as the course with id '{$this->courseid}'.";
     }
 
     /**

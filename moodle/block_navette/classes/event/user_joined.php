@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,12 +19,16 @@ namespace block_navette\event;
 /**
  * Somebody joined a course that a colleague restored.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class user_joined extends \core\event\base {
-    /** What kind of event it is. */
+    /**
+     * What kind of event it is.
+     */
     protected function init() {
         $this->data['crud'] = 'c';
         $this->data['edulevel'] = self::LEVEL_OTHER;

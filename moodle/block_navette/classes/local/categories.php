@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,6 +19,8 @@ namespace block_navette\local;
 /**
  * Course categories by their identifier, which stands in the category's idnumber unless configured.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
@@ -34,8 +34,10 @@ class categories {
     private static function place(): array {
         global $DB;
         $place = [];
-        foreach (['categorytable' => 'course_categories', 'categorytable_foreignkey' => 'id',
-                'categorytable_categoryfield' => 'idnumber'] as $setting => $default) {
+        foreach (
+            ['categorytable' => 'course_categories', 'categorytable_foreignkey' => 'id',
+                'categorytable_categoryfield' => 'idnumber'] as $setting => $default
+        ) {
             $value = trim((string) get_config('block_navette', $setting));
             $place[] = $value === '' ? $default : $value;
         }

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -22,6 +20,8 @@ namespace block_navette\local;
  * The way to the program that started us: JSON lines on standard output, answers on standard input.
  *
  * Whatever else prints something (a debugging notice, a plugin's echo) ends on standard error.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -52,7 +52,11 @@ class channel {
     /** @var string[] warnings so far, each once */
     private static $warnings = [];
 
-    /** Before Moodle is loaded. */
+    /**
+
+     * Before Moodle is loaded.
+
+     */
     public static function open(): void {
         self::$out = fopen('php://stdout', 'w');
         self::$parent = function_exists('posix_getppid') ? posix_getppid() : 0;
@@ -67,7 +71,11 @@ class channel {
         register_shutdown_function([self::class, 'last_words']);
     }
 
-    /** After Moodle is loaded, whose own handlers would end us on the spot. */
+    /**
+
+     * After Moodle is loaded, whose own handlers would end us on the spot.
+
+     */
     public static function catch_signals(): void {
         if (!function_exists('pcntl_async_signals')) {
             return;
@@ -139,7 +147,11 @@ class channel {
         return self::$warnings;
     }
 
-    /** Forget what was told so far: a second try begins. */
+    /**
+
+     * Forget what was told so far: a second try begins.
+
+     */
     public static function forget_warnings(): void {
         self::$warnings = [];
     }
@@ -168,7 +180,11 @@ class channel {
         return self::$code;
     }
 
-    /** Are we still wanted? Throws when not. */
+    /**
+
+     * Are we still wanted? Throws when not.
+
+     */
     public static function check(): void {
         if (self::$stopped) {
             throw new failure(failure::CANCELLED, 'cancelled', 'stopped by a signal');
@@ -210,7 +226,11 @@ class channel {
         }
     }
 
-    /** At the very end: nobody may be left without an answer. */
+    /**
+
+     * At the very end: nobody may be left without an answer.
+
+     */
     public static function last_words(): void {
         if (self::$answered) {
             if (self::$code) {

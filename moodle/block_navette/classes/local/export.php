@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,6 +19,8 @@ namespace block_navette\local;
 /**
  * Giving a course away: first everything that may forbid it, then Moodle's backup of it, without
  * file contents.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -55,8 +55,11 @@ class export {
         }
         $export->workdir = rtrim((string) ($in->work_dir ?? ''), '/');
         if ($export->workdir === '' || $export->workdir[0] !== '/' || !is_writable($export->workdir)) {
-            throw new failure(failure::RETRY, 'io',
-                "the work folder \"$export->workdir\" is not there or not writable for the web server's user");
+            throw new failure(
+                failure::RETRY,
+                'io',
+                "the work folder \"$export->workdir\" is not there or not writable for the web server's user"
+            );
         }
         return $export->backup();
     }
@@ -92,19 +95,25 @@ class export {
         if ($user !== '') {
             $account = people::find($userfield, $user);
             if (!people::courses((int) $account->id, (array) ($this->request->roles ?? []), (int) $course->id)) {
-                throw failure::reject('role_missing',
-                    "$user holds none of the required roles in course $id, its category or above");
+                throw failure::reject(
+                    'role_missing',
+                    "$user holds none of the required roles in course $id, its category or above"
+                );
             }
         }
         $theirs = (int) ($this->request->moodle_version ?? 0);
         if ($theirs && $theirs < site::version()) {
-            throw failure::reject('version_older',
-                "the client's Moodle $theirs is older than the course's " . site::version());
+            throw failure::reject(
+                'version_older',
+                "the client's Moodle $theirs is older than the course's " . site::version()
+            );
         }
         $this->check_plugins();
     }
 
-    /** What this client may have. */
+    /**
+     * What this client may have.
+     */
     private function check_policy(): void {
         if (!$this->policy) {
             return;
@@ -128,7 +137,9 @@ class export {
         }
     }
 
-    /** What the course needs and the client lacks.  A missing block or an older plugin is only told. */
+    /**
+     * What the course needs and the client lacks.  A missing block or an older plugin is only told.
+     */
     private function check_plugins(): void {
         global $DB;
         $theirs = [];
@@ -143,31 +154,41 @@ class export {
         $inside = '(ctx.id = :context OR ' . $DB->sql_like('ctx.path', ':path') . ')';
         $params = ['context' => $context->id, 'path' => $path];
         $needed = ["format_{$this->course->format}"];
-        foreach ($DB->get_fieldset_sql('SELECT DISTINCT m.name FROM {course_modules} cm
+        foreach (
+            $DB->get_fieldset_sql(
+                'SELECT DISTINCT m.name FROM {course_modules} cm
                 JOIN {modules} m ON m.id = cm.module WHERE cm.course = :course AND cm.deletioninprogress = 0',
-                ['course' => $this->course->id]) as $name) {
+                ['course' => $this->course->id]
+            ) as $name
+        ) {
             $needed[] = "mod_$name";
         }
-        foreach ($DB->get_fieldset_sql("SELECT DISTINCT q.qtype FROM {question} q
+        foreach (
+            $DB->get_fieldset_sql("SELECT DISTINCT q.qtype FROM {question} q
                 JOIN {question_versions} v ON v.questionid = q.id
                 JOIN {question_bank_entries} e ON e.id = v.questionbankentryid
                 JOIN {question_categories} c ON c.id = e.questioncategoryid
-                JOIN {context} ctx ON ctx.id = c.contextid WHERE $inside", $params) as $name) {
+                JOIN {context} ctx ON ctx.id = c.contextid WHERE $inside", $params) as $name
+        ) {
             $needed[] = "qtype_$name";
         }
         $ours = site::plugins();
         foreach ($needed as $name) {
             // What is not installed here either cannot be restored anywhere.
             if (isset($ours[$name]) && !isset($theirs[$name])) {
-                throw failure::reject('plugin_missing',
-                    "course {$this->course->id} needs the plugin $name, which the client lacks");
+                throw failure::reject(
+                    'plugin_missing',
+                    "course {$this->course->id} needs the plugin $name, which the client lacks"
+                );
             }
             if (isset($ours[$name]) && $theirs[$name] < $ours[$name]) {
                 channel::warn("The client's $name is older ({$theirs[$name]}) than the course server's ({$ours[$name]}).");
             }
         }
-        foreach ($DB->get_fieldset_sql("SELECT DISTINCT b.blockname FROM {block_instances} b
-                JOIN {context} ctx ON ctx.id = b.parentcontextid WHERE $inside", $params) as $name) {
+        foreach (
+            $DB->get_fieldset_sql("SELECT DISTINCT b.blockname FROM {block_instances} b
+                JOIN {context} ctx ON ctx.id = b.parentcontextid WHERE $inside", $params) as $name
+        ) {
             if (isset($ours["block_$name"]) && !isset($theirs["block_$name"])) {
                 channel::warn("The client lacks block_$name: the block is left out.");
             }
@@ -188,8 +209,14 @@ class export {
         $controller = null;
         try {
             channel::progress('export', 0, 1000);
-            $controller = new \backup_controller(\backup::TYPE_1COURSE, $this->course->id, \backup::FORMAT_MOODLE,
-                \backup::INTERACTIVE_NO, \backup::MODE_GENERAL, get_admin()->id);
+            $controller = new \backup_controller(
+                \backup::TYPE_1COURSE,
+                $this->course->id,
+                \backup::FORMAT_MOODLE,
+                \backup::INTERACTIVE_NO,
+                \backup::MODE_GENERAL,
+                get_admin()->id
+            );
             $controller->add_logger(new logger());
             $controller->set_progress(new progress('export'));
             $this->settings($controller->get_plan());

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -23,6 +21,8 @@ namespace block_navette\local;
  *
  * The kind says what becomes of the job, the reason is a stable word for programs, the message a
  * sentence for people.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -91,8 +91,10 @@ class failure extends \Exception {
         if (!empty($e->debuginfo) && is_string($e->debuginfo)) {
             $text .= ' (' . $e->debuginfo . ')';
         }
-        if (stripos($text, 'no space left') !== false || stripos($text, 'disk full') !== false
-                || stripos($text, 'disk quota') !== false) {
+        if (
+            stripos($text, 'no space left') !== false || stripos($text, 'disk full') !== false
+                || stripos($text, 'disk quota') !== false
+        ) {
             $reason = 'disk_full';
         }
         // Attempts are counted outside, so that what is not transient ends all the same.

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -25,6 +23,8 @@ namespace block_navette\local;
  * row's note of it, and turns from "being made" into the course in one transaction that gives it its
  * names and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
  * deletes it.  After it, the same request gets this course.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -94,8 +94,12 @@ class import {
      * @return self
      */
     private static function checked(\stdClass $in): self {
-        if (!preg_match('/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/D',
-                (string) ($in->request->id ?? ''))) {
+        if (
+            !preg_match(
+                '/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/D',
+                (string) ($in->request->id ?? '')
+            )
+        ) {
             throw failure::reject('bad_message', "the request's id is no UUIDv7");
         }
         if (!preg_match('/^[a-z0-9-]{1,32}$/D', (string) ($in->site ?? ''))) {
@@ -129,13 +133,17 @@ class import {
         return (bool) $this->setting('only_one', 'onlyoneremoteinstance');
     }
 
-    /** May it be: category, rights, version, a colleague's course, disk. */
+    /**
+     * May it be: category, rights, version, a colleague's course, disk.
+     */
     private function check(): void {
         site::check_ready();
         $version = (int) ($this->in->moodle_version ?? 0);
         if ($version > site::version()) {
-            throw failure::reject('version_older',
-                "this site's Moodle " . site::version() . " is older than the course's $version");
+            throw failure::reject(
+                'version_older',
+                "this site's Moodle " . site::version() . " is older than the course's $version"
+            );
         }
         $this->target = target::choose($this->in);
         if ($this->only_one()) {
@@ -157,8 +165,10 @@ class import {
         $row = restores::get($this->in->request->id);
         if ($row && $row->state === restores::RESTORED) {
             if (!restores::course_exists((int) $row->courseid)) {
-                throw failure::reject('course_missing',
-                    "request $row->requestid had its course, which was deleted since");
+                throw failure::reject(
+                    'course_missing',
+                    "request $row->requestid had its course, which was deleted since"
+                );
             }
             restores::remove_contents((int) $row->id);
             return restores::outcome($row);
@@ -195,8 +205,10 @@ class import {
             try {
                 return $this->make($users);
             } catch (failure $e) {
-                if (!$users || $this->committed || $e->reason !== 'import_failed'
-                        || !$this->setting('without_user_data_on_failure', 'fallbackwithoutuserdata')) {
+                if (
+                    !$users || $this->committed || $e->reason !== 'import_failed'
+                        || !$this->setting('without_user_data_on_failure', 'fallbackwithoutuserdata')
+                ) {
                     throw $e;
                 }
                 $this->clean_up();
@@ -214,14 +226,18 @@ class import {
         }
     }
 
-    /** What an attempt has made so far goes. */
+    /**
+     * What an attempt has made so far goes.
+     */
     private function clean_up(): void {
         global $DB;
         if ($DB->is_transaction_started()) {
             $DB->force_transaction_rollback();
         }
-        if (class_exists('restore_controller_dbops', false)
-                && $DB->get_manager()->table_exists('backup_ids_temp')) {
+        if (
+            class_exists('restore_controller_dbops', false)
+                && $DB->get_manager()->table_exists('backup_ids_temp')
+        ) {
             \restore_controller_dbops::drop_restore_temp_tables('');
         }
         $row = restores::get($this->in->request->id);
@@ -247,7 +263,9 @@ class import {
         }
     }
 
-    /** Everything the backup needs must be in what was fetched: nothing is taken from this site's files. */
+    /**
+     * Everything the backup needs must be in what was fetched: nothing is taken from this site's files.
+     */
     private function find_contents(): void {
         $tree = rtrim((string) ($this->in->tree ?? ''), '/');
         $blobs = rtrim((string) ($this->in->blobs ?? ''), '/');
@@ -363,8 +381,11 @@ class import {
         $this->settle_files();
         $enrolled = false;
         if ($this->target->user && $this->setting('enrol_requester', 'autoenrol_requester')) {
-            people::enrol((int) $this->row->courseid, $this->target->user,
-                (string) $this->setting('enrol_role', 'enrollrole'));
+            people::enrol(
+                (int) $this->row->courseid,
+                $this->target->user,
+                (string) $this->setting('enrol_role', 'enrollrole')
+            );
             $enrolled = true;
         }
         $outcome = $this->commit($names, $enrolled);
@@ -389,8 +410,15 @@ class import {
         $controller = null;
         try {
             $this->create_course();
-            $controller = new \restore_controller(basename($tree), $this->row->courseid, \backup::INTERACTIVE_NO,
-                \backup::MODE_GENERAL, get_admin()->id, \backup::TARGET_NEW_COURSE, new progress('check'));
+            $controller = new \restore_controller(
+                basename($tree),
+                $this->row->courseid,
+                \backup::INTERACTIVE_NO,
+                \backup::MODE_GENERAL,
+                get_admin()->id,
+                \backup::TARGET_NEW_COURSE,
+                new progress('check')
+            );
             $controller->add_logger(new logger());
             if ($controller->get_status() == \backup::STATUS_REQUIRE_CONV) {
                 throw failure::reject('archive_corrupt', 'the archive is no backup of Moodle 2 or later');
@@ -417,12 +445,17 @@ class import {
         }
     }
 
-    /** The course and the note that it is ours come into being in one step. */
+    /**
+     * The course and the note that it is ours come into being in one step.
+     */
     private function create_course(): void {
         global $DB;
         $transaction = $DB->start_delegated_transaction();
         $this->row->courseid = \restore_dbops::create_new_course(
-            get_string('beingrestored', 'block_navette'), 'navette-' . $this->row->requestid, $this->target->category->id);
+            get_string('beingrestored', 'block_navette'),
+            'navette-' . $this->row->requestid,
+            $this->target->category->id
+        );
         $DB->set_field(restores::TABLE, 'courseid', $this->row->courseid, ['id' => $this->row->id]);
         $transaction->allow_commit();
     }
@@ -451,8 +484,10 @@ class import {
         plan::set($controller->get_plan(), $wanted);
         plan::set($controller->get_plan(), ['enrolments' => $modes[$mode]]);
         // Names that nobody takes for the course's: it gets its own when it is whole.
-        foreach (['course_shortname' => 'navette-' . $this->row->requestid,
-                'course_fullname' => get_string('beingrestored', 'block_navette')] as $name => $value) {
+        foreach (
+            ['course_shortname' => 'navette-' . $this->row->requestid,
+                'course_fullname' => get_string('beingrestored', 'block_navette')] as $name => $value
+        ) {
             $setting = $controller->get_plan()->get_setting($name);
             $setting->set_status(\base_setting::NOT_LOCKED);
             $setting->set_value($value);
@@ -496,11 +531,13 @@ class import {
     private function settle_files(): void {
         global $DB;
         $context = \context_course::instance($this->row->courseid);
-        $rows = $DB->get_recordset_sql('SELECT f.id, f.contenthash, f.filename, f.mimetype, f.referencefileid
+        $rows = $DB->get_recordset_sql(
+            'SELECT f.id, f.contenthash, f.filename, f.mimetype, f.referencefileid
                   FROM {files} f
                   JOIN {context} ctx ON ctx.id = f.contextid
                  WHERE f.filename <> :dot AND (ctx.id = :id OR ' . $DB->sql_like('ctx.path', ':path') . ')',
-            ['dot' => '.', 'id' => $context->id, 'path' => $DB->sql_like_escape($context->path) . '/%']);
+            ['dot' => '.', 'id' => $context->id, 'path' => $DB->sql_like_escape($context->path) . '/%']
+        );
         foreach ($rows as $row) {
             if (!isset($this->contents[$row->contenthash])) {
                 continue;
@@ -557,8 +594,11 @@ class import {
             throw new failure(failure::RETRY, 'busy', 'other restores take too long to choose their names');
         }
         try {
-            [$fullname, $shortname] = \restore_dbops::calculate_course_names($this->row->courseid,
-                $names->fullname, $names->shortname);
+            [$fullname, $shortname] = \restore_dbops::calculate_course_names(
+                $this->row->courseid,
+                $names->fullname,
+                $names->shortname
+            );
             channel::check();
             $row = $this->row;
             $row->state = restores::RESTORED;

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * The signed way from Moodle to Navette: a token of one minute, for one use (its id is remembered there).
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -60,8 +60,10 @@ class launch {
             throw new \moodle_exception('notconfigured', 'block_navette');
         }
         $field = (string) get_config('block_navette', 'userfield') ?: 'username';
-        $capabilities = array_values(array_filter(self::CAPABILITIES,
-            fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)));
+        $capabilities = array_values(array_filter(
+            self::CAPABILITIES,
+            fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)
+        ));
         $claims = ['iss' => $CFG->wwwroot, 'aud' => $audience, 'iat' => time(), 'exp' => time() + self::TTL,
             'jti' => bin2hex(random_bytes(16)), 'sub' => (string) $user->$field, 'name' => fullname($user),
             'email' => $user->email, 'lang' => current_language(), 'caps' => $capabilities];

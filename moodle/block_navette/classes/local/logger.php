@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,12 +19,16 @@ namespace block_navette\local;
 /**
  * Warnings and errors of Moodle's backup and restore, passed on.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class logger extends \base_logger {
-    /** Constructor. */
+    /**
+     * Constructor.
+     */
     public function __construct() {
         parent::__construct(\backup::LOG_WARNING);
     }

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,6 +19,8 @@ namespace block_navette\local;
 /**
  * Accounts and the roles they hold.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
@@ -37,8 +37,10 @@ class people {
     public static function matches(string $field, string $value): array {
         global $CFG, $DB;
         if (!in_array($field, ['username', 'idnumber', 'email'], true)) {
-            throw failure::reject('bad_message',
-                "users are identified by username, idnumber or email, not by $field");
+            throw failure::reject(
+                'bad_message',
+                "users are identified by username, idnumber or email, not by $field"
+            );
         }
         if ($value === '') {
             return [];
@@ -77,8 +79,10 @@ class people {
         if (count($users) === 1) {
             return $users[0];
         }
-        throw failure::reject('unknown_user',
-            ($users ? 'several' : 'no') . " accounts of this site have the $field \"$value\"");
+        throw failure::reject(
+            'unknown_user',
+            ($users ? 'several' : 'no') . " accounts of this site have the $field \"$value\""
+        );
     }
 
     /**
@@ -126,9 +130,12 @@ class people {
                     $ids = [$context->instanceid];
                 } else {
                     // The path ends with this category, so that everything below begins with it.
-                    $ids = $DB->get_fieldset_select('context', 'instanceid',
+                    $ids = $DB->get_fieldset_select(
+                        'context',
+                        'instanceid',
                         'contextlevel = :level AND ' . $DB->sql_like('path', ':path'),
-                        ['level' => CONTEXT_COURSE, 'path' => $DB->sql_like_escape($context->path) . '/%']);
+                        ['level' => CONTEXT_COURSE, 'path' => $DB->sql_like_escape($context->path) . '/%']
+                    );
                 }
                 foreach ($ids as $id) {
                     if ($id != SITEID && (!$course || $id == $course)) {
@@ -164,14 +171,18 @@ class people {
         $instance = $DB->get_records('enrol', ['courseid' => $courseid, 'enrol' => 'manual'], 'status, id', '*', 0, 1);
         $instance = reset($instance);
         if (!$instance) {
-            $instance = $DB->get_record('enrol', ['id' => $manual->add_instance($course,
-                ['status' => ENROL_INSTANCE_ENABLED, 'roleid' => $roleid])], '*', MUST_EXIST);
+            $instance = $DB->get_record('enrol', ['id' => $manual->add_instance(
+                $course,
+                ['status' => ENROL_INSTANCE_ENABLED, 'roleid' => $roleid]
+            )], '*', MUST_EXIST);
         }
         $context = \context_course::instance($courseid);
         $enrolled = $DB->get_record('user_enrolments', ['enrolid' => $instance->id, 'userid' => $user->id]);
-        if ($enrolled && $enrolled->status == ENROL_USER_ACTIVE
+        if (
+            $enrolled && $enrolled->status == ENROL_USER_ACTIVE
                 && $DB->record_exists('role_assignments', ['contextid' => $context->id, 'userid' => $user->id,
-                    'roleid' => $roleid])) {
+                    'roleid' => $roleid])
+        ) {
             return false;
         }
         if ($instance->status != ENROL_INSTANCE_ENABLED) {

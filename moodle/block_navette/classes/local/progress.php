@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -21,6 +19,8 @@ namespace block_navette\local;
 /**
  * Moodle's progress of a backup or restore, passed on.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
@@ -38,7 +38,9 @@ class progress extends \core\progress\base {
         $this->step = $step;
     }
 
-    /** Called by Moodle at most once a second; also where we notice that nobody wants us any more. */
+    /**
+     * Called by Moodle at most once a second; also where we notice that nobody wants us any more.
+     */
     public function update_progress() {
         [, $done] = $this->get_progress_proportion_range();
         channel::progress($this->step, (int) round($done * 1000), 1000);

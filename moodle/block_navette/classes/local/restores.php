@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -24,6 +22,8 @@ namespace block_navette\local;
  * A row is "importing" while its course is being made, "restored" once it is whole, "failed" when
  * nothing came of it.  The row and its course change together: a course that a row in state
  * importing names is half made and belongs to whoever holds the lock of the request.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -144,8 +144,11 @@ class restores {
             if (!\context_course::instance($row->courseid, IGNORE_MISSING)) {
                 $DB->delete_records('course', ['id' => $row->courseid]);
             } else if (!delete_course($row->courseid, false)) {
-                throw new failure(failure::RETRY, 'import_failed',
-                    "the half-made course $row->courseid of an earlier attempt cannot be deleted");
+                throw new failure(
+                    failure::RETRY,
+                    'import_failed',
+                    "the half-made course $row->courseid of an earlier attempt cannot be deleted"
+                );
             }
             fix_course_sortorder();
         }
@@ -259,12 +262,14 @@ class restores {
             }
         }
         // Contents whose restore is over.
-        $items = $DB->get_fieldset_sql("SELECT DISTINCT f.itemid
+        $items = $DB->get_fieldset_sql(
+            "SELECT DISTINCT f.itemid
                   FROM {files} f
              LEFT JOIN {block_navette_restores} r ON r.id = f.itemid AND r.state = :state
                  WHERE f.contextid = :context AND f.component = 'block_navette' AND f.filearea = :area
                        AND r.id IS NULL",
-            ['state' => self::IMPORTING, 'context' => \context_system::instance()->id, 'area' => self::AREA]);
+            ['state' => self::IMPORTING, 'context' => \context_system::instance()->id, 'area' => self::AREA]
+        );
         foreach ($items as $item) {
             $row = $DB->get_record(self::TABLE, ['id' => $item]);
             $lock = $row ? site::lock("request-$row->requestid") : null;

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * The plugin's settings: names, kinds and defaults in one table, from which the settings page comes.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -66,8 +66,10 @@ class settings {
                     $page->add(new \admin_setting_configcheckbox(...$args));
                     break;
                 case 'role':
-                    $page->add(new \admin_setting_configselect(...array_merge($args, [self::choices('role',
-                        ['', 'server', 'client', 'both'])])));
+                    $page->add(new \admin_setting_configselect(...array_merge($args, [self::choices(
+                        'role',
+                        ['', 'server', 'client', 'both']
+                    )])));
                     break;
                 case 'field':
                     $page->add(new \admin_setting_configselect(...array_merge($args, [
@@ -75,8 +77,10 @@ class settings {
                             'email' => get_string('email')]])));
                     break;
                 case 'mode':
-                    $page->add(new \admin_setting_configselect(...array_merge($args, [self::choices('mode',
-                        ['always', 'with-users', 'manual'])])));
+                    $page->add(new \admin_setting_configselect(...array_merge($args, [self::choices(
+                        'mode',
+                        ['always', 'with-users', 'manual']
+                    )])));
                     break;
                 case 'url':
                     $page->add(new \admin_setting_configtext(...array_merge($args, [PARAM_URL])));
@@ -100,8 +104,10 @@ class settings {
     private static function choices(string $prefix, array $values): array {
         $choices = [];
         foreach ($values as $value) {
-            $choices[$value] = get_string($prefix . '_' . str_replace('-', '', $value === '' ? 'unset' : $value),
-                'block_navette');
+            $choices[$value] = get_string(
+                $prefix . '_' . str_replace('-', '', $value === '' ? 'unset' : $value),
+                'block_navette'
+            );
         }
         return $choices;
     }

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * Make a site ready to be a course server or a client, and say what was done.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -71,7 +71,9 @@ class setup {
         channel::write(['done' => $text]);
     }
 
-    /** What a client needs. */
+    /**
+     * What a client needs.
+     */
     private static function client(): void {
         if ((string) get_config('block_navette', 'launchsecret') === '') {
             set_config('launchsecret', bin2hex(random_bytes(32)), 'block_navette');
@@ -91,7 +93,9 @@ class setup {
         }
     }
 
-    /** Locks must end with the process that holds them. */
+    /**
+     * Locks must end with the process that holds them.
+     */
     private static function check_locks(): void {
         $factory = \core\lock\lock_config::get_lock_factory('block_navette');
         if (!$factory->supports_auto_release()) {
@@ -100,7 +104,9 @@ class setup {
         }
     }
 
-    /** MariaDB refuses large rows otherwise. */
+    /**
+     * MariaDB refuses large rows otherwise.
+     */
     private static function check_database(): void {
         global $DB;
         if ($DB->get_dbfamily() !== 'mysql') {

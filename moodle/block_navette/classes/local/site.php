@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * This Moodle: version, plugins, settings, locks.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -139,12 +139,17 @@ class site {
         $needed = $bytes + intdiv($bytes, 10);
         $free = @disk_free_space($CFG->dataroot);
         if ($free !== false && $free < $needed) {
-            throw new failure(failure::RETRY, 'disk_full',
-                "Moodle's data folder: $needed bytes are needed and " . (int) $free . ' are free');
+            throw new failure(
+                failure::RETRY,
+                'disk_full',
+                "Moodle's data folder: $needed bytes are needed and " . (int) $free . ' are free'
+            );
         }
     }
 
-    /** A site that is being upgraded is left alone. */
+    /**
+     * A site that is being upgraded is left alone.
+     */
     public static function check_ready(): void {
         global $CFG;
         if (!empty($CFG->upgraderunning) && $CFG->upgraderunning > time()) {

@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * Where a restored course goes, and who may make it there.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors
@@ -53,8 +53,10 @@ class target {
         }
         $target->category = $wanted ?? $fallback;
         if (!$target->category) {
-            throw failure::reject('category_missing',
-                "the default category: there is no category \"$default\" on $SITE->shortname");
+            throw failure::reject(
+                'category_missing',
+                "the default category: there is no category \"$default\" on $SITE->shortname"
+            );
         }
         if (!$target->user || !$check || self::may_create($target->user, $target->category)) {
             return $target;

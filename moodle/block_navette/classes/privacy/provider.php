@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -29,14 +27,16 @@ use core_privacy\local\request\writer;
 /**
  * What is kept about people: who asked for which course.
  *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
  * @package    block_navette
  * @copyright  2025 The Navette authors
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class provider implements
-        \core_privacy\local\metadata\provider,
-        \core_privacy\local\request\core_userlist_provider,
-        \core_privacy\local\request\plugin\provider {
+    \core_privacy\local\metadata\provider,
+    \core_privacy\local\request\core_userlist_provider,
+    \core_privacy\local\request\plugin\provider {
     /** Name of the table. */
     const TABLE = 'block_navette_restores';
 
@@ -48,8 +48,10 @@ class provider implements
      */
     public static function get_metadata(collection $collection): collection {
         $fields = [];
-        foreach (['userid', 'site', 'remotecourse', 'courseid', 'state', 'userdata', 'enrolled', 'request',
-                'timecreated', 'timemodified'] as $field) {
+        foreach (
+            ['userid', 'site', 'remotecourse', 'courseid', 'state', 'userdata', 'enrolled', 'request',
+                'timecreated', 'timemodified'] as $field
+        ) {
             $fields[$field] = "privacy:restores:$field";
         }
         $collection->add_database_table(self::TABLE, $fields, 'privacy:restores');
@@ -104,8 +106,10 @@ class provider implements
                     'request' => json_decode($row->request), 'timecreated' => transform::datetime($row->timecreated),
                     'timemodified' => transform::datetime($row->timemodified)];
             }
-            writer::with_context($context)->export_data([get_string('pluginname', 'block_navette')],
-                (object) ['restores' => $restores]);
+            writer::with_context($context)->export_data(
+                [get_string('pluginname', 'block_navette')],
+                (object) ['restores' => $restores]
+            );
         }
     }
 
