@@ -53,9 +53,7 @@ class channel {
     private static $warnings = [];
 
     /**
-
      * Before Moodle is loaded.
-
      */
     public static function open(): void {
         self::$out = fopen('php://stdout', 'w');
@@ -72,9 +70,7 @@ class channel {
     }
 
     /**
-
      * After Moodle is loaded, whose own handlers would end us on the spot.
-
      */
     public static function catch_signals(): void {
         if (!function_exists('pcntl_async_signals')) {
@@ -148,9 +144,7 @@ class channel {
     }
 
     /**
-
      * Forget what was told so far: a second try begins.
-
      */
     public static function forget_warnings(): void {
         self::$warnings = [];
@@ -181,9 +175,7 @@ class channel {
     }
 
     /**
-
      * Are we still wanted? Throws when not.
-
      */
     public static function check(): void {
         if (self::$stopped) {
@@ -227,9 +219,7 @@ class channel {
     }
 
     /**
-
      * At the very end: nobody may be left without an answer.
-
      */
     public static function last_words(): void {
         if (self::$answered) {
