@@ -137,6 +137,8 @@ int nv_dir_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err
 	char hex[NV_SHA256_HEX];
 	nv_auto_fd int lock = -1;
 	size_t user = 0;
+	if (!n->user) /* this kind of site knows no administrators */
+		return 0;
 	if (!m || nv_dir_find_user(m, s->user_field, n->user, &user, NULL, err) < 0)
 		return -1;
 	if (access(path, F_OK) == 0)

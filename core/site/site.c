@@ -7,6 +7,12 @@ static const struct nv_site_ops *const implementations[] = {
 	[NV_SITE_MOODLE] = &nv_site_moodle_ops,
 };
 
+const char *const nv_notice_words[] = {
+	[NV_NOTICE_restored] = "restored",
+	[NV_NOTICE_failed] = "failed",
+	[NV_NOTICE_problem] = "problem",
+};
+
 struct nv_site *nv_site_open(const struct nv_config *config, struct nv_err *err)
 {
 	size_t type = (size_t)config->site.type;

@@ -79,14 +79,23 @@ int nv_site_find(struct nv_site *s, const char *request_id, struct nv_imported *
 int nv_site_enrol(struct nv_site *s, const char *course, const char *user, const char *role,
 		  struct nv_err *err);
 
+/* What a notice is about: people choose for each how they want to hear of it. */
+enum nv_notice_kind {
+	NV_NOTICE_restored,
+	NV_NOTICE_failed,  /* or cancelled */
+	NV_NOTICE_problem, /* for administrators, with the details */
+};
+extern const char *const nv_notice_words[];
 struct nv_notice {
+	enum nv_notice_kind kind;
 	const char *id;	  /* stable: the same notice is delivered once */
-	const char *user; /* recipient on the site */
-	const char *lang; /* may be NULL */
+	const char *user; /* recipient on the site; NULL: its administrators (where it has any) */
+	const char *lang; /* of the texts; may be NULL */
 	const char *subject;
 	const char *text; /* plain */
 	const char *url;  /* may be NULL */
 };
+/* NV_REJECT: it will never arrive (unknown_user). */
 int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err);
 
 /* What this site has restored: rebuilds finished history after Redis was emptied.  cb gets the

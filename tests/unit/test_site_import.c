@@ -548,6 +548,10 @@ static void a_notice_is_delivered_once(void **state)
 	n.user = "stranger";
 	assert_int_equal(nv_site_notify(f->dst, &n, &f->err), -1);
 	assert_int_equal(f->err.reason, NV_R_unknown_user);
+	n.user = NULL; /* administrators, of whom this kind of site knows none */
+	n.kind = NV_NOTICE_problem;
+	assert_int_equal(nv_site_notify(f->dst, &n, &f->err), 0);
+	assert_int_equal(count_in(f, "dst/mail"), 2);
 }
 
 struct told {

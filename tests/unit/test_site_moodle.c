@@ -243,8 +243,12 @@ static void small_calls_carry_what_they_are_given(void **state)
 {
 	struct fixture *f = *state;
 	struct nv_imported found;
-	struct nv_notice notice = {
-		.id = "n1", .user = "ada", .subject = "S \"quoted\"", .text = "a\nb"};
+	struct nv_notice notice = {.kind = NV_NOTICE_failed,
+				   .lang = "fr",
+				   .id = "n1",
+				   .user = "ada",
+				   .subject = "S \"quoted\"",
+				   .text = "a\nb"};
 	script(f, "read -r line; printf '%s' \"$line\" > $D/$1; echo '{\"result\":{}}'");
 	assert_int_equal(nv_site_find(f->site, ID, &found, &f->arena, &f->err), 0);
 	assert_null(found.course);
@@ -254,6 +258,13 @@ static void small_calls_carry_what_they_are_given(void **state)
 					     "\"student\",\"user_field\":\"username\"}");
 	assert_int_equal(nv_site_notify(f->site, &notice, &f->err), 0);
 	assert_non_null(strstr(get(f, "notify"), "\"text\":\"a\\nb\""));
+	assert_non_null(strstr(get(f, "notify"), "\"provider\":\"failed\""));
+	assert_non_null(strstr(get(f, "notify"), "\"lang\":\"fr\""));
+	notice.kind = NV_NOTICE_problem;
+	notice.user = NULL; /* the site's administrators */
+	assert_int_equal(nv_site_notify(f->site, &notice, &f->err), 0);
+	assert_non_null(strstr(get(f, "notify"), "\"provider\":\"problem\""));
+	assert_null(strstr(get(f, "notify"), "\"user\":"));
 	f->request.keep_category = true;
 	assert_int_equal(nv_site_preflight(f->site, &f->import, 77, &f->err), 0);
 	assert_non_null(strstr(get(f, "preflight"), "\"bytes\":77"));

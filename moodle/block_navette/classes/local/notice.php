@@ -29,7 +29,7 @@ class notice {
     /**
      * Send one; the same id is delivered once.
      *
-     * @param \stdClass $in id, user (none: the administrators), user_field, subject, text, url, provider
+     * @param \stdClass $in id, user (none: the administrators), user_field, lang, subject, text, url, provider
      * @return array
      */
     public static function run(\stdClass $in): array {
@@ -82,12 +82,22 @@ class notice {
         $message->fullmessage = $text;
         $message->fullmessageformat = FORMAT_PLAIN;
         $message->fullmessagehtml = text_to_html(s($text), false, true, true);
+        // Only texts of the language the message is written in, where this site has that one.
+        $lang = clean_param((string) ($in->lang ?? ''), PARAM_LANG) ?: $person->lang;
+        if ($message->subject === '') {
+            $message->subject = get_string_manager()->get_string(
+                "messageprovider:$provider",
+                'block_navette',
+                null,
+                $lang
+            );
+        }
         $message->smallmessage = $message->subject;
         $message->notification = 1;
         $message->courseid = SITEID;
         if (!empty($in->url)) {
             $message->contexturl = clean_param($in->url, PARAM_URL);
-            $message->contexturlname = $message->subject;
+            $message->contexturlname = get_string_manager()->get_string('entercourse', '', null, $lang);
         }
         if (!message_send($message)) {
             throw new failure(failure::RETRY, 'internal', 'Moodle did not take the message');
