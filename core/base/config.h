@@ -168,10 +168,16 @@ struct nv_config {
 		const char *smtp_user;
 		const char *smtp_password; /* smtp_password_file or NAVETTE_SMTP_PASSWORD */
 		const char *smtp_ca_file;
-		bool smtp_allow_plain;
+		enum nv_smtp_tls {
+			NV_SMTP_TLS_AUTO, /* in a loaded configuration one of the others */
+			NV_SMTP_TLS_REQUIRED,
+			NV_SMTP_TLS_OPTIONAL,
+			NV_SMTP_TLS_OFF,
+		} smtp_tls; /* of smtp:// (STARTTLS); smtps:// is encrypted anyway */
 		const char *mail_from;
 		const char **admins; /* mail addresses told of failures */
 		size_t admins_len;
+		uint64_t give_up_after; /* a notice nobody takes is tried for so long */
 	} notify;
 
 	struct {
@@ -186,7 +192,15 @@ struct nv_config {
 		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
 					 again */
 		uint64_t request_ttl; /* a request nobody served expires */
+		uint64_t unroutable_after; /* a request for which there is no queue fails */
 	} producer;
+
+	/* People who come signed in from Moodle's button. */
+	struct {
+		const char *secret; /* secret_file or NAVETTE_LAUNCH_SECRET; NULL: nobody does */
+		const char *issuer; /* that Moodle's address */
+		uint64_t leeway;    /* of its clock */
+	} launch;
 
 	/* The command's way to the producer. */
 	struct {

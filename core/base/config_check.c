@@ -69,8 +69,6 @@ static void check_connections(struct nv_cfg_load *l)
 	check_plain(l, "broker", "management_url", c->broker.management_url, c->broker.allow_plain,
 		    "allow_plain");
 	check_plain(l, "store", "url", c->store.url, c->store.allow_plain, "allow_plain");
-	check_plain(l, "notify", "smtp_url", c->notify.smtp_url, c->notify.smtp_allow_plain,
-		    "smtp_allow_plain");
 	if (!c->redis.socket && !c->redis.allow_remote && !nv_cfg_is_loopback(c->redis.host) &&
 	    given(l, "redis", "socket")->state != NV_CFG_BAD &&
 	    given(l, "redis", "allow_remote")->state != NV_CFG_BAD)
@@ -112,12 +110,37 @@ static void check_store(struct nv_cfg_load *l)
 
 static void check_notify(struct nv_cfg_load *l)
 {
-	const struct nv_config *c = l->config;
+	struct nv_config *c = l->config;
 	const struct nv_cfg_given *url = given(l, "notify", "smtp_url");
+	struct nv_cfg_url to;
 
 	if (*c->notify.smtp_url && given(l, "notify", "mail_from")->state == NV_CFG_ABSENT)
 		nv_cfg_mistake(l, url->line, "notify.mail_from",
 			       "is missing, needed by notify.smtp_url");
+	/* A mail server on this machine has seldom a certificate for its address. */
+	if (c->notify.smtp_tls == NV_SMTP_TLS_AUTO && *c->notify.smtp_url &&
+	    url->state != NV_CFG_BAD && nv_cfg_url_split(c->notify.smtp_url, &to) == 0)
+		c->notify.smtp_tls = nv_cfg_is_loopback(to.host) ? NV_SMTP_TLS_OFF
+								  : NV_SMTP_TLS_REQUIRED;
+}
+
+/* Without an address of its own a producer could not tell that a token is meant for it. */
+static void check_launch(struct nv_cfg_load *l)
+{
+	const struct nv_config *c = l->config;
+	const struct nv_cfg_given *secret = given(l, "launch", "secret_file");
+
+	if (!c->launch.secret)
+		return;
+	if (strlen(c->launch.secret) < 32)
+		nv_cfg_mistake(l, secret->line, "launch.secret_file",
+			       "holds %zu bytes; allowed is 32 or more", strlen(c->launch.secret));
+	if (given(l, "launch", "issuer")->state == NV_CFG_ABSENT)
+		nv_cfg_mistake(l, secret->line, "launch.issuer",
+			       "is missing, needed by launch.secret_file");
+	if (given(l, "producer", "base_url")->state == NV_CFG_ABSENT)
+		nv_cfg_mistake(l, secret->line, "producer.base_url",
+			       "is missing, needed by launch.secret_file");
 }
 
 static void check_doubled_texts(struct nv_cfg_load *l, const char *key, const char **list,
@@ -173,5 +196,6 @@ void nv_cfg_check(struct nv_cfg_load *l)
 	check_pair(l, "broker", "cert_file", "cert_key_file");
 	check_store(l);
 	check_notify(l);
+	check_launch(l);
 	check_names(l);
 }

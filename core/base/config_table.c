@@ -35,6 +35,8 @@ static const char *const enrolment_words[] = {"always", "with-users", "manual", 
 static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
 static const char *const amqp_schemes[] = {"amqps", "amqp", NULL};
 static const char *const http_schemes[] = {"https", "http", NULL};
+/* In the order of enum nv_smtp_tls, see config.h. */
+static const char *const smtp_tls_words[] = {"auto", "required", "optional", "off", NULL};
 static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 
 /* clang-format off: a table reads best with one row shape */
@@ -258,12 +260,19 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"notify", "smtp_ca_file", NV_CFG_PATH, AT(notify.smtp_ca_file),
 	 .sample = "/etc/ssl/certs/ca-certificates.crt",
 	 .doc = "Certificates of the authorities to trust; without: the system's."},
-	{"notify", "smtp_allow_plain", NV_CFG_BOOL, AT(notify.smtp_allow_plain), .fallback = "no",
-	 .doc = "Allow smtp:// to another machine than this one."},
+	{"notify", "smtp_tls", NV_CFG_WORD, AT(notify.smtp_tls), .words = smtp_tls_words,
+	 .fallback = "auto",
+	 .doc = "STARTTLS with smtp://: required, optional (used where the server offers it; who stands "
+		"between may take the offer out) or off; auto: off on this machine, required to any "
+		"other. Where it is used, the certificate is verified."},
 	{"notify", "mail_from", NV_CFG_ADDRESS, AT(notify.mail_from),
 	 .sample = "navette@example.org", .doc = "Sender of the mail."},
 	{"notify", "admins", NV_CFG_ADDRESS, LIST(notify.admins), .sample = "[admin@example.org]",
 	 .doc = "Who is told of failures."},
+	{"notify", "give_up_after", NV_CFG_DURATION, AT(notify.give_up_after), .min = 1 * SECOND,
+	 .max = 30 * DAY, .fallback = "3d",
+	 .doc = "How long a message is tried again while the mail server or the site does not take "
+		"it."},
 
 	{"producer", "listen", NV_CFG_LISTEN, AT(producer.listen), .fallback = "127.0.0.1:8080",
 	 .doc = "Where the API and the pages are served."},
@@ -290,6 +299,20 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "request_ttl", NV_CFG_DURATION, AT(producer.request_ttl), .min = 1 * MINUTE,
 	 .max = 365 * DAY, .fallback = "30d",
 	 .doc = "A request that nobody served expires after this time."},
+	{"producer", "unroutable_after", NV_CFG_DURATION, AT(producer.unroutable_after),
+	 .min = 1 * SECOND, .max = 30 * DAY, .fallback = "1d",
+	 .doc = "A request to a course server that has no queue on the broker fails after this "
+		"time; until then it is tried again."},
+
+	{"launch", "secret_file", NV_CFG_SECRET, AT(launch.secret), .used = PRODUCER,
+	 .env = "NAVETTE_LAUNCH_SECRET", .sample = "/etc/navette/launch.secret",
+	 .doc = "File that holds the setting launchsecret of block_navette; without: nobody comes "
+		"signed in from Moodle."},
+	{"launch", "issuer", NV_CFG_URL, AT(launch.issuer), .words = http_schemes,
+	 .sample = "https://moodle.example.org",
+	 .doc = "That Moodle's address, exactly as its wwwroot; the pages link back to it."},
+	{"launch", "leeway", NV_CFG_DURATION, AT(launch.leeway), .min = 0, .max = 2 * MINUTE,
+	 .fallback = "10s", .doc = "How far the clocks of both machines may differ."},
 
 	{"api", "url", NV_CFG_URL, AT(api.url), .words = http_schemes,
 	 .sample = "https://navette.example.org", .doc = "Address of the producer."},
@@ -354,6 +377,7 @@ const struct nv_cfg_section nv_cfg_sections[] = {
 	{.name = "restore", .doc = "What a restore is held to: producer and worker."},
 	{.name = "notify", .doc = "How people are told: worker."},
 	{.name = "producer", .doc = "Serves the API and the pages."},
+	{.name = "launch", .doc = "How people come signed in from Moodle's button: producer."},
 	{.name = "api", .doc = "How the command navette reaches the producer."},
 	{.name = "clients",
 	 .doc = "The clients that this course server serves: archiver.",

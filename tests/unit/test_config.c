@@ -385,6 +385,26 @@ static void a_store_needs_what_its_type_needs(void **state)
 		       "2: notify.mail_from: is missing, needed by notify.smtp_url");
 }
 
+static void expect_among(const char *text, const char *expected)
+{
+	nv_auto_buf struct nv_buf out = {0};
+
+	assert_null(load(text, NV_ROLE_PRODUCER, &out));
+	assert_non_null(strstr((char *)out.data, expected));
+}
+
+static void a_launch_needs_a_long_secret_and_both_addresses(void **state)
+{
+	(void)state;
+	setenv("NAVETTE_LAUNCH_SECRET", "0123456789abcdef0123456789abcdef", 1);
+	expect_among(complete, "launch.issuer: is missing, needed by launch.secret_file");
+	expect_among(complete, "producer.base_url: is missing, needed by launch.secret_file");
+	setenv("NAVETTE_LAUNCH_SECRET", "0123456789abcdef0123456789abcde", 1);
+	expect_among(complete, "launch.secret_file: holds 31 bytes; allowed is 32 or more");
+	unsetenv("NAVETTE_LAUNCH_SECRET");
+	nv_config_free(expect_good(complete, NV_ROLE_PRODUCER));
+}
+
 static void plain_connections_stay_on_this_machine(void **state)
 {
 	static const char *const good[] = {
@@ -412,9 +432,34 @@ static void plain_connections_stay_on_this_machine(void **state)
 		"redis:\n  host: 10.0.0.1\n", NV_ROLE_CLI,
 		"2: redis.host: the connection to 10.0.0.1 is not encrypted; allowed is this "
 		"machine, or redis.allow_remote: yes");
-	expect_mistake("notify: {mail_from: a@b, smtp_url: 'smtp://m.example'}\n", NV_ROLE_CLI,
-		       "1: notify.smtp_url: smtp:// to m.example is not encrypted; allowed is "
-		       "smtps://, this machine, or notify.smtp_allow_plain: yes");
+}
+
+static void mail_to_another_machine_is_encrypted_unless_said_otherwise(void **state)
+{
+	static const struct {
+		const char *url, *more;
+		enum nv_smtp_tls want;
+	} cases[] = {
+		{"smtp://localhost:25", "", NV_SMTP_TLS_OFF},
+		{"smtp://127.0.0.1", ", smtp_tls: required", NV_SMTP_TLS_REQUIRED},
+		{"smtp://m.example", "", NV_SMTP_TLS_REQUIRED},
+		{"smtp://m.example", ", smtp_tls: auto", NV_SMTP_TLS_REQUIRED},
+		{"smtp://m.example", ", smtp_tls: optional", NV_SMTP_TLS_OPTIONAL},
+		{"smtp://m.example", ", smtp_tls: off", NV_SMTP_TLS_OFF},
+		{"smtps://localhost", "", NV_SMTP_TLS_OFF},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NV_ARRAY_LEN(cases); i++) {
+		nv_auto_free char *text = nv_asprintf("notify: {mail_from: a@b, smtp_url: '%s'%s}",
+						      cases[i].url, cases[i].more);
+		struct nv_config *c = expect_good(text, NV_ROLE_CLI);
+		assert_int_equal(c->notify.smtp_tls, cases[i].want);
+		nv_config_free(c);
+	}
+	expect_mistake("notify:\n  smtp_tls: maybe\n", NV_ROLE_CLI,
+		       "2: notify.smtp_tls: \"maybe\" is not one of auto, required, optional, "
+		       "off");
 }
 
 static void an_address_with_a_password_is_refused_and_not_shown(void **state)
@@ -613,7 +658,9 @@ int main(void)
 		cmocka_unit_test(what_is_not_given_has_its_default),
 		cmocka_unit_test(a_program_needs_the_keys_of_its_role_only),
 		cmocka_unit_test(a_store_needs_what_its_type_needs),
+		cmocka_unit_test(a_launch_needs_a_long_secret_and_both_addresses),
 		cmocka_unit_test(plain_connections_stay_on_this_machine),
+		cmocka_unit_test(mail_to_another_machine_is_encrypted_unless_said_otherwise),
 		cmocka_unit_test(an_address_with_a_password_is_refused_and_not_shown),
 		cmocka_unit_test(time_zones_are_those_of_the_system),
 		cmocka_unit_test(a_secret_file_is_for_its_owner_only),
