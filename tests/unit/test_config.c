@@ -583,7 +583,8 @@ static char *uncomment(const char *example, bool with_secrets)
 		char *p = line + strspn(line, " ");
 		bool setting = *p == '#' && p[1] && (p[1] != ' ' || p[2] == ' ');
 
-		if (setting && (with_secrets || !strstr(p, "password_file")))
+		if (setting &&
+		    (with_secrets || !(strstr(p, "password_file") || strstr(p, "secret_file"))))
 			nv_buf_printf(&out, "%.*s%s\n", (int)(p - line), line, p + 1);
 		else
 			nv_buf_printf(&out, "%s\n", line);
@@ -625,7 +626,7 @@ static void the_example_loads_and_shows_the_defaults(void **state)
 	with_secrets = uncomment((char *)example.data, true);
 	assert_null(load(with_secrets, ALL, &out));
 	for (char *p = (char *)out.data; *p; p = strchr(p, '\n') + 1)
-		assert_non_null(strstr(p, "password_file: /etc/navette/"));
+		assert_non_null(strstr(p, "_file: /etc/navette/"));
 }
 
 static void the_example_in_deploy_is_the_one_the_table_makes(void **state)
