@@ -7,6 +7,7 @@
 #include "core/bus/internal.h"
 
 #define RETURN_DELAY_MS 2000
+#define GOODBYE_MS 2000	      /* for a consumer's thread to end */
 #define SHORT_STRING_MAX 255u /* AMQP 0-9-1: routing keys, names, ids */
 
 /* A delivery on its way back to the queue, not at once. */
@@ -23,14 +24,16 @@ struct nv_bus {
 	uv_timer_t timer;
 	unsigned handles; /* open ones */
 	struct nv_bus_queue events;
-	struct nv_side publish_side, consume_side;
+	struct nv_side publish_side;
 	struct nv_publisher *publisher;
-	struct nv_consumers *consumers_thread;
 	struct nv_consumer *consumers; /* those their owners have not cancelled */
+	struct nv_consumer *running;   /* those whose threads have not ended */
+	struct nv_bus_stats stats;
 	struct later *later;
 	bool up, told;
 	bool stopping;
-	bool consume_ended; /* its thread is gone */
+	bool publish_ended; /* its thread is gone */
+	uint64_t cut_at;    /* nv_mono_ms: then no thread may wait for the broker any more */
 	char last_err[sizeof(((struct nv_err *)0)->msg)];
 	char last_fatal[sizeof(((struct nv_err *)0)->msg)];
 	uint64_t ids;
@@ -44,12 +47,9 @@ struct nv_bus {
 
 static void tell_state(struct nv_bus *b)
 {
-	bool up = b->publish_side.up && b->consume_side.up;
-	const struct nv_err *err = b->publish_side.up ? &b->consume_side.err : &b->publish_side.err;
+	bool up = b->publish_side.up;
+	const struct nv_err *err = &b->publish_side.err;
 	if (b->stopping || (b->told && up == b->up && (up || !strcmp(err->msg, b->last_err))))
-		return;
-	/* The first of two connections is no news. */
-	if (!up && !b->up && !err->msg[0])
 		return;
 	b->told = true;
 	b->up = up;
@@ -58,13 +58,6 @@ static void tell_state(struct nv_bus *b)
 		b->last_fatal[0] = '\0';
 	if (b->o.on_state_cb)
 		b->o.on_state_cb(b->o.arg, up, up ? NULL : err);
-}
-
-static void on_state(struct nv_bus *b, struct nv_side *side, const struct nv_err *err)
-{
-	side->up = !err;
-	side->err = err ? *err : (struct nv_err){0};
-	tell_state(b);
 }
 
 static void on_fatal(struct nv_bus *b, const struct nv_err *err)
@@ -76,9 +69,66 @@ static void on_fatal(struct nv_bus *b, const struct nv_err *err)
 		b->o.on_fatal_cb(b->o.arg, err);
 }
 
+static void on_state(struct nv_bus *b, struct nv_side *side, const struct nv_err *err)
+{
+	side->up = !err;
+	side->err = err ? *err : (struct nv_err){0};
+	if (side == &b->publish_side)
+		tell_state(b);
+}
+
+/* Its queue is consumed, or cannot be.  That concerns this queue only: the process is told as long
+ * as it can do the rest of its work. */
+static void on_served(struct nv_bus *b, struct nv_consumer *c, const struct nv_err *err)
+{
+	bool new = err &&strcmp(err->msg, c->why.msg) != 0;
+	if (!err && c->why.kind && !c->cancelled)
+		NV_LOG(NV_INFO, "bus.consumer-back", NV_S("queue", c->queue));
+	c->why = err ? *err : (struct nv_err){0};
+	if (new && err->kind == NV_FATAL && b->up && !c->cancelled)
+		on_fatal(b, err);
+}
+
+const struct nv_err *nv_consumer_trouble(const struct nv_consumer *c)
+{
+	if (c->cancelled || c->ended)
+		return NULL;
+	if (c->why.kind)
+		return &c->why;
+	return !c->side.up && c->side.err.kind ? &c->side.err : NULL;
+}
+
 bool nv_bus_up(const struct nv_bus *b)
 {
 	return b->up && !b->stopping;
+}
+
+bool nv_bus_serving(const struct nv_bus *b, struct nv_err *err)
+{
+	const struct nv_consumer *first = NULL;
+	const struct nv_err *why = NULL;
+	nv_auto_buf struct nv_buf more = {0};
+	if (!nv_bus_up(b)) {
+		nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected%s%s",
+			b->last_err[0] ? ": " : "", b->last_err);
+		return false;
+	}
+	for (const struct nv_consumer *c = b->consumers; c; c = c->next) {
+		const struct nv_err *trouble = nv_consumer_trouble(c);
+		if (!trouble)
+			continue;
+		if (first) {
+			nv_buf_printf(&more, ", %s", c->label);
+			continue;
+		}
+		first = c;
+		why = trouble;
+	}
+	if (!first)
+		return true;
+	nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "queue %s%.*s: not consumed: %s",
+		first->label, (int)more.len, more.len ? (const char *)more.data : "", why->msg);
+	return false;
 }
 
 /* --- publishing --- */
@@ -155,6 +205,7 @@ static void on_published(struct nv_bus *b, struct nv_publication *p, const struc
 {
 	b->kept--;
 	b->kept_bytes -= p->m.len;
+	nv_stats_published(&b->stats, p);
 	if (err)
 		NV_LOG(NV_WARN, "bus.publish-failed", NV_S("exchange", p->m.exchange),
 		       NV_S("key", p->m.routing_key), NV_S("mid", p->m.message_id), NV_E(err));
@@ -170,23 +221,46 @@ void nv_consumer_unref(struct nv_consumer *c)
 	if (--c->refs)
 		return;
 	free(c->queue);
+	free(c->label);
 	free(c->bind_exchange);
 	free(c);
 }
 
-static void command(struct nv_bus *b, enum nv_bus_what what, struct nv_consumer *c,
-		    struct nv_delivery *d, uint64_t number, bool flag)
+static void command(struct nv_consumer *c, enum nv_bus_what what, struct nv_delivery *d,
+		    uint64_t number, bool flag)
 {
-	if (b->consume_ended) {
+	if (c->ended) {
 		nv_delivery_free(d);
 		return;
 	}
 	struct nv_bus_item *i = nv_bus_item_new(what);
-	i->c = c;
 	i->d = d;
 	i->number = number;
 	i->flag = flag;
-	nv_bus_queue_put(&b->consume_side.commands, i);
+	nv_bus_queue_put(&c->side.commands, i);
+}
+
+/* Threads that cannot be started are the end of the process: no way back. */
+static void must_start(int failed, const struct nv_err *err)
+{
+	if (!failed)
+		return;
+	NV_LOG(NV_ERROR, "bus.thread", NV_E(err));
+	abort();
+}
+
+static void start_consumer(struct nv_bus *b, struct nv_consumer *c)
+{
+	struct nv_err err = {0};
+	nv_auto_free char *name = nv_asprintf("%s %s consume", b->o.name, c->label);
+	must_start(nv_side_init(&c->side, b->o.config, name, &nv_consumer_ops, c, &b->events, &err),
+		   &err);
+	c->side.label = c->label;
+	c->refs++; /* the thread's, until NV_BUS_STOPPED */
+	c->ended = false;
+	c->next_running = b->running;
+	b->running = c;
+	must_start(nv_side_start(&c->side, &err), &err);
 }
 
 struct nv_consumer *nv_bus_consume(struct nv_bus *b, const struct nv_consume *o)
@@ -194,29 +268,29 @@ struct nv_consumer *nv_bus_consume(struct nv_bus *b, const struct nv_consume *o)
 	struct nv_consumer *c = nv_alloc(sizeof(*c));
 	c->queue = nv_strdup(o->queue);
 	c->bind_exchange = nv_strdup(o->bind_exchange);
+	c->label = nv_strdup(o->exclusive && o->bind_exchange ? o->bind_exchange : o->queue);
 	c->exclusive = o->exclusive;
-	c->prefetch = c->prefetch_at_start = o->prefetch;
+	c->prefetch = c->wanted = o->prefetch;
 	c->on_delivery_cb = o->on_delivery_cb;
 	c->arg = o->arg;
 	c->bus = b;
 	c->refs = 1;
+	c->ended = true;
 	c->backlog_tail = &c->backlog;
 	c->next = b->consumers;
 	b->consumers = c;
-	if (!b->stopping) {
-		c->refs++; /* the thread's, until NV_BUS_GONE */
-		command(b, NV_BUS_CONSUME, c, NULL, 0, false);
-	}
+	if (!b->stopping)
+		start_consumer(b, c);
 	return c;
 }
 
-static void drop_backlog(struct nv_bus *b, struct nv_consumer *c)
+static void drop_backlog(struct nv_consumer *c)
 {
 	while (c->backlog) {
 		struct nv_delivery *d = c->backlog;
 		c->backlog = d->next;
 		d->consumer = NULL;
-		command(b, NV_BUS_RETURN, NULL, d, 0, false);
+		command(c, NV_BUS_RETURN, d, 0, false);
 	}
 	c->backlog_tail = &c->backlog;
 }
@@ -242,9 +316,10 @@ static void pump(struct nv_bus *b, struct nv_consumer *c)
 
 static void on_delivered(struct nv_bus *b, struct nv_consumer *c, struct nv_delivery *d)
 {
+	c->delivered++;
 	if (c->cancelled || b->stopping) {
 		d->consumer = NULL;
-		command(b, NV_BUS_RETURN, NULL, d, 0, false);
+		command(c, NV_BUS_RETURN, d, 0, false);
 		return;
 	}
 	*c->backlog_tail = d;
@@ -256,7 +331,7 @@ void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch)
 	if (c->prefetch == prefetch || !c->bus || c->bus->stopping)
 		return;
 	c->prefetch = prefetch;
-	command(c->bus, NV_BUS_PREFETCH, c, NULL, prefetch, false);
+	command(c, NV_BUS_PREFETCH, NULL, prefetch, false);
 	uv_async_send(&c->bus->async);
 }
 
@@ -268,8 +343,9 @@ void nv_bus_cancel(struct nv_consumer *c, bool return_unacked)
 		at = &(*at)->next;
 	*at = c->next;
 	c->cancelled = true;
-	drop_backlog(b, c);
-	command(b, NV_BUS_CANCEL, c, NULL, 0, return_unacked);
+	drop_backlog(c);
+	command(c, NV_BUS_CANCEL, NULL, 0, return_unacked);
+	command(c, NV_BUS_STOP, NULL, UINT64_MAX, false); /* once nothing of it is left */
 	nv_consumer_unref(c);
 }
 
@@ -281,7 +357,7 @@ static void let_go(struct nv_delivery *d, enum nv_bus_what what)
 	d->consumer = NULL;
 	c->held--;
 	if (nv_delivery_live(d)) /* then the bus is there too */
-		command(b, what, NULL, d, 0, false);
+		command(c, what, d, 0, false);
 	else
 		nv_delivery_free(d);
 	if (c->backlog) /* there is room now; not from within its owner's call */
@@ -332,17 +408,37 @@ static void return_due(struct nv_bus *b, uint64_t now)
 
 static void close_handles(struct nv_bus *b);
 
+/* The publisher's thread has ended.  Only now the others: what was confirmed last has been
+ * acknowledged by its callbacks. */
+static void publisher_ended(struct nv_bus *b)
+{
+	b->publish_ended = true;
+	b->cut_at = nv_mono_ms() + GOODBYE_MS;
+	for (struct nv_consumer *c = b->running; c; c = c->next_running)
+		command(c, NV_BUS_STOP, NULL, 0, false);
+}
+
+static void consumer_ended(struct nv_bus *b, struct nv_consumer *c)
+{
+	struct nv_consumer **at = &b->running;
+	while (*at != c)
+		at = &(*at)->next_running;
+	*at = c->next_running;
+	c->ended = true;
+	nv_stats_consumer(&b->stats, c, b->running);
+	nv_consumer_ops.finish(c); /* commands that came after the thread looked last */
+	nv_side_fini(&c->side);
+	nv_consumer_unref(c);
+}
+
 static void on_stopped(struct nv_bus *b, struct nv_side *side)
 {
 	pthread_join(side->thread, NULL);
 	side->started = false;
-	if (side == &b->publish_side) {
-		/* Only now: what was confirmed last has been acknowledged by its callbacks. */
-		command(b, NV_BUS_STOP, NULL, NULL, 0, false);
-		return;
-	}
-	b->consume_ended = true;
-	side->ops->finish(side->ctx); /* commands that came after the thread looked last */
+	if (side == &b->publish_side)
+		publisher_ended(b);
+	else
+		consumer_ended(b, side->ctx);
 }
 
 static void on_event(struct nv_bus *b, struct nv_bus_item *i)
@@ -360,8 +456,8 @@ static void on_event(struct nv_bus *b, struct nv_bus_item *i)
 	case NV_BUS_DELIVERED:
 		on_delivered(b, i->c, i->d);
 		break;
-	case NV_BUS_GONE:
-		nv_consumer_unref(i->c);
+	case NV_BUS_SERVED:
+		on_served(b, i->c, i->err);
 		break;
 	case NV_BUS_STOPPED:
 		on_stopped(b, i->side);
@@ -395,51 +491,48 @@ static void on_async(uv_async_t *handle)
 		}
 	}
 	pump_all(b);
-	if (b->consume_ended)
+	if (b->publish_ended && !b->running)
 		close_handles(b);
 }
 
 static void on_tick(uv_timer_t *timer)
 {
 	struct nv_bus *b = timer->data;
+	uint64_t now = nv_mono_ms();
 	nv_link_watch(&b->publish_side.link);
-	nv_link_watch(&b->consume_side.link);
-	return_due(b, nv_mono_ms());
+	nv_stats_side(&b->stats, &b->publish_side, b->publish_side.up && !b->publish_ended);
+	nv_stats_publisher(&b->stats, b->publisher, b->kept);
+	for (struct nv_consumer *c = b->running; c; c = c->next_running) {
+		if (b->cut_at && now >= b->cut_at)
+			nv_link_cut(&c->side.link);
+		nv_link_watch(&c->side.link);
+		nv_stats_consumer(&b->stats, c, b->running);
+	}
+	return_due(b, now);
 }
 
 /* --- life cycle --- */
 
-static int init_sides(struct nv_bus *b, struct nv_err *err)
+static int init_publisher(struct nv_bus *b, struct nv_err *err)
 {
-	const struct nv_config *config = b->o.config;
-	nv_auto_free char *publish = nv_asprintf("%s publish", b->o.name);
-	nv_auto_free char *consume = nv_asprintf("%s consume", b->o.name);
+	nv_auto_free char *name = nv_asprintf("%s publish", b->o.name);
 	b->publisher = nv_publisher_new(&b->publish_side);
-	b->consumers_thread = nv_consumers_new(&b->consume_side);
 	nv_bus_queue_init(&b->events);
-	if (nv_side_init(&b->publish_side, config, publish, &nv_publisher_ops, b->publisher,
-			 &b->events, err))
-		goto fail;
-	if (nv_side_init(&b->consume_side, config, consume, &nv_consumers_ops, b->consumers_thread,
-			 &b->events, err))
-		goto fail_publish;
+	if (nv_side_init(&b->publish_side, b->o.config, name, &nv_publisher_ops, b->publisher,
+			 &b->events, err)) {
+		nv_bus_queue_fini(&b->events);
+		nv_publisher_free(b->publisher);
+		return -1;
+	}
+	b->publish_side.label = "publish";
 	return 0;
-fail_publish:
-	nv_side_fini(&b->publish_side);
-fail:
-	nv_bus_queue_fini(&b->events);
-	nv_publisher_free(b->publisher);
-	nv_consumers_free(b->consumers_thread);
-	return -1;
 }
 
-static void fini_sides(struct nv_bus *b)
+static void fini_publisher(struct nv_bus *b)
 {
 	nv_side_fini(&b->publish_side);
-	nv_side_fini(&b->consume_side);
 	nv_bus_queue_fini(&b->events);
 	nv_publisher_free(b->publisher);
-	nv_consumers_free(b->consumers_thread);
 }
 
 static int start(struct nv_bus *b, struct nv_err *err)
@@ -452,11 +545,8 @@ static int start(struct nv_bus *b, struct nv_err *err)
 	b->handles = 2;
 	b->events.wake = &b->async;
 	uv_timer_start(&b->timer, on_tick, NV_BUS_TICK_MS, NV_BUS_TICK_MS);
-	/* Threads that cannot be started are the end of the process anyway: no way back. */
-	if (nv_side_start(&b->publish_side, err) || nv_side_start(&b->consume_side, err)) {
-		NV_LOG(NV_ERROR, "bus.thread", NV_E(err));
-		abort();
-	}
+	nv_stats_init(&b->stats);
+	must_start(nv_side_start(&b->publish_side, err), err);
 	return 0;
 }
 
@@ -465,12 +555,12 @@ struct nv_bus *nv_bus_new(uv_loop_t *loop, const struct nv_bus_options *options,
 	struct nv_bus *b = nv_alloc(sizeof(*b));
 	b->o = *options;
 	b->loop = loop;
-	if (init_sides(b, err)) {
+	if (init_publisher(b, err)) {
 		free(b);
 		return NULL;
 	}
 	if (start(b, err)) {
-		fini_sides(b);
+		fini_publisher(b);
 		free(b);
 		return NULL;
 	}
@@ -485,8 +575,8 @@ void nv_bus_stop(struct nv_bus *b, uint64_t timeout_ms, void (*on_stopped_cb)(vo
 	b->on_stopped_cb = on_stopped_cb;
 	b->stopped_arg = arg;
 	for (struct nv_consumer *c = b->consumers; c; c = c->next) {
-		drop_backlog(b, c);
-		command(b, NV_BUS_CANCEL, c, NULL, 0, false);
+		drop_backlog(c);
+		command(c, NV_BUS_CANCEL, NULL, 0, false);
 	}
 	return_due(b, UINT64_MAX);
 	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_STOP);
@@ -521,6 +611,6 @@ void nv_bus_free(struct nv_bus *b)
 		c->bus = NULL;
 		nv_consumer_unref(c);
 	}
-	fini_sides(b);
+	fini_publisher(b);
 	free(b);
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The bus: AMQP 0-9-1 by librabbitmq, on threads of its own.
  *
- * Two connections, one to publish and one to consume, each served by its own thread, so that a
- * publisher the broker has blocked cannot stall acknowledgements; librabbitmq sends heartbeats only
- * inside its calls, so both threads poll.  The owner's libuv loop and the threads exchange
- * commands; every function here is called on the loop's thread and returns at once, every callback
- * runs on it.
+ * One connection to publish and one for each consumer, each served by its own thread.  A publisher
+ * the broker has blocked cannot stall acknowledgements, and a queue that cannot be consumed (not
+ * there, forbidden, without a leader: RabbitMQ closes the connection then, 541) concerns itself
+ * only: it is tried again with backoff, named in the log, by nv_bus_serving and in the metrics,
+ * while the others are served.  librabbitmq sends heartbeats only inside its calls, so all threads
+ * poll.  The owner's libuv loop and the threads exchange commands; every function here is called on
+ * the loop's thread and returns at once, every callback runs on it.
  *
  * Life cycle: nv_bus_new → (connecting ⇄ up) → nv_bus_stop → on_stopped → nv_bus_free.
- *   connecting  nothing arrives; publishes are kept; backoff 0.2 s … 10 s with jitter, broker
- *               addresses in turn
- *   up          consumers consume, what was published and not confirmed has been published again
+ *   connecting  publishes are kept; backoff 0.2 s … 10 s with jitter, broker addresses in turn
+ *   up          what was published and not confirmed has been published again
  *   stopping    no new deliveries; what is unacknowledged goes back to its queue
  * After a reconnect, deliveries of the old connection can no longer be acknowledged (the broker has
  * put them back): nv_bus_ack on them does nothing. */
@@ -32,11 +33,12 @@ struct nv_delivery;
 struct nv_bus_options {
 	const struct nv_config *config; /* section broker; borrowed */
 	const char *name; /* shown as the connection's name, e.g. "archiver host:pid" */
-	/* State of the pair of connections changed; up only when both are.  err says why not. */
+	/* The broker is there (the publishing connection is up), or not: err says why. */
 	void (*on_state_cb)(void *arg, bool up, const struct nv_err *err);
 	/* Something the process cannot work with: refused credentials, missing topology (the
 	 * message names `navette broker apply`), a TLS peer that does not verify.  The bus goes on
-	 * trying; the owner decides (a daemon exits at start, logs later). */
+	 * trying; the owner decides (a daemon exits at start, logs later).  Of a queue that cannot
+	 * be consumed it is told only while up: the rest of its work can be done. */
 	void (*on_fatal_cb)(void *arg, const struct nv_err *err);
 	void *arg;
 };
@@ -44,8 +46,11 @@ struct nv_bus_options {
 /* Starts connecting.  NULL with *err on bad options only. */
 struct nv_bus *nv_bus_new(uv_loop_t *loop, const struct nv_bus_options *options,
 			  struct nv_err *err);
-bool nv_bus_up(const struct nv_bus *bus);
-/* Graceful: waits up to timeout_ms for confirms of what was published, then closes both
+bool nv_bus_up(const struct nv_bus *bus); /* can publish */
+/* Up, and every queue that should be consumed is?  Otherwise *err says why not, naming the queues:
+ * the text for /readyz. */
+bool nv_bus_serving(const struct nv_bus *bus, struct nv_err *err);
+/* Graceful: waits up to timeout_ms for confirms of what was published, then closes the
  * connections.  Publishes without a confirm get their callback with NV_RETRY. */
 void nv_bus_stop(struct nv_bus *bus, uint64_t timeout_ms, void (*on_stopped_cb)(void *arg),
 		 void *arg);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The consuming thread: a channel for each consumer, so that prefetch, cancelling and giving back
- * concern that one only.
+/* The thread of one consumer: one connection, on it one channel at a time.
  *
  *   (no session) ── open ──▶ session ── consume ──▶ consuming
  *        ▲                                              │ prefetch changed, cancelled by the broker
  *        └── channel or connection closed ──────────────┴─▶ session, later consuming again
  *
- * A cancelled consumer keeps its session until everything is acknowledged, or closes it at once so
- * that the broker gives the messages to somebody else. */
+ * What the broker refuses is tried again after a while, which grows while it goes on refusing.  A
+ * cancelled consumer keeps its session until everything is acknowledged, or closes it at once so
+ * that the broker gives the messages to somebody else; then its thread ends. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -15,269 +15,223 @@
 #include "core/base/log.h"
 #include "core/bus/internal.h"
 
-#define CHANNELS 256 /* 0 is the connection's own */
+#define CHANNEL 1
+/* Consuming for so long without a break, it is well again: the next trouble is a new one. */
+#define STEADY_MS 10000
+#define TICK_MS 250
 
-struct channel {
-	struct channel *next;
-	struct nv_consumer *consumer;
-	struct nv_session *session;   /* NULL: not open */
-	struct nv_delivery *incoming; /* frames of it have come, not all */
-	bool consuming;
-	uint16_t wanted, applied; /* prefetch */
-	bool cancelled, return_unacked;
-	uint64_t retry_at, backoff;
-	uint64_t tags; /* consumer tags used */
-};
+/* --- what is wrong, told to the loop --- */
 
-/* The number of a channel that was closed may be used again only when no frame of its former life
- * can be waiting in the library's own queue. */
-enum number { FREE, USED, RESTING };
-
-struct nv_consumers {
-	struct nv_side *side;
-	struct channel *channels;
-	enum number numbers[CHANNELS];
-};
-
-struct nv_consumers *nv_consumers_new(struct nv_side *side)
+static void tell(struct nv_consumer *c, const struct nv_err *why)
 {
-	struct nv_consumers *s = nv_alloc(sizeof(*s));
-	s->side = side;
-	return s;
+	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_SERVED);
+	i->c = c;
+	if (why) {
+		i->err = nv_alloc(sizeof(*i->err));
+		*i->err = *why;
+	}
+	nv_bus_queue_put(c->side.events, i);
 }
 
-void nv_consumers_free(struct nv_consumers *s)
+/* Try again later.  why NULL: nothing was wrong with the queue itself. */
+static void postpone(struct nv_consumer *c, const struct nv_err *why)
 {
-	free(s);
-}
-
-/* --- channels --- */
-
-static struct channel *by_consumer(struct nv_consumers *s, const struct nv_consumer *c)
-{
-	struct channel *ch = s->channels;
-	while (ch && ch->consumer != c)
-		ch = ch->next;
-	return ch;
-}
-
-static struct channel *by_number(struct nv_consumers *s, amqp_channel_t number)
-{
-	struct channel *ch = s->channels;
-	while (ch && !(ch->session && ch->session->channel == number))
-		ch = ch->next;
-	return ch;
-}
-
-/* The channel is closed, by whomever: its deliveries cannot be acknowledged any more. */
-static void forget_session(struct nv_consumers *s, struct channel *ch)
-{
-	nv_delivery_free(ch->incoming);
-	ch->incoming = NULL;
-	ch->consuming = false;
-	if (!ch->session)
+	if (c->since && nv_mono_ms() - c->since >= STEADY_MS)
+		c->backoff = 0;
+	c->since = 0;
+	c->retry_at = nv_mono_ms() + nv_bus_backoff(&c->backoff);
+	if (!why)
 		return;
-	s->numbers[ch->session->channel] = RESTING;
-	atomic_store(&ch->session->live, false);
-	nv_session_unref(ch->session);
-	ch->session = NULL;
+	NV_LOG(NV_WARN, "bus.consumer-lost", NV_S("queue", c->queue),
+	       NV_U("again_ms", c->retry_at - nv_mono_ms()), NV_E(why));
+	tell(c, why);
 }
 
-static void remove_channel(struct nv_consumers *s, struct channel *ch)
+/* What to do about it, where the broker's own words do not say: a queue that is there and cannot
+ * be consumed is a quorum queue without a leader, as far as we know. */
+static const char *way_out(const struct nv_err *why)
 {
-	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_GONE);
-	struct channel **at = &s->channels;
-	while (*at != ch)
-		at = &(*at)->next;
-	*at = ch->next;
-	i->c = ch->consumer;
-	forget_session(s, ch);
-	free(ch);
-	nv_bus_queue_put(s->side->events, i);
+	if (why->code == AMQP_INTERNAL_ERROR || why->code == AMQP_STATUS_TIMEOUT ||
+	    strstr(why->msg, "down or inaccessible"))
+		return "; `rabbitmq-queues quorum_status` with the queue's name tells whether it "
+		       "has "
+		       "a leader: start the broker's nodes that are down";
+	return "";
 }
 
-static void postpone(struct nv_consumers *s, struct channel *ch, const struct nv_err *err)
-{
-	ch->retry_at = nv_mono_ms() + nv_bus_backoff(&ch->backoff);
-	NV_LOG(NV_WARN, "bus.consumer-lost", NV_S("queue", ch->consumer->queue), NV_E(err));
-	if (err->kind == NV_FATAL)
-		nv_side_event(s->side, NV_BUS_FATAL, err);
-}
-
-/* The result of an RPC on ch's channel: 0, 1 (closed, will be tried again) or -1. */
-static int outcome(struct nv_consumers *s, struct channel *ch, const char *what, struct nv_err *err)
+/* The result of an RPC on the channel: 0, 1 (closed, will be tried again) or -1 (the connection
+ * is gone with it). */
+static int outcome(struct nv_consumer *c, const char *what, struct nv_err *err)
 {
 	struct nv_err why = {0};
-	nv_auto_free char *text = nv_asprintf("%s %s", what, ch->consumer->queue);
-	int r = nv_link_reply(&s->side->link, ch->session->channel, text, &why);
-	if (r > 0) {
-		forget_session(s, ch);
-		postpone(s, ch, &why);
-	}
+	struct nv_err full = {0};
+	nv_auto_free char *text = nv_asprintf("%s %s", what, c->queue);
+	int r = nv_link_reply(&c->side.link, CHANNEL, text, &why);
+	if (!r)
+		return 0;
+	bool named = strstr(why.msg, c->queue) != NULL;
+	nv_fail(&full, why.kind, why.reason, "%s%s%s%s%s", why.msg, named ? "" : " (asked to ",
+		named ? "" : text, named ? "" : ")", way_out(&why));
+	full.code = why.code;
+	postpone(c, &full);
 	if (r < 0)
-		*err = why;
+		*err = full;
 	return r;
 }
 
-static int open_channel(struct nv_consumers *s, struct channel *ch, struct nv_err *err)
+/* --- the channel --- */
+
+/* It is closed, by whomever: its deliveries cannot be acknowledged any more. */
+static void forget_session(struct nv_consumer *c)
 {
-	amqp_connection_state_t conn = s->side->link.conn;
-	amqp_channel_t n = 1;
-	if (!amqp_frames_enqueued(conn))
-		for (size_t i = 0; i < CHANNELS; i++)
-			if (s->numbers[i] == RESTING)
-				s->numbers[i] = FREE;
-	while (n < CHANNELS && s->numbers[n] != FREE)
-		n++;
-	if (n == CHANNELS) /* in a moment, when the queue is empty */
+	nv_delivery_free(c->incoming);
+	c->incoming = NULL;
+	c->consuming = false;
+	if (!c->session)
+		return;
+	atomic_store(&c->session->live, false);
+	atomic_store_explicit(&c->unacked, 0, memory_order_relaxed);
+	nv_session_unref(c->session);
+	c->session = NULL;
+}
+
+/* One step; whatever the broker closes is forgotten. */
+static int step(struct nv_consumer *c, const char *what, struct nv_err *err)
+{
+	int r = outcome(c, what, err);
+	if (r > 0)
+		forget_session(c);
+	return r;
+}
+
+static int open_channel(struct nv_consumer *c, struct nv_err *err)
+{
+	amqp_connection_state_t conn = c->side.link.conn;
+	/* A frame of the channel's former life may wait in the library's own queue: it must not be
+	 * taken for one of the new.  In a moment it has been read. */
+	if (amqp_frames_enqueued(conn))
 		return 1;
-	s->numbers[n] = USED;
-	ch->session = nv_session_new(n);
-	amqp_channel_open(conn, n);
-	return outcome(s, ch, "open a channel for", err);
+	c->session = nv_session_new(CHANNEL);
+	amqp_channel_open(conn, CHANNEL);
+	return step(c, "open a channel for", err);
 }
 
 /* A queue of one's own lives as long as its consumer: each start makes it again. */
-static int declare(struct nv_consumers *s, struct channel *ch, struct nv_err *err)
+static int declare(struct nv_consumer *c, struct nv_err *err)
 {
-	amqp_connection_state_t conn = s->side->link.conn;
-	amqp_bytes_t queue = nv_amqp_bytes(ch->consumer->queue);
-	amqp_bytes_t exchange = nv_amqp_bytes(ch->consumer->bind_exchange);
-	amqp_queue_declare(conn, ch->session->channel, queue, 0, 0, 1, 1, amqp_empty_table);
-	int r = outcome(s, ch, "declare", err);
-	if (r || !ch->consumer->bind_exchange)
+	amqp_connection_state_t conn = c->side.link.conn;
+	amqp_bytes_t queue = nv_amqp_bytes(c->queue);
+	amqp_bytes_t exchange = nv_amqp_bytes(c->bind_exchange);
+	amqp_queue_declare(conn, CHANNEL, queue, 0, 0, 1, 1, amqp_empty_table);
+	int r = step(c, "declare", err);
+	if (r || !c->bind_exchange)
 		return r;
-	amqp_queue_bind(conn, ch->session->channel, queue, exchange, exchange, amqp_empty_table);
-	return outcome(s, ch, "bind", err);
+	amqp_queue_bind(conn, CHANNEL, queue, exchange, exchange, amqp_empty_table);
+	return step(c, "bind", err);
 }
 
-static void consumer_tag(const struct channel *ch, char ret[32])
+static void consumer_tag(const struct nv_consumer *c, char ret[32])
 {
-	snprintf(ret, 32, "nv-%u-%" PRIu64, (unsigned)ch->session->channel, ch->tags);
+	snprintf(ret, 32, "nv-%" PRIu64, c->tags);
 }
 
-static int start_consuming(struct nv_consumers *s, struct channel *ch, struct nv_err *err)
+static int start_consuming(struct nv_consumer *c, struct nv_err *err)
 {
-	amqp_connection_state_t conn = s->side->link.conn;
+	amqp_connection_state_t conn = c->side.link.conn;
 	char tag[32];
-	int r = ch->consumer->exclusive ? declare(s, ch, err) : 0;
+	int r = c->exclusive ? declare(c, err) : 0;
 	if (r)
 		return r;
-	amqp_basic_qos(conn, ch->session->channel, 0, ch->wanted, 0);
-	r = outcome(s, ch, "set the prefetch of", err);
+	amqp_basic_qos(conn, CHANNEL, 0, c->wanted, 0);
+	r = step(c, "set the prefetch of", err);
 	if (r)
 		return r;
-	ch->tags++;
-	consumer_tag(ch, tag);
-	amqp_basic_consume(conn, ch->session->channel, nv_amqp_bytes(ch->consumer->queue),
-			   nv_amqp_bytes(tag), 0, 0, 0, amqp_empty_table);
-	r = outcome(s, ch, "consume from", err);
+	c->tags++;
+	consumer_tag(c, tag);
+	amqp_basic_consume(conn, CHANNEL, nv_amqp_bytes(c->queue), nv_amqp_bytes(tag), 0, 0, 0,
+			   amqp_empty_table);
+	r = step(c, "consume from", err);
 	if (r)
 		return r;
-	ch->applied = ch->wanted;
-	ch->consuming = true;
-	ch->backoff = 0;
+	c->applied = c->wanted;
+	c->consuming = true;
+	if (!c->since)
+		c->since = nv_mono_ms();
+	tell(c, NULL);
 	return 0;
 }
 
-static int stop_consuming(struct nv_consumers *s, struct channel *ch, struct nv_err *err)
+static int stop_consuming(struct nv_consumer *c, struct nv_err *err)
 {
 	char tag[32];
-	consumer_tag(ch, tag);
-	ch->consuming = false;
-	amqp_basic_cancel(s->side->link.conn, ch->session->channel, nv_amqp_bytes(tag));
-	return outcome(s, ch, "stop consuming from", err);
+	consumer_tag(c, tag);
+	c->consuming = false;
+	amqp_basic_cancel(c->side.link.conn, CHANNEL, nv_amqp_bytes(tag));
+	return step(c, "stop consuming from", err);
 }
 
 /* --- work --- */
 
-/* ret_removed: ch does not exist any more. */
-static int work_cancelled(struct nv_consumers *s, struct channel *ch, struct nv_err *err)
+static int leave(struct nv_consumer *c, struct nv_err *err)
 {
-	int r = 0;
-	if (ch->session && !ch->return_unacked && ch->consuming)
-		r = stop_consuming(s, ch, err);
-	if (r < 0)
+	if (c->session && !c->return_unacked && c->consuming && stop_consuming(c, err) < 0)
 		return -1;
-	if (ch->session && (ch->return_unacked || !ch->session->unacked)) {
-		amqp_channel_close(s->side->link.conn, ch->session->channel, AMQP_REPLY_SUCCESS);
-		r = outcome(s, ch, "close the channel of", err);
-		if (r < 0)
-			return -1;
-		forget_session(s, ch);
-	}
-	if (!ch->session)
-		remove_channel(s, ch);
+	if (!c->session || (!c->return_unacked && c->session->unacked))
+		return 0;
+	amqp_channel_close(c->side.link.conn, CHANNEL, AMQP_REPLY_SUCCESS);
+	if (step(c, "close the channel of", err) < 0)
+		return -1;
+	forget_session(c);
 	return 0;
 }
 
-static int work_channel(struct nv_consumers *s, struct channel *ch, uint64_t now,
-			struct nv_err *err)
+static int consumer_work(void *ctx, bool connected, uint64_t now, struct nv_err *err)
 {
+	struct nv_consumer *c = ctx;
 	int r = 0;
-	nv_link_enter(&s->side->link);
-	if (ch->cancelled)
-		return work_cancelled(s, ch, err);
-	if (now < ch->retry_at)
+	if (!connected)
 		return 0;
-	if (!ch->session)
-		r = open_channel(s, ch, err);
-	if (!r && ch->consuming && ch->wanted != ch->applied)
-		r = stop_consuming(s, ch, err);
-	if (!r && !ch->consuming && ch->wanted)
-		r = start_consuming(s, ch, err);
+	if (c->leaving)
+		return leave(c, err);
+	if (now < c->retry_at)
+		return 0;
+	if (!c->session)
+		r = open_channel(c, err);
+	if (!r && c->consuming && c->wanted != c->applied)
+		r = stop_consuming(c, err);
+	if (!r && !c->consuming && c->wanted)
+		r = start_consuming(c, err);
 	return r < 0 ? -1 : 0;
 }
 
-static int consumers_work(void *ctx, bool connected, uint64_t now, struct nv_err *err)
-{
-	struct nv_consumers *s = ctx;
-	struct channel *next = NULL;
-	for (struct channel *ch = s->channels; ch; ch = next) {
-		next = ch->next;
-		if (connected) {
-			if (work_channel(s, ch, now, err))
-				return -1;
-		} else if (ch->cancelled) {
-			remove_channel(s, ch);
-		}
-	}
-	return 0;
-}
-
-static int consumers_opened(void *ctx, struct nv_err *err)
-{
-	struct nv_consumers *s = ctx;
-	(void)err;
-	memset(s->numbers, 0, sizeof(s->numbers));
-	for (struct channel *ch = s->channels; ch; ch = ch->next)
-		ch->retry_at = 0;
-	return 0;
-}
-
-static void consumers_lost(void *ctx)
-{
-	struct nv_consumers *s = ctx;
-	for (struct channel *ch = s->channels; ch; ch = ch->next)
-		forget_session(s, ch);
-}
-
-/* Acknowledgements are not published: a block does not concern them. */
-static void consumers_blocked(void *ctx, bool blocked)
+static int consumer_opened(void *ctx, struct nv_err *err)
 {
 	(void)ctx;
-	(void)blocked;
+	(void)err;
+	return 0;
+}
+
+static void consumer_lost(void *ctx)
+{
+	struct nv_consumer *c = ctx;
+	/* A queue that goes down just after each consume must not be asked without a pause. */
+	if (c->consuming)
+		postpone(c, NULL);
+	forget_session(c);
 }
 
 /* --- commands --- */
 
-static int settle(struct nv_consumers *s, struct nv_delivery *d, bool ack, struct nv_err *err)
+static int settle(struct nv_consumer *c, struct nv_delivery *d, bool ack, struct nv_err *err)
 {
-	amqp_connection_state_t conn = s->side->link.conn;
+	amqp_connection_state_t conn = c->side.link.conn;
 	struct nv_session *session = d->session;
 	int status = 0;
 	if (conn && atomic_load(&session->live)) {
 		session->unacked--;
+		atomic_store_explicit(&c->unacked, session->unacked, memory_order_relaxed);
+		if (!ack)
+			atomic_fetch_add_explicit(&c->returned, 1, memory_order_relaxed);
 		if (ack)
 			status = amqp_basic_ack(conn, session->channel, d->tag, 0);
 		else
@@ -287,37 +241,20 @@ static int settle(struct nv_consumers *s, struct nv_delivery *d, bool ack, struc
 	return nv_link_status(status, ack ? "acknowledge" : "return", err);
 }
 
-static void add_channel(struct nv_consumers *s, struct nv_consumer *c)
+static int consumer_command(void *ctx, struct nv_bus_item *i, struct nv_err *err)
 {
-	struct channel *ch = nv_alloc(sizeof(*ch));
-	ch->consumer = c;
-	ch->wanted = c->prefetch_at_start;
-	ch->next = s->channels;
-	s->channels = ch;
-}
-
-static int consumers_command(void *ctx, struct nv_bus_item *i, struct nv_err *err)
-{
-	struct nv_consumers *s = ctx;
-	struct channel *ch = i->c ? by_consumer(s, i->c) : NULL;
+	struct nv_consumer *c = ctx;
 	switch (i->what) {
-	case NV_BUS_CONSUME:
-		if (i->c)
-			add_channel(s, i->c);
-		return 0;
 	case NV_BUS_PREFETCH:
-		if (ch)
-			ch->wanted = (uint16_t)i->number;
+		c->wanted = (uint16_t)i->number;
 		return 0;
 	case NV_BUS_CANCEL:
-		if (ch) {
-			ch->cancelled = true;
-			ch->return_unacked = ch->return_unacked || i->flag;
-		}
+		c->leaving = true;
+		c->return_unacked = c->return_unacked || i->flag;
 		return 0;
 	case NV_BUS_ACK:
 	case NV_BUS_RETURN:
-		return settle(s, i->d, i->what == NV_BUS_ACK, err);
+		return settle(c, i->d, i->what == NV_BUS_ACK, err);
 	default:
 		return 0;
 	}
@@ -325,103 +262,99 @@ static int consumers_command(void *ctx, struct nv_bus_item *i, struct nv_err *er
 
 /* --- frames --- */
 
-static void deliver(struct nv_consumers *s, struct channel *ch)
+static void deliver(struct nv_consumer *c)
 {
 	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_DELIVERED);
-	i->c = ch->consumer;
-	i->d = ch->incoming;
-	ch->incoming = NULL;
-	ch->session->unacked++;
-	nv_bus_queue_put(s->side->events, i);
+	i->c = c;
+	i->d = c->incoming;
+	c->incoming = NULL;
+	c->session->unacked++;
+	atomic_store_explicit(&c->unacked, c->session->unacked, memory_order_relaxed);
+	nv_bus_queue_put(c->side.events, i);
 }
 
-static int on_method(struct nv_consumers *s, struct channel *ch, const amqp_method_t *m,
-		     struct nv_err *err)
+static int on_method(struct nv_consumer *c, const amqp_method_t *m, struct nv_err *err)
 {
 	struct nv_err why = {0};
 	switch (m->id) {
 	case AMQP_BASIC_DELIVER_METHOD:
-		nv_delivery_free(ch->incoming);
-		ch->incoming = nv_delivery_new(ch->consumer, ch->session, m->decoded);
+		nv_delivery_free(c->incoming);
+		c->incoming = nv_delivery_new(c, c->session, m->decoded);
 		return 0;
 	case AMQP_BASIC_CANCEL_METHOD: /* the queue was deleted or has moved */
-		ch->consuming = false;
+		c->consuming = false;
 		nv_fail(&why, NV_RETRY, NV_R_broker_unavailable,
-			"broker: it cancelled the consumer of %s", ch->consumer->queue);
-		postpone(s, ch, &why);
+			"broker: it cancelled the consumer of %s", c->queue);
+		postpone(c, &why);
 		return 0;
 	case AMQP_CHANNEL_CLOSE_METHOD:
-		if (nv_link_channel_closed(&s->side->link, ch->session->channel, m->decoded,
-					   ch->consumer->queue, &why) < 0) {
+		if (nv_link_channel_closed(&c->side.link, CHANNEL, m->decoded, c->queue, &why) <
+		    0) {
 			*err = why;
 			return -1;
 		}
-		forget_session(s, ch);
-		postpone(s, ch, &why);
+		forget_session(c);
+		postpone(c, &why);
 		return 0;
 	default:
 		return 0;
 	}
 }
 
-static int consumers_frame(void *ctx, const amqp_frame_t *f, struct nv_err *err)
+static int consumer_frame(void *ctx, const amqp_frame_t *f, struct nv_err *err)
 {
-	struct nv_consumers *s = ctx;
-	struct channel *ch = by_number(s, f->channel);
-	if (!ch)
+	struct nv_consumer *c = ctx;
+	if (!c->session || f->channel != CHANNEL)
 		return 0; /* the last words of a channel we have closed */
 	switch (f->frame_type) {
 	case AMQP_FRAME_METHOD:
-		return on_method(s, ch, &f->payload.method, err);
+		return on_method(c, &f->payload.method, err);
 	case AMQP_FRAME_HEADER:
-		if (ch->incoming)
-			nv_delivery_header_frame(ch->incoming, f->payload.properties.body_size,
+		if (c->incoming)
+			nv_delivery_header_frame(c->incoming, f->payload.properties.body_size,
 						 f->payload.properties.decoded);
 		break;
 	case AMQP_FRAME_BODY:
-		if (ch->incoming && ch->incoming->body)
-			nv_delivery_body_frame(ch->incoming, f->payload.body_fragment);
+		if (c->incoming && c->incoming->body)
+			nv_delivery_body_frame(c->incoming, f->payload.body_fragment);
 		break;
 	default:
 		break;
 	}
-	if (ch->incoming && ch->incoming->complete)
-		deliver(s, ch);
+	if (c->incoming && c->incoming->complete)
+		deliver(c);
 	return 0;
 }
 
 /* --- the end --- */
 
-static bool consumers_idle(void *ctx)
+/* A stop for a cancelled one waits until nothing of it is left; the bus's own has a time limit,
+ * which is over at once: what was acknowledged before has been sent by then. */
+static bool consumer_idle(void *ctx)
 {
-	(void)ctx;
-	return true; /* what was acknowledged before the stop has been sent */
+	return !((struct nv_consumer *)ctx)->session;
 }
 
-static void consumers_finish(void *ctx)
+static void consumer_finish(void *ctx)
 {
-	struct nv_consumers *s = ctx;
-	struct nv_bus_item *i = nv_bus_queue_take(&s->side->commands);
+	struct nv_consumer *c = ctx;
+	struct nv_bus_item *i = nv_bus_queue_take(&c->side.commands);
 	while (i) {
 		struct nv_bus_item *next = i->next;
-		if (i->what == NV_BUS_CONSUME)
-			add_channel(s, i->c);
 		if (i->what == NV_BUS_ACK || i->what == NV_BUS_RETURN)
 			nv_delivery_free(i->d);
 		nv_bus_item_free(i);
 		i = next;
 	}
-	while (s->channels)
-		remove_channel(s, s->channels);
 }
 
-const struct nv_side_ops nv_consumers_ops = {
-	.opened = consumers_opened,
-	.lost = consumers_lost,
-	.command = consumers_command,
-	.frame = consumers_frame,
-	.work = consumers_work,
-	.blocked = consumers_blocked,
-	.idle = consumers_idle,
-	.finish = consumers_finish,
+const struct nv_side_ops nv_consumer_ops = {
+	.opened = consumer_opened,
+	.lost = consumer_lost,
+	.command = consumer_command,
+	.frame = consumer_frame,
+	.work = consumer_work,
+	.idle = consumer_idle,
+	.finish = consumer_finish,
+	.tick_ms = TICK_MS,
 };

@@ -2,12 +2,15 @@
 /* Inside the bus: who owns what, and on which thread.
  *
  *   loop thread        bus.c, settle.c     struct nv_bus, callbacks, counters, backlog
+ *                      stats.c             metrics
  *   publisher thread   publisher.c         publications from PUBLISH to PUBLISHED
- *   consumer thread    consumer.c          channels, deliveries until DELIVERY
+ *   consumer threads   consumer.c          one for each consumer: its channel, its deliveries until
+ *                                          DELIVERED
  *
- * The threads share nothing but two kinds of queues: commands to a side, events to the loop.  An
- * item and what hangs on it belong to whoever took it from the queue.  link.c holds one connection
- * and is the only file that maps librabbitmq's errors; side.c is the life both threads lead. */
+ * The threads share nothing but two kinds of queues, commands to a side and events to the loop, and
+ * a few atomic numbers for the metrics.  An item and what hangs on it belong to whoever took it
+ * from the queue.  link.c holds one connection and is the only file that maps librabbitmq's errors;
+ * side.c is the life all these threads lead. */
 #ifndef NV_BUS_INTERNAL_H
 #define NV_BUS_INTERNAL_H
 
@@ -15,6 +18,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/metrics.h"
 #include "core/bus/bus.h"
 
 /* What is kept while it cannot be published: beyond, nv_bus_publish fails at once. */
@@ -30,9 +34,8 @@
 enum nv_bus_what {
 	/* commands */
 	NV_BUS_PUBLISH,	 /* p */
-	NV_BUS_CONSUME,	 /* c */
-	NV_BUS_PREFETCH, /* c, number */
-	NV_BUS_CANCEL,	 /* c, flag: return what is unacknowledged */
+	NV_BUS_PREFETCH, /* number */
+	NV_BUS_CANCEL,	 /* flag: return what is unacknowledged */
 	NV_BUS_ACK,	 /* d */
 	NV_BUS_RETURN,	 /* d */
 	NV_BUS_STOP,	 /* number: until then, nv_mono_ms */
@@ -41,8 +44,8 @@ enum nv_bus_what {
 	NV_BUS_FATAL,	  /* err */
 	NV_BUS_PUBLISHED, /* p, err */
 	NV_BUS_DELIVERED, /* c, d */
-	NV_BUS_GONE,	  /* c: the thread has forgotten it */
-	NV_BUS_STOPPED,	  /* side */
+	NV_BUS_SERVED,	  /* c, err: why its queue is not consumed, or NULL: it is */
+	NV_BUS_STOPPED,	  /* side: its thread's last words */
 };
 struct nv_bus_item {
 	struct nv_bus_item *next;
@@ -95,6 +98,8 @@ void nv_link_enter(struct nv_link *l);
 void nv_link_leave(struct nv_link *l);
 /* Called on the loop: a call that exceeded its deadline loses its socket, and so fails. */
 void nv_link_watch(struct nv_link *l);
+/* Called on the loop: the call the thread is in, if it is in one, fails now. */
+void nv_link_cut(struct nv_link *l);
 /* Map a library status and an RPC's reply.  0 when all is well; 1 when the broker closed the
  * channel (close-ok is sent, *err says why); -1 when the connection is of no use any more. */
 int nv_link_status(int status, const char *what, struct nv_err *err);
@@ -127,6 +132,7 @@ struct nv_side_ops {
 	bool (*idle)(void *ctx);
 	/* The thread ends: hand everything back. */
 	void (*finish)(void *ctx);
+	int tick_ms; /* how often to look at deadlines while nothing happens */
 };
 struct nv_side {
 	struct nv_bus_queue *events; /* the loop's */
@@ -140,9 +146,15 @@ struct nv_side {
 	uint64_t retry_at, backoff;
 	bool stopping;
 	uint64_t stop_by;
+	/* for the metrics: written by the thread, read by the loop */
+	atomic_uint_fast64_t opened;	   /* connections that came up */
+	atomic_uint_fast64_t blocked_from; /* nv_mono_ms; 0: is not blocked */
+	atomic_uint_fast64_t blocked_ms;   /* of blocks that are over */
 	/* the loop's own */
+	const char *label; /* the connection's in the metrics */
 	bool up;
 	struct nv_err err;
+	uint64_t opened_told, blocked_told; /* what the metrics say already */
 };
 int nv_side_init(struct nv_side *s, const struct nv_config *config, const char *name,
 		 const struct nv_side_ops *ops, void *ctx, struct nv_bus_queue *events,
@@ -155,6 +167,14 @@ uint64_t nv_bus_backoff(uint64_t *backoff);
 
 /* --- publisher.c --- */
 
+/* How it ended, for the metrics. */
+enum nv_bus_outcome {
+	NV_BUS_REFUSED, /* could not be sent, or may not */
+	NV_BUS_CONFIRMED,
+	NV_BUS_UNROUTED, /* came back: no queue took it */
+	NV_BUS_TIMED_OUT,
+	NV_BUS_OUTCOMES
+};
 struct nv_publication {
 	struct nv_publication *next;
 	struct nv_arena arena; /* owns the copies */
@@ -168,10 +188,16 @@ struct nv_publication {
 	bool returned;	     /* no queue took it */
 	bool resent;	     /* was in flight when a connection or channel broke */
 	unsigned closes;     /* channels that were closed while it was in flight */
+	uint64_t sent_ns;    /* uv_hrtime when it went out last */
+	uint64_t settled_ns; /* and when it was settled */
+	enum nv_bus_outcome outcome;
 };
 struct nv_publisher;
 struct nv_publisher *nv_publisher_new(struct nv_side *side);
 void nv_publisher_free(struct nv_publisher *p);
+/* For the metrics: any thread.  On the wire without an answer; nacks so far. */
+uint64_t nv_publisher_in_flight(const struct nv_publisher *p);
+uint64_t nv_publisher_nacked(const struct nv_publisher *p);
 extern const struct nv_side_ops nv_publisher_ops;
 void nv_publication_free(struct nv_publication *p);
 
@@ -188,25 +214,46 @@ struct nv_session *nv_session_new(amqp_channel_t channel);
 struct nv_session *nv_session_ref(struct nv_session *s);
 void nv_session_unref(struct nv_session *s);
 
+/* A consumer has a connection and a thread of its own: RabbitMQ answers a basic.consume that its
+ * queue cannot serve (a quorum queue without a leader) by closing the connection, after up to a
+ * minute of silence.  On a connection it shared, every queue would stand still with that one. */
 struct nv_consumer {
 	/* set once */
 	char *queue;
+	char *label; /* in metrics and names: the queue, or for one of its own what it is bound to
+		      */
 	char *bind_exchange;
 	bool exclusive;
-	uint16_t prefetch_at_start;
 	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
 	void *arg;
+	struct nv_side side;
+	/* the thread's: see consumer.c */
+	struct nv_session *session;   /* NULL: no channel is open */
+	struct nv_delivery *incoming; /* frames of it have come, not all */
+	bool consuming;
+	uint16_t wanted, applied; /* prefetch */
+	bool leaving, return_unacked;
+	uint64_t retry_at, backoff;
+	uint64_t since; /* nv_mono_ms: consuming without a break */
+	uint64_t tags;	/* consumer tags used */
+	/* for the metrics: written by the thread, read by the loop */
+	atomic_uint_fast64_t unacked, returned;
 	/* the loop's */
-	struct nv_consumer *next;
-	struct nv_bus *bus; /* NULL once the bus is freed */
-	unsigned refs;	    /* the bus's and one for each delivery handed out */
+	struct nv_consumer *next;	  /* of those their owners have not cancelled */
+	struct nv_consumer *next_running; /* of those whose thread has not ended */
+	struct nv_bus *bus;		  /* NULL once the bus is freed */
+	unsigned refs; /* the bus's, the thread's, and one for each delivery handed out */
 	uint16_t prefetch;
 	unsigned held;	/* deliveries handed out and not yet settled */
 	bool cancelled; /* by its owner: the handle is gone for him */
-	bool gone;	/* the thread has forgotten it */
+	bool ended;	/* its thread has ended, or never began */
 	struct nv_delivery *backlog, **backlog_tail;
+	struct nv_err why; /* its queue is not consumed; kind 0: nothing wrong */
+	uint64_t delivered, delivered_told, returned_told;
 };
 void nv_consumer_unref(struct nv_consumer *c);
+/* Why its queue is not consumed, or NULL. */
+const struct nv_err *nv_consumer_trouble(const struct nv_consumer *c);
 
 struct nv_delivery {
 	struct nv_delivery *next;
@@ -233,9 +280,30 @@ void nv_delivery_header_frame(struct nv_delivery *d, uint64_t size,
 void nv_delivery_body_frame(struct nv_delivery *d, amqp_bytes_t part);
 void nv_delivery_free(struct nv_delivery *d);
 
-struct nv_consumers;
-struct nv_consumers *nv_consumers_new(struct nv_side *side);
-void nv_consumers_free(struct nv_consumers *c);
-extern const struct nv_side_ops nv_consumers_ops;
+extern const struct nv_side_ops nv_consumer_ops; /* ctx: struct nv_consumer */
+
+/* --- stats.c: what /metrics says of the bus --- */
+
+/* Numbers are gathered by their threads and put into the registry by the loop's tick, so that no
+ * message pays for the registry's lock. */
+#define NV_BUS_LATENCIES 128u
+struct nv_bus_stats {
+	uint64_t outcomes[NV_BUS_OUTCOMES], outcomes_told[NV_BUS_OUTCOMES];
+	uint64_t nacked_told;
+	double latencies[NV_BUS_LATENCIES]; /* not yet in the histogram, in seconds */
+	size_t latencies_len;
+	struct nv_metric *connected, *reconnects, *blocked, *blocked_seconds;
+	struct nv_metric *published, *confirm_seconds, *unconfirmed, *unsent;
+	struct nv_metric *deliveries, *unacked, *returned, *unserved;
+};
+void nv_stats_init(struct nv_bus_stats *s);
+void nv_stats_published(struct nv_bus_stats *s, const struct nv_publication *p);
+/* up: whether it is connected; a side that has ended is not. */
+void nv_stats_side(struct nv_bus_stats *s, struct nv_side *side, bool up);
+/* kept: publications without an answer, sent or not. */
+void nv_stats_publisher(struct nv_bus_stats *s, const struct nv_publisher *p, size_t kept);
+/* running: the list its thread is in, or was. */
+void nv_stats_consumer(struct nv_bus_stats *s, struct nv_consumer *c,
+		       const struct nv_consumer *running);
 
 #endif

@@ -197,7 +197,13 @@ void nv_link_leave(struct nv_link *l)
 void nv_link_watch(struct nv_link *l)
 {
 	uint64_t until = atomic_load(&l->busy_until);
-	if (!until || nv_mono_ms() < until)
+	if (until && nv_mono_ms() >= until)
+		nv_link_cut(l);
+}
+
+void nv_link_cut(struct nv_link *l)
+{
+	if (!atomic_load(&l->busy_until))
 		return;
 	pthread_mutex_lock(&l->fd_lock);
 	if (l->fd >= 0)

@@ -27,6 +27,7 @@ struct nv_publisher {
 	bool channel_open, blocked;
 	uint64_t next_tag;
 	bool returning; /* a basic.return has begun, its properties are next */
+	atomic_uint_fast64_t in_flight, nacked; /* for the metrics */
 };
 
 static void line_init(struct line *l)
@@ -68,9 +69,22 @@ void nv_publisher_free(struct nv_publisher *p)
 	free(p);
 }
 
-static void settle(struct nv_publisher *s, struct nv_publication *p, const struct nv_err *err)
+uint64_t nv_publisher_in_flight(const struct nv_publisher *p)
+{
+	return atomic_load_explicit(&p->in_flight, memory_order_relaxed);
+}
+
+uint64_t nv_publisher_nacked(const struct nv_publisher *p)
+{
+	return atomic_load_explicit(&p->nacked, memory_order_relaxed);
+}
+
+static void settle(struct nv_publisher *s, struct nv_publication *p, enum nv_bus_outcome outcome,
+		   const struct nv_err *err)
 {
 	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_PUBLISHED);
+	p->outcome = outcome;
+	p->settled_ns = uv_hrtime();
 	i->p = p;
 	if (err) {
 		i->err = nv_alloc(sizeof(*err));
@@ -83,14 +97,14 @@ static void confirmed(struct nv_publisher *s, struct nv_publication *p)
 {
 	struct nv_err err;
 	if (!p->returned) {
-		settle(s, p, NULL);
+		settle(s, p, NV_BUS_CONFIRMED, NULL);
 		return;
 	}
 	nv_fail(&err, NV_RETRY, NV_R_unroutable,
 		"broker: no queue takes %s through exchange %s (`navette broker apply` creates "
 		"what is missing)",
 		p->m.routing_key, p->m.exchange);
-	settle(s, p, &err);
+	settle(s, p, NV_BUS_UNROUTED, &err);
 }
 
 /* --- the channel --- */
@@ -228,11 +242,12 @@ static int send_waiting(struct nv_publisher *s, uint64_t now, struct nv_err *err
 			struct nv_err why;
 			nv_fail(&why, NV_REJECT, NV_R_internal, "broker: cannot send to %s: %s",
 				p->m.exchange, amqp_error_string2(status));
-			settle(s, p, &why);
+			settle(s, p, NV_BUS_REFUSED, &why);
 			/* The method frame may be out without its content: begin a new channel. */
 			return nv_link_status(status, "publish", err);
 		}
 		p->tag = s->next_tag++;
+		p->sent_ns = uv_hrtime();
 		line_put(&s->flight, p);
 		if (nv_link_status(status, "publish", err))
 			return -1;
@@ -254,8 +269,15 @@ static void expire(struct nv_publisher *s, struct line *l, uint64_t now)
 			"broker: no confirm for %s through exchange %s in time%s", p->m.routing_key,
 			p->m.exchange,
 			s->blocked ? " (the broker is short of memory or disk)" : "");
-		settle(s, p, &err);
+		settle(s, p, NV_BUS_TIMED_OUT, &err);
 	}
+}
+
+static int send_what_may_go(struct nv_publisher *s, uint64_t now, struct nv_err *err)
+{
+	if (!s->channel_open && open_channel(s, err))
+		return -1;
+	return s->blocked ? 0 : send_waiting(s, now, err);
 }
 
 static int publisher_work(void *ctx, bool connected, uint64_t now, struct nv_err *err)
@@ -263,11 +285,9 @@ static int publisher_work(void *ctx, bool connected, uint64_t now, struct nv_err
 	struct nv_publisher *s = ctx;
 	expire(s, &s->waiting, now);
 	expire(s, &s->flight, now);
-	if (!connected)
-		return 0;
-	if (!s->channel_open && open_channel(s, err))
-		return -1;
-	return s->blocked ? 0 : send_waiting(s, now, err);
+	int r = connected ? send_what_may_go(s, now, err) : 0;
+	atomic_store_explicit(&s->in_flight, s->flight.len, memory_order_relaxed);
+	return r;
 }
 
 static int publisher_command(void *ctx, struct nv_bus_item *i, struct nv_err *err)
@@ -295,6 +315,7 @@ static void on_confirm(struct nv_publisher *s, uint64_t tag, bool multiple, bool
 			continue;
 		}
 		/* A queue could not take it just now (overflow, no majority). */
+		atomic_fetch_add_explicit(&s->nacked, 1, memory_order_relaxed);
 		p->returned = false;
 		p->not_before = nv_mono_ms() + NACK_DELAY_MS;
 		line_put(&s->waiting, p);
@@ -341,7 +362,7 @@ static int on_channel_close(struct nv_publisher *s, const amqp_channel_close_t *
 			at = &(*at)->next;
 			continue;
 		}
-		settle(s, line_cut(&s->flight, at), &why);
+		settle(s, line_cut(&s->flight, at), NV_BUS_REFUSED, &why);
 	}
 	take_back(s);
 	if (gone < 0)
@@ -408,7 +429,7 @@ static void publisher_finish(void *ctx)
 	nv_fail(&err, NV_RETRY, NV_R_broker_unavailable,
 		"broker: stopped before it had confirmed the message");
 	while (s->waiting.head)
-		settle(s, line_cut(&s->waiting, &s->waiting.head), &err);
+		settle(s, line_cut(&s->waiting, &s->waiting.head), NV_BUS_REFUSED, &err);
 }
 
 const struct nv_side_ops nv_publisher_ops = {
@@ -420,4 +441,5 @@ const struct nv_side_ops nv_publisher_ops = {
 	.blocked = publisher_blocked,
 	.idle = publisher_idle,
 	.finish = publisher_finish,
+	.tick_ms = NV_BUS_TICK_MS,
 };

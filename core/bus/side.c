@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The life both threads lead: connect, serve commands and frames, sleep, connect again. */
+/* The life all these threads lead: connect, serve commands and frames, sleep, connect again. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -37,9 +37,20 @@ void nv_side_event(struct nv_side *s, enum nv_bus_what what, const struct nv_err
 	nv_bus_queue_put(s->events, i);
 }
 
+static void set_blocked(struct nv_side *s, bool blocked)
+{
+	uint64_t from = atomic_load(&s->blocked_from);
+	if (blocked == (from != 0))
+		return;
+	if (from)
+		atomic_fetch_add(&s->blocked_ms, nv_mono_ms() - from);
+	atomic_store(&s->blocked_from, blocked ? nv_mono_ms() : 0);
+}
+
 static void lose(struct nv_side *s, const struct nv_err *err)
 {
 	nv_link_close(&s->link, false);
+	set_blocked(s, false);
 	s->ops->lost(s->ctx);
 	s->retry_at = nv_mono_ms() + nv_bus_backoff(&s->backoff);
 	NV_LOG(NV_WARN, "bus.lost", NV_S("connection", s->link.name), NV_E(err));
@@ -61,6 +72,7 @@ static void connect_side(struct nv_side *s)
 		return;
 	}
 	s->backoff = 0;
+	atomic_fetch_add(&s->opened, 1);
 	NV_LOG(NV_INFO, "bus.connected", NV_S("connection", s->link.name),
 	       NV_S("user", s->link.user));
 	nv_side_event(s, NV_BUS_STATE, NULL);
@@ -76,11 +88,15 @@ static int connection_frame(struct nv_side *s, const amqp_frame_t *f, struct nv_
 		return nv_link_connection_closed(&s->link, f->payload.method.decoded, err);
 	case AMQP_CONNECTION_BLOCKED_METHOD:
 		NV_LOG(NV_WARN, "bus.blocked", NV_S("connection", s->link.name));
-		s->ops->blocked(s->ctx, true);
+		set_blocked(s, true);
+		if (s->ops->blocked)
+			s->ops->blocked(s->ctx, true);
 		return 0;
 	case AMQP_CONNECTION_UNBLOCKED_METHOD:
 		NV_LOG(NV_INFO, "bus.unblocked", NV_S("connection", s->link.name));
-		s->ops->blocked(s->ctx, false);
+		set_blocked(s, false);
+		if (s->ops->blocked)
+			s->ops->blocked(s->ctx, false);
 		return 0;
 	default:
 		return 0;
@@ -131,7 +147,7 @@ static void sleep_until_something(struct nv_side *s)
 	struct pollfd fds[2] = {{.fd = s->commands.wake_fd, .events = POLLIN},
 				{.fd = s->link.conn ? s->link.fd : -1, .events = POLLIN}};
 	nv_link_leave(&s->link);
-	poll(fds, 2, NV_BUS_TICK_MS);
+	poll(fds, 2, s->ops->tick_ms);
 	if (read(s->commands.wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		NV_LOG(NV_ERROR, "bus.eventfd", NV_S("text", strerror(errno)));
 }
@@ -170,6 +186,7 @@ static void *side_main(void *arg)
 			sleep_until_something(s);
 	}
 	nv_link_close(&s->link, true);
+	set_blocked(s, false);
 	s->ops->lost(s->ctx);
 	s->ops->finish(s->ctx);
 	nv_side_event(s, NV_BUS_STOPPED, NULL);

@@ -2,7 +2,7 @@
 # Each of these has a RabbitMQ node of its own.
 add_library(bus_rig STATIC ${PROJECT_SOURCE_DIR}/tests/unit/bus_rig.c)
 target_link_libraries(bus_rig PUBLIC navette_flags nv_bus nv_broker_admin PkgConfig::CMOCKA)
-foreach(name test_bus test_bus_faults test_broker)
+foreach(name test_bus test_bus_faults test_bus_queues test_broker)
   add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/unit/${name}.c)
   target_link_libraries(${name} PRIVATE bus_rig)
   add_test(NAME unit.${name}
