@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTTP API is what producer/openapi.yaml says: the description is a valid one, and every answer
-here, good or bad, of every route, is as it describes."""
+"""The HTTP API is what producer/openapi.yaml says: the description is a valid one (against OpenAPI's
+own meta-schema: tests/openapi/check; here what that leaves open), and every answer here, good or bad,
+of every route, is as it describes."""
 import http.client
 import json
 import re
