@@ -5,7 +5,8 @@
  *
  * main.c     life of the process, what it holds
  * intake.c   which requests are served: trust, policy, replays, withdrawals
- * export.c   one request: export → upload → archive.ready → status.event → ack
+ * export.c   one request's course: export → upload
+ * outcome.c  what is said of it: archive.ready → status.event → ack
  * catalog.c  one question: whose courses
  * memo.c     what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
@@ -15,6 +16,7 @@
 #include "core/base/metrics.h"
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
 #include "core/site/site.h"
 
@@ -55,8 +57,6 @@ struct archiver {
 /* intake.c */
 void nv_archiver_request(void *arg, struct nv_delivery *d);
 void nv_archiver_control(void *arg, struct nv_delivery *d);
-/* Reject a message that no request can be made of. */
-void nv_archiver_refuse(struct archiver *a, struct nv_delivery *d, const struct nv_err *why);
 
 /* export.c; takes d and env's content */
 void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);

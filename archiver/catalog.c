@@ -74,7 +74,7 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d)
 		if (err.reason == NV_R_expired)
 			nv_bus_ack(d); /* nobody waits for the answer any more */
 		else
-			nv_archiver_refuse(a, d, &err);
+			nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
 	q->a = a;

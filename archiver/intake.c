@@ -6,18 +6,6 @@
 
 #include "core/base/log.h"
 
-void nv_archiver_refuse(struct archiver *a, struct nv_delivery *d, const struct nv_err *why)
-{
-	char kind[32] = "", mid[NV_UUID_SIZE] = "";
-	size_t len;
-	const void *body = nv_delivery_body(d, &len);
-	nv_envelope_peek(body, len, kind, sizeof kind, mid);
-	NV_LOG(NV_WARN, "message.refused", NV_S("queue", nv_delivery_queue(d)), NV_S("kind", kind),
-	       NV_S("mid", mid), NV_S("user", nv_delivery_user(d)), NV_E(why));
-	nv_metric_add(a->metrics.refused, nv_reason_word(why->reason), 1);
-	nv_bus_settle(a->bus, &a->settle, d, why, NULL, NULL);
-}
-
 /* A message that was served to its end, and that neither a worker nor an operator brings again. */
 static bool was_finished(const struct archiver *a, const struct nv_delivery *d,
 			 const struct nv_envelope *env)
@@ -53,7 +41,7 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 	    nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0)
 		nv_export_decline(a, d, env, &err);
 	else
-		nv_archiver_refuse(a, d, &err);
+		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 	return -1;
 }
 
@@ -80,7 +68,7 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 		nv_envelope_fini(&env);
 	} else if (was_finished(a, d, &env)) {
 		nv_fail(&err, NV_REJECT, NV_R_replayed, "message %s was handled before", env.mid);
-		nv_archiver_refuse(a, d, &err);
+		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		nv_envelope_fini(&env);
 	} else if (!running && nv_delivery_exhausted(d)) {
 		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
@@ -107,7 +95,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	const void *body = nv_delivery_body(d, &len);
 	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CANCEL_REQUEST, nv_now_ms(),
 			     &env, &err) < 0) {
-		nv_archiver_refuse(a, d, &err);
+		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
 	const struct nv_cancel_request *q = &env.body.cancel_request;

@@ -6,6 +6,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/log.h"
+#include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
 
 #define QUESTIONS_AT_ONCE 4u
@@ -14,21 +15,6 @@
 static const char *listen_address(const struct nv_config *c)
 {
 	return c->archiver.listen;
-}
-
-static void bus_state(void *arg, bool up, const struct nv_err *err)
-{
-	(void)arg;
-	if (up)
-		NV_LOG0(NV_INFO, "broker.up");
-	else
-		NV_LOG(NV_WARN, "broker.down", NV_E(err));
-}
-
-static void bus_fatal(void *arg, const struct nv_err *err)
-{
-	(void)arg;
-	NV_LOG(NV_ERROR, "broker.refuses", NV_E(err));
 }
 
 static void register_metrics(struct archiver *a)
@@ -94,9 +80,8 @@ static int connect_bus(struct archiver *a, struct nv_err *err)
 	snprintf(name, sizeof name, "archiver %s:%d", a->daemon->host, (int)getpid());
 	struct nv_bus_options o = {.config = a->config,
 				   .name = name,
-				   .on_state_cb = bus_state,
-				   .on_fatal_cb = bus_fatal,
-				   .arg = a};
+				   .on_state_cb = nv_log_broker_state,
+				   .on_fatal_cb = nv_log_broker_fatal};
 	a->bus = nv_bus_new(a->daemon->loop, &o, err);
 	if (!a->bus)
 		return -1;

@@ -105,7 +105,40 @@ static int walk_flag(struct walk *w, struct nv_err *err)
 
 /* --- exchanges, queues, bindings --- */
 
-static json_t *by_name(json_t *list, const char *name)
+/* A list of the topology: the same steps for each, and what differs. */
+struct part {
+	const char *list; /* in the topology, and the management interface's name of it */
+	const char *word; /* for one of it */
+	const char *method;
+	json_t *(*find)(json_t *have, const json_t *want); /* NULL: not there */
+	char *(*path)(const struct walk *w, const struct part *p, const json_t *want);
+	char *(*what)(const struct part *p, const json_t *want);
+	/* What is there: does it differ?  NULL: found by all that it is. */
+	void (*compare)(struct walk *w, const char *what, const json_t *has, const json_t *want);
+};
+
+static int walk_part(struct walk *w, const struct part *p, struct nv_err *err)
+{
+	nv_auto_free char *all = NV_MGMT_PATH(p->list, w->vhost);
+	nv_auto_json json_t *have = NULL;
+	size_t i = 0;
+	json_t *want = NULL;
+	if (get(w, all, &have, err))
+		return -1;
+	json_array_foreach(json_object_get(w->want, p->list), i, want)
+	{
+		nv_auto_free char *path = p->path(w, p, want);
+		nv_auto_free char *what = p->what(p, want);
+		const json_t *has = p->find(have, want);
+		if (!has && mend(w, p->method, path, want, what, err))
+			return -1;
+		if (has && p->compare)
+			p->compare(w, what, has, want);
+	}
+	return 0;
+}
+
+static json_t *named(json_t *list, const char *name)
 {
 	size_t i = 0;
 	json_t *item = NULL;
@@ -113,63 +146,41 @@ static json_t *by_name(json_t *list, const char *name)
 	return NULL;
 }
 
-static int walk_exchanges(struct walk *w, struct nv_err *err)
+static json_t *by_name(json_t *list, const json_t *want)
 {
-	nv_auto_free char *all = NV_MGMT_PATH("exchanges", w->vhost);
-	nv_auto_json json_t *have = NULL;
-	size_t i = 0;
-	json_t *x = NULL;
-	if (get(w, all, &have, err))
-		return -1;
-	json_array_foreach(json_object_get(w->want, "exchanges"), i, x)
-	{
-		const char *name = text(x, "name");
-		const json_t *there = by_name(have, name);
-		nv_auto_free char *path = NV_MGMT_PATH("exchanges", w->vhost, name);
-		nv_auto_free char *what = nv_asprintf("exchange %s", name);
-		if (!there && mend(w, "PUT", path, x, what, err))
-			return -1;
-		if (there && strcmp(text(there, "type"), text(x, "type")) != 0)
-			differs(w, what, text(there, "type"), text(x, "type"));
-		if (there && !json_is_true(json_object_get(there, "durable")))
-			differs(w, what, "durable false", "durable true");
-	}
-	return 0;
+	return named(list, text(want, "name"));
 }
 
-static void compare_queue(struct walk *w, const char *what, const json_t *there, const json_t *q)
+static char *named_path(const struct walk *w, const struct part *p, const json_t *want)
 {
-	const json_t *has = json_object_get(there, "arguments");
-	const json_t *should = json_object_get(q, "arguments");
-	if (json_equal(has, should))
+	return NV_MGMT_PATH(p->list, w->vhost, text(want, "name"));
+}
+
+static char *named_what(const struct part *p, const json_t *want)
+{
+	return nv_asprintf("%s %s", p->word, text(want, "name"));
+}
+
+static void compare_exchange(struct walk *w, const char *what, const json_t *has,
+			     const json_t *want)
+{
+	if (strcmp(text(has, "type"), text(want, "type")) != 0)
+		differs(w, what, text(has, "type"), text(want, "type"));
+	if (!json_is_true(json_object_get(has, "durable")))
+		differs(w, what, "durable false", "durable true");
+}
+
+static void compare_queue(struct walk *w, const char *what, const json_t *has, const json_t *want)
+{
+	const json_t *there = json_object_get(has, "arguments");
+	const json_t *should = json_object_get(want, "arguments");
+	if (json_equal(there, should))
 		return;
-	char *a = json_dumps(has, JSON_COMPACT | JSON_SORT_KEYS);
+	char *a = json_dumps(there, JSON_COMPACT | JSON_SORT_KEYS);
 	char *b = json_dumps(should, JSON_COMPACT | JSON_SORT_KEYS);
 	differs(w, what, a ? a : "no arguments", b);
 	free(a);
 	free(b);
-}
-
-static int walk_queues(struct walk *w, struct nv_err *err)
-{
-	nv_auto_free char *all = NV_MGMT_PATH("queues", w->vhost);
-	nv_auto_json json_t *have = NULL;
-	size_t i = 0;
-	json_t *q = NULL;
-	if (get(w, all, &have, err))
-		return -1;
-	json_array_foreach(json_object_get(w->want, "queues"), i, q)
-	{
-		const char *name = text(q, "name");
-		const json_t *there = by_name(have, name);
-		nv_auto_free char *path = NV_MGMT_PATH("queues", w->vhost, name);
-		nv_auto_free char *what = nv_asprintf("queue %s", name);
-		if (!there && mend(w, "PUT", path, q, what, err))
-			return -1;
-		if (there)
-			compare_queue(w, what, there, q);
-	}
-	return 0;
 }
 
 static bool same_binding(const json_t *a, const json_t *b)
@@ -180,12 +191,25 @@ static bool same_binding(const json_t *a, const json_t *b)
 	       !strcmp(text(a, "routing_key"), text(b, "routing_key"));
 }
 
-static bool has_binding(json_t *list, const json_t *want)
+static json_t *by_ends(json_t *list, const json_t *want)
 {
 	size_t i = 0;
 	json_t *b = NULL;
-	json_array_foreach(list, i, b) if (same_binding(b, want)) return true;
-	return false;
+	json_array_foreach(list, i, b) if (same_binding(b, want)) return b;
+	return NULL;
+}
+
+static char *binding_path(const struct walk *w, const struct part *p, const json_t *want)
+{
+	bool queue = !strcmp(text(want, "destination_type"), "queue");
+	return NV_MGMT_PATH(p->list, w->vhost, "e", text(want, "source"), queue ? "q" : "e",
+			    text(want, "destination"));
+}
+
+static char *binding_what(const struct part *p, const json_t *want)
+{
+	return nv_asprintf("%s %s → %s, key %s", p->word, text(want, "source"),
+			   text(want, "destination"), text(want, "routing_key"));
 }
 
 static bool starts_with(const char *s, const char *prefix)
@@ -195,46 +219,42 @@ static bool starts_with(const char *s, const char *prefix)
 
 /* A binding too many lets a principal reach what it should not.  (control.S has the queues of the
  * archivers that run.) */
-static void strange_bindings(struct walk *w, json_t *have)
+static int strange_bindings(struct walk *w, struct nv_err *err)
 {
+	nv_auto_free char *all = NV_MGMT_PATH("bindings", w->vhost);
+	nv_auto_json json_t *have = NULL;
 	json_t *want = json_object_get(w->want, "bindings");
 	size_t i = 0;
 	json_t *b = NULL;
+	if (get(w, all, &have, err))
+		return -1;
 	json_array_foreach(have, i, b)
 	{
 		const char *source = text(b, "source");
 		bool ours = starts_with(source, "from.") || starts_with(source, "self.") ||
 			    starts_with(source, "retry.");
-		if (!ours || !by_name(json_object_get(w->want, "exchanges"), source) ||
-		    has_binding(want, b))
+		if (!ours || !named(json_object_get(w->want, "exchanges"), source) ||
+		    by_ends(want, b))
 			continue;
 		w->differences++;
 		nv_buf_printf(w->report, "not ours: binding %s → %s, key %s\n", source,
 			      text(b, "destination"), text(b, "routing_key"));
 	}
+	return 0;
 }
 
-static int walk_bindings(struct walk *w, struct nv_err *err)
+/* In this order: a binding needs both its ends. */
+static int walk_parts(struct walk *w, struct nv_err *err)
 {
-	nv_auto_free char *all = NV_MGMT_PATH("bindings", w->vhost);
-	nv_auto_json json_t *have = NULL;
-	size_t i = 0;
-	json_t *b = NULL;
-	if (get(w, all, &have, err))
-		return -1;
-	json_array_foreach(json_object_get(w->want, "bindings"), i, b)
-	{
-		bool queue = !strcmp(text(b, "destination_type"), "queue");
-		nv_auto_free char *path = NV_MGMT_PATH("bindings", w->vhost, "e", text(b, "source"),
-						       queue ? "q" : "e", text(b, "destination"));
-		nv_auto_free char *what =
-			nv_asprintf("binding %s → %s, key %s", text(b, "source"),
-				    text(b, "destination"), text(b, "routing_key"));
-		if (!has_binding(have, b) && mend(w, "POST", path, b, what, err))
+	static const struct part parts[] = {
+		{"exchanges", "exchange", "PUT", by_name, named_path, named_what, compare_exchange},
+		{"queues", "queue", "PUT", by_name, named_path, named_what, compare_queue},
+		{"bindings", "binding", "POST", by_ends, binding_path, binding_what, NULL},
+	};
+	for (size_t i = 0; i < NV_ARRAY_LEN(parts); i++)
+		if (walk_part(w, &parts[i], err))
 			return -1;
-	}
-	strange_bindings(w, have);
-	return 0;
+	return strange_bindings(w, err);
 }
 
 /* --- users --- */
@@ -333,8 +353,7 @@ static int walk(struct walk *w, struct nv_err *err)
 	w->want = nv_broker_topology(w->config, w->vhost, err);
 	int r = -1;
 	if (w->want && nv_mgmt_init(&w->m, w->config, err) == 0) {
-		r = walk_vhost(w, err) || walk_flag(w, err) || walk_exchanges(w, err) ||
-				    walk_queues(w, err) || walk_bindings(w, err) ||
+		r = walk_vhost(w, err) || walk_flag(w, err) || walk_parts(w, err) ||
 				    walk_users(w, err)
 			    ? -1
 			    : 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/daemon/links.h"
 #include "producer/producer.h"
 
 #define HTTP_STOP_MS 5000u
@@ -18,7 +19,7 @@ static void bus_state(void *arg, bool up, const struct nv_err *err)
 {
 	struct app *app = arg;
 	nv_metric_set(app->m.up, "broker", up);
-	NV_LOG(up ? NV_INFO : NV_WARN, up ? "broker.up" : "broker.down", NV_E(up ? NULL : err));
+	nv_log_broker_state(NULL, up, err);
 	if (!up)
 		return;
 	app->bus_was_up = true;
@@ -30,7 +31,7 @@ static void bus_state(void *arg, bool up, const struct nv_err *err)
 static void bus_fatal(void *arg, const struct nv_err *err)
 {
 	struct app *app = arg;
-	NV_LOG(NV_ERROR, "broker.refused", NV_E(err));
+	nv_log_broker_fatal(NULL, err);
 	if (!app->bus_was_up)
 		nv_daemon_fail(app->d, err);
 }
@@ -39,7 +40,7 @@ static void status_state(void *arg, bool up, const struct nv_err *err)
 {
 	struct app *app = arg;
 	nv_metric_set(app->m.up, "redis", up);
-	NV_LOG(up ? NV_INFO : NV_WARN, up ? "redis.up" : "redis.down", NV_E(up ? NULL : err));
+	nv_log_redis_state(NULL, up, err);
 	if (!up)
 		return;
 	if (app->keeper)

@@ -5,18 +5,6 @@
 #include "core/base/log.h"
 #include "worker/worker.h"
 
-void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
-{
-	char kind[32] = "", mid[NV_UUID_SIZE] = "";
-	size_t len;
-	const void *body = nv_delivery_body(d, &len);
-	nv_envelope_peek(body, len, kind, sizeof kind, mid);
-	NV_LOG(NV_WARN, "message.refused", NV_S("queue", nv_delivery_queue(d)), NV_S("kind", kind),
-	       NV_S("mid", mid), NV_S("user", nv_delivery_user(d)), NV_E(why));
-	nv_metric_add(w->metrics.refused, nv_reason_word(why->reason), 1);
-	nv_bus_settle(w->bus, &w->settle, d, why, NULL, NULL);
-}
-
 /* What is restored is what our client signed, not what a site says it asked for. */
 static int open_wish(struct worker *w, const struct nv_envelope *ready, struct nv_envelope *wish,
 		     struct nv_err *err)
@@ -72,11 +60,11 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
 		if (enrol || !decline_expired(w, d, &err))
-			nv_worker_refuse(w, d, &err);
+			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
 	} else if (open_wish(w, &env, &wish, &err) < 0) {
-		nv_worker_refuse(w, d, &err);
+		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
 		nv_restore_start(w, d, &env, &wish);

@@ -5,35 +5,12 @@
 
 #include "core/base/fs.h"
 #include "core/base/log.h"
+#include "core/daemon/links.h"
 #include "worker/worker.h"
 
 static const char *listen_address(const struct nv_config *c)
 {
 	return c->worker.listen;
-}
-
-static void bus_state(void *arg, bool up, const struct nv_err *err)
-{
-	(void)arg;
-	if (up)
-		NV_LOG0(NV_INFO, "broker.up");
-	else
-		NV_LOG(NV_WARN, "broker.down", NV_E(err));
-}
-
-static void bus_fatal(void *arg, const struct nv_err *err)
-{
-	(void)arg;
-	NV_LOG(NV_ERROR, "broker.refuses", NV_E(err));
-}
-
-static void status_state(void *arg, bool up, const struct nv_err *err)
-{
-	(void)arg;
-	if (up)
-		NV_LOG0(NV_INFO, "redis.up");
-	else
-		NV_LOG(NV_WARN, "redis.down", NV_E(err));
 }
 
 static void register_metrics(struct worker *w)
@@ -86,11 +63,9 @@ static int connect_parts(struct worker *w, struct nv_err *err)
 	snprintf(name, sizeof name, "worker %s:%d", w->daemon->host, (int)getpid());
 	struct nv_bus_options bus = {.config = w->config,
 				     .name = name,
-				     .on_state_cb = bus_state,
-				     .on_fatal_cb = bus_fatal,
-				     .arg = w};
-	struct nv_status_options status = {
-		.config = w->config, .on_state_cb = status_state, .arg = w};
+				     .on_state_cb = nv_log_broker_state,
+				     .on_fatal_cb = nv_log_broker_fatal};
+	struct nv_status_options status = {.config = w->config, .on_state_cb = nv_log_redis_state};
 	w->bus = nv_bus_new(w->daemon->loop, &bus, err);
 	if (!w->bus)
 		return -1;

@@ -4,7 +4,8 @@
  *
  * main.c      life of the process, what it holds
  * intake.c    which messages are served: trust, the request inside, replays
- * restore.c   one request, on the loop: claim → job → status → ack
+ * restore.c   one request, on the loop: claim → job
+ * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: find → preflight → fetch → import
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
@@ -16,8 +17,9 @@
 #include "core/base/metrics.h"
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
-#include "core/site/site.h"
+#include "core/site/follow.h"
 #include "core/status/status.h"
 
 #define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
@@ -45,6 +47,7 @@ struct worker {
 	struct notifier *notifier;
 	struct history *history;
 	struct upkeep *upkeep;
+	struct nv_follow *follow;
 	uv_timer_t stop_timer;
 	bool closing;
 	struct {
@@ -59,7 +62,6 @@ struct worker {
 
 /* intake.c */
 void nv_worker_delivery(void *arg, struct nv_delivery *d);
-void nv_worker_refuse(struct worker *w, struct nv_delivery *d, const struct nv_err *why);
 
 /* restore.c; takes d, the content of ready and of wish */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,

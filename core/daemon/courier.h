@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Seal a message and put it on the bus, and take work from a pair of queues: the two things every
- * daemon does with proto and bus together. */
+/* What every daemon does with proto and bus together: seal a message and put it on the bus, and
+ * refuse one that nothing can be made of. */
 #ifndef NV_COURIER_H
 #define NV_COURIER_H
 
 #include "broker-config/topology.h"
+#include "core/base/metrics.h"
 #include "core/bus/bus.h"
 #include "proto/envelope.h"
 
@@ -28,24 +29,9 @@ struct nv_send {
 void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
 		     void (*cb)(void *arg, const struct nv_err *err), void *arg);
 
-/* Intake: the normal queue within the time window, the .now queue always, each with its own slots,
- * so that what is urgent never waits behind what is not.  What runs when the window closes is
- * finished. */
-struct nv_intake_options {
-	struct nv_bus *bus;
-	uv_loop_t *loop;
-	struct nv_topology_name queue;	   /* restore.C or archive.S */
-	struct nv_topology_name queue_now; /* restore.C.now or archive.S.now */
-	uint16_t slots;			   /* of the normal queue */
-	uint16_t slots_now;
-	const struct nv_window *window; /* read again at each look; borrowed */
-	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
-	void *arg;
-};
-struct nv_intake;
-struct nv_intake *nv_intake_open(const struct nv_intake_options *o);
-void nv_intake_look(struct nv_intake *i); /* the window may have changed */
-/* No delivery comes after this; what runs can still be acknowledged. */
-void nv_intake_close(struct nv_intake *i);
+/* Reject a message that no request can be made of: into the dead queue, counted by reason in
+ * refused.  Takes d. */
+void nv_courier_refuse(const struct nv_courier *c, const struct nv_settle *settle,
+		       struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused);
 
 #endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/daemon/intake.h"
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+
+/* How often the window is looked at, at the most; a change of clock or zone is noticed by then. */
+#define LOOK_EVERY_MS 30000u
+
+struct nv_intake {
+	struct nv_intake_options o;
+	struct nv_consumer *normal;
+	struct nv_consumer *now;
+	uv_timer_t timer;
+};
+
+static struct nv_consumer *consume(struct nv_intake *i, const struct nv_topology_name *queue,
+				   uint16_t slots)
+{
+	struct nv_consume c = {.queue = queue->s,
+			       .prefetch = slots,
+			       .on_delivery_cb = i->o.on_delivery_cb,
+			       .arg = i->o.arg};
+	return nv_bus_consume(i->o.bus, &c);
+}
+
+void nv_intake_look(struct nv_intake *i)
+{
+	uint64_t change = 0;
+	bool open = nv_window_open(i->o.window, nv_now_ms(), &change);
+	if (open && !i->normal) {
+		i->normal = consume(i, &i->o.queue, i->o.slots);
+		NV_LOG(NV_INFO, "window.open", NV_S("queue", i->o.queue.s));
+	} else if (!open && i->normal) {
+		nv_bus_cancel(i->normal, false);
+		i->normal = NULL;
+		NV_LOG(NV_INFO, "window.closed", NV_S("queue", i->o.queue.s));
+	}
+}
+
+static void look_tick(uv_timer_t *timer)
+{
+	nv_intake_look(timer->data);
+}
+
+struct nv_intake *nv_intake_open(const struct nv_intake_options *o)
+{
+	struct nv_intake *i = nv_alloc(sizeof *i);
+	i->o = *o;
+	i->now = consume(i, &o->queue_now, o->slots_now);
+	uv_timer_init(o->loop, &i->timer);
+	i->timer.data = i;
+	uv_timer_start(&i->timer, look_tick, LOOK_EVERY_MS, LOOK_EVERY_MS);
+	nv_intake_look(i);
+	return i;
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void nv_intake_close(struct nv_intake *i)
+{
+	if (i->normal)
+		nv_bus_cancel(i->normal, false);
+	nv_bus_cancel(i->now, false);
+	uv_close((uv_handle_t *)&i->timer, timer_closed);
+}
