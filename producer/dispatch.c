@@ -13,6 +13,7 @@ struct dispatch {
 	struct app *app;
 	uv_timer_t timer;
 	char id[NV_UUID_SIZE];
+	char site[NV_NAME_MAX + 1];
 	uint64_t rev;
 	void (*cb)(void *arg, bool published);
 	void *arg;
@@ -46,9 +47,37 @@ static void marked(void *arg, const struct nv_err *err)
 	end(d, true);
 }
 
+static void postponed(void *arg, const struct nv_err *err)
+{
+	struct dispatch *d = arg;
+	if (err)
+		NV_LOG(NV_WARN, "request.unmarked", NV_S("req", d->id), NV_U("rev", d->rev),
+		       NV_E(err));
+	end(d, false);
+}
+
+/* The broker is there and says that it has no queue for this course server: the requester is told,
+ * and the sweep tries less and less often. */
+static void unroutable(struct dispatch *d)
+{
+	nv_auto_free char *message = nv_asprintf(
+		"the message broker has no queue for the course server \"%s\": it was taken out of "
+		"service, or was never set up there (an administrator does that with: navette "
+		"broker apply)",
+		d->site);
+	NV_LOG(NV_WARN, "request.unroutable", NV_S("req", d->id), NV_U("rev", d->rev),
+	       NV_S("site", d->site));
+	nv_status_unroutable(d->app->status, d->id, d->rev,
+			     d->app->config->producer.unroutable_after, message, postponed, d);
+}
+
 static void confirmed(void *arg, const struct nv_err *err)
 {
 	struct dispatch *d = arg;
+	if (err && err->reason == NV_R_unroutable && d->app->status) {
+		unroutable(d);
+		return;
+	}
 	if (err) {
 		NV_LOG(NV_WARN, "request.unpublished", NV_S("req", d->id), NV_U("rev", d->rev),
 		       NV_E(err));
@@ -80,6 +109,7 @@ void dispatch_request(struct app *app, const struct nv_restore_request *q,
 	struct dispatch *d = nv_alloc(sizeof *d);
 	*d = (struct dispatch){.app = app, .rev = q->rev, .cb = cb, .arg = arg};
 	snprintf(d->id, sizeof d->id, "%s", q->id);
+	snprintf(d->site, sizeof d->site, "%s", q->site);
 	uv_timer_init(app->d->loop, &d->timer);
 	d->timer.data = d;
 	uv_timer_start(&d->timer, impatient, PATIENCE_MS, 0);

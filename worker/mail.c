@@ -90,15 +90,58 @@ static size_t read_message(char *to, size_t size, size_t count, void *arg)
 	return len;
 }
 
-static void set_options(CURL *curl, const struct nv_config *c, struct curl_slist *to,
-			struct upload *u, char *problem)
+/* What the server was asked last: its refusal of a recipient or a message is no reason to try
+ * again, that of a login, or of us as sender, is somebody's to mend. */
+struct dialogue {
+	char last[8];
+	long answer; /* to it; 0: none */
+	bool over;   /* libcurl itself ends what has failed with QUIT */
+};
+
+static int listen_cb(CURL *curl, curl_infotype type, char *data, size_t size, void *arg)
+{
+	struct dialogue *d = arg;
+	(void)curl;
+	/* Commands go out as headers; what follows DATA is the message. */
+	if (size < 4 || d->over)
+		return 0;
+	if (type == CURLINFO_HEADER_OUT && strncmp(data, "QUIT", 4) == 0) {
+		d->over = true;
+	} else if (type == CURLINFO_HEADER_OUT) {
+		snprintf(d->last, sizeof d->last, "%.4s", data);
+		d->answer = 0;
+	} else if (type == CURLINFO_HEADER_IN) {
+		char digits[4] = {data[0], data[1], data[2], '\0'};
+		if (strspn(digits, "0123456789") == 3)
+			d->answer = strtol(digits, NULL, 10);
+	}
+	return 0;
+}
+
+static bool about_this_mail(const struct dialogue *d)
+{
+	return strcmp(d->last, "RCPT") == 0 || strcmp(d->last, "DATA") == 0;
+}
+
+static long tls_of(const struct nv_config *c)
+{
+	switch (c->notify.smtp_tls) {
+	case NV_SMTP_TLS_OFF:
+		return (long)CURLUSESSL_NONE;
+	case NV_SMTP_TLS_OPTIONAL:
+		return (long)CURLUSESSL_TRY;
+	default:
+		return (long)CURLUSESSL_ALL;
+	}
+}
+
+static void set_server(CURL *curl, const struct nv_config *c)
 {
 	curl_easy_setopt(curl, CURLOPT_URL, c->notify.smtp_url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	/* smtps:// is encrypted anyway.  The configuration accepts smtp:// to this machine, whose
-	 * mail server has seldom a certificate for its address, or where it may be plain. */
-	curl_easy_setopt(curl, CURLOPT_USE_SSL,
-			 c->notify.smtp_allow_plain ? (long)CURLUSESSL_TRY : (long)CURLUSESSL_NONE);
+	curl_easy_setopt(curl, CURLOPT_USE_SSL, tls_of(c)); /* smtps:// is encrypted anyway */
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (c->notify.smtp_ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, c->notify.smtp_ca_file);
 	if (c->notify.smtp_user) {
@@ -106,14 +149,35 @@ static void set_options(CURL *curl, const struct nv_config *c, struct curl_slist
 		curl_easy_setopt(curl, CURLOPT_PASSWORD,
 				 c->notify.smtp_password ? c->notify.smtp_password : "");
 	}
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, MAIL_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+}
+
+static void set_message(CURL *curl, const struct nv_config *c, struct curl_slist *to,
+			struct upload *u)
+{
 	curl_easy_setopt(curl, CURLOPT_MAIL_FROM, c->notify.mail_from);
 	curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
 	curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
 	curl_easy_setopt(curl, CURLOPT_READDATA, u);
 	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, MAIL_TIMEOUT_S);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
+}
+
+static int failed(const struct nv_config *c, const struct nv_mail *m, CURLcode code,
+		  const struct dialogue *d, const char *problem, struct nv_err *err)
+{
+	if (code == CURLE_USE_SSL_FAILED)
+		return nv_fail(err, NV_RETRY, NV_R_io,
+			       "mail to %s: the mail server %s offers no STARTTLS, which "
+			       "notify.smtp_tls requires: %s",
+			       m->to, c->notify.smtp_url, problem);
+	bool refused = about_this_mail(d) && d->answer >= 500;
+	bool later = about_this_mail(d) && d->answer >= 400 && !refused;
+	nv_fail(err, refused ? NV_REJECT : NV_RETRY, later ? NV_R_busy : NV_R_io,
+		"mail to %s by %s: %s", m->to, c->notify.smtp_url, problem);
+	if (d->answer >= 400) /* libcurl's text does not always say it */
+		nv_err_prefix(err, "the server answers %ld", d->answer);
+	return -1;
 }
 
 int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct nv_err *err)
@@ -122,20 +186,20 @@ int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct
 	if (nv_mail_compose(config, m, &message, err) < 0)
 		return -1;
 	char problem[CURL_ERROR_SIZE] = "";
-	long answer = 0;
 	struct upload u = {&message, 0};
+	struct dialogue d = {0};
 	struct curl_slist *to = curl_slist_append(NULL, m->to);
 	CURL *curl = curl_easy_init();
-	set_options(curl, config, to, &u, problem);
+	set_server(curl, config);
+	set_message(curl, config, to, &u);
+	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L); /* for listen_cb, which prints nothing */
+	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, listen_cb);
+	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, &d);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
 	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(to);
-	if (code == CURLE_OK)
-		return 0;
-	nv_fail(err, answer >= 500 ? NV_REJECT : NV_RETRY, NV_R_io, "mail to %s by %s: %s", m->to,
-		config->notify.smtp_url, *problem ? problem : curl_easy_strerror(code));
-	if (answer >= 400) /* libcurl's text does not always say it */
-		nv_err_prefix(err, "the server answers %ld", answer);
-	return -1;
+	return code == CURLE_OK ? 0
+				: failed(config, m, code, &d,
+					 *problem ? problem : curl_easy_strerror(code), err);
 }

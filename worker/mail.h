@@ -15,7 +15,10 @@ struct nv_mail {
 	uint64_t date_ms;
 };
 /* Blocks; at least once: a crash between the server's answer and ours sends it again under the same
- * Message-ID.  4xx and connection troubles are NV_RETRY, 5xx NV_REJECT. */
+ * Message-ID.  NV_REJECT: the server refuses this address or message for good (5xx).  Everything
+ * else is NV_RETRY, with reason busy when it was the server's word about this address (4xx): others
+ * may be taken.  A server that wants a login or refuses our sender (5xx too) is one that an
+ * operator can mend. */
 int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct nv_err *err);
 /* The message as it is sent; for tests. */
 int nv_mail_compose(const struct nv_config *config, const struct nv_mail *m, struct nv_buf *out,

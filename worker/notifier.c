@@ -2,9 +2,13 @@
 /* Final states → messages for people.
  *
  * Redis hands each final state to one of all notifiers; the record says whom it concerns.  The
- * requester is told through the site and by mail, administrators are mailed failures.  Each message
- * has an id made of request, revision and state: what is sent twice after a crash is seen as one.
- */
+ * requester is told through the site and by mail, and so are administrators of failures.  Each
+ * message has an id made of request, revision and state: what is sent twice after a crash is seen
+ * as one.
+ *
+ * What cannot be sent now goes back, with the names of those who have been told, and comes again
+ * after a growing time until it is too old: neither a mail server that is away for a night nor one
+ * slow address holds up what is told to others, or loses what it was to hear. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,17 +18,26 @@
 #include "worker/texts.h"
 #include "worker/worker.h"
 
-/* All tries together stay below the time after which a notice goes to another notifier. */
 #define AGAIN_MS 2000u
-#define TRIES 5u
+#define LONGEST_MS (15u * 60 * 1000) /* between two tries */
+/* One round stays below the time after which a notice goes to another notifier. */
+#define ROUND_MS 40000u
 
-/* One message to one person. */
+/* One message to one person (or to the site's administrators). */
 struct letter {
 	struct letter *next;
+	enum nv_notice_kind kind;
+	char *to;		/* a word for it among those told: site0, mail0, mail1:a@b */
 	char *id, *mail, *lang; /* mail NULL: through the site */
-	char *user;
+	char *user;		/* NULL: the administrators */
 	char *url;
 	struct nv_buf subject, text;
+};
+
+/* Mail server or site. */
+struct way {
+	uint64_t rest_until; /* nv_mono_ms */
+	struct nv_err why;   /* the last trouble */
 };
 
 struct notifier {
@@ -35,12 +48,15 @@ struct notifier {
 	char cursor[64];
 	char id[NV_UUID_SIZE];
 	char state[16];
-	unsigned tries;
+	uint64_t rev, first, tries;
+	struct nv_buf told;	/* words with a space behind each */
 	struct letter *letters; /* those not sent yet */
+	struct way mail, site;	/* only the round that runs touches them */
 };
 
 static void letter_free(struct letter *l)
 {
+	free(l->to);
 	free(l->id);
 	free(l->mail);
 	free(l->lang);
@@ -51,15 +67,21 @@ static void letter_free(struct letter *l)
 	free(l);
 }
 
-static void timer_closed(uv_handle_t *handle)
+static void drop_letters(struct notifier *n)
 {
-	struct notifier *n = handle->data;
-	struct worker *w = n->w;
 	while (n->letters) {
 		struct letter *l = n->letters;
 		n->letters = l->next;
 		letter_free(l);
 	}
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct notifier *n = handle->data;
+	struct worker *w = n->w;
+	drop_letters(n);
+	nv_buf_fini(&n->told);
 	free(n);
 	w->busy--;
 	nv_worker_maybe_stopped(w);
@@ -87,7 +109,8 @@ static int send_letter(struct notifier *n, const struct letter *l, struct nv_err
 				    .date_ms = nv_now_ms()};
 		return nv_mail_send(n->w->config, &m, err);
 	}
-	struct nv_notice notice = {.id = l->id,
+	struct nv_notice notice = {.kind = l->kind,
+				   .id = l->id,
 				   .user = l->user,
 				   .lang = l->lang,
 				   .subject = subject,
@@ -96,47 +119,104 @@ static int send_letter(struct notifier *n, const struct letter *l, struct nv_err
 	return nv_site_notify(n->w->site, &notice, err);
 }
 
-/* Sends what can be sent; a letter that will never arrive is logged and dropped. */
+static struct way *way_of(struct notifier *n, const struct letter *l)
+{
+	return l->mail ? &n->mail : &n->site;
+}
+
+/* true: it needs no other try, having been sent or refused for good. */
+static bool try_letter(struct notifier *n, const struct letter *l)
+{
+	struct way *way = way_of(n, l);
+	struct nv_err err = {0};
+	uint64_t began = nv_mono_ms();
+	if (began < way->rest_until)
+		return false;
+	if (send_letter(n, l, &err) == 0) {
+		nv_metric_add(n->w->metrics.notices, "sent", 1);
+		return true;
+	}
+	if (err.kind == NV_REJECT) {
+		nv_metric_add(n->w->metrics.notices, "refused", 1);
+		NV_LOG(NV_WARN, "notice.refused", NV_S("req", n->id), NV_S("to", l->to),
+		       NV_E(&err));
+		return true;
+	}
+	way->why = err;
+	/* What is away is left alone for twice as long as it took to find out, so that the other
+	 * way has its share of the time; but a word about one address says nothing about the next.
+	 */
+	uint64_t now = nv_mono_ms();
+	if (!l->mail || err.reason != NV_R_busy)
+		way->rest_until = now + 2 * (now - began) + 500;
+	return false;
+}
+
+/* One round over the letters; those that stay wait for another. */
 static int send_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct notifier *n = arg;
+	uint64_t end = nv_mono_ms() + ROUND_MS;
 	(void)job;
-	while (n->letters) {
-		struct letter *l = n->letters;
-		bool sent = send_letter(n, l, err) == 0;
-		if (!sent && err->kind == NV_RETRY)
-			return -1;
-		nv_metric_add(n->w->metrics.notices, sent ? "sent" : "refused", 1);
-		if (!sent)
-			NV_LOG(NV_WARN, "notice.refused", NV_S("req", n->id), NV_E(err));
-		n->letters = l->next;
+	(void)err;
+	for (struct letter **at = &n->letters; *at && nv_mono_ms() < end;) {
+		struct letter *l = *at;
+		if (!try_letter(n, l)) {
+			at = &l->next;
+			continue;
+		}
+		nv_buf_printf(&n->told, "%s ", l->to);
+		*at = l->next;
 		letter_free(l);
 	}
 	return 0;
 }
 
-static void send_letters(struct notifier *n);
-
-static void send_tick(uv_timer_t *timer)
+static void give_up(struct notifier *n)
 {
-	send_letters(timer->data);
+	for (const struct letter *l = n->letters; l; l = l->next) {
+		NV_LOG(NV_ERROR, "notice.dropped", NV_S("req", n->id), NV_S("to", l->to),
+		       NV_U("tries", n->tries + 1), NV_E(&way_of(n, l)->why));
+		nv_metric_add(n->w->metrics.notices, "dropped", 1);
+	}
+	finished(n, true);
+}
+
+/* Doubling, and once more just before it is too old. */
+static uint64_t next_try(const struct notifier *n, uint64_t left)
+{
+	uint64_t delay = n->tries < 10 ? (uint64_t)AGAIN_MS << n->tries : LONGEST_MS;
+	if (delay > LONGEST_MS)
+		delay = LONGEST_MS;
+	return delay < left ? delay : left;
+}
+
+static void put_back(struct notifier *n)
+{
+	uint64_t now = nv_now_ms(), end = n->first + n->w->config->notify.give_up_after;
+	if (now >= end) {
+		give_up(n);
+		return;
+	}
+	uint64_t delay = next_try(n, end - now);
+	NV_LOG(NV_WARN, "notice.delayed", NV_S("req", n->id), NV_S("to", n->letters->to),
+	       NV_U("tries", n->tries + 1), NV_D("seconds", (double)delay / 1000),
+	       NV_E(&way_of(n, n->letters)->why));
+	nv_metric_add(n->w->metrics.notices, "delayed", 1);
+	nv_notice_later(n->notices, n->cursor, delay, (const char *)n->told.data);
+	finished(n, false);
 }
 
 static void letters_sent(void *arg, const struct nv_err *err)
 {
 	struct notifier *n = arg;
-	if (!err) {
+	(void)err;
+	if (!n->letters)
 		finished(n, true);
-	} else if (n->stopped) {
+	else if (n->stopped)
 		finished(n, false); /* another notifier gets it */
-	} else if (++n->tries < TRIES) {
-		NV_LOG(NV_WARN, "notice.delayed", NV_S("req", n->id), NV_E(err));
-		uv_timer_start(&n->timer, send_tick, AGAIN_MS, 0);
-	} else {
-		NV_LOG(NV_ERROR, "notice.dropped", NV_S("req", n->id), NV_E(err));
-		nv_metric_add(n->w->metrics.notices, "dropped", 1);
-		finished(n, true);
-	}
+	else
+		put_back(n);
 }
 
 static void send_letters(struct notifier *n)
@@ -147,43 +227,83 @@ static void send_letters(struct notifier *n)
 
 /* --- writing, from the record --- */
 
-static struct letter *add_letter(struct notifier *n, const struct nv_status_record *r,
-				 const char *to, const char *mail, bool for_admin)
+static bool was_told(const struct notifier *n, const char *to)
+{
+	size_t len = strlen(to);
+	for (const char *at = (const char *)n->told.data; at && *at; at = strchr(at, ' ') + 1)
+		if (strncmp(at, to, len) == 0 && at[len] == ' ')
+			return true;
+	return false;
+}
+
+static enum nv_notice_kind kind_of(const struct nv_status_record *r, bool for_admin)
+{
+	if (for_admin)
+		return NV_NOTICE_problem;
+	return r->state == NV_ST_restored ? NV_NOTICE_restored : NV_NOTICE_failed;
+}
+
+/* Whom a letter is for; id: its part of the letter's id. */
+struct address {
+	const char *to, *id, *mail, *user;
+	bool admin;
+};
+
+static void add_letter(struct notifier *n, const struct nv_status_record *r,
+		       const struct address *a)
 {
 	const struct nv_config *c = n->w->config;
 	const struct nv_config_site *site = nv_config_site(c, r->request.site);
 	struct nv_text_facts f = {.record = r,
 				  .site_label = site ? site->label : r->request.site,
 				  .site_url = site && c->restore.url_in_mail ? site->url : NULL,
-				  .warnings = for_admin || c->restore.warnings_to_owner,
-				  .for_admin = for_admin};
+				  .warnings = a->admin || c->restore.warnings_to_owner,
+				  .for_admin = a->admin};
+	if (was_told(n, a->to))
+		return;
 	struct letter *l = nv_alloc(sizeof *l);
-	l->id = nv_asprintf("%s.%llu.%s.%s%u", r->request.id, (unsigned long long)r->request.rev,
-			    nv_state_word(r->state), mail ? "mail" : "site", for_admin);
-	l->user = nv_strdup(to);
-	l->mail = nv_strdup(mail);
-	l->lang = nv_strdup(for_admin ? NULL : r->request.lang);
+	l->kind = kind_of(r, a->admin);
+	l->to = nv_strdup(a->to);
+	l->id = nv_asprintf("%s.%llu.%s.%s", r->request.id, (unsigned long long)r->request.rev,
+			    nv_state_word(r->state), a->id);
+	l->user = nv_strdup(a->user);
+	l->mail = nv_strdup(a->mail);
+	l->lang = nv_strdup(a->admin ? NULL : r->request.lang);
 	l->url = nv_strdup(r->course_url);
 	nv_texts(&f, l->lang, &l->subject, &l->text);
 	l->next = n->letters;
 	n->letters = l;
-	return l;
+}
+
+static void write_to_admins(struct notifier *n, const struct nv_status_record *r, bool by_mail)
+{
+	const struct nv_config *c = n->w->config;
+	if (c->notify.notify_site)
+		add_letter(n, r, &(struct address){.to = "site1", .id = "site1", .admin = true});
+	for (size_t i = 0; by_mail && i < c->notify.admins_len; i++) {
+		nv_auto_free char *to = nv_asprintf("mail1:%s", c->notify.admins[i]);
+		nv_auto_free char *id = nv_asprintf("mail1.%zu", i);
+		add_letter(n, r,
+			   &(struct address){
+				   .to = to, .id = id, .mail = c->notify.admins[i], .admin = true});
+	}
 }
 
 static void write_letters(struct notifier *n, const struct nv_status_record *r)
 {
 	const struct nv_config *c = n->w->config;
+	const char *user = r->request.user;
 	bool by_mail = c->notify.smtp_url && *c->notify.smtp_url;
-	if (r->request.user && c->notify.notify_site)
-		add_letter(n, r, r->request.user, NULL, false);
-	if (r->request.user && r->request.mail && by_mail)
-		add_letter(n, r, r->request.user, r->request.mail, false);
-	for (size_t i = 0; by_mail && r->state == NV_ST_failed && i < c->notify.admins_len; i++) {
-		struct letter *l = add_letter(n, r, NULL, c->notify.admins[i], true);
-		char *id = nv_asprintf("%s.%zu", l->id, i);
-		free(l->id);
-		l->id = id;
-	}
+	if (r->state == NV_ST_failed)
+		write_to_admins(n, r, by_mail);
+	if (user && r->request.mail && by_mail)
+		add_letter(n, r,
+			   &(struct address){.to = "mail0",
+					     .id = "mail0",
+					     .mail = r->request.mail,
+					     .user = user});
+	if (user && c->notify.notify_site)
+		add_letter(n, r, &(struct address){.to = "site0", .id = "site0", .user = user});
 }
 
 static void look(struct notifier *n);
@@ -200,7 +320,8 @@ static void record_read(void *arg, const struct nv_err *err, const struct nv_sta
 		finished(n, false);
 	} else if (err && err->kind == NV_RETRY) {
 		uv_timer_start(&n->timer, look_tick, AGAIN_MS, 0);
-	} else if (err || strcmp(nv_state_word(rec->state), n->state) != 0) {
+	} else if (err || rec->request.rev != n->rev ||
+		   strcmp(nv_state_word(rec->state), n->state) != 0) {
 		finished(n, true); /* gone, or asked for again since: nothing to tell */
 	} else {
 		write_letters(n, rec);
@@ -221,8 +342,13 @@ static void noticed(void *arg, const struct nv_status_change_event *e)
 	snprintf(n->cursor, sizeof n->cursor, "%s", e->cursor);
 	snprintf(n->id, sizeof n->id, "%s", e->id);
 	snprintf(n->state, sizeof n->state, "%s", e->state ? e->state : "");
+	n->rev = e->rev;
+	n->first = e->first;
+	n->tries = e->tries;
+	n->told.len = 0;
+	nv_buf_puts(&n->told, e->told ? e->told : "");
+	drop_letters(n);
 	n->working = true;
-	n->tries = 0;
 	look(n);
 }
 

@@ -90,6 +90,12 @@ static const char *reason_in_french(enum nv_reason reason)
 		return "l'archive du cours dépasse les limites";
 	case NV_R_attempts_exhausted:
 		return "trop d'essais ont échoué";
+	case NV_R_unroutable:
+		return "le serveur de cours n'est pas relié à la file des demandes";
+	case NV_R_untrusted:
+		return "le serveur de cours a répondu avec une clé à laquelle cette plateforme ne "
+		       "se "
+		       "fie pas";
 	default:
 		return nv_reason_text(reason);
 	}

@@ -33,6 +33,7 @@ bool nv_event_from_reply(const redisReply *entry, struct nv_status_change_event 
 	*ret = (struct nv_status_change_event){.cursor = nv_reply_str(entry, 0)};
 	if (!ret->cursor || entry->elements < 2)
 		return false;
+	ret->first = strtoull(ret->cursor, NULL, 10);
 	pairs = entry->element[1];
 	if (pairs->type != REDIS_REPLY_ARRAY)
 		return false;
@@ -45,7 +46,7 @@ bool nv_event_from_reply(const redisReply *entry, struct nv_status_change_event 
 		} texts[] = {
 			{"kind", &ret->kind},	    {"id", &ret->id},	  {"user", &ret->user},
 			{"state", &ret->state},	    {"step", &ret->step}, {"reason", &ret->reason},
-			{"message", &ret->message},
+			{"message", &ret->message}, {"told", &ret->told},
 		};
 
 		if (!name || !value)
@@ -59,6 +60,10 @@ bool nv_event_from_reply(const redisReply *entry, struct nv_status_change_event 
 			ret->done = strtoull(value, NULL, 10);
 		else if (!strcmp(name, "total"))
 			ret->total = strtoull(value, NULL, 10);
+		else if (!strcmp(name, "tries"))
+			ret->tries = strtoull(value, NULL, 10);
+		else if (!strcmp(name, "first")) /* a stream id: ms-number */
+			ret->first = strtoull(value, NULL, 10);
 	}
 	return ret->kind != NULL;
 }

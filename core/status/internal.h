@@ -70,24 +70,26 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 /* --- scripts.c --- */
 
 /* X(name, flags): lua/<name>.lua; read-only ones also run while Redis refuses to write. */
-#define NV_SCRIPTS(X)               \
-	X(create, "")               \
-	X(published, "")            \
-	X(change, "")               \
-	X(cancel, "")               \
-	X(list, "no-writes")        \
-	X(counts, "no-writes")      \
-	X(holders, "no-writes")     \
-	X(unpublished, "no-writes") \
-	X(event, "")                \
-	X(claim, "")                \
-	X(renew, "")                \
-	X(finish, "")               \
-	X(recall, "")               \
-	X(join, "")                 \
-	X(count, "")                \
-	X(events, "no-writes")      \
-	X(notice, "")
+#define NV_SCRIPTS(X)           \
+	X(create, "")           \
+	X(published, "")        \
+	X(change, "")           \
+	X(cancel, "")           \
+	X(list, "no-writes")    \
+	X(counts, "no-writes")  \
+	X(holders, "no-writes") \
+	X(unpublished, "")      \
+	X(event, "")            \
+	X(claim, "")            \
+	X(renew, "")            \
+	X(finish, "")           \
+	X(recall, "")           \
+	X(join, "")             \
+	X(count, "")            \
+	X(events, "no-writes")  \
+	X(notice, "")           \
+	X(notice_later, "")     \
+	X(unroutable, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

@@ -3,7 +3,8 @@
  *
  * They have a stream of their own (nv:notices): progress of others must not push a final state out
  * before somebody was told of it.  Consumer group "notifier"; an entry leaves the stream when it is
- * done.  One that is not done within a minute goes to another, or to the same one again. */
+ * done.  One that is not done within a minute goes to another, or to the same one again.  One that
+ * cannot be told now waits in nv:notices:waiting and comes back into the stream when it is due. */
 #include <string.h>
 
 #include "core/status/internal.h"
@@ -53,10 +54,14 @@ static void on_woken(void *arg, const struct nv_err *err, const redisReply *r)
 		look(arg);
 }
 
-static void wait_for_more(struct nv_notices *n, const char *last)
+/* due_ms: when one that waits comes back; UINT64_MAX: none does */
+static void wait_for_more(struct nv_notices *n, const char *last, uint64_t due_ms)
 {
 	uint64_t block = n->s->notice_idle_ms / 2 < BLOCK_MS ? n->s->notice_idle_ms / 2 : BLOCK_MS;
 	struct nv_args a = {0};
+
+	if (due_ms < block)
+		block = due_ms;
 
 	nv_args_str(&a, "XREAD");
 	nv_args_str(&a, "COUNT");
@@ -95,7 +100,14 @@ static void ack(struct nv_notices *n, const char *cursor)
 	nv_args_fini(&a);
 }
 
-/* {entry or nil, last id} */
+static uint64_t due_of(const redisReply *r)
+{
+	const char *due = nv_reply_str(r, 2);
+
+	return due && *due != '-' ? strtoull(due, NULL, 10) : UINT64_MAX;
+}
+
+/* {entry or nil, last id, ms until the next one is due} */
 static void done_look(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	struct nv_notices *n = op->arg;
@@ -109,7 +121,7 @@ static void done_look(struct nv_op *op, const struct nv_err *err, const redisRep
 		return;
 	}
 	if (r->element[0]->type != REDIS_REPLY_ARRAY) {
-		wait_for_more(n, last);
+		wait_for_more(n, last, due_of(r));
 		return;
 	}
 	if (!nv_event_from_reply(r->element[0], &e)) {
@@ -138,17 +150,47 @@ static void look(struct nv_notices *n)
 	nv_op_run(op);
 }
 
+/* false: it comes late; another one may be out already, and stays it. */
+static bool is_current(const struct nv_notices *n, const char *cursor)
+{
+	return n->current && strcmp(n->current, cursor) == 0;
+}
+
 void nv_notice_done(struct nv_notices *n, const char *cursor)
 {
 	if (n->ended)
 		return;
 	ack(n, cursor);
-	/* Late: another one may be out already, and stays it. */
-	if (!n->current || strcmp(n->current, cursor) != 0)
+	if (is_current(n, cursor))
+		look_in(n, 0);
+}
+
+/* The next look must see it waiting. */
+static void done_later(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	struct nv_notices *n = op->arg;
+
+	(void)err; /* not put back: it comes again after a minute */
+	(void)r;
+	if (n)
+		look_in(n, 0);
+}
+
+void nv_notice_later(struct nv_notices *n, const char *cursor, uint64_t delay_ms, const char *told)
+{
+	struct nv_op *op;
+
+	if (n->ended)
 		return;
-	free(n->current);
-	n->current = NULL;
-	look_in(n, 0);
+	if (is_current(n, cursor))
+		uv_timer_stop(&n->timer);
+	op = nv_op_new(n->s, NV_SC_notice_later, done_later, NULL,
+		       is_current(n, cursor) ? n : NULL);
+	op->conn = n->conn;
+	nv_args_str(&op->args, cursor);
+	nv_args_uint(&op->args, delay_ms);
+	nv_args_str(&op->args, told);
+	nv_op_run(op);
 }
 
 /* --- life --- */

@@ -279,6 +279,18 @@ void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, 
 	nv_op_run(op);
 }
 
+void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uint64_t give_up_ms,
+			  const char *message, nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_unroutable, nv_op_done_plain, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_uint(&op->args, rev);
+	nv_args_uint(&op->args, give_up_ms);
+	nv_args_str(&op->args, message);
+	nv_op_run(op);
+}
+
 /* --- keeper --- */
 
 /* What a word of the archiver makes of the record.  By the word, for a newer peer may know more of

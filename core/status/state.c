@@ -25,7 +25,7 @@ static const char *const moves[NV_ST_COUNT][NV_ST_COUNT] = {
 			[NV_ST_exporting] = "k",
 			[NV_ST_ready] = "kw",
 			[NV_ST_importing] = "w",
-			[NV_ST_failed] = "kw",
+			[NV_ST_failed] = "pkw", /* p: there is no queue for it */
 			[NV_ST_cancelled] = "pkw",
 			[NV_ST_restored] = "w", /* by a worker that had lost its claim */
 		},

@@ -146,8 +146,14 @@ void nv_status_counts(struct nv_status *s,
  * each course id that has one, its holding or latest restored request. */
 void nv_status_holders(struct nv_status *s, const char *site, const char *const *courses,
 		       size_t len, nv_list_cb cb, void *arg);
-/* Scheduled requests never confirmed as published, older than age_ms: for the sweep. */
+/* Scheduled requests never confirmed as published and not swept for age_ms, at most 1000, those
+ * that wait longest first; total: how many there are.  Each is given once in that time. */
 void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, void *arg);
+
+/* The broker has no queue for this revision: the record says so, the sweep gets it again after a
+ * growing time, and once it has been so for give_up_ms it is failed with the reason unroutable. */
+void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uint64_t give_up_ms,
+			  const char *message, nv_status_cb cb, void *arg);
 
 /* --- keeper (in the producer) --- */
 
@@ -259,6 +265,10 @@ struct nv_status_change_event {
 	uint64_t total;
 	const char *reason;
 	const char *message;
+	/* notices only: */
+	uint64_t first;	  /* when it was given out first, ms since the epoch */
+	uint64_t tries;	  /* how often it was put back */
+	const char *told; /* what nv_notice_later was given; NULL: nobody */
 };
 typedef void (*nv_follow_cb)(void *arg, const struct nv_status_change_event *e);
 struct nv_follow;
@@ -279,6 +289,10 @@ struct nv_notices;
 struct nv_notices *nv_status_notices(struct nv_status *s, const char *consumer, nv_follow_cb cb,
 				     void *arg);
 void nv_notice_done(struct nv_notices *n, const char *cursor);
+/* Put it back: given out again after delay_ms, to anybody, with one more in tries.  told: who needs
+ * no more telling.  Where this call gets lost with its worker or Redis, the notice comes again as
+ * one that was not done. */
+void nv_notice_later(struct nv_notices *n, const char *cursor, uint64_t delay_ms, const char *told);
 void nv_status_notices_close(struct nv_notices *n);
 
 #endif

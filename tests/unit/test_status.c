@@ -11,7 +11,8 @@ static void table_lets_each_actor_do_what_the_header_says(void **state)
 		const char *from;
 		const char *p, *k, *w;
 	} want[] = {
-		{"scheduled", "scheduled cancelled", "scheduled exporting ready failed cancelled",
+		{"scheduled", "scheduled cancelled failed",
+		 "scheduled exporting ready failed cancelled",
 		 "ready importing restored failed cancelled"},
 		{"exporting", "cancelling", "exporting ready failed cancelled scheduled",
 		 "ready importing restored failed scheduled"},
@@ -646,6 +647,77 @@ static void only_old_unconfirmed_scheduled_requests_are_swept(void **state)
 	assert_int_equal(ok(f)->total, 3);
 }
 
+static void many_that_cannot_be_published_keep_no_other_from_its_turn(void **state)
+{
+	struct fixture *f = *state;
+	char last[NV_UUID_SIZE] = "";
+	struct nv_restore_request q;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		char id[NV_UUID_SIZE] = "";
+
+		q = request(id, "ann", "7");
+		create(f, &q, false);
+	}
+	q = request(last, "ann", "7");
+	create(f, &q, false);
+	raw(f, "ZADD nv:idx:unpublished 1 nobody"); /* and a damaged one, the first of all */
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	assert_int_equal(ok(f)->total, 1002);
+	assert_int_equal(got.len, 999);
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	ok(f);
+	for (size_t i = 0; i < got.len; i++)
+		if (strcmp(got.ids[i], last) == 0)
+			return;
+	fail_msg("the last one was not swept");
+}
+
+static void without_a_queue_a_request_says_so_then_fails(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", other[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), o = request(other, "ann", "8");
+
+	create(f, &q, false);
+	create(f, &o, false);
+	nv_status_unroutable(f->s, id, 1, 3600000, "no queue", on_plain, fresh());
+	ok(f);
+	assert_int_equal(get(f, id)->state, NV_ST_scheduled);
+	assert_string_equal(got.reason, "unroutable");
+	assert_string_equal(got.message, "no queue");
+	/* Not at once again; the others are. */
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	assert_int_equal(ok(f)->len, 1);
+	assert_string_equal(got.ids[0], other);
+	/* There is one now. */
+	nv_status_published(f->s, id, 1, on_plain, fresh());
+	ok(f);
+	assert_string_equal(get(f, id)->reason, "");
+	assert_true(got.published);
+	nv_status_unroutable(f->s, id, 1, 0, "no queue", on_plain, fresh()); /* late */
+	ok(f);
+	assert_int_equal(get(f, id)->state, NV_ST_scheduled);
+	/* Never one. */
+	nv_status_unroutable(f->s, other, 2, 0, "no queue", on_plain, fresh()); /* not this one */
+	ok(f);
+	assert_int_equal(get(f, other)->state, NV_ST_scheduled);
+	nv_status_unroutable(f->s, other, 1, 0, "no queue", on_plain, fresh());
+	ok(f);
+	assert_int_equal(get(f, other)->state, NV_ST_failed);
+	assert_string_equal(got.reason, "unroutable");
+	assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 1);
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	assert_int_equal(ok(f)->len, 0);
+	/* Asked for again, it begins anew. */
+	o.rev = 2;
+	nv_status_change(f->s, &o, false, on_record, fresh());
+	ok(f);
+	nv_status_unroutable(f->s, other, 2, 3600000, "no queue", on_plain, fresh());
+	ok(f);
+	assert_int_equal(get(f, other)->state, NV_ST_scheduled);
+}
+
 /* --- history --- */
 
 static void history_is_rebuilt_by_one_and_leaves_the_living_alone(void **state)
@@ -707,6 +779,8 @@ int main(int argc, char **argv)
 		T(a_deleted_course_is_free_again),
 		T(lists_filter_and_page_2000_records),
 		T(only_old_unconfirmed_scheduled_requests_are_swept),
+		T(many_that_cannot_be_published_keep_no_other_from_its_turn),
+		T(without_a_queue_a_request_says_so_then_fails),
 		T(history_is_rebuilt_by_one_and_leaves_the_living_alone),
 	};
 

@@ -271,6 +271,102 @@ static void a_notice_not_done_comes_again(void **state)
 	assert_string_equal(h.ids[0], h.ids[1]);
 }
 
+/* A notifier that puts the requests of "slow" back as often as it is told to. */
+struct patient {
+	struct fixture *f;
+	struct nv_notices *n;
+	unsigned put_back, events;
+	struct nv_status_change_event last[16];
+	char ids[16][NV_UUID_SIZE], told[16][64];
+	char slow[NV_UUID_SIZE];
+	uint64_t at[16], delay;
+};
+
+static void on_notice(void *arg, const struct nv_status_change_event *e)
+{
+	struct patient *p = arg;
+	unsigned i = p->events++ % 16;
+
+	p->last[i] = *e;
+	p->at[i] = nv_mono_ms();
+	put(p->ids[i], sizeof(p->ids[i]), e->id);
+	put(p->told[i], sizeof(p->told[i]), e->told);
+	if (strcmp(e->id, p->slow) != 0 || e->tries >= p->put_back)
+		nv_notice_done(p->n, e->cursor);
+	else
+		nv_notice_later(p->n, e->cursor, p->delay, e->tries ? "mail0 site0 " : "mail0 ");
+}
+
+static void await_notices(struct patient *p, unsigned total)
+{
+	bool never = false;
+	uint64_t end = nv_mono_ms() + 20000;
+
+	while (p->events < total && nv_mono_ms() < end)
+		run_until(p->f, &never, 20);
+	assert_int_equal(p->events, total);
+}
+
+static void a_notice_that_was_put_back_comes_again_and_holds_up_nobody(void **state)
+{
+	struct fixture *f = *state;
+	struct patient p = {.f = f, .put_back = 2, .delay = 700};
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request slow = request(p.slow, "ann", "7"), q = request(id, "bob", "8");
+	uint64_t now = nv_now_ms();
+
+	p.n = nv_status_notices(f->s, "a", on_notice, &p);
+	bring_to(f, &slow, NV_ST_failed, token);
+	await_notices(&p, 1);
+	bring_to(f, &q, NV_ST_restored, token);
+	await_notices(&p, 4);
+	assert_string_equal(p.ids[1], id); /* while the other waits */
+	for (unsigned i = 2; i < 4; i++) {
+		assert_string_equal(p.ids[i], p.slow);
+		assert_int_equal(p.last[i].tries, i - 1);
+		assert_int_equal(p.last[i].first, p.last[0].first);
+		assert_int_equal(p.last[i].rev, 1);
+	}
+	assert_in_range(p.last[0].first, now, now + 20000);
+	assert_string_equal(p.told[2], "mail0 ");
+	assert_string_equal(p.told[3], "mail0 site0 ");
+	assert_true(p.at[2] - p.at[0] >= 690 && p.at[3] - p.at[2] >= 690);
+	/* Due in time, not only after the longest wait for something new. */
+	assert_true(p.at[2] - p.at[0] < 3000 && p.at[3] - p.at[2] < 3000);
+	nv_status_get(f->s, id, on_record, fresh()); /* behind the last XDEL, on Redis's side */
+	ok(f);
+	nv_status_notices_close(p.n);
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:notices:waiting"), 0);
+}
+
+static void a_notice_put_back_outlives_its_notifier_and_is_put_back_once(void **state)
+{
+	struct fixture *f = *state;
+	struct heard dead = {.f = f, .keep = true};
+	struct patient heir = {.f = f};
+	struct nv_status *other = status_new(f);
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+	uint64_t end = nv_mono_ms() + 20000;
+	bool never = false;
+
+	dead.n = nv_status_notices(other, "dead", on_event, &dead);
+	bring_to(f, &q, NV_ST_failed, token);
+	hear(&dead, 1);
+	nv_notice_later(dead.n, dead.cursor, 100, "");
+	nv_notice_later(dead.n, dead.cursor, 100, ""); /* it does not become two */
+	while (raw_int(f, "ZCARD %s", "nv:notices:waiting") != 1 && nv_mono_ms() < end)
+		run_until(f, &never, 10);
+	assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 0);
+	status_close(f, other);
+	heir.n = nv_status_notices(f->s, "heir", on_notice, &heir);
+	await_notices(&heir, 1);
+	assert_string_equal(heir.ids[0], id);
+	run_until(f, &never, 200);
+	assert_int_equal(heir.events, 1);
+	nv_status_notices_close(heir.n);
+}
+
 /* --- small values --- */
 
 static void values_end_with_their_life_time(void **state)
@@ -492,6 +588,8 @@ int main(int argc, char **argv)
 		T(notices_reach_exactly_one_of_two_notifiers),
 		T(a_notice_whose_holder_died_goes_to_another),
 		T(a_notice_not_done_comes_again),
+		T(a_notice_that_was_put_back_comes_again_and_holds_up_nobody),
+		T(a_notice_put_back_outlives_its_notifier_and_is_put_back_once),
 		T(values_end_with_their_life_time),
 		T(a_redis_that_does_not_answer_is_an_error_not_a_hang),
 		T(a_loop_that_was_held_up_still_takes_the_answer),

@@ -2,10 +2,11 @@
 -- In front of every script, behind the tables MAY and FINAL that C writes (state.c).
 -- Keys: see README.md.  A record r is a table of the fields below, absent ones nil.
 local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublished'
+local WAITING = 'nv:notices:waiting'
 local LENGTH = '100000' -- of either stream, about
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
-	'published', 'course_deleted', 'last_token', 'finished'}
+	'published', 'course_deleted', 'last_token', 'finished', 'unrouted'}
 
 local function int(n)
 	return string.format('%.0f', n)
@@ -132,7 +133,7 @@ local function adopt(r, q, published)
 	local set = {request = q.request, rev = q.rev, site = q.site, rcourse = q.rcourse,
 		user = q.user, state = 'scheduled', failures = '0', published = published}
 	for _, f in ipairs({'attempt', 'seq', 'host', 'step', 'done', 'total', 'reason', 'message',
-		'started', 'finished', 'last_token'}) do
+		'started', 'finished', 'last_token', 'unrouted'}) do
 		set[f] = false
 	end
 	for _, k in ipairs(indexes(r)) do

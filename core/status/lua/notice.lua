@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- consumer, ms after which another's notice is taken over
--- Answers one entry or false, and where the stream ends.  The group is made at need: Redis may have
+-- Answers one entry or false, where the stream ends, and after how many ms the next of those that were
+-- put back is due (-1: none waits).  The group is made at need: Redis may have
 -- been emptied; then it begins with what is there.
 local GROUP = 'notifier'
 local known = false
@@ -11,6 +12,10 @@ if redis.call('EXISTS', NOTICES) == 1 then
 end
 if not known then
 	redis.call('XGROUP', 'CREATE', NOTICES, GROUP, '0', 'MKSTREAM')
+end
+for _, m in ipairs(redis.call('ZRANGEBYSCORE', WAITING, '-inf', int(NOW), 'LIMIT', 0, 100)) do
+	redis.call('ZREM', WAITING, m)
+	redis.call('XADD', NOTICES, 'MAXLEN', '~', LENGTH, '*', unpack(cjson.decode(m)))
 end
 local from, entry = '0-0', nil
 repeat
@@ -29,4 +34,6 @@ for i = 1, #info, 2 do
 		last = info[i + 1]
 	end
 end
-return {entry or false, last}
+local first = redis.call('ZRANGE', WAITING, 0, 0, 'WITHSCORES')
+local due = first[2] and math.max(0, tonumber(first[2]) - NOW) or -1
+return {entry or false, last, int(due)}

@@ -5,7 +5,14 @@ if not r then
 	return not_found(ARGV[1])
 end
 if tonumber(r.rev) == tonumber(ARGV[2]) and r.published ~= '1' then
-	redis.call('HSET', key(r.id), 'published', '1')
-	redis.call('ZREM', UNPUBLISHED, r.id)
+	local set = {published = '1'}
+	local waited = r.unrouted
+	if waited then -- there is a queue now
+		set.unrouted, set.reason, set.message = false, false, false
+	end
+	save(r, set)
+	if waited then
+		emit(r, r.state)
+	end
 end
 return {'ok'}

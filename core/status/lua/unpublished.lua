@@ -1,8 +1,15 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- age in ms, limit
+-- Takes the longest waiting, and puts them behind the others: those that cannot be published do not
+-- keep the rest from their turn, and of two sweeps each takes its own.
 local before = int(NOW - tonumber(ARGV[1]))
 local out = {redis.call('ZCOUNT', UNPUBLISHED, '-inf', before)}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', UNPUBLISHED, '-inf', before, 'LIMIT', 0, ARGV[2])) do
-	out[#out + 1] = whole(id)
+	if redis.call('EXISTS', key(id)) == 1 then
+		redis.call('ZADD', UNPUBLISHED, int(NOW), id)
+		out[#out + 1] = whole(id)
+	else
+		redis.call('ZREM', UNPUBLISHED, id)
+	end
 end
 return out
