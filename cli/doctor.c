@@ -254,21 +254,25 @@ static void check_site(struct cli_doctor *d)
 	nv_auto_arena struct nv_arena arena = {0};
 	struct nv_list plugins = {0};
 	uint64_t version = 0;
-	if (!c->site.path)
+	bool seed = c->site.type == NV_SITE_SEED_WS && c->site.url;
+	bool restores = !seed && (d->roles & NV_ROLE_WORKER);
+	if (!c->site.path && !seed)
 		return;
-	static const char way_out[] =
-		"see that site.path is the right folder and may be read; a new one is made by "
-		"navette site create";
+	const char *way_out =
+		seed ? "see docs/moodle.md, \"A course server that has only the older block\": "
+		       "address, token, authorities"
+		     : "see that site.path is the right folder and may be read; a new one is made "
+		       "by navette site create";
 	struct nv_site *site = nv_site_open(c, &err);
 	if (!site || nv_site_versions(site, &version, &plugins, &arena, &err) < 0)
 		cli_found(d, CLI_BAD, "site", way_out, "%s", err.msg);
-	else if ((d->roles & NV_ROLE_WORKER) && access(c->site.path, W_OK) < 0)
+	else if (restores && access(c->site.path, W_OK) < 0)
 		cli_found(d, CLI_BAD, "site", "give the worker's user the right to write there",
 			  "%s cannot be written to", c->site.path);
 	else
 		cli_found(d, CLI_GOOD, "site", NULL, "%s", nv_site_describe(site));
 	nv_site_close(site);
-	if (d->roles & NV_ROLE_WORKER)
+	if (restores)
 		check_disk(d, "", c->site.path);
 }
 

@@ -124,13 +124,19 @@ struct nv_config {
 	} store;
 
 	struct {
-		enum nv_site_type { NV_SITE_DIRECTORY, NV_SITE_MOODLE } type;
+		enum nv_site_type { NV_SITE_DIRECTORY, NV_SITE_MOODLE, NV_SITE_SEED_WS } type;
 		const char *path; /* directory: its folder; moodle: where config.php is */
 		/* Of a moodle only: */
 		const char *php;  /* the interpreter; default /usr/bin/php */
 		const char *user; /* runs the scripts; "": our own user, another needs root */
 		uint64_t timeout; /* of one short operation; exports and imports have the job's
 				     deadline */
+		/* Of a seed-ws only (archiver): */
+		const char *url;   /* the Moodle's address */
+		const char *token; /* token_file or NAVETTE_SITE_TOKEN */
+		const char *ca_file;
+		bool allow_plain;
+		uint64_t backup_timeout; /* of the web request in which a backup is made */
 	} site;
 
 	/* archiver: and worker: */

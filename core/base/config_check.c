@@ -69,6 +69,7 @@ static void check_connections(struct nv_cfg_load *l)
 	check_plain(l, "broker", "management_url", c->broker.management_url, c->broker.allow_plain,
 		    "allow_plain");
 	check_plain(l, "store", "url", c->store.url, c->store.allow_plain, "allow_plain");
+	check_plain(l, "site", "url", c->site.url, c->site.allow_plain, "allow_plain");
 	if (!c->redis.socket && !c->redis.allow_remote && !nv_cfg_is_loopback(c->redis.host) &&
 	    given(l, "redis", "socket")->state != NV_CFG_BAD &&
 	    given(l, "redis", "allow_remote")->state != NV_CFG_BAD)
@@ -106,6 +107,56 @@ static void check_store(struct nv_cfg_load *l)
 		nv_cfg_mistake(l, type->line, webdav ? "store.url" : "store.path",
 			       "is missing, needed by a store of type %s",
 			       webdav ? "webdav" : "directory");
+}
+
+static void need_of_site(struct nv_cfg_load *l, const char *key, const char *type)
+{
+	nv_auto_free char *name = nv_asprintf("site.%s", key);
+
+	if (given(l, "site", key)->state == NV_CFG_ABSENT)
+		nv_cfg_mistake(l, given(l, "site", "type")->line, name,
+			       "is missing, needed by a site of type %s", type);
+}
+
+/* The older block gives courses away and takes none, and knows people by their user name. */
+static void check_seed_ws(struct nv_cfg_load *l)
+{
+	const struct nv_config *c = l->config;
+	size_t line = given(l, "site", "type")->line;
+
+	if (l->roles & NV_ROLE_WORKER)
+		nv_cfg_mistake(
+			l, line, "site.type",
+			"\"seed-ws\" is for an archiver; courses are restored into a site of "
+			"type directory or moodle");
+	if (!(l->roles & NV_ROLE_ARCHIVER))
+		return;
+	need_of_site(l, "url", "seed-ws");
+	if (!c->site.token && given(l, "site", "token_file")->state == NV_CFG_ABSENT)
+		nv_cfg_mistake(
+			l, line, "site.token_file",
+			"is missing, needed by a site of type seed-ws (or NAVETTE_SITE_TOKEN "
+			"in the environment)");
+	if (strcmp(c->restore.user_field, "username") != 0 &&
+	    given(l, "restore", "user_field")->state == NV_CFG_GOOD)
+		nv_cfg_mistake(
+			l, given(l, "restore", "user_field")->line, "restore.user_field",
+			"\"%s\" cannot be asked of a site of type seed-ws; allowed is username",
+			c->restore.user_field);
+}
+
+static void check_site(struct nv_cfg_load *l)
+{
+	static const char *const names[] = {"directory", "moodle"};
+	enum nv_site_type type = l->config->site.type;
+
+	if (given(l, "site", "type")->state != NV_CFG_GOOD ||
+	    !(l->roles & (NV_ROLE_ARCHIVER | NV_ROLE_WORKER)))
+		return;
+	if (type == NV_SITE_SEED_WS)
+		check_seed_ws(l);
+	else
+		need_of_site(l, "path", names[type]);
 }
 
 static void check_notify(struct nv_cfg_load *l)
@@ -195,6 +246,7 @@ void nv_cfg_check(struct nv_cfg_load *l)
 	check_connections(l);
 	check_pair(l, "broker", "cert_file", "cert_key_file");
 	check_store(l);
+	check_site(l);
 	check_notify(l);
 	check_launch(l);
 	check_names(l);

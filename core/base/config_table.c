@@ -29,7 +29,7 @@
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
 static const char *const store_words[] = {"directory", "webdav", NULL};
 /* In the order of enum nv_site_type, see config.h. */
-static const char *const site_words[] = {"directory", "moodle", NULL};
+static const char *const site_words[] = {"directory", "moodle", "seed-ws", NULL};
 /* In the order of enum nv_enrolment, see proto/messages.h. */
 static const char *const enrolment_words[] = {"always", "with-users", "manual", NULL};
 static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
@@ -200,9 +200,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
 	 .required = ARCHIVER | WORKER, .sample = "directory", .doc = "What the courses are in."},
-	{"site", "path", NV_CFG_PATH, AT(site.path), .required = ARCHIVER | WORKER,
-	 .sample = "/srv/navette/site",
-	 .doc = "Its folder; of a Moodle the one in which config.php is."},
+	{"site", "path", NV_CFG_PATH, AT(site.path), .sample = "/srv/navette/site",
+	 .doc = "Its folder; of a Moodle the one in which config.php is; seed-ws has none."},
 	{"site", "php", NV_CFG_PATH, AT(site.php), .fallback = "/usr/bin/php",
 	 .doc = "The PHP that runs a Moodle's scripts."},
 	{"site", "user", NV_CFG_TEXT, AT(site.user), .empty_ok = true, .fallback = "\"\"",
@@ -211,6 +210,22 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .fallback = "2m",
 	 .doc = "A question to a Moodle that takes longer is broken off; exports and imports have "
 		"job_timeout."},
+	{"site", "url", NV_CFG_URL, AT(site.url), .words = http_schemes,
+	 .sample = "https://last-year.example.org",
+	 .doc = "Address of a Moodle of type seed-ws: one that has only the block "
+		"my_external_backup_restore_courses."},
+	{"site", "token_file", NV_CFG_SECRET, AT(site.token), .used = ARCHIVER | CLI,
+	 .env = "NAVETTE_SITE_TOKEN", .sample = "/etc/navette/site.token",
+	 .doc = "File that holds its token for that block's web service."},
+	{"site", "ca_file", NV_CFG_PATH, AT(site.ca_file),
+	 .sample = "/etc/ssl/certs/ca-certificates.crt",
+	 .doc = "Certificates of the authorities to trust for it; without: the system's."},
+	{"site", "allow_plain", NV_CFG_BOOL, AT(site.allow_plain), .fallback = "no",
+	 .doc = "Allow http:// to another machine than this one: the token can then be read on "
+		"the way."},
+	{"site", "backup_timeout", NV_CFG_DURATION, AT(site.backup_timeout), .min = 10 * SECOND,
+	 .max = 12 * HOUR, .fallback = "1h",
+	 .doc = "How long it may take to back a course up, which happens in one web request."},
 
 	JOBS(archiver, ARCHIVER),
 	JOBS(worker, WORKER),

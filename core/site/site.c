@@ -5,6 +5,7 @@
 static const struct nv_site_ops *const implementations[] = {
 	[NV_SITE_DIRECTORY] = &nv_site_directory_ops,
 	[NV_SITE_MOODLE] = &nv_site_moodle_ops,
+	[NV_SITE_SEED_WS] = &nv_site_seed_ws_ops,
 };
 
 const char *const nv_notice_words[] = {

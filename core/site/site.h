@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A site: one Moodle (or what stands for it) behind one interface.
  *
- * Implementations in this folder: directory, moodle.  All calls block and belong on a job's thread;
- * several may run at once, in several processes on several machines that share the site.
+ * Implementations in this folder: directory, moodle, seed-ws.  All calls block and belong on a job's
+ * thread; several may run at once, in several processes on several machines that share the site.
  *
  * One request, one course: nv_site_import holds a lock of the site named by the request id for its
  * whole life, looks first whether the request already has a course (and then returns that one), and
@@ -130,5 +130,6 @@ struct nv_site {
 };
 extern const struct nv_site_ops nv_site_directory_ops;
 extern const struct nv_site_ops nv_site_moodle_ops;
+extern const struct nv_site_ops nv_site_seed_ws_ops;
 
 #endif

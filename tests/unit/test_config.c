@@ -329,12 +329,121 @@ static void what_is_not_given_has_its_default(void **state)
 	assert_false(nv_config_client(c, "next")->user_data);
 	assert_null(nv_config_client(c, "other"));
 	assert_string_equal(nv_config_site(c, "last")->label, "last");
-	assert_int_equal(nv_config_site(c, "last")->search_roles_len, 1);
-	assert_string_equal(nv_config_site(c, "last")->search_roles[0], "editingteacher");
+	size_t roles_len;
+	assert_string_equal(nv_config_search_roles(c, nv_config_site(c, "last"), &roles_len)[0],
+			    "editingteacher");
+	assert_int_equal(roles_len, 1);
 	assert_string_equal(nv_config_site(c, "older")->label, "Older");
 	assert_string_equal(nv_config_site(c, "older")->search_roles[1], "x");
 	assert_null(nv_config_site(c, NULL));
 	nv_config_free(c);
+}
+
+#define ARCHIVER_BUT_SITE                                                                \
+	"identity: {site: a, key_file: /k}\nbroker: {uris: ['amqps://u@b.example/v']}\n" \
+	"store: {type: directory, path: /s}\narchiver: {work_dir: /w}\n"                 \
+	"clients: [{name: c, public_key: '" KEY "'}]\n"
+#define WORKER_BUT_SITE                                                                    \
+	"identity: {client: a, key_file: /k}\nbroker: {uris: ['amqps://u@b.example/v']}\n" \
+	"store: {type: directory, path: /s}\nworker: {work_dir: /w}\n"                     \
+	"restore: {default_category: c}\nsites: [{name: s, public_key: '" KEY "'}]\n"
+
+static void a_site_needs_what_its_type_takes(void **state)
+{
+	struct nv_config *c;
+
+	(void)state;
+	expect_mistake(ARCHIVER_BUT_SITE "site: {type: moodle}\n", NV_ROLE_ARCHIVER,
+		       "6: site.path: is missing, needed by a site of type moodle");
+	expect_mistake(WORKER_BUT_SITE "site: {type: directory}\n", NV_ROLE_WORKER,
+		       "7: site.path: is missing, needed by a site of type directory");
+	expect_mistake(WORKER_BUT_SITE "site: {type: seed-ws, url: 'https://m.example'}\n",
+		       NV_ROLE_WORKER,
+		       "7: site.type: \"seed-ws\" is for an archiver; courses are restored into a "
+		       "site of type directory or moodle");
+	expect_mistake(ARCHIVER_BUT_SITE "site: {type: seed-ws, url: 'https://m.example'}\n",
+		       NV_ROLE_ARCHIVER,
+		       "6: site.token_file: is missing, needed by a site of type seed-ws (or "
+		       "NAVETTE_SITE_TOKEN in the environment)");
+	assert_int_equal(setenv("NAVETTE_SITE_TOKEN", "0123abc", 1), 0);
+	expect_mistake(ARCHIVER_BUT_SITE "site: {type: seed-ws}\n", NV_ROLE_ARCHIVER,
+		       "6: site.url: is missing, needed by a site of type seed-ws");
+	expect_mistake(ARCHIVER_BUT_SITE "site: {type: seed-ws, url: 'http://m.example'}\n",
+		       NV_ROLE_ARCHIVER,
+		       "6: site.url: http:// to m.example is not encrypted; allowed is https://, "
+		       "this machine, or site.allow_plain: yes");
+	expect_mistake(ARCHIVER_BUT_SITE "site: {type: seed-ws, url: 'https://m.example'}\n"
+					 "restore: {user_field: email}\n",
+		       NV_ROLE_ARCHIVER,
+		       "7: restore.user_field: \"email\" cannot be asked of a site of type "
+		       "seed-ws; allowed is username");
+	nv_config_free(expect_good(ARCHIVER_BUT_SITE
+				   "site: {type: seed-ws, url: 'http://m.example', "
+				   "allow_plain: yes}\n",
+				   NV_ROLE_ARCHIVER));
+	c = expect_good(ARCHIVER_BUT_SITE "site: {type: seed-ws, url: 'http://127.0.0.1:1/m'}\n",
+			NV_ROLE_ARCHIVER);
+	assert_int_equal(c->site.type, NV_SITE_SEED_WS);
+	assert_string_equal(c->site.token, "0123abc");
+	assert_int_equal(c->site.backup_timeout, 3600000);
+	nv_config_free(c);
+	assert_int_equal(unsetenv("NAVETTE_SITE_TOKEN"), 0);
+}
+
+static void what_the_file_lacks_is_as_the_sites_administrator_sets_it(void **state)
+{
+	struct nv_config *c = expect_good(complete, ALL);
+	struct nv_config *again = expect_good(complete, ALL);
+	nv_auto_buf struct nv_buf notes = {0};
+	const char *roles[] = {"teacher", "manager"};
+	struct nv_config_restore site = c->restore;
+	size_t len;
+
+	(void)state;
+	assert_true(nv_config_restore_given(c, "default_category"));
+	assert_false(nv_config_restore_given(c, "only_one"));
+	site.only_one = false;
+	site.enrolment = 2;
+	site.enrol_role = "tutor";
+	site.default_category = "THEIRS";
+	site.search_roles = roles;
+	site.search_roles_len = 2;
+	assert_true(nv_config_adopt(c, &site));
+	assert_false(nv_config_adopt(c, &site));
+	assert_false(c->restore.only_one);
+	assert_int_equal(c->restore.enrolment, 2);
+	assert_string_equal(c->restore.enrol_role, "tutor");
+	assert_string_equal(c->restore.default_category, "misc"); /* stands in the file */
+	assert_string_equal(nv_config_search_roles(c, nv_config_site(c, "last"), &len)[1],
+			    "manager");
+	assert_int_equal(len, 2);
+	assert_string_equal(nv_config_search_roles(c, nv_config_site(c, "older"), &len)[0],
+			    "teacher");
+	/* Reading the same file again changes nothing of that, and is no reason for a restart. */
+	nv_config_reload(c, again, &notes);
+	assert_int_equal(notes.len, 0);
+	assert_false(c->restore.only_one);
+	nv_config_free(again);
+	nv_config_free(c);
+}
+
+static void a_moodle_knows_its_default_category_itself(void **state)
+{
+	static const char moodle[] = "identity: {client: next, site: last, key_file: /k}\n"
+				     "broker:\n  uris: amqp://u@127.0.0.1:5672/v\n"
+				     "store: {type: directory, path: /s}\nworker: {work_dir: /w}\n"
+				     "sites:\n  - {name: last, public_key: '" KEY "'}\n"
+				     "site: {type: moodle, path: /m}\n";
+	struct nv_config *c = expect_good(moodle, NV_ROLE_WORKER);
+
+	(void)state;
+	assert_null(c->restore.default_category);
+	nv_config_free(c);
+	nv_auto_free char *text =
+		nv_asprintf("%.*s{type: directory, path: /m}\n",
+			    (int)(strstr(moodle, "{type: moodle") - moodle), moodle);
+	expect_mistake(text, NV_ROLE_WORKER,
+		       "1: restore.default_category: is missing, needed by a site of type directory");
 }
 
 static void a_program_needs_the_keys_of_its_role_only(void **state)
@@ -360,7 +469,7 @@ static void a_program_needs_the_keys_of_its_role_only(void **state)
 	assert_null(load("identity:\n  client: a\n", NV_ROLE_ARCHIVER, &out));
 	for (const char *p = (char *)out.data; *p; p++)
 		lines += *p == '\n';
-	assert_int_equal(lines, 8);
+	assert_int_equal(lines, 7);
 	assert_non_null(strstr((char *)out.data, ":1: identity.site: is missing, needed by the "
 						 "archiver: a name"));
 	assert_non_null(strstr((char *)out.data, "clients: is missing"));
@@ -584,7 +693,8 @@ static char *uncomment(const char *example, bool with_secrets)
 		bool setting = *p == '#' && p[1] && (p[1] != ' ' || p[2] == ' ');
 
 		if (setting &&
-		    (with_secrets || !(strstr(p, "password_file") || strstr(p, "secret_file"))))
+		    (with_secrets || !(strstr(p, "password_file") || strstr(p, "secret_file") ||
+				       strstr(p, "token_file"))))
 			nv_buf_printf(&out, "%.*s%s\n", (int)(p - line), line, p + 1);
 		else
 			nv_buf_printf(&out, "%s\n", line);
@@ -657,7 +767,10 @@ int main(void)
 		cmocka_unit_test(all_mistakes_are_reported_at_once),
 		cmocka_unit_test(a_file_that_is_not_a_mapping_is_named_with_its_line),
 		cmocka_unit_test(what_is_not_given_has_its_default),
+		cmocka_unit_test(what_the_file_lacks_is_as_the_sites_administrator_sets_it),
+		cmocka_unit_test(a_moodle_knows_its_default_category_itself),
 		cmocka_unit_test(a_program_needs_the_keys_of_its_role_only),
+		cmocka_unit_test(a_site_needs_what_its_type_takes),
 		cmocka_unit_test(a_store_needs_what_its_type_needs),
 		cmocka_unit_test(a_launch_needs_a_long_secret_and_both_addresses),
 		cmocka_unit_test(plain_connections_stay_on_this_machine),
