@@ -63,6 +63,7 @@ require(__DIR__ . '/../../../config.php');
 require_once($CFG->libdir . '/clilib.php');
 
 channel::catch_signals();
+channel::watch_disk();
 
 /**
  * Run an operation.

@@ -49,6 +49,9 @@ class channel {
     /** @var array what was told then: step, done */
     private static $last = ['', -1];
 
+    /** @var string what PHP said when it found a file system full; '': it did not */
+    private static $full = '';
+
     /** @var string[] warnings so far, each once */
     private static $warnings = [];
 
@@ -82,6 +85,28 @@ class channel {
                 self::$stopped = true;
             });
         }
+    }
+
+    /**
+     * Remember when PHP finds a file system full: Moodle makes "cannot be written" of it, and of a
+     * file that was written in part only it says nothing.
+     */
+    public static function watch_disk(): void {
+        $before = set_error_handler(function (...$error) use (&$before) {
+            if (preg_match('/no space left|disk quota|free disk space/i', (string) $error[1])) {
+                self::$full = (string) $error[1];
+            }
+            return $before ? $before(...$error) : false;
+        });
+    }
+
+    /**
+     * What PHP said when it found a file system full.
+     *
+     * @return string '': it did not
+     */
+    public static function disk_full(): string {
+        return self::$full;
     }
 
     /**

@@ -124,6 +124,11 @@ class contents {
         $writer->flush();
         unset($writer);
         $reader->close();
+        // The writer does not say when the disk is full.
+        $end = (string) @file_get_contents($part, false, null, max(0, (int) @filesize($part) - 16));
+        if (substr(rtrim($end), -8) !== '</files>') {
+            throw new failure(failure::RETRY, 'io', "$tree/files.xml could not be written again as a whole");
+        }
         if (!rename($part, "$tree/files.xml")) {
             throw new failure(failure::RETRY, 'io', "$tree/files.xml cannot be replaced");
         }

@@ -243,6 +243,10 @@ class export {
         }
         @unlink("$tree/backup.mbz");
         [$files, $bytes] = $this->list_contents($tree);
+        if (channel::disk_full() !== '') {
+            // Moodle takes a file that was written in part for a whole one.
+            throw new failure(failure::RETRY, 'disk_full', "backup of course {$this->course->id}");
+        }
         \block_navette\event\course_exported::tell((int) $this->course->id, $this->request);
         return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes];
     }

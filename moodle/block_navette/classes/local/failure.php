@@ -84,8 +84,10 @@ class failure extends \Exception {
      * @return self
      */
     public static function from(\Throwable $e, string $reason, string $doing): self {
+        $full = channel::disk_full();
         if ($e instanceof self) {
-            return $e;
+            return $full === '' || $e->kind !== self::RETRY ? $e
+                : new self(self::RETRY, 'disk_full', $e->getMessage() . " ($full)", $e);
         }
         $text = $e->getMessage();
         if (!empty($e->debuginfo) && is_string($e->debuginfo)) {
@@ -96,6 +98,9 @@ class failure extends \Exception {
                 || stripos($text, 'disk quota') !== false
         ) {
             $reason = 'disk_full';
+        } else if ($full !== '') {
+            $reason = 'disk_full';
+            $text .= " ($full)";
         }
         // Attempts are counted outside, so that what is not transient ends all the same.
         return new self(self::RETRY, $reason, "$doing: $text", $e);

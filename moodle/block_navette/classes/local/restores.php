@@ -39,6 +39,9 @@ class restores {
     /** File area of contents on their way into a course; itemid is the row's id. */
     const AREA = 'contents';
 
+    /** Seconds after which a half-written copy in the file pool is nobody's any more. */
+    const STILL = 10;
+
     /** The course is being made. */
     const IMPORTING = 'importing';
 
@@ -156,6 +159,29 @@ class restores {
         // Moodle keeps what some row still names.
         foreach (json_decode((string) ($row->contents ?? '')) ?: [] as $sha1) {
             get_file_storage()->get_file_system()->remove_file($sha1);
+            self::remove_half_copy((string) $sha1);
+        }
+    }
+
+    /**
+     * Moodle copies a content to a temporary name in its file pool, which nobody collects when the
+     * copying process is killed.  One of a content that our row notes, which no process of ours is
+     * copying and which nobody has written to for a while, is ours.
+     *
+     * @param string $sha1
+     */
+    private static function remove_half_copy(string $sha1): void {
+        global $CFG;
+        $pool = $CFG->filedir ?? $CFG->dataroot . '/filedir';
+        $path = "$pool/" . substr($sha1, 0, 2) . '/' . substr($sha1, 2, 2) . "/$sha1.tmp";
+        clearstatcache();
+        if (!preg_match('/^[0-9a-f]{40}$/D', $sha1) || !is_file($path) || time() - filemtime($path) < self::STILL) {
+            return;
+        }
+        $lock = site::lock("content-$sha1");
+        if ($lock) {
+            @unlink($path);
+            site::release($lock);
         }
     }
 

@@ -137,13 +137,15 @@ class site {
     public static function check_disk(int $bytes): void {
         global $CFG;
         $needed = $bytes + intdiv($bytes, 10);
-        $free = @disk_free_space($CFG->dataroot);
-        if ($free !== false && $free < $needed) {
-            throw new failure(
-                failure::RETRY,
-                'disk_full',
-                "Moodle's data folder: $needed bytes are needed and " . (int) $free . ' are free'
-            );
+        foreach (array_filter([$CFG->dataroot, $CFG->filedir ?? '']) as $folder) {
+            $free = @disk_free_space($folder);
+            if ($free !== false && $free < $needed) {
+                throw new failure(
+                    failure::RETRY,
+                    'disk_full',
+                    "Moodle's data folder: $needed bytes are needed and " . (int) $free . ' are free'
+                );
+            }
         }
     }
 
