@@ -50,6 +50,8 @@ def test_a_message_that_comes_again_while_it_is_being_settled_is_served_once(far
         # Nothing can be published any more: the next settling waits for its confirm …
         farm.broker.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
         wait.until(lambda: worker.events("bus.blocked"), "the block")
+        wait.until(lambda: worker.metric("navette_bus_blocked", connection="publish") == 1,
+                   "the block in the metrics")
         names = wait.until(lambda: consumers_of(farm, worker), "the connections in the broker's list")
         # … while the other connections break, and the message comes again.
         before = connected(worker)
@@ -60,6 +62,8 @@ def test_a_message_that_comes_again_while_it_is_being_settled_is_served_once(far
         farm.broker.ctl("set_vm_memory_high_watermark", "0.9")
     farm.redis.client.delete(f"nv:claim:{request}")
     farm.wait_state(request, "restored")
+    wait.until(lambda: worker.metric("navette_bus_blocked", connection="publish") == 0, "the end")
+    assert worker.metric("navette_bus_blocked_seconds_total", connection="publish") > 0
     farm.assert_restored_once()
     farm.assert_queues_empty()
 
