@@ -35,13 +35,13 @@ class Farm:
         self.daemons = []
         self.requests = {}  # id → course on the course server
         self._people = {}
-        self._make_topology()
+        self.make_topology()
         broker.shorten_delays(self.vhost, retry_ms)
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
-    def _make_topology(self):
+    def make_topology(self):
         self.broker.make_vhost(self.vhost)
         keys.write_secret(self.path("admin.password"), "guest")
         self.navette("broker", "apply", broker={
