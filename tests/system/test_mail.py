@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness import samples, wait
-from harness.smtp import Sink
+from harness.smtp import Certificate, Sink
 
 ADMINS = ["root@example.org", "ops@example.org"]
 
@@ -133,3 +133,144 @@ def test_what_was_asked_without_a_person_tells_administrators_only(make_farm, si
     sink.wait_count(1)
     farm.wait_state(again, "restored")
     assert {r for recipients, _ in sink.mails for r in recipients} == {"ada2@example.org"}
+
+
+# --- trouble that passes, and trouble that does not ---
+
+def wake(farm):
+    """What waits for its next try is due now; an entry that nobody can read wakes the notifiers."""
+    waiting = farm.redis.client.zrange("nv:notices:waiting", 0, -1)
+    for notice in waiting:
+        farm.redis.client.zadd("nv:notices:waiting", {notice: 1}, xx=True)
+    farm.redis.client.xadd("nv:notices", {"nobody": "reads this"})
+
+
+def wait_tries(farm, worker, request, tries):
+    def delayed():
+        return any(e["req"] == request and int(e["tries"]) >= tries
+                   for e in worker.events("notice.delayed"))
+    wait.until(delayed, f"try {tries} of {request}", 30)
+
+
+def test_a_mail_server_away_for_a_night_loses_nothing(make_farm, sink):
+    """More tries than were ever made at once, a killed worker in the middle, and meanwhile others
+    hear through the site what became of their requests."""
+    farm = make(make_farm, sink, admins=[])
+    farm.archiver()
+    worker = configured(farm).start()
+    sink.close()
+    first = ask(farm, 1, "ada")
+    farm.wait_state(first, "restored")
+    for tries in range(1, 5):
+        wait_tries(farm, worker, first, tries)
+        wake(farm)
+    worker.kill()
+    worker.start()
+    second = ask(farm, 2, "ada")
+    farm.wait_state(second, "restored")
+    wait.until(lambda: farm.local.mail(second), "the site's message")
+    for tries in range(5, 8):
+        wake(farm)
+        wait_tries(farm, worker, first, tries)
+    assert not sink.mails and not worker.events("notice.dropped")
+    sink.open()
+
+    def all_told():
+        wake(farm)
+        return len(sink.mails) >= 2
+    wait.until(all_told, lambda: f"two mails, not {sink.mails}", 60, 0.5)
+    wait.until(lambda: farm.redis.client.zcard("nv:notices:waiting") == 0, "nothing waits")
+    assert len(sink.to("ada1@example.org")) == len(sink.to("ada2@example.org")) == 1
+    for request in (first, second):
+        assert len(farm.local.mail(request)) == 1
+
+
+def test_what_cannot_be_told_is_given_up_after_its_time_and_said(make_farm, sink):
+    farm = make(make_farm, sink, admins=[], give_up_after="3s")
+    sink.close()
+    farm.archiver()
+    worker = configured(farm).start()
+    request = ask(farm, 1, "ada")
+    farm.wait_state(request, "restored")
+    wait.until(lambda: worker.events("notice.dropped"), "the end of it")
+    dropped, = worker.events("notice.dropped")
+    assert dropped["level"] == "error" and dropped["req"] == request and dropped["to"] == "mail0"
+    assert "ada1@example.org" in dropped["err"]
+    assert worker.events("notice.delayed"), "it was not tried again"
+    assert worker.metric("navette_worker_notices_total", result="dropped") == 1
+    wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "nothing kept")
+    assert farm.redis.client.zcard("nv:notices:waiting") == 0
+    assert len(farm.local.mail(request)) == 1
+
+
+def test_who_was_told_is_not_told_again_for_the_sake_of_another(make_farm, sink):
+    """One administrator's mailbox is full for a while."""
+    farm = make(make_farm, sink)
+    sink.recipients[ADMINS[0]] = "452 mailbox full"
+    farm.archiver()
+    worker = configured(farm).start()
+    bad = ask_what_fails(farm, 1)
+    farm.wait_state(bad, "failed")
+    for tries in range(1, 4):
+        wait_tries(farm, worker, bad, tries)
+        wake(farm)
+    assert len(sink.to(ADMINS[1])) == len(sink.to("mallory1@example.org")) == 1
+    sink.recipients.clear()
+
+    def told():
+        wake(farm)
+        return sink.to(ADMINS[0])
+    wait.until(told, "the first administrator", 30, 0.5)
+    wait.until(lambda: farm.redis.client.zcard("nv:notices:waiting") == 0, "nothing waits")
+    assert len(sink.mails) == 3
+
+
+def test_a_recipient_refused_is_final_a_sender_refused_is_not(make_farm, sink):
+    farm = make(make_farm, sink, admins=[], notify_site=False)
+    sink.recipients["ada1@example.org"] = "550 no such user"
+    farm.archiver()
+    worker = configured(farm).start()
+    first = ask(farm, 1, "ada")
+    farm.wait_state(first, "restored")
+    wait.until(lambda: worker.events("notice.refused"), "the refusal")
+    refused, = worker.events("notice.refused")
+    assert "550" in refused["err"] and refused["to"] == "mail0"
+    assert sink.asked == ["ada1@example.org"] and not worker.events("notice.delayed")
+    sink.sender_answer = "550 who are you?"
+    second = ask(farm, 2, "ada")
+    farm.wait_state(second, "restored")
+    wait_tries(farm, worker, second, 1)
+    assert "550" in worker.events("notice.delayed")[-1]["err"]
+    sink.sender_answer = ""
+    sink.wait_count(1)
+    assert sink.to("ada2@example.org")
+
+
+@pytest.mark.parametrize("offered,smtp_tls,trusted,says", [
+    (True, "required", True, None),
+    (True, "required", False, "certificate"),
+    (True, "optional", True, None),
+    (False, "required", True, "offers no STARTTLS"),
+    (False, "optional", True, None),
+    (True, "off", False, None),
+])
+def test_starttls_is_what_the_configuration_says(make_farm, tmp_path, offered, smtp_tls, trusted,
+                                                 says):
+    certificate = Certificate(str(tmp_path / "tls"))
+    sink = Sink(tls=certificate if offered else None)
+    try:
+        farm = make(make_farm, sink, admins=[], notify_site=False, smtp_tls=smtp_tls,
+                    **({"smtp_ca_file": certificate.path} if trusted else {}))
+        farm.archiver()
+        worker = configured(farm).start()
+        request = ask(farm, 1, "ada")
+        farm.wait_state(request, "restored")
+        if says:
+            wait_tries(farm, worker, request, 1)
+            delayed = worker.events("notice.delayed")[0]
+            assert says in delayed["err"] and not sink.asked, "an address went out in the clear"
+        else:
+            sink.wait_count(1)
+            assert sink.encrypted == [offered and smtp_tls != "off"]
+    finally:
+        sink.close()
