@@ -481,6 +481,15 @@ static void parse_file(struct nv_cfg_load *l, const struct nv_buf *text)
 	yaml_parser_delete(&parser);
 }
 
+static void note_given(struct nv_cfg_load *l)
+{
+	bool *given = nv_arena_alloc(&l->config->arena, nv_cfg_fields_len * sizeof(*given));
+
+	for (size_t i = 0; i < nv_cfg_fields_len; i++)
+		given[i] = l->fields[i].state == NV_CFG_GOOD;
+	l->config->given = given;
+}
+
 struct nv_config *nv_config_load(const char *path, unsigned roles, struct nv_buf *ret_mistakes)
 {
 	struct nv_config *c = nv_alloc(sizeof(*c));
@@ -507,6 +516,7 @@ struct nv_config *nv_config_load(const char *path, unsigned roles, struct nv_buf
 		nv_config_free(c);
 		return NULL;
 	}
+	note_given(&l);
 	return c;
 }
 

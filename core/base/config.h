@@ -51,8 +51,32 @@ struct nv_config_site {
 	const char *label; /* shown to people; default the name */
 	const char *url;   /* its address, shown in mail if wanted; may be NULL */
 	const char *public_key;
-	const char **search_roles; /* role short names that let a user bring a course; default
-				      editingteacher */
+	const char **search_roles; /* role short names that let a user bring a course; none:
+				      nv_config_search_roles */
+	size_t search_roles_len;
+};
+
+/* What the worker and the producer hold a restore to (section `restore`).  Each key but lease is a
+ * setting of block_navette, too (the names below).  What the file has counts; a key it does not
+ * have is as the site's administrator sets it, where the site can be asked (nv_config_adopt), and
+ * has its default elsewhere. */
+struct nv_config_restore {
+	bool only_one;		/* onlyoneremoteinstance */
+	bool user_data;		/* restoreuserdata: the site-wide setting */
+	uint8_t enrolment;	/* enum nv_enrolment, the mode of those who may not choose */
+	bool original_category; /* restorecourseinoriginalcategory */
+	bool original_category_checked; /* defaultcategorychecked */
+	const char *default_category;	/* defaultcategory; may be NULL */
+	bool check_course_create;	/* checkrequestercapascoursecreate */
+	bool enrol_requester;		/* autoenrol_requester */
+	bool enrol_button;		/* enrollbutton */
+	const char *enrol_role;		/* enrollrole */
+	bool warnings_to_owner;		/* warningstoowner */
+	bool url_in_mail;		/* includeexternalurlinmail */
+	const char *user_field;		/* userfield: username, idnumber, email */
+	uint64_t lease;			/* of a claim that is not renewed */
+	/* search_roles, for sites that name none; no key of the section. */
+	const char **search_roles;
 	size_t search_roles_len;
 };
 
@@ -150,23 +174,7 @@ struct nv_config {
 		uint64_t stop_timeout; /* graceful stop: jobs may finish within this */
 	} archiver, worker;
 
-	/* What the worker and the producer hold a restore to. */
-	struct {
-		bool only_one;	   /* onlyoneremoteinstance */
-		bool user_data;	   /* the site-wide setting */
-		uint8_t enrolment; /* enum nv_enrolment, the mode of those who may not choose */
-		bool original_category;		/* restorecourseinoriginalcategory */
-		bool original_category_checked; /* defaultcategorychecked */
-		const char *default_category;	/* defaultcategory */
-		bool check_course_create;	/* checkrequestercapascoursecreate */
-		bool enrol_requester;		/* autoenrol_requester */
-		bool enrol_button;		/* enrollbutton */
-		const char *enrol_role;		/* enrollrole */
-		bool warnings_to_owner;		/* warningstoowner */
-		bool url_in_mail;		/* includeexternalurlinmail */
-		const char *user_field;		/* username, idnumber, email */
-		uint64_t lease;			/* of a claim that is not renewed */
-	} restore;
+	struct nv_config_restore restore;
 
 	struct {
 		bool notify_site;     /* the notifier tells through the site (Moodle messages) */
@@ -221,6 +229,7 @@ struct nv_config {
 	struct nv_config_site *sites;
 	size_t sites_len;
 
+	const bool *given;     /* which rows of the table the file has; NULL: made by hand */
 	struct nv_arena arena; /* owns all of the above */
 };
 
@@ -233,6 +242,12 @@ void nv_config_free(struct nv_config *c);
  * restart. */
 void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct nv_buf *ret_notes);
 
+/* Does the file have this key of `restore`?  A configuration made by hand has all. */
+bool nv_config_restore_given(const struct nv_config *c, const char *key);
+/* Take over, for keys that the file does not have, what the site's administrator has set; true when
+ * something changed.  Like a reload: on the loop, and nobody else may read such a key. */
+bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
+
 /* The commented example with every key, type, allowed values and default, from the table. */
 void nv_config_example(struct nv_buf *out);
 
@@ -242,5 +257,8 @@ int nv_parse_size(const char *text, uint64_t *ret_bytes);
 
 const struct nv_config_client *nv_config_client(const struct nv_config *c, const char *name);
 const struct nv_config_site *nv_config_site(const struct nv_config *c, const char *name);
+/* The roles that let a user bring a course from there: the site's own, else those for all. */
+const char *const *nv_config_search_roles(const struct nv_config *c,
+					  const struct nv_config_site *site, size_t *ret_len);
 
 #endif

@@ -159,6 +159,17 @@ static void check_site(struct nv_cfg_load *l)
 		need_of_site(l, "path", names[type]);
 }
 
+/* A Moodle has a setting of its own for it. */
+static void check_default_category(struct nv_cfg_load *l)
+{
+	if (!(l->roles & NV_ROLE_WORKER) || l->config->site.type != NV_SITE_DIRECTORY ||
+	    given(l, "site", "type")->state == NV_CFG_BAD ||
+	    given(l, "restore", "default_category")->state != NV_CFG_ABSENT)
+		return;
+	nv_cfg_mistake(l, section_line(l, "restore"), "restore.default_category",
+		       "is missing, needed by a site of type directory");
+}
+
 static void check_notify(struct nv_cfg_load *l)
 {
 	struct nv_config *c = l->config;
@@ -247,6 +258,7 @@ void nv_cfg_check(struct nv_cfg_load *l)
 	check_pair(l, "broker", "cert_file", "cert_key_file");
 	check_store(l);
 	check_site(l);
+	check_default_category(l);
 	check_notify(l);
 	check_launch(l);
 	check_names(l);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Taking over a changed file, key by key. */
+/* Taking over a changed file, or what the site's administrator has set, key by key. */
 #include "core/base/config_table.h"
 
 #include <string.h>
@@ -95,7 +95,9 @@ void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct
 	for (size_t i = 0; i < nv_cfg_fields_len; i++) {
 		const struct nv_cfg_field *f = &nv_cfg_fields[i];
 
-		if (same_value(f, c, fresh))
+		/* What no file has is not its matter: the site's administrator may have set it. */
+		if (same_value(f, c, fresh) ||
+		    (c->given && fresh->given && !c->given[i] && !fresh->given[i]))
 			continue;
 		if (f->reloadable)
 			take_over(f, c, fresh);
@@ -109,4 +111,76 @@ void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct
 		if (s->items && !same_items(s, c, fresh))
 			nv_buf_printf(ret_notes, "%s has changed: needs a restart\n", s->name);
 	}
+}
+
+/* --- what the site has set --- */
+
+static bool is_restore(const struct nv_cfg_field *f, const char *key)
+{
+	return strcmp(f->section, "restore") == 0 && (!key || strcmp(f->key, key) == 0);
+}
+
+bool nv_config_restore_given(const struct nv_config *c, const char *key)
+{
+	for (size_t i = 0; c->given && i < nv_cfg_fields_len; i++)
+		if (is_restore(&nv_cfg_fields[i], key))
+			return c->given[i];
+	return true;
+}
+
+static bool same_texts(const char **a, size_t a_len, const char **b, size_t b_len)
+{
+	if (a_len != b_len)
+		return false;
+	for (size_t i = 0; i < a_len; i++)
+		if (!same_text(a[i], b[i]))
+			return false;
+	return true;
+}
+
+static bool adopt_roles(struct nv_config *c, const struct nv_config_restore *site)
+{
+	struct nv_config_restore *r = &c->restore;
+	const char **roles;
+
+	if (same_texts(r->search_roles, r->search_roles_len, site->search_roles,
+		       site->search_roles_len))
+		return false;
+	roles = nv_arena_alloc(&c->arena, (site->search_roles_len + 1) * sizeof(*roles));
+	for (size_t i = 0; i < site->search_roles_len; i++)
+		roles[i] = nv_arena_strdup(&c->arena, site->search_roles[i]);
+	r->search_roles = roles;
+	r->search_roles_len = site->search_roles_len;
+	return true;
+}
+
+bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site)
+{
+	struct nv_config fresh = {.restore = *site};
+	bool changed = adopt_roles(c, site);
+
+	for (size_t i = 0; i < nv_cfg_fields_len; i++) {
+		const struct nv_cfg_field *f = &nv_cfg_fields[i];
+
+		if (!is_restore(f, NULL) || !c->given || c->given[i] || same_value(f, c, &fresh))
+			continue;
+		take_over(f, c, &fresh);
+		changed = true;
+	}
+	return changed;
+}
+
+const char *const *nv_config_search_roles(const struct nv_config *c,
+					  const struct nv_config_site *site, size_t *ret_len)
+{
+	static const char *const fallback[] = {"editingteacher"};
+
+	*ret_len = site->search_roles_len;
+	if (*ret_len)
+		return site->search_roles;
+	*ret_len = c->restore.search_roles_len;
+	if (*ret_len)
+		return c->restore.search_roles;
+	*ret_len = NV_ARRAY_LEN(fallback);
+	return fallback;
 }

@@ -242,7 +242,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"restore", "original_category_checked", NV_CFG_BOOL, AT(restore.original_category_checked),
 	 .fallback = "yes", .doc = "That offer is ticked beforehand."},
 	{"restore", "default_category", NV_CFG_TEXT, AT(restore.default_category),
-	 .required = WORKER, .sample = "restored",
+	 .sample = "restored",
 	 .doc = "Identifier of the category that courses are restored into otherwise."},
 	{"restore", "check_course_create", NV_CFG_BOOL, AT(restore.check_course_create),
 	 .fallback = "yes",
@@ -370,8 +370,9 @@ static const struct nv_cfg_field site_fields[] = {
 	 .required = PRODUCER | WORKER, .sample = KEY_SAMPLE,
 	 .doc = "Its public key, as navette keys new shows it."},
 	{"sites", "search_roles", NV_CFG_TEXT, LIST_IN(struct nv_config_site, search_roles),
-	 .fallback = "editingteacher",
-	 .doc = "Short names of the roles whose holders may bring a course."},
+	 .sample = "[editingteacher]",
+	 .doc = "Short names of the roles whose holders may bring a course; without: the Moodle's "
+		"setting search_roles, else editingteacher."},
 };
 /* clang-format on */
 
@@ -389,7 +390,9 @@ const struct nv_cfg_section nv_cfg_sections[] = {
 	{.name = "site", .doc = "The Moodle, or what stands for it: archiver and worker."},
 	{.name = "archiver", .doc = "Takes courses from the site."},
 	{.name = "worker", .doc = "Restores courses on the client."},
-	{.name = "restore", .doc = "What a restore is held to: producer and worker."},
+	{.name = "restore",
+	 .doc = "What a restore is held to: producer and worker.  A key that is not here is as set "
+		"in the Moodle that site names, else its default."},
 	{.name = "notify", .doc = "How people are told: worker."},
 	{.name = "producer", .doc = "Serves the API and the pages."},
 	{.name = "launch", .doc = "How people come signed in from Moodle's button: producer."},
