@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
@@ -51,7 +50,7 @@ static int open_memory(struct archiver *a, struct nv_err *err)
 	const char *dir = a->config->archiver.work_dir;
 	nv_auto_free char *finished = nv_asprintf("%s/.finished", dir);
 	nv_auto_free char *withdrawn = nv_asprintf("%s/.withdrawn", dir);
-	if (nv_mkdir_p(dir, 0700, err) < 0 || nv_workdir_sweep(dir, 0, err) < 0)
+	if (nv_workdir_make(dir, err) < 0 || nv_workdir_sweep(dir, 0, err) < 0)
 		return -1;
 	a->finished = nv_memo_open(finished, REMEMBERED, err);
 	a->withdrawn = a->finished ? nv_memo_open(withdrawn, REMEMBERED, err) : NULL;

@@ -22,6 +22,30 @@ static bool still_there(const struct nv_workdir *w, const char *lock_path)
 	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
 }
 
+/* One folder of the way; the umask does not count. */
+static int make_passage(const char *path, struct nv_err *err)
+{
+	if (mkdir(path, 0711) == 0)
+		return chmod(path, 0711) == 0
+			       ? 0
+			       : nv_fail_errno(err, errno, NV_FATAL, NV_R_io, "work_dir: %s", path);
+	if (errno == EEXIST)
+		return 0;
+	return nv_fail_errno(err, errno, NV_FATAL, NV_R_io, "work_dir: making %s", path);
+}
+
+int nv_workdir_make(const char *work_dir, struct nv_err *err)
+{
+	nv_auto_free char *way = nv_strdup(work_dir);
+	for (char *slash = way; (slash = strchr(slash + 1, '/')) != NULL;) {
+		*slash = '\0';
+		if (slash[1] && slash[1] != '/' && make_passage(way, err) < 0)
+			return -1;
+		*slash = '/';
+	}
+	return nv_mkdir_p(work_dir, 0700, err);
+}
+
 int nv_workdir_open(const char *work_dir, const char *name, struct nv_workdir *ret,
 		    struct nv_err *err)
 {

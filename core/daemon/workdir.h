@@ -13,6 +13,9 @@ struct nv_workdir {
 	char path[1024];
 	int lock; /* -1: not held */
 };
+/* Make work_dir, for us alone, and what leads to it: folders that are made on the way may be passed
+ * through by others, for a job's folder may be opened to the user that Moodle runs as. */
+int nv_workdir_make(const char *work_dir, struct nv_err *err);
 /* Made, or taken over as it is.  NV_HOLD/busy when another process works in it. */
 int nv_workdir_open(const char *work_dir, const char *name, struct nv_workdir *ret,
 		    struct nv_err *err);

@@ -203,6 +203,40 @@ static void a_folder_kept_for_a_later_try_is_taken_over_as_it_is(void **state)
 	nv_workdir_close(&w, true);
 }
 
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 0777;
+}
+
+/* Root's daemon lets Moodle's user into a job's folder, which must lead there. */
+static void the_way_to_a_new_work_dir_may_be_passed_through_and_no_more(void **state)
+{
+	struct nv_err err = {0};
+	nv_auto_free char *outer = nv_asprintf("%s/a", (char *)*state);
+	nv_auto_free char *inner = nv_asprintf("%s/a/b", (char *)*state);
+	nv_auto_free char *dir = nv_asprintf("%s/a/b/work", (char *)*state);
+	nv_auto_free char *closed = nv_asprintf("%s/closed", (char *)*state);
+	nv_auto_free char *below = nv_asprintf("%s/closed/x/", (char *)*state);
+	mode_t before = umask(0077);
+	assert_int_equal(mkdir(closed, 0700), 0);
+	assert_int_equal(nv_workdir_make(dir, &err), 0);
+	assert_int_equal(nv_workdir_make(dir, &err), 0);
+	assert_int_equal(nv_workdir_make(below, &err), 0);
+	umask(before);
+	assert_int_equal(mode_of(outer), 0711);
+	assert_int_equal(mode_of(inner), 0711);
+	assert_int_equal(mode_of(dir), 0700);
+	assert_int_equal(mode_of(closed), 0700); /* somebody else's folder stays as it is */
+	assert_int_equal(mode_of(below), 0700);
+	nv_auto_free char *file = nv_asprintf("%s/file", (char *)*state);
+	nv_auto_free char *under = nv_asprintf("%s/file/work", (char *)*state);
+	assert_int_equal(nv_write_file(file, "x", 1, 0600, &err), 0);
+	assert_int_equal(nv_workdir_make(under, &err), -1);
+	assert_int_equal(err.kind, NV_RETRY);
+}
+
 static void the_sweep_spares_what_is_young(void **state)
 {
 	struct nv_workdir w;
@@ -251,6 +285,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 		T(a_folder_in_use_is_held_against_others_and_the_sweep),
 		T(a_folder_kept_for_a_later_try_is_taken_over_as_it_is),
+		T(the_way_to_a_new_work_dir_may_be_passed_through_and_no_more),
 		T(the_sweep_spares_what_is_young),
 		T(a_killed_owner_frees_its_folder_for_the_sweep),
 	};
