@@ -260,7 +260,7 @@ class export {
         $users = !empty($this->request->user_data);
         plan::set($backup, [
             'files' => 0, 'users' => $users, 'anonymize' => 0, 'role_assignments' => $users, 'activities' => 1,
-            'blocks' => 1, 'filters' => 1, 'comments' => $users, 'badges' => $users, 'calendarevents' => 1,
+            'blocks' => 1, 'filters' => 1, 'comments' => $users, 'badges' => 1, 'calendarevents' => 1,
             'userscompletion' => $users, 'logs' => 0, 'grade_histories' => 0, 'questionbank' => 1, 'groups' => 1,
             'competencies' => 1, 'customfield' => 1, 'contentbankcontent' => 1, 'xapistate' => $users,
             'legacyfiles' => 1, 'permissions' => 1,

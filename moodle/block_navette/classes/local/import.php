@@ -335,7 +335,9 @@ class import {
     private function put(array $record, string $sha1, \stdClass $content): void {
         $fs = get_file_storage();
         $record['filename'] = $sha1;
-        $record['mimetype'] = $this->mimetype($sha1, $content->name);
+        // Moodle may change a new file by its type: since 4.5 it writes every JPEG anew, without EXIF data.
+        // The course's files get their own types afterwards (settle_files).
+        $record['mimetype'] = 'application/x-navette';
         for ($try = 1;; $try++) {
             $lock = $content->size >= self::LOCKED_SIZE ? site::lock("content-$sha1", 600) : null;
             try {
@@ -475,7 +477,7 @@ class import {
         }
         $there = $controller->get_info()->root_settings;
         $wanted = ['users' => $users, 'role_assignments' => $users, 'permissions' => 1, 'activities' => 1, 'blocks' => 1,
-            'filters' => 1, 'comments' => $users, 'badges' => $users, 'calendarevents' => 1,
+            'filters' => 1, 'comments' => $users, 'badges' => 1, 'calendarevents' => 1,
             'userscompletion' => $users, 'logs' => 0, 'grade_histories' => 0, 'groups' => 1, 'competencies' => 1,
             'customfield' => 1, 'contentbankcontent' => 1, 'xapistate' => $users, 'legacyfiles' => 1];
         foreach ($wanted as $name => $value) {
