@@ -3,12 +3,169 @@
 // This file is part of Navette.
 //
 // Describes a course as JSON without ids and times, so that an original and its restored copy can
-// be compared: php compare.php COURSEID, from the site's own folder.
+// be compared: php compare.php COURSEID [SINCE], from the site's own folder.  Times since SINCE (seconds
+// since 1970) are those of the restore, which say nothing of the course.
 
 define('CLI_SCRIPT', true);
 require(__DIR__ . '/config.php');
 require_once($CFG->dirroot . '/course/lib.php');
 require_once($CFG->libdir . '/gradelib.php');
+
+/**
+ * Rows of any table as text, in which ids are replaced by what they stand for.  What refers to what
+ * is read from the install.xml files; what these do not say stands in REFERENCES.
+ */
+class navette_rows {
+    /** Ids, times of making, and what a site makes up for itself. */
+    const SKIP = ['id', 'course', 'timecreated', 'timemodified', 'sortorder', 'revision', 'stamp', 'version', 'hidden',
+        'meetingid', 'servicesalt', 'idnumberhash', 'sequence', 'usercreated', 'cachedata', 'pathnamehash', 'ordering',
+        'timemodifiedoffline', 'scoid', 'taginstanceid', 'contextid', 'uniquehash', 'token', 'guestpassword',
+        'moderatorpass', 'viewerpass'];
+
+    /** What columns of this name refer to, in whatever table. */
+    const REFERENCES = ['userid' => 'user', 'usermodified' => 'user', 'grader' => 'user', 'authorid' => 'user',
+        'reviewerid' => 'user', 'createdby' => 'user', 'modifiedby' => 'user', 'modifierid' => 'user',
+        'allocatedmarker' => 'user', 'raterid' => 'user', 'issuerid' => 'user', 'recipientid' => 'user',
+        'groupid' => 'groups', 'groupingid' => 'groupings', 'teamsubmissiongroupingid' => 'groupings',
+        'courseid' => 'course', 'firstpost' => 'forum_posts', 'privatereplyto' => 'forum_posts',
+        'prevpageid' => 'lesson_pages', 'nextpageid' => 'lesson_pages', 'topageid' => 'wiki_pages',
+        'dimensionid' => 'workshopform_accumulative', 'launch' => 'scorm_scoes', 'moduleinstance' => 'course_modules',
+        'coursemoduleid' => 'course_modules', 'criteriaid' => 'course_completion_criteria', 'critid' => 'badge_criteria',
+        'badgeid' => 'badge', 'roleid' => 'role', 'questionbankentryid' => 'question_bank_entries', 'usingcontextid' => 'context', 'questionscontextid' => 'context', 'tagid' => 'tag',
+        'questionid' => 'question', 'questionusageid' => 'question_usages', 'questionattemptid' => 'question_attempts',
+        'attemptstepid' => 'question_attempt_steps', 'trueanswer' => 'question_answers', 'falseanswer' => 'question_answers',
+        'question_numerical.answer' => 'question_answers', 'question_calculated.answer' => 'question_answers',
+        'feedback_value.completed' => 'feedback_completed', 'question_dataset_items.definition' =>
+        'question_dataset_definitions'];
+
+    /** What itemid means, by the area it stands in. */
+    const ITEMS = ['post' => 'forum_posts', 'entry' => 'glossary_entries', 'database_entry' => 'data_records',
+        'glossary_entry' => 'glossary_entries', 'submission_comments' => 'assign_submission', 'slot' => 'quiz_slots',
+        'wiki_page' => 'wiki_pages'];
+
+    /** @var string[][] table to column to table */
+    private $keys = [];
+
+    /** @var stdClass[][] table to id to row: what has been found of the course */
+    public $found = [];
+
+    /** @var string[][] table to id to what it is called here */
+    private $labels = [];
+
+    /** @var callable how a row's columns are made alike */
+    private $alike;
+
+    public function __construct(array $schemas, callable $alike) {
+        $this->alike = $alike;
+        foreach ($schemas as $path) {
+            foreach (simplexml_load_file($path)->TABLES->TABLE as $table) {
+                $this->keys[(string) $table['NAME']] = [];
+                foreach ($table->KEYS->KEY ?? [] as $key) {
+                    if (strpos((string) $key['TYPE'], 'foreign') === 0 && strpos((string) $key['FIELDS'], ',') === false) {
+                        $this->keys[(string) $table['NAME']][(string) $key['FIELDS']] = (string) $key['REFTABLE'];
+                    }
+                }
+            }
+        }
+    }
+
+    /** How an id is called, where its row says too little. */
+    public function call(string $table, int $id, string $name): void {
+        $this->labels[$table][$id] = $name;
+    }
+
+    public function add(string $table, array $rows): void {
+        $this->found[$table] = ($this->found[$table] ?? []) + $rows;
+    }
+
+    /** Rows of $table whose $column is one of the values. */
+    public function look(string $table, string $column, array $values): void {
+        global $DB;
+        foreach (array_chunk($values, 1000) as $some) {
+            $this->add($table, $DB->get_records_list($table, $column, $some));
+        }
+    }
+
+    /** Whatever refers to what was found, among these tables, until nothing more is found. */
+    public function follow(array $tables): void {
+        do {
+            $before = array_sum(array_map('count', $this->found));
+            foreach ($tables as $table) {
+                foreach ($this->keys[$table] ?? [] as $column => $parent) {
+                    if (!empty($this->found[$parent]) && $parent !== $table && in_array($parent, $tables, true)) {
+                        $this->look($table, $column, array_keys($this->found[$parent]));
+                    }
+                }
+            }
+        } while (array_sum(array_map('count', $this->found)) > $before);
+    }
+
+    /** What an id stands for. */
+    private function label(string $table, int $id, array $path): string {
+        global $DB;
+        if (isset($this->labels[$table][$id])) {
+            return $this->labels[$table][$id];
+        }
+        if ($id <= 0 || in_array("$table $id", $path, true)) {
+            return $id ? '(itself)' : '';
+        }
+        $row = $this->found[$table][$id] ?? null;
+        $name = ['user' => 'username', 'role' => 'shortname', 'scorm_element' => 'element', 'scale' => 'name', 'tag' => 'name',
+            'badge' => 'name', 'question_categories' => 'name'][$table] ?? null;
+        if ($name) {
+            return $this->labels[$table][$id] = (string) $DB->get_field($table, $name, ['id' => $id]);
+        }
+        if (!$row) {
+            return "(some $table)";
+        }
+        foreach (['name', 'title', 'concept', 'subject'] as $name) {
+            if (isset($row->$name) && $row->$name !== '') {
+                return $row->$name;
+            }
+        }
+        return substr(sha1($this->text($table, $row, [...$path, "$table $id"])), 0, 8);
+    }
+
+    private function text(string $table, stdClass $row, array $path = []): string {
+        $out = [];
+        foreach (($this->alike)($row, self::SKIP) as $column => $value) {
+            $target = $this->keys[$table][$column] ?? self::REFERENCES["$table.$column"] ?? self::REFERENCES[$column] ?? null;
+            if ($table === 'event' && $column === 'instance') {
+                $target = (string) $row->modulename;
+            } else if ($column === 'itemid') {
+                $area = $row->ratingarea ?? $row->commentarea ?? $row->questionarea ?? '';
+                $target = $row->itemtype ?? self::ITEMS[$area] ?? null;
+                $target = $area === 'entry' && $row->component === 'mod_data' ? 'data_records' : $target;
+            } else if ($column === 'jumpto' && (int) $value > 0) {
+                $target = 'lesson_pages';
+            } else if (in_array($column, ['scale', 'grade', 'scaleid'], true) && (int) $value < 0) {
+                $value = 'scale ' . $this->label('scale', -(int) $value, []);
+            }
+            if ($target && is_numeric($value)) {
+                $value = $this->label($target, (int) $value, $path);
+            }
+            if ($column === 'filtercondition') {
+                $value = preg_replace_callback('/("values":\[)"?(\d+)"?|("cat":")(\d+)(,\d+)?/', fn($m) => $m[1] . ($m[3] ?? '')
+                    . $this->label('question_categories', (int) ($m[2] ?: $m[4]), []), $value);
+            }
+            if ($value !== '') {
+                $out[] = "$column=$value";
+            }
+        }
+        return implode(' | ', $out);
+    }
+
+    /** All that was found: table to sorted lines. */
+    public function all(): array {
+        $out = [];
+        foreach ($this->found as $table => $rows) {
+            $out[$table] = array_values(array_map(fn($row) => $this->text($table, $row), $rows));
+            sort($out[$table]);
+        }
+        ksort($out);
+        return array_filter($out);
+    }
+}
 
 /**
  * Describes one course.
@@ -24,34 +181,51 @@ class navette_description {
     /** @var stdClass */
     private $course;
 
+    /** @var int */
+    private $since;
+
     /** @var context_course */
     private $context;
 
     /** @var string[] ids of groups and groupings to names */
     private $groups;
 
+    /** @var string[] ids of groupings to names */
+    private $groupings;
+
+    /** @var string[] ids of grade items to names */
+    private $items = [];
+
     /** @var string[] ids of course modules to names */
     private $modules = [];
 
-    public function __construct(int $id) {
+    public function __construct(int $id, int $since) {
         global $DB;
+        $this->since = $since;
         $this->course = $DB->get_record('course', ['id' => $id], '*', MUST_EXIST);
         $this->context = context_course::instance($id);
         $this->groups = $DB->get_records_menu('groups', ['courseid' => $id], '', 'id, name');
+        $this->groupings = $DB->get_records_menu('groupings', ['courseid' => $id], '', 'id, name');
+        foreach ($DB->get_records('grade_items', ['courseid' => $id]) as $item) {
+            $this->items[$item->id] = "$item->itemtype $item->itemmodule $item->itemname $item->itemnumber";
+        }
         foreach (get_fast_modinfo($id)->get_cms() as $cm) {
             $this->modules[$cm->id] = "$cm->modname $cm->name";
         }
     }
 
     /** A row without what differs by nature; addresses and ids inside texts are made alike. */
-    private function row(stdClass $row, array $skip = []): array {
+    private function row(stdClass $row, array $skip = [], array $always = self::SKIP): array {
         global $CFG;
         $out = [];
         foreach ((array) $row as $name => $value) {
-            if (in_array($name, self::SKIP, true) || in_array($name, $skip, true)) {
+            if (in_array($name, $always, true) || in_array($name, $skip, true)) {
                 continue;
             }
             $value = str_replace($CFG->wwwroot, '$WWWROOT', (string) $value);
+            if ($this->since && preg_match('/^\d{10}$/', $value) && (int) $value >= $this->since) {
+                $value = '(now)';
+            }
             $out[$name] = preg_replace('/([?&](?:id|d|f|course|cmid)=)\d+/', '$1N', $value);
         }
         ksort($out);
@@ -59,23 +233,25 @@ class navette_description {
     }
 
     private function availability(?string $json): string {
-        $text = (string) $json;
-        return preg_replace_callback('/"(type":"group","id|cm)":(\d+)/', fn($m) => '"' . $m[1] . '":"'
-            . ($m[1] === 'cm' ? $this->modules[$m[2]] ?? '?' : $this->groups[$m[2]] ?? '?') . '"', $text);
+        $names = ['group","id' => $this->groups, 'grouping","id' => $this->groupings, 'grade","id' => $this->items,
+            'completion","cm' => $this->modules];
+        return preg_replace_callback('/"type":"(group","id|grouping","id|grade","id|completion","cm)":(\d+)/',
+            fn($m) => "\"type\":\"$m[1]\":\"" . ($names[$m[1]][$m[2]] ?? '?') . '"', (string) $json);
     }
 
     public function all(): array {
         return ['course' => $this->row($this->course, ['shortname', 'fullname', 'idnumber', 'showreports']),
             'format' => $this->format(), 'sections' => $this->sections(), 'files' => $this->files(),
             'questions' => $this->questions(), 'grades' => $this->grades(), 'groups' => $this->groups(),
-            'enrolments' => $this->enrolments(), 'blocks' => $this->blocks(), 'counts' => $this->counts(),
-            'filters' => $this->filters()];
+            'enrolments' => $this->enrolments(), 'blocks' => $this->blocks(), 'filters' => $this->filters(),
+            'content' => $this->content()];
     }
 
-    private function format(): array {
+    private function format(int $section = 0): array {
         global $DB;
         $out = [];
-        foreach ($DB->get_records('course_format_options', ['courseid' => $this->course->id, 'sectionid' => 0]) as $o) {
+        foreach ($DB->get_records('course_format_options', ['courseid' => $this->course->id,
+                'sectionid' => $section]) as $o) {
             $out[$o->name] = $o->value;
         }
         ksort($out);
@@ -86,7 +262,8 @@ class navette_description {
         global $DB;
         $out = [];
         foreach ($DB->get_records('course_sections', ['course' => $this->course->id], 'section') as $section) {
-            $one = $this->row($section);
+            $one = $this->row($section, ['itemid']);
+            $one['options'] = $this->format($section->id);
             $one['availability'] = $this->availability($section->availability);
             $one['modules'] = [];
             foreach (array_filter(explode(',', (string) $section->sequence)) as $cmid) {
@@ -94,8 +271,9 @@ class navette_description {
                 $name = $DB->get_field('modules', 'name', ['id' => $cm->module]);
                 $settings = $this->row($cm);
                 $settings['availability'] = $this->availability($cm->availability);
+                $settings['grouping'] = $this->groupings[$cm->groupingid] ?? '';
                 $one['modules'][] = ['kind' => $name, 'settings' => $settings,
-                    'instance' => $this->row($DB->get_record($name, ['id' => $cm->instance]))];
+                    'name' => $DB->get_field($name, 'name', ['id' => $cm->instance])];
             }
             $out[$section->section] = $one;
         }
@@ -155,11 +333,13 @@ class navette_description {
         }
         foreach ($DB->get_records('grade_items', ['courseid' => $this->course->id]) as $i) {
             $key = "$i->itemtype $i->itemmodule $i->itemname $i->itemnumber";
-            $out['items'][$key] = $this->row($i, ['calculation', 'needsupdate']) + ['in' => $names[$i->categoryid] ?? ''];
+            $out['items'][$key] = $this->row($i, ['calculation', 'needsupdate']) + ['in' => $names[$i->categoryid] ?? '',
+                'formula' => preg_replace_callback('/##gi(\d+)##/', fn($m) => $this->items[$m[1]] ?? '?', (string) $i->calculation)];
             foreach ($DB->get_records('grade_grades', ['itemid' => $i->id]) as $g) {
                 $user = $DB->get_field('user', 'username', ['id' => $g->userid]);
-                if ($g->finalgrade !== null) {
-                    $out['grades'][] = "$key | $user | $g->finalgrade | $g->feedback";
+                if ($g->finalgrade !== null || $g->feedback !== null || $g->excluded) {
+                    $out['grades'][] = "$key | $user | " . json_encode($this->row($g, ['itemid', 'rawscaleid', 'overridden',
+                        'aggregationstatus', 'aggregationweight']), JSON_UNESCAPED_UNICODE);
                 }
             }
         }
@@ -207,8 +387,15 @@ class navette_description {
 
     private function blocks(): array {
         global $DB;
-        $out = $DB->get_fieldset_sql('SELECT ' . $DB->sql_concat('blockname', "' | '", 'pagetypepattern', "' | '",
-            'defaultregion') . ' FROM {block_instances} WHERE parentcontextid = ?', [$this->context->id]);
+        $out = [];
+        $rows = $DB->get_records_sql('SELECT b.*, x.contextlevel, x.instanceid FROM {block_instances} b
+            JOIN {context} x ON x.id = b.parentcontextid WHERE x.id = :id OR ' . $DB->sql_like('x.path', ':path'),
+            ['id' => $this->context->id, 'path' => $this->context->path . '/%']);
+        foreach ($rows as $b) {
+            $where = $b->contextlevel == CONTEXT_MODULE ? $this->modules[$b->instanceid] ?? '?' : "level $b->contextlevel";
+            $out[] = "$where | $b->blockname | $b->pagetypepattern | $b->defaultregion | $b->defaultweight | "
+                . json_encode(unserialize(base64_decode((string) $b->configdata)), JSON_UNESCAPED_UNICODE);
+        }
         sort($out);
         return $out;
     }
@@ -218,27 +405,89 @@ class navette_description {
         return $DB->get_fieldset_select('filter_active', 'filter', 'contextid = ? ORDER BY filter', [$this->context->id]);
     }
 
-    /** User data and inner parts of modules: how many rows. */
-    private function counts(): array {
-        global $DB;
-        $tables = ['assign_submission' => 'assignment', 'assign_grades' => 'assignment', 'forum_discussions' => 'forum',
-            'glossary_entries' => 'glossaryid', 'wiki_subwikis' => 'wikiid', 'data_records' => 'dataid',
-            'data_fields' => 'dataid', 'book_chapters' => 'bookid', 'choice_options' => 'choiceid',
-            'choice_answers' => 'choiceid', 'quiz_slots' => 'quizid', 'quiz_attempts' => 'quiz',
-            'lesson_pages' => 'lessonid', 'feedback_item' => 'feedback'];
-        $out = [];
-        foreach ($tables as $table => $column) {
-            [$module] = explode('_', $table);
-            $out[$table] = $DB->count_records_sql("SELECT COUNT(x.id) FROM {{$table}} x JOIN {{$module}} m
-                ON m.id = x.$column WHERE m.course = ?", [$this->course->id]);
+    /** The tables that modules and questions keep their content in, and the files that say so. */
+    private function schemas(): array {
+        global $CFG;
+        $paths = ["$CFG->libdir/db/install.xml"];
+        $kinds = ['mod', 'qtype', 'gradingform', 'qbehaviour'];
+        foreach (array_keys(core_component::get_plugin_list('mod')) as $module) {
+            $kinds = array_merge($kinds, array_keys(core_component::get_subplugins("mod_$module") ?? []));
         }
-        $out['forum_posts'] = $DB->count_records_sql('SELECT COUNT(p.id) FROM {forum_posts} p
-            JOIN {forum_discussions} d ON d.id = p.discussion WHERE d.course = ?', [$this->course->id]);
-        $out['events'] = $DB->count_records('event', ['courseid' => $this->course->id]);
-        $out['completion'] = $DB->count_records_sql('SELECT COUNT(c.id) FROM {course_modules_completion} c
-            JOIN {course_modules} m ON m.id = c.coursemoduleid WHERE m.course = ?', [$this->course->id]);
-        return $out;
+        foreach ($kinds as $kind) {
+            foreach (core_component::get_plugin_list($kind) as $folder) {
+                if (is_file("$folder/db/install.xml")) {
+                    $paths[] = "$folder/db/install.xml";
+                }
+            }
+        }
+        return $paths;
+    }
+
+    /** What modules, questions and the course hold, with what people did there: all rows. */
+    private function content(): array {
+        global $DB;
+        $paths = $this->schemas();
+        $rows = new navette_rows($paths, fn($row, $skip) => $this->row($row, $skip, []));
+        $contexts = $DB->get_records_select('context', 'id = ? OR ' . $DB->sql_like('path', '?'),
+            [$this->context->id, $this->context->path . '/%']);
+        foreach ($contexts as $context) {
+            $rows->call('context', $context->id, $context->contextlevel == CONTEXT_MODULE
+                ? $this->modules[$context->instanceid] ?? '?' : "level $context->contextlevel");
+        }
+        foreach ($this->modules as $cmid => $name) {
+            $rows->call('course_modules', $cmid, $name);
+        }
+        foreach (['groups' => $this->groups, 'groupings' => $this->groupings] as $table => $names) {
+            foreach ($names as $id => $name) {
+                $rows->call($table, $id, $name);
+            }
+        }
+        $rows->call('course', $this->course->id, '(this)');
+
+        // Modules, with whatever refers to them in their own tables.
+        $tables = ['course_modules_completion', 'course_modules_viewed', 'question_usages', 'question_attempts',
+            'question_attempt_steps', 'question_attempt_step_data', 'question_answers', 'question_hints', 'question_datasets',
+            'question_versions', 'grading_areas', 'grading_definitions', 'grading_instances', 'badge_criteria',
+            'badge_criteria_param', 'badge_criteria_met', 'badge_issued', 'badge_manual_award', 'badge', 'question'];
+        foreach (array_slice($paths, 1) as $path) {
+            foreach (simplexml_load_file($path)->TABLES->TABLE as $table) {
+                $tables[] = (string) $table['NAME'];
+            }
+        }
+        foreach (get_fast_modinfo($this->course)->get_cms() as $cm) {
+            $rows->look($cm->modname, 'id', [$cm->instance]);
+        }
+        foreach (['course_modules_completion' => 'coursemoduleid', 'course_modules_viewed' => 'coursemoduleid'] as $table => $column) {
+            $rows->look($table, $column, array_keys($this->modules));
+        }
+        foreach (['comments', 'rating', 'tag_instance', 'grading_areas', 'role_capabilities', 'contentbank_content',
+                'grade_letters', 'filter_config'] as $table) {
+            $rows->look($table, 'contextid', array_keys($contexts));
+        }
+        foreach (['question_references', 'question_set_references'] as $table) {
+            $rows->look($table, 'usingcontextid', array_keys($contexts));
+        }
+        foreach (['event' => 'courseid', 'badge' => 'courseid', 'scale' => 'courseid', 'course_completions' => 'course',
+                'course_completion_criteria' => 'course', 'course_completion_aggr_methd' => 'course',
+                'course_completion_crit_compl' => 'course', 'customfield_data' => 'contextid'] as $table => $column) {
+            $rows->look($table, $column, [$column === 'contextid' ? $this->context->id : $this->course->id]);
+        }
+        // Questions, as the bank of the course and of its modules has them.
+        $rows->look('question_categories', 'contextid', array_keys($contexts));
+        $rows->look('question_bank_entries', 'questioncategoryid', array_keys($rows->found['question_categories'] ?? []));
+        $rows->look('question_versions', 'questionbankentryid', array_keys($rows->found['question_bank_entries'] ?? []));
+        $rows->look('question', 'id', array_column($rows->found['question_versions'] ?? [], 'questionid'));
+        foreach ($rows->found['question_versions'] ?? [] as $version) {
+            $rows->call('question_bank_entries', $version->questionbankentryid, $rows->found['question'][$version->questionid]->name);
+        }
+        $rows->follow($tables);
+        $rows->look('question_usages', 'id', array_column($rows->found['quiz_attempts'] ?? [], 'uniqueid'));
+        $rows->look('question_dataset_definitions', 'id', array_column($rows->found['question_datasets'] ?? [], 'datasetdefinition'));
+        $rows->look('question_dataset_items', 'definition', array_keys($rows->found['question_dataset_definitions'] ?? []));
+        $rows->follow($tables);
+        return $rows->all();
     }
 }
 
-echo json_encode((new navette_description((int) $argv[1]))->all(), JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES), "\n";
+$description = new navette_description((int) $argv[1], (int) ($argv[2] ?? 0));
+echo json_encode($description->all(), JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES), "\n";

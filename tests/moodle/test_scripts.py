@@ -10,6 +10,7 @@ meanwhile.  Otherwise one is stood up in a temporary folder and removed.  NAVETT
 (default) or pgsql.
 """
 import base64
+import collections
 import contextlib
 import hmac
 import json
@@ -82,6 +83,7 @@ class Pair:
         self.sites = state["sites"]
         self.courses = self.sites["lastyear"]["fixture"]["courses"]
         self.exports: dict = {}
+        self.began = int(time.time())
         user = state["user"]
         self.drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"] \
             if os.getuid() == 0 else []
@@ -193,7 +195,7 @@ class Pair:
     # --- looking ---
 
     def describe(self, site: str, course) -> dict:
-        return json.loads(self.php(site, "navette_compare.php", course))
+        return json.loads(self.php(site, "navette_compare.php", course, self.began))
 
     def delete(self, course) -> None:
         self.code("thisyear", "require_once($CFG->dirroot . '/course/lib.php');"
@@ -273,7 +275,7 @@ def names(reply):
 
 def test_catalog_lists_courses_by_role_in_the_course(pair):
     reply = ask(pair, "teacher1")
-    assert names(reply) == {"XS1", "S1", "HAND", "EMPTY"} and reply.result["status"] == "ok"
+    assert names(reply) == {"XS1", "S1", "HAND", "EMPTY", "FULL"} and reply.result["status"] == "ok"
     hand = next(c for c in reply.all("course") if c["shortname"] == "HAND")
     assert hand["category"] == "SCI-BIO" and hand["role"] == "editingteacher"
     assert hand["course"] == str(pair.courses["HAND"]) and hand["started"] == 1735689600000
@@ -287,7 +289,7 @@ def test_catalog_lists_courses_by_role_in_a_parent_category(pair):
 
 
 def test_catalog_matches_people_by_the_field_that_is_asked(pair):
-    assert names(ask(pair, "TEACHER1@example.org", field="email")) == {"XS1", "S1", "HAND", "EMPTY"}
+    assert names(ask(pair, "TEACHER1@example.org", field="email")) == {"XS1", "S1", "HAND", "EMPTY", "FULL"}
     assert names(ask(pair, "id-teacher2", field="idnumber")) == {"XS1", "HAND"}
     assert ask(pair, "twins@example.org", field="email").result["status"] == "error"
     assert ask(pair, "nobody").result["status"] == "unknown-user"
@@ -432,13 +434,22 @@ def flat(value, path=""):
 
 
 def differences(one: dict, other: dict) -> dict:
+    """What is in one only and what in the other only, by place; of lists, the lines."""
     a, b = dict(flat(one)), dict(flat(other))
-    return {key: (a.get(key), b.get(key)) for key in sorted(a.keys() | b.keys())
-            if a.get(key) != b.get(key)}
+    found = {}
+    for key in sorted(a.keys() | b.keys()):
+        left, right = a.get(key), b.get(key)
+        if left == right:
+            continue
+        if isinstance(left or right, list):
+            left, right = collections.Counter(left or []), collections.Counter(right or [])
+            left, right = sorted((left - right).elements()), sorted((right - left).elements())
+        found[key] = (left, right)
+    return found
 
 
 @pytest.mark.parametrize("users", [False, True], ids=["nousers", "users"])
-@pytest.mark.parametrize("course", ["EMPTY", "XS", "HAND", "S"])
+@pytest.mark.parametrize("course", ["EMPTY", "XS", "HAND", "S", "FULL"])
 def test_a_restored_course_is_what_moodle_itself_makes_of_it(pair, course, users):
     word = "users" if users else "nousers"
     mbz = pair.folder("plain") / f"{course}.mbz"
