@@ -174,6 +174,8 @@ static void ask_site(struct lookup *l, struct part *p)
 	const struct nv_config_site *site = p->site.site;
 	const char *field = app->config->restore.user_field;
 	char id[NV_UUID_SIZE];
+	size_t roles_len;
+	const char *const *roles = nv_config_search_roles(app->config, site, &roles_len);
 	p->asked = true;
 	if (already_asked(l->c, l, site->name))
 		return;
@@ -186,8 +188,7 @@ static void ask_site(struct lookup *l, struct part *p)
 		.id = id,
 		.user = l->user,
 		.user_field = (char *)(uintptr_t)(field ? field : "username"),
-		.roles = {.items = (char **)(uintptr_t)site->search_roles,
-			  .len = site->search_roles_len},
+		.roles = {.items = (char **)(uintptr_t)roles, .len = roles_len},
 	};
 	struct nv_send send = {.kind = NV_KIND_CATALOG_REQUEST,
 			       .body = &body,

@@ -196,7 +196,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 		goto fail;
 	if (connect_bus(app, err) < 0)
 		goto fail_status;
-	if (api_start(app, err) < 0)
+	if (versions_first(app, err) < 0 || api_start(app, err) < 0)
 		goto fail_bus;
 	app->catalog = catalog_new(app);
 	app->events = events_new(app);

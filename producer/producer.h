@@ -198,6 +198,8 @@ void sweep_now(struct sweep *s); /* the broker is back */
 void sweep_close(struct sweep *s);
 
 /* The client's own Moodle version and plugins, where a site is configured. */
+/* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
+int versions_first(struct app *app, struct nv_err *err);
 struct versions *versions_new(struct app *app);
 void versions_fill(const struct app *app, struct nv_restore_request *q);
 void versions_close(struct versions *v);

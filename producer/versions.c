@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The client's own Moodle version and plugins travel with each request, so that a course server can
- * refuse before it moves a byte.  Only where this host's configuration names the Moodle; asked on a
- * thread, now and then, since Moodle is upgraded beside us. */
+/* What the producer asks the Moodle beside it, where this host's configuration names one: its
+ * version and plugins, which travel with each request, so that a course server can refuse before
+ * it moves a byte; and what its administrator has set for restores (core/site/follow.h).  Asked on
+ * threads, now and then, since Moodle is upgraded and set beside us. */
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/site/site.h"
+#include "core/site/follow.h"
 #include "producer/producer.h"
 
 #define EVERY_MS 600000u
 
 struct versions {
 	struct app *app;
+	struct nv_follow *follow;
 	uv_timer_t timer;
 	uv_work_t work;
 	bool working;
@@ -76,6 +78,24 @@ static void tick(uv_timer_t *timer)
 	uv_queue_work(v->app->d->loop, &v->work, ask, asked);
 }
 
+/* A Moodle that can never be asked is a mistake in the file, as it is to the worker: the two would
+ * go by different settings.  One that does not answer now will later. */
+int versions_first(struct app *app, struct nv_err *err)
+{
+	if (nv_follow_once(app->d->config, err) == 0)
+		return 0;
+	if (err->kind != NV_FATAL) {
+		NV_LOG(NV_WARN, "settings.unknown", NV_E(err),
+		       NV_S("meanwhile", "the configuration and its defaults"));
+		return 0;
+	}
+	return nv_fail(err, NV_FATAL, NV_R_config,
+		       "%s; the producer asks the Moodle that the section site names for its "
+		       "versions and settings: run it as that Moodle's user, or leave the section "
+		       "out of a file of its own",
+		       nv_arena_strdup(&app->d->config->arena, err->msg));
+}
+
 struct versions *versions_new(struct app *app)
 {
 	if (!app->config->site.path)
@@ -85,6 +105,7 @@ struct versions *versions_new(struct app *app)
 	uv_timer_init(app->d->loop, &v->timer);
 	v->timer.data = v;
 	uv_timer_start(&v->timer, tick, 0, EVERY_MS);
+	v->follow = nv_follow_start(app->d->loop, app->d->config);
 	return v;
 }
 
@@ -102,6 +123,7 @@ void versions_close(struct versions *v)
 	if (!v)
 		return;
 	v->closing = true;
+	nv_follow_stop(v->follow);
 	uv_timer_stop(&v->timer);
 	if (!v->working)
 		uv_close((uv_handle_t *)&v->timer, timer_closed);

@@ -146,10 +146,10 @@ int wish_judge_new(const struct nv_config *c, const struct session *s, const str
 	q->site = nv_arena_strdup(a, w->site);
 	q->course = nv_arena_strdup(a, w->course);
 	q->requested = nv_now_ms();
-	q->roles.len = site->search_roles_len;
+	const char *const *roles = nv_config_search_roles(c, site, &q->roles.len);
 	q->roles.items = nv_arena_alloc(a, (q->roles.len + 1) * sizeof(char *));
 	for (size_t i = 0; i < q->roles.len; i++)
-		q->roles.items[i] = nv_arena_strdup(a, site->search_roles[i]);
+		q->roles.items[i] = nv_arena_strdup(a, roles[i]);
 	q->keep_category = c->restore.original_category && c->restore.original_category_checked;
 	q->user_data = c->restore.user_data;
 	q->enrolment = c->restore.enrolment;

@@ -88,8 +88,13 @@ static int enrol_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct enrol *e = arg;
 	const struct nv_enrol_request *q = &e->env.body.enrol_request;
+	const struct nv_config *c = e->w->config;
+	/* Where our file does not say, Moodle's own setting counts, and only the loop may read what
+	 * we know of it. */
+	bool ours = c->site.type != NV_SITE_MOODLE || nv_config_restore_given(c, "enrol_role");
 	(void)job;
-	return nv_site_enrol(e->w->site, q->course, q->user, e->w->config->restore.enrol_role, err);
+	return nv_site_enrol(e->w->site, q->course, q->user, ours ? c->restore.enrol_role : NULL,
+			     err);
 }
 
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env)

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/daemon/links.h"
+#include "core/daemon/workdir.h"
 #include "worker/worker.h"
 
 static const char *listen_address(const struct nv_config *c)
@@ -46,12 +46,15 @@ static int load_keys(struct worker *w, struct nv_err *err)
 
 static int open_parts(struct worker *w, struct nv_err *err)
 {
-	if (load_keys(w, err) < 0 || nv_mkdir_p(w->config->worker.work_dir, 0700, err) < 0)
+	if (load_keys(w, err) < 0 || nv_workdir_make(w->config->worker.work_dir, err) < 0)
 		return -1;
 	w->store = nv_store_open(w->config, err);
 	w->site = w->store ? nv_site_open(w->config, err) : NULL;
 	if (!w->site)
 		return -1;
+	if (nv_follow_once(w->daemon->config, err) < 0)
+		NV_LOG(NV_WARN, "settings.unknown", NV_E(err),
+		       NV_S("meanwhile", "the configuration and its defaults"));
 	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(w->store)),
 	       NV_S("site", nv_site_describe(w->site)));
 	return 0;
@@ -93,6 +96,7 @@ static void begin(struct worker *w)
 	uv_timer_init(w->daemon->loop, &w->stop_timer);
 	w->stop_timer.data = w;
 	w->upkeep = nv_upkeep_start(w);
+	w->follow = nv_follow_start(w->daemon->loop, w->daemon->config);
 	w->history = nv_history_start(w);
 	w->notifier = nv_notifier_start(w);
 	w->intake = nv_intake_open(&o);
@@ -167,6 +171,7 @@ static void worker_stop(struct nv_daemon *d)
 	struct worker *w = d->state;
 	nv_intake_close(w->intake);
 	nv_upkeep_stop(w->upkeep);
+	nv_follow_stop(w->follow);
 	nv_history_stop(w->history);
 	nv_notifier_stop(w->notifier);
 	uv_timer_start(&w->stop_timer, patience_ended, w->config->worker.stop_timeout, 0);

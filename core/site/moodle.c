@@ -70,7 +70,8 @@ static struct nv_site *moodle_open(const struct nv_config *c, struct nv_err *err
 	s->php = nv_strdup(or_else(c->site.php, "/usr/bin/php"));
 	s->export_dir = nv_strdup(or_else(c->archiver.work_dir, or_else(getenv("TMPDIR"), "/tmp")));
 	s->import_dir = nv_strdup(c->worker.work_dir);
-	s->user_field = nv_strdup(or_else(c->restore.user_field, "username"));
+	if (nv_config_restore_given(c, "user_field"))
+		s->user_field = nv_strdup(or_else(c->restore.user_field, "username"));
 	s->timeout = c->site.timeout ? c->site.timeout : TIMEOUT_MS;
 	s->grace = GRACE_MS;
 	s->verified = c->store.blob_threshold ? c->store.blob_threshold : UINT64_MAX;
@@ -131,7 +132,7 @@ static int moodle_enrol(struct nv_site *base, const char *course, const char *us
 			const char *role, struct nv_err *err)
 {
 	nv_auto_json json_t *input =
-		json_pack("{s:s, s:s, s:s?, s:s}", "course", course, "user", user, "role", role,
+		json_pack("{s:s, s:s, s:s?, s:s?}", "course", course, "user", user, "role", role,
 			  "user_field", nv_moodle(base)->user_field);
 	return ask(base, "enrol", NULL, input, NULL, err);
 }
@@ -139,7 +140,7 @@ static int moodle_enrol(struct nv_site *base, const char *course, const char *us
 static int moodle_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err *err)
 {
 	nv_auto_json json_t *input =
-		json_pack("{s:s, s:s, s:s?, s:s, s:s?, s:s?, s:s?, s:s?}", "id", n->id, "provider",
+		json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "id", n->id, "provider",
 			  nv_notice_words[n->kind], "user", n->user, "user_field",
 			  nv_moodle(base)->user_field, "lang", n->lang, "subject", n->subject,
 			  "text", n->text, "url", n->url);
@@ -279,6 +280,7 @@ const struct nv_site_ops nv_site_moodle_ops = {
 	.open = moodle_open,
 	.close = moodle_close,
 	.versions = moodle_versions,
+	.settings = nv_moodle_settings,
 	.catalog = moodle_catalog,
 	.export = nv_moodle_export,
 	.preflight = nv_moodle_preflight,

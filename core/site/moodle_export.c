@@ -88,7 +88,7 @@ static int export_into(const struct nv_moodle *s, const struct nv_restore_reques
 		       struct nv_manifest *ret, struct nv_strs *ret_warnings, struct nv_err *err)
 {
 	nv_auto_json json_t *result = NULL;
-	nv_auto_json json_t *input = json_pack("{s:o, s:o, s:s, s:s}", "request",
+	nv_auto_json json_t *input = json_pack("{s:o, s:o, s:s, s:s?}", "request",
 					       nv_json_record(&nv_restore_request_record, q),
 					       "policy", nv_moodle_policy(policy), "work_dir",
 					       folder->out, "user_field", s->user_field);

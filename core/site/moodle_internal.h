@@ -33,7 +33,8 @@ struct nv_moodle {
 	struct nv_moodle_user user;
 	char *export_dir;  /* exports get folders of their own below it */
 	char *import_dir;  /* what is imported lies below it; NULL: not known */
-	char *user_field;  /* what identifies a user where the caller does not say */
+	char *user_field;  /* what identifies a user where the caller does not say; NULL: Moodle's
+			      own setting */
 	uint64_t timeout;  /* of a short operation, ms */
 	uint64_t grace;	   /* from SIGTERM to SIGKILL, ms */
 	uint64_t verified; /* contents of so many bytes are hashed by the receiver */
@@ -128,12 +129,15 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		   struct nv_moodle_content *contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
-/* --- the calls that are more than a line (moodle_export.c, moodle_import.c) --- */
+/* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_settings.c) ---
+ */
 
 int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 		     const struct nv_config_client *policy, const struct nv_archive_limits *limits,
 		     const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
 		     struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err);
+int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
+		       struct nv_err *err);
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
 			struct nv_err *err);
 int nv_moodle_import(struct nv_site *base, const struct nv_import *in,

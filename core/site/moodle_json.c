@@ -108,15 +108,25 @@ static void set_text(json_t *object, const char *key, const char *text)
 		json_object_set_new(object, key, json_string(text));
 }
 
-/* What is not set here is left to what is set in Moodle. */
+static void set_bool(json_t *object, const struct nv_config *c, const char *key, bool value)
+{
+	if (nv_config_restore_given(c, key))
+		json_object_set_new(object, key, json_boolean(value));
+}
+
+/* What our file does not have is left to what is set in Moodle, at the moment of the restore. */
 static json_t *settings_json(const struct nv_config *c)
 {
-	json_t *settings = json_pack("{s:b, s:b, s:b}", "only_one", c->restore.only_one,
-				     "check_course_create", c->restore.check_course_create,
-				     "enrol_requester", c->restore.enrol_requester);
-	set_text(settings, "default_category", c->restore.default_category);
-	set_text(settings, "user_field", c->restore.user_field);
-	set_text(settings, "enrol_role", c->restore.enrol_role);
+	json_t *settings = json_object();
+	set_bool(settings, c, "only_one", c->restore.only_one);
+	set_bool(settings, c, "check_course_create", c->restore.check_course_create);
+	set_bool(settings, c, "enrol_requester", c->restore.enrol_requester);
+	if (nv_config_restore_given(c, "default_category"))
+		set_text(settings, "default_category", c->restore.default_category);
+	if (nv_config_restore_given(c, "user_field"))
+		set_text(settings, "user_field", c->restore.user_field);
+	if (nv_config_restore_given(c, "enrol_role"))
+		set_text(settings, "enrol_role", c->restore.enrol_role);
 	return settings;
 }
 

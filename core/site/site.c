@@ -41,6 +41,12 @@ int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *r
 	return s->ops->versions(s, ret_version, ret_plugins, arena, err);
 }
 
+int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
+		     struct nv_err *err)
+{
+	return s->ops->settings ? s->ops->settings(s, io, arena, err) : 0;
+}
+
 int nv_site_catalog(struct nv_site *s, const struct nv_catalog_request *q,
 		    struct nv_catalog_reply *ret, struct nv_arena *arena, struct nv_err *err)
 {

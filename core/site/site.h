@@ -24,6 +24,11 @@ const char *nv_site_describe(const struct nv_site *s); /* for logs and doctor */
 int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *ret_plugins,
 		     struct nv_arena *arena, struct nv_err *err);
 
+/* What the site's administrator has set for restores, into *io, the texts in the arena.  A site
+ * without settings of its own leaves *io as it is. */
+int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
+		     struct nv_err *err);
+
 /* --- source side (archiver) --- */
 
 /* Courses in which q->user holds one of q->roles, in the course, its category or any above.
@@ -75,7 +80,8 @@ int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct n
 int nv_site_find(struct nv_site *s, const char *request_id, struct nv_imported *ret,
 		 struct nv_arena *arena, struct nv_err *err);
 
-/* NV_REJECT/course_missing when the course was deleted; enrolling twice is fine. */
+/* NV_REJECT/course_missing when the course was deleted; enrolling twice is fine.  role NULL: as the
+ * site's administrator has set it. */
 int nv_site_enrol(struct nv_site *s, const char *course, const char *user, const char *role,
 		  struct nv_err *err);
 
@@ -113,6 +119,7 @@ struct nv_site_ops {
 	struct nv_site *(*open)(const struct nv_config *config, struct nv_err *err);
 	void (*close)(struct nv_site *s);
 	__typeof__(nv_site_versions) *versions;
+	__typeof__(nv_site_settings) *settings; /* NULL: it has none */
 	__typeof__(nv_site_catalog) *catalog;
 	__typeof__(nv_site_export) *export;
 	__typeof__(nv_site_preflight) *preflight;

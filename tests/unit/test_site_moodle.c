@@ -239,6 +239,33 @@ static void a_catalog_comes_course_by_course(void **state)
 	expect_error(f, NV_RETRY, NV_R_internal);
 }
 
+static void settings_are_what_moodles_administrator_has_set(void **state)
+{
+	struct fixture *f = *state;
+	struct nv_config_restore r = f->config.restore;
+	r.enrol_role = "student";
+	r.warnings_to_owner = true;
+	r.lease = 7;
+	script(f, "[ $1 = settings ] && cat <<'X'\n"
+		  "{\"result\":{\"onlyoneremoteinstance\":false,\"restoreuserdata\":true,"
+		  "\"enrolmentmode\":\"manual\",\"defaultcategory\":\"12\",\"enrollrole\":\"\","
+		  "\"userfield\":\"idnumber\",\"warningstoowner\":\"no\",\"new\":1,"
+		  "\"search_roles\":\" editingteacher,, manager \"}}\nX");
+	assert_int_equal(nv_site_settings(f->site, &r, &f->arena, &f->err), 0);
+	assert_false(r.only_one);
+	assert_true(r.user_data);
+	assert_int_equal(r.enrolment, NV_ENROL_MANUAL);
+	assert_string_equal(r.default_category, "12");
+	assert_string_equal(r.user_field, "idnumber");
+	assert_int_equal(r.search_roles_len, 2);
+	assert_string_equal(r.search_roles[0], "editingteacher");
+	assert_string_equal(r.search_roles[1], "manager");
+	/* What it does not say, or not as it should, stays. */
+	assert_string_equal(r.enrol_role, "student");
+	assert_true(r.warnings_to_owner);
+	assert_int_equal(r.lease, 7);
+}
+
 static void small_calls_carry_what_they_are_given(void **state)
 {
 	struct fixture *f = *state;
@@ -846,6 +873,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(versions_are_what_moodle_says),
 		TEST(a_catalog_comes_course_by_course),
+		TEST(settings_are_what_moodles_administrator_has_set),
 		TEST(small_calls_carry_what_they_are_given),
 		TEST(history_is_told_row_by_row_and_survives_a_damaged_one),
 		TEST(nothing_of_ours_reaches_the_command_line_or_the_environment),
