@@ -75,6 +75,9 @@ channel::watch_disk();
 function block_navette_run(string $operation, ?stdClass $in): array {
     // The requester's rights are checked by us; Moodle's own work is done as an administrator.
     \core\session\manager::set_user(get_admin());
+    if ($in && (string) ($in->user_field ?? '') === '') {
+        $in->user_field = \block_navette\local\settings::get('userfield');
+    }
     switch ($operation) {
         case 'versions':
             return \block_navette\local\site::versions();
@@ -115,7 +118,13 @@ try {
     channel::result(block_navette_run($operation, $in));
 } catch (\Throwable $e) {
     $reasons = ['export' => 'export_failed', 'import' => 'import_failed'];
-    fwrite(STDERR, get_class($e) . ' at ' . $e->getFile() . ':' . $e->getLine() . ': ' . $e->getMessage() . "\n"
-        . $e->getTraceAsString() . "\n");
+    // A refusal is expected, and the caller has it already; only what nobody foresaw deserves a trace.
+    for ($cause = $e; $cause instanceof failure; $cause = $cause->getPrevious()) {
+        continue;
+    }
+    if ($cause) {
+        fwrite(STDERR, get_class($cause) . ' at ' . $cause->getFile() . ':' . $cause->getLine() . ': '
+            . $cause->getMessage() . "\n" . $cause->getTraceAsString() . "\n");
+    }
     exit(channel::error(failure::from($e, $reasons[$operation] ?? 'internal', $operation)));
 }

@@ -79,7 +79,7 @@ class adopt {
         }
         $course = $DB->get_record('course', ['id' => (int) $old->courseid]);
         $user = $DB->get_record('user', ['id' => $old->userid]);
-        $field = (string) get_config('block_navette', 'userfield') ?: 'username';
+        $field = settings::get('userfield');
         $modes = [0 => 'manual', 1 => 'with-users', 2 => 'always'];
         $request = ['id' => $id, 'rev' => 1, 'site' => $site, 'course' => (string) $old->externalcourseid,
             'fullname' => $old->externalcoursename, 'source' => 'page', 'keep_category' => (bool) $old->internalcategory,

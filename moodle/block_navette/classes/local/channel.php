@@ -146,6 +146,19 @@ class channel {
     }
 
     /**
+     * A line for the request's log, which administrators read.
+     *
+     * @param string $level debug, info, warn or error
+     * @param string $text
+     */
+    public static function log(string $level, string $text): void {
+        $text = trim(preg_replace('/\s+/', ' ', $text));
+        if ($text !== '') {
+            self::write(['log' => ['level' => $level, 'text' => $text]]);
+        }
+    }
+
+    /**
      * Tell people something.
      *
      * @param string $text

@@ -40,8 +40,8 @@ class enrolment {
         if (!$known) {
             throw failure::reject('course_missing', "there is no restored course $course");
         }
-        $role = (string) ($in->role ?? '') ?: (string) get_config('block_navette', 'enrollrole');
-        $user = people::find((string) (($in->user_field ?? '') ?: 'username'), (string) ($in->user ?? ''));
+        $role = (string) ($in->role ?? '') ?: settings::get('enrollrole');
+        $user = people::find((string) ($in->user_field ?? ''), (string) ($in->user ?? ''));
         $new = people::enrol((int) $course, $user, $role);
         if ($new) {
             \block_navette\event\user_joined::tell((int) $course, (int) $user->id);

@@ -49,7 +49,7 @@ class export {
         $export = new self();
         $export->request = $in->request;
         $export->policy = $in->policy ?? null;
-        $export->check($in->user_field ?? 'username');
+        $export->check((string) ($in->user_field ?? ''));
         if (!empty($in->check_only)) {
             return $export->about();
         }

@@ -59,7 +59,7 @@ class launch {
         if (strlen($secret) < 32) {
             throw new \moodle_exception('notconfigured', 'block_navette');
         }
-        $field = (string) get_config('block_navette', 'userfield') ?: 'username';
+        $field = settings::get('userfield');
         $capabilities = array_values(array_filter(
             self::CAPABILITIES,
             fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)

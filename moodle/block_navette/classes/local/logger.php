@@ -42,7 +42,9 @@ class logger extends \base_logger {
      * @return bool
      */
     protected function action($message, $level, $options = null) {
-        channel::warn('Moodle: ' . clean_param($message, PARAM_NOTAGS));
+        $text = 'Moodle: ' . clean_param($message, PARAM_NOTAGS);
+        channel::log($level <= \backup::LOG_ERROR ? 'error' : 'warn', $text);
+        channel::warn($text);
         return true;
     }
 }

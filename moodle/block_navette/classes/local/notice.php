@@ -1,6 +1,4 @@
 <?php
-// SPDX-License-Identifier: GPL-3.0-or-later
-//
 // This file is part of Navette, a plugin for Moodle - https://moodle.org/
 //
 // Navette is free software: you can redistribute it and/or modify
@@ -20,6 +18,8 @@ namespace block_navette\local;
 
 /**
  * Messages to people, through Moodle's messaging.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
  *
  * @package    block_navette
  * @copyright  2025 The Navette authors

@@ -56,7 +56,7 @@ class people {
             $params['value'] = \core_text::strtolower($value);
         }
         $users = $DB->get_records_select('user', $where, $params, 'id');
-        $methods = array_filter(array_map('trim', explode(',', (string) get_config('block_navette', 'authmethods'))));
+        $methods = array_filter(array_map('trim', explode(',', settings::get('authmethods'))));
         return array_values(array_filter($users, function ($user) use ($field, $value, $methods) {
             if (isguestuser($user) || ($methods && !in_array($user->auth, $methods, true))) {
                 return false;

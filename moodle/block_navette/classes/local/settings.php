@@ -113,6 +113,25 @@ class settings {
     }
 
     /**
+     * A setting, or its default where nobody has set it; an empty choice or identification counts as not set.
+     *
+     * @param string $name
+     * @return bool|string
+     */
+    public static function get(string $name) {
+        [$kind, $default] = self::TABLE[$name];
+        $value = get_config('block_navette', $name);
+        if ($value === false || ($value === '' && in_array($kind, ['field', 'mode'], true))) {
+            $value = $default;
+        }
+        if ($kind === 'bool') {
+            // What Moodle stores is 0 or 1; the command line lets people write words.
+            return !in_array(strtolower(trim((string) $value)), ['', '0', 'no', 'off', 'false'], true);
+        }
+        return trim((string) $value);
+    }
+
+    /**
      * The answer to "settings": everything but secrets.
      *
      * @return array
@@ -120,12 +139,9 @@ class settings {
     public static function all(): array {
         $all = [];
         foreach (self::TABLE as $name => [$kind, $default]) {
-            if ($kind === 'secret') {
-                continue;
+            if ($kind !== 'secret') {
+                $all[$name] = self::get($name);
             }
-            $value = get_config('block_navette', $name);
-            $value = $value === false ? $default : $value;
-            $all[$name] = $kind === 'bool' ? (bool) $value : (string) $value;
         }
         return $all;
     }

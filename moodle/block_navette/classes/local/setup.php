@@ -79,12 +79,12 @@ class setup {
             set_config('launchsecret', bin2hex(random_bytes(32)), 'block_navette');
             self::done('a secret for signing in to Navette was made: setting launchsecret');
         }
-        $default = (string) get_config('block_navette', 'defaultcategory');
+        $default = settings::get('defaultcategory');
         if (!categories::find($default, true)) {
             channel::warn($default === '' ? 'No default category is set (defaultcategory).'
                 : "There is no category \"$default\" (defaultcategory).");
         }
-        $role = (string) get_config('block_navette', 'enrollrole');
+        $role = settings::get('enrollrole');
         if (!people::roles([$role])) {
             channel::warn("There is no role \"$role\" (enrollrole).");
         }

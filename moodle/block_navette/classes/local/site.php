@@ -99,7 +99,7 @@ class site {
         if ($settings && isset($settings->$theirs)) {
             return $settings->$theirs;
         }
-        return get_config('block_navette', $ours);
+        return settings::get($ours);
     }
 
     /**

@@ -49,14 +49,13 @@ class target {
         $fallback = categories::find($default, true);
         $wanted = self::wanted($in);
         if ($user !== '' && ($check || $enrol)) {
-            $target->user = people::find((string) (site::setting($settings, 'user_field', 'userfield') ?: 'username'), $user);
+            $target->user = people::find((string) site::setting($settings, 'user_field', 'userfield'), $user);
         }
         $target->category = $wanted ?? $fallback;
         if (!$target->category) {
-            throw failure::reject(
-                'category_missing',
-                "the default category: there is no category \"$default\" on $SITE->shortname"
-            );
+            throw failure::reject('category_missing', $default === ''
+                ? "the default category: none is set on $SITE->shortname (setting defaultcategory of block_navette)"
+                : "the default category: there is no category \"$default\" on $SITE->shortname");
         }
         if (!$target->user || !$check || self::may_create($target->user, $target->category)) {
             return $target;
