@@ -14,6 +14,7 @@
 	X(POST, "/api/v1/requests", requests_submit, false, false)                \
 	X(GET, "/api/v1/requests", requests_list, false, false)                   \
 	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
+	X(GET, "/api/v1/requests/{id}/log", requests_log, false, true)            \
 	X(PATCH, "/api/v1/requests/{id}", requests_change, false, false)          \
 	X(POST, "/api/v1/requests/{id}/cancel", requests_cancel, false, false)    \
 	X(POST, "/api/v1/requests/{id}/retry", requests_retry, false, false)      \
@@ -21,9 +22,10 @@
 	X(POST, "/api/v1/requests/{id}/enrolments", requests_enrol, false, false) \
 	X(GET, "/api/v1/events", events_open, false, false)                       \
 	X(GET, "/api/v1/openapi.yaml", page_asset, true, false)                   \
+	X(GET, "/launch", launch, true, false)                                    \
+	X(POST, "/launch", launch, true, false)                                   \
 	X(GET, "/", page_asset, true, false)                                      \
-	X(GET, "/app.js", page_asset, true, false)                                \
-	X(GET, "/style.css", page_asset, true, false)
+	X(GET, "/assets/{name}", page_asset, true, false)
 
 static void enter(void *arg, struct nv_http_request *r)
 {
@@ -49,8 +51,8 @@ static const struct nv_http_route http_routes[] = {
 /* The last one only where people come by https. */
 static const struct nv_http_header headers[] = {
 	{"Content-Security-Policy",
-	 "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-	 "object-src 'none'"},
+	 "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+	 "frame-ancestors 'none'; object-src 'none'"},
 	{"X-Content-Type-Options", "nosniff"},
 	{"X-Frame-Options", "DENY"},
 	{"Referrer-Policy", "no-referrer"},

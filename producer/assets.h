@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files compiled into the producer; see embed.cmake. */
+/* Files compiled into the producer; web/build.mjs makes them. */
 #ifndef NV_PRODUCER_ASSETS_H
 #define NV_PRODUCER_ASSETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-extern const unsigned char asset_index_html[];
-extern const size_t asset_index_html_len;
-extern const unsigned char asset_app_js[];
-extern const size_t asset_app_js_len;
-extern const unsigned char asset_style_css[];
-extern const size_t asset_style_css_len;
-extern const unsigned char asset_openapi_yaml[];
-extern const size_t asset_openapi_yaml_len;
+struct asset_bytes {
+	const unsigned char *data;
+	size_t len;
+};
+struct asset {
+	const char *path; /* where it is served */
+	const char *name; /* without the hash: "app.css" */
+	const char *type;
+	const char *etag;
+	bool lasting; /* its path changes with its content */
+	struct asset_bytes plain, gzip, brotli;
+};
+extern const struct asset assets[];
+extern const size_t assets_len;
 
 #endif

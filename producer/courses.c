@@ -92,13 +92,14 @@ static void holders(void *arg, const struct nv_err *err, const struct nv_status_
 	finish(l);
 }
 
-static json_t *course_json(const struct nv_course *c)
+static json_t *course_json(const struct nv_course *c, bool may_link)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:n}", "course",
 			 c->course, "shortname", c->shortname, "fullname", c->fullname, "category",
 			 api_text(c->category), "category_name", api_text(c->category_name), "role",
-			 api_text(c->role), "url", api_text(c->url), "size", (json_int_t)c->size,
-			 "started", api_time(c->started), "available", true, "holder");
+			 api_text(c->role), "url", api_text(may_link ? c->url : NULL), "size",
+			 (json_int_t)c->size, "started", api_time(c->started), "available", true,
+			 "holder");
 }
 
 static void add_site(struct listing *l, const struct catalog_site *s)
@@ -110,7 +111,7 @@ static void add_site(struct listing *l, const struct catalog_site *s)
 	json_t *courses = json_array();
 	const char **ids = nv_arena_alloc(a, (len + 1) * sizeof *ids);
 	for (size_t i = 0; i < len; i++) {
-		json_array_append_new(courses, course_json(&items[i]));
+		json_array_append_new(courses, course_json(&items[i], l->s->may_link));
 		ids[i] = nv_arena_strdup(a, items[i].course);
 	}
 	json_array_append_new(l->sites,

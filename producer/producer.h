@@ -71,8 +71,10 @@ struct session {
 	const char *name;     /* NULL: none, as the next two */
 	const char *mail;
 	const char *lang;
+	const char *home; /* address of the Moodle they came from; NULL: a local account */
 	bool admin;
 	bool may_user_data; /* capability can_restore_user_datas */
+	bool may_link;	    /* capability can_see_external_course_link */
 	char **capabilities;
 	size_t capabilities_len;
 	const char *csrf;
@@ -93,6 +95,10 @@ struct api_route {
 void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route);
 /* Begin one: stores it and answers 201. */
 void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a);
+/* The same for who comes from Moodle; answers with the way to the page. */
+void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s);
+/* /launch: with a token of Moodle's button (launch.c). */
+void launch(struct app *app, struct nv_http_request *r, const struct session *none);
 void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
 
@@ -160,6 +166,7 @@ void courses_list(struct app *app, struct nv_http_request *r, const struct sessi
 void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_show(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_log(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_change(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s);
@@ -207,5 +214,7 @@ void versions_close(struct versions *v);
 /* --- the page (page.c) --- */
 
 void page_asset(struct app *app, struct nv_http_request *r, const struct session *s);
+/* Where a file of the page is served, its content's hash in it; name: "app.css". */
+const char *page_path(const char *name);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
- * They hold no rights: those are the account's, as it is at each request.  A changed password ends
- * the account's sessions. */
+ *
+ * Of a local account they hold no rights: those are the account's, as it is at each request, and a
+ * changed password ends the account's sessions.  Whoever came from Moodle has no account here: who
+ * they are and what they may is kept as their token said it. */
 #include <string.h>
 #include <strings.h>
 
@@ -40,6 +42,7 @@ static void fill_session(const struct app *app, struct session *s, const struct 
 	s->lang = nv_arena_strdup(arena, a->lang);
 	s->admin = a->admin;
 	s->may_user_data = nv_account_may(a, NV_CAP_USER_DATA);
+	s->may_link = nv_account_may(a, NV_CAP_COURSE_LINK);
 	s->capabilities = nv_arena_alloc(arena, (a->capabilities_len + 1) * sizeof(char *));
 	for (size_t i = 0; i < a->capabilities_len; i++)
 		s->capabilities[s->capabilities_len++] = nv_arena_strdup(arena, a->capabilities[i]);
@@ -60,6 +63,11 @@ static void refuse(struct entering *e, unsigned status, const char *why, const c
 	api_refused(e->app, e->r, why, e->s.username);
 	api_err(&err, status, NV_R_denied, "%s", text);
 	api_fail(e->r, &err);
+}
+
+static bool is_token(const char *s)
+{
+	return strlen(s) == TOKEN_LEN && strspn(s, "0123456789abcdef") == TOKEN_LEN;
 }
 
 static bool may_pass(struct entering *e)
@@ -91,28 +99,72 @@ static bool may_pass(struct entering *e)
 	return true;
 }
 
-/* What Redis keeps: {"user", "csrf", "tag", "expires"}. */
+static bool of_account(struct entering *e, const char *user, const char *tag)
+{
+	char now_tag[17];
+	const struct nv_account *a = people_find(e->app, user);
+	if (!a)
+		return false;
+	password_tag(a, now_tag);
+	if (strcmp(tag, now_tag) != 0)
+		return false;
+	fill_session(e->app, &e->s, a, nv_http_arena(e->r));
+	return true;
+}
+
+/* Capabilities under the names that accounts have for them. */
+static void name_capabilities(struct session *s, struct nv_arena *a)
+{
+	s->capabilities = nv_arena_alloc(a, 2 * sizeof(char *));
+	s->capabilities_len = 0;
+	if (s->may_user_data && !s->admin)
+		s->capabilities[s->capabilities_len++] = nv_arena_strdup(a, NV_CAP_USER_DATA);
+	if (s->may_link && !s->admin)
+		s->capabilities[s->capabilities_len++] = nv_arena_strdup(a, NV_CAP_COURSE_LINK);
+}
+
+static bool of_moodle(struct entering *e, json_t *o, const char *user)
+{
+	struct nv_arena *arena = nv_http_arena(e->r);
+	json_t *name, *mail, *lang;
+	int admin, user_data, link;
+	const struct nv_config *c = e->app->config;
+	if (!c->launch.secret || /* given up since */
+	    json_unpack(o, "{s:o, s:o, s:o, s:b, s:b, s:b}", "name", &name, "mail", &mail, "lang",
+			&lang, "admin", &admin, "user_data", &user_data, "link", &link))
+		return false;
+	e->s.username = nv_arena_strdup(arena, user);
+	e->s.identity = e->s.username;
+	e->s.name = nv_arena_strdup(arena, json_string_value(name));
+	e->s.mail = nv_arena_strdup(arena, json_string_value(mail));
+	e->s.lang = nv_arena_strdup(arena, json_string_value(lang));
+	e->s.home = c->launch.issuer;
+	e->s.admin = admin;
+	e->s.may_user_data = user_data;
+	e->s.may_link = link;
+	name_capabilities(&e->s, arena);
+	return true;
+}
+
+/* What Redis keeps: {"user", "csrf", "tag", "expires"}; or {"user", "csrf", "moodle": {…},
+ * "expires"}. */
 static bool read_stored(struct entering *e, const void *value, size_t len)
 {
-	const char *user, *csrf, *tag;
+	const char *user, *csrf, *tag = NULL;
+	json_t *moodle = NULL;
 	json_int_t expires;
-	char now_tag[17];
 	json_t *o = json_loadb(value, len, 0, NULL);
-	bool ok = o && !json_unpack(o, "{s:s, s:s, s:s, s:I}", "user", &user, "csrf", &csrf, "tag",
-				    &tag, "expires", &expires);
-	const struct nv_account *a = ok ? people_find(e->app, user) : NULL;
-	if (a) {
-		password_tag(a, now_tag);
-		ok = !strcmp(tag, now_tag) && (uint64_t)expires > nv_now_ms();
-	}
-	if (a && ok) {
-		struct nv_arena *arena = nv_http_arena(e->r);
-		fill_session(e->app, &e->s, a, arena);
-		e->s.csrf = nv_arena_strdup(arena, csrf);
+	bool ok = o &&
+		  !json_unpack(o, "{s:s, s:s, s?:s, s?:o, s:I}", "user", &user, "csrf", &csrf,
+			       "tag", &tag, "moodle", &moodle, "expires", &expires) &&
+		  (uint64_t)expires > nv_now_ms() &&
+		  (moodle ? of_moodle(e, moodle, user) : tag && of_account(e, user, tag));
+	if (ok) {
+		e->s.csrf = nv_arena_strdup(nv_http_arena(e->r), csrf);
 		e->s.expires = (uint64_t)expires;
 	}
 	json_decref(o);
-	return a && ok;
+	return ok;
 }
 
 static void found(void *arg, const struct nv_err *err, const void *value, size_t len)
@@ -140,7 +192,7 @@ void sessions_enter(struct app *app, struct nv_http_request *r, const struct api
 	}
 	if (!token) {
 		refuse(e, 401, "session", "please sign in");
-	} else if (strlen(token) != TOKEN_LEN || strspn(token, "0123456789abcdef") != TOKEN_LEN) {
+	} else if (!is_token(token)) {
 		refuse(e, 401, "session", "this is not a session's token");
 	} else {
 		e->s.key = session_key(a, token);
@@ -154,19 +206,32 @@ struct beginning {
 	struct app *app;
 	struct nv_http_request *r;
 	struct session s;
+	bool launched; /* the browser is sent to the page */
 	char token[TOKEN_LEN + 1];
 	char csrf[NV_TOKEN_SIZE];
 };
 
+/* When this host's worker takes requests again; null: it does now, or its window is not ours to
+ * know. */
+static json_t *next_run(const struct nv_config *c)
+{
+	uint64_t now = nv_now_ms();
+	uint64_t change;
+	if (nv_window_open(&c->worker.window, now, &change))
+		return json_null();
+	return api_time(now + change);
+}
+
 static json_t *options_json(const struct app *app, const struct session *s)
 {
 	const struct nv_config *c = app->config;
-	return json_pack("{s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b}", "choose_user_data",
+	return json_pack("{s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b, s:o}", "choose_user_data",
 			 s->may_user_data, "user_data", c->restore.user_data, "choose_enrolment",
 			 s->may_user_data, "enrolment", nv_enrolment_words[c->restore.enrolment],
 			 "choose_category", c->restore.original_category, "keep_category",
 			 c->restore.original_category && c->restore.original_category_checked,
-			 "enrol_me", c->restore.enrol_button, "run_now", s->admin);
+			 "enrol_me", c->restore.enrol_button, "run_now", s->admin, "next_run",
+			 next_run(c));
 }
 
 static json_t *session_json(const struct app *app, const struct session *s)
@@ -178,8 +243,9 @@ static json_t *session_json(const struct app *app, const struct session *s)
 		json_pack("{s:s, s:o, s:o, s:o, s:b, s:o}", "username", s->username, "name",
 			  api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
 			  "admin", s->admin, "capabilities", capabilities);
-	return json_pack("{s:o, s:s, s:o, s:o}", "user", user, "csrf", s->csrf, "expires",
-			 api_time(s->expires), "options", options_json(app, s));
+	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "user", user, "csrf", s->csrf, "expires",
+			 api_time(s->expires), "home", api_text(s->home), "options",
+			 options_json(app, s));
 }
 
 static void set_cookie(struct app *app, struct nv_http_request *r, const char *token,
@@ -189,7 +255,7 @@ static void set_cookie(struct app *app, struct nv_http_request *r, const char *t
 	bool secure = base && !strncmp(base, "https://", 8);
 	nv_http_add_header(r, "Set-Cookie",
 			   nv_arena_printf(nv_http_arena(r),
-					   COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; "
+					   COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; "
 						  "Max-Age=%llu%s",
 					   token, (unsigned long long)seconds,
 					   secure ? "; Secure" : ""));
@@ -203,34 +269,72 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 		api_fail(b->r, err);
 		return;
 	}
-	NV_LOG(NV_INFO, "session.begun", NV_S("user", b->s.username), NV_S("peer", api_peer(b->r)));
+	NV_LOG(NV_INFO, "session.begun", NV_S("user", b->s.username), NV_S("peer", api_peer(b->r)),
+	       NV_S("by", b->launched ? "launch" : "password"));
 	set_cookie(b->app, b->r, b->token, b->app->config->producer.session_ttl / 1000);
+	if (b->launched) {
+		nv_http_add_header(b->r, "Location", "/");
+		nv_http_reply(b->r, 303, NULL, NULL, 0);
+		return;
+	}
 	json_t *o = session_json(b->app, &b->s);
 	json_object_set_new(o, "token", json_string(b->token));
 	api_json(b->r, 201, o);
 }
 
-void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
+static void old_deleted(void *arg, const struct nv_err *err)
 {
-	struct nv_arena *arena = nv_http_arena(r);
-	struct beginning *b = nv_arena_alloc(arena, sizeof *b);
-	uint64_t ttl = app->config->producer.session_ttl;
-	char tag[17];
-	b->app = app;
-	b->r = r;
-	fill_session(app, &b->s, a, arena);
+	(void)arg;
+	(void)err; /* it ends by time */
+}
+
+/* The browser's earlier session is over: its cookie is replaced. */
+static void end_old(struct beginning *b)
+{
+	const char *token = nv_http_cookie(b->r, COOKIE);
+	if (!token || !is_token(token))
+		return;
+	const char *key = session_key(nv_http_arena(b->r), token);
+	events_signed_out(b->app, key);
+	nv_kv_del(b->app->status, key, old_deleted, NULL);
+}
+
+/* own: what is kept besides; taken. */
+static void begin(struct beginning *b, const char *own_name, json_t *own)
+{
+	uint64_t ttl = b->app->config->producer.session_ttl;
+	end_old(b);
 	nv_token_new(b->token);
 	nv_token_new(b->token + TOKEN_LEN / 2);
 	nv_token_new(b->csrf);
 	b->s.csrf = b->csrf;
 	b->s.expires = nv_now_ms() + ttl;
-	password_tag(a, tag);
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I}", "user", a->username, "csrf", b->csrf, "tag",
-			      tag, "expires", (json_int_t)b->s.expires);
+	json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "user", b->s.username, "csrf", b->csrf,
+			      own_name, own, "expires", (json_int_t)b->s.expires);
 	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
-	nv_kv_set(app->status, session_key(arena, b->token), text, strlen(text), ttl, false, begun,
-		  b);
+	nv_kv_set(b->app->status, session_key(nv_http_arena(b->r), b->token), text, strlen(text),
+		  ttl, false, begun, b);
+}
+
+void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
+{
+	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
+	char tag[17];
+	*b = (struct beginning){.app = app, .r = r};
+	fill_session(app, &b->s, a, nv_http_arena(r));
+	password_tag(a, tag);
+	begin(b, "tag", json_string(tag));
+}
+
+void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
+	*b = (struct beginning){.app = app, .r = r, .s = *s, .launched = true};
+	begin(b, "moodle",
+	      json_pack("{s:o, s:o, s:o, s:b, s:b, s:b}", "name", api_text(s->name), "mail",
+			api_text(s->mail), "lang", api_text(s->lang), "admin", s->admin,
+			"user_data", s->may_user_data, "link", s->may_link));
 }
 
 /* --- showing, ending --- */

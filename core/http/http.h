@@ -37,7 +37,8 @@ struct nv_http_options {
 	const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0: any, see nv_http_port */
 	const struct nv_http_route *routes; /* borrowed */
 	size_t routes_len;
-	/* added to every answer, the server's own included; borrowed; may be NULL */
+	/* added to every answer, the server's own included, unless the handler adds one of that
+	 * name; borrowed; may be NULL */
 	const struct nv_http_header *headers;
 	size_t headers_len;
 	size_t max_body;
@@ -73,7 +74,7 @@ struct nv_arena *nv_http_arena(struct nv_http_request *r); /* lives as long as t
 void nv_http_set_user(struct nv_http_request *r, void *user);
 void *nv_http_user(const struct nv_http_request *r);
 
-/* Add a header to the answer to come. */
+/* Add a header to the answer to come; instead of the server's of the same name. */
 void nv_http_add_header(struct nv_http_request *r, const char *name, const char *value);
 /* body is copied; type NULL: no body. */
 void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "core/http/internal.h"
@@ -17,12 +18,21 @@ void nv_http_add_header(struct nv_http_request *r, const char *name, const char 
 	r->headers = h;
 }
 
+static bool has_own(const struct nv_http_request *r, const char *name)
+{
+	for (const struct nv_http_pair *h = r->headers; h; h = h->next)
+		if (!strcasecmp(h->name, name))
+			return true;
+	return false;
+}
+
 static void put_headers(const struct nv_http_request *r, struct MHD_Response *response,
 			const char *type)
 {
 	for (size_t i = 0; i < r->http->headers_len; i++)
-		MHD_add_response_header(response, r->http->headers[i].name,
-					r->http->headers[i].value);
+		if (!has_own(r, r->http->headers[i].name))
+			MHD_add_response_header(response, r->http->headers[i].name,
+						r->http->headers[i].value);
 	for (const struct nv_http_pair *h = r->headers; h; h = h->next)
 		MHD_add_response_header(response, h->name, h->value);
 	if (type)

@@ -136,8 +136,9 @@ def test_every_answer_is_as_described(town):
     courses = [made(town, n) for n in (1, 2, 3, 4)]
     archiver = town.archiver()
     # What needs nobody to be signed in.
-    for path in ("/", "/app.js", "/style.css", "/metrics", "/healthz", "/readyz",
-                 "/api/v1/openapi.yaml"):
+    assets = re.findall(r'"(/assets/[^"]+)"', plain(town, "GET", "/").text)
+    assert len(assets) >= 3
+    for path in ("/", *assets, "/metrics", "/healthz", "/readyz", "/api/v1/openapi.yaml"):
         assert plain(town, "GET", path).status_code == 200
     # Nobody, everywhere.
     for path, method, _, operation in town.description.operations():
@@ -219,7 +220,8 @@ def test_every_answer_is_as_described(town):
     town.redis.start()
     seen = {(m, p) for m, p, s in town.description.seen if s < 300}
     missing = {(m, p) for p, m, _, _ in town.description.operations()} - seen
-    assert missing <= {("get", "/api/v1/events"), ("post", "/api/v1/requests/{id}/enrolments")}
+    assert missing <= {("get", "/api/v1/events"), ("post", "/api/v1/requests/{id}/enrolments"),
+                       ("get", "/launch"), ("post", "/launch")}
 
 
 def test_the_same_key_makes_the_same_requests(town):

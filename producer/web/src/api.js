@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Calls of the documented API (openapi.yaml).
+
+// A problem document, or what stands for one: reason 'offline' when nobody answered.
+export class Problem extends Error {
+	constructor(status, reason, detail) {
+		super(detail || reason);
+		this.status = status;
+		this.reason = reason;
+		this.detail = detail || '';
+	}
+}
+
+let csrf = null;
+let onSessionLost = () => {};
+
+export function setCsrf(token) {
+	csrf = token;
+}
+
+export function whenSessionLost(callback) {
+	onSessionLost = callback;
+}
+
+async function problemOf(answer) {
+	const document = await answer.json().catch(() => ({}));
+	return new Problem(answer.status, document.reason || 'internal', document.detail);
+}
+
+export async function call(method, path, body, headers = {}) {
+	const options = {method, headers: {...headers}};
+	if (body !== undefined) {
+		options.headers['Content-Type'] = 'application/json';
+		options.body = JSON.stringify(body);
+	}
+	if (csrf && method !== 'GET')
+		options.headers['X-Navette-CSRF'] = csrf;
+	let answer;
+	try {
+		answer = await fetch(`/api/v1${path}`, options);
+	} catch {
+		throw new Problem(0, 'offline');
+	}
+	if (answer.status === 204)
+		return null;
+	if (answer.ok)
+		return answer.json();
+	const problem = await problemOf(answer);
+	if (problem.status === 401 && csrf)
+		onSessionLost();
+	throw problem;
+}
+
+// For Idempotency-Key; not crypto.randomUUID, which plain http does not have.
+export function randomKey() {
+	return Array.from(crypto.getRandomValues(new Uint8Array(16)),
+		(b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+// Everything of a list that comes in pages.
+export async function allRequests(user) {
+	const found = [];
+	for (;;) {
+		const page = await call('GET',
+			`/requests?user=${encodeURIComponent(user)}&limit=500&offset=${found.length}`);
+		found.push(...page.requests);
+		if (!page.requests.length || found.length >= page.total)
+			return found;
+	}
+}

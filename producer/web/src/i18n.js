@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Words in two languages; strings/*.json have the same keys (a test looks).
+import en from '../strings/en.json';
+import fr from '../strings/fr.json';
+
+const languages = {en, fr};
+const CHOICE = 'navette.lang';
+let current = 'en';
+
+function known(tag) {
+	const short = String(tag || '').toLowerCase().split(/[-_]/)[0];
+	return short in languages ? short : null;
+}
+
+function chosen() {
+	try {
+		return localStorage.getItem(CHOICE);
+	} catch {
+		return null; // storage is switched off
+	}
+}
+
+// What was chosen here goes before what the account says, and that before the browser.
+export function pickLanguage(account) {
+	current = known(chosen()) || known(account) || navigator.languages.map(known).find(Boolean) || 'en';
+	document.documentElement.lang = current;
+	document.title = t('title');
+	return current;
+}
+
+export function chooseLanguage(lang) {
+	try {
+		localStorage.setItem(CHOICE, lang);
+	} catch {
+		// it holds until the page is left, at least
+	}
+	current = lang;
+	document.documentElement.lang = lang;
+	document.title = t('title');
+}
+
+export function forgetLanguage() {
+	try {
+		localStorage.removeItem(CHOICE);
+	} catch {
+		// nothing was kept
+	}
+}
+
+export function language() {
+	return current;
+}
+
+export function t(key, values = {}) {
+	const text = languages[current][key] ?? key;
+	return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+export function has(key) {
+	return key in languages[current];
+}
+
+// key.one or key.other, by n.
+export function tn(key, n, values = {}) {
+	const form = new Intl.PluralRules(current).select(n) === 'one' ? 'one' : 'other';
+	return t(`${key}.${form}`, {n: new Intl.NumberFormat(current).format(n), ...values});
+}
+
+export function when(iso) {
+	return iso ? new Intl.DateTimeFormat(current, {dateStyle: 'medium', timeStyle: 'short'})
+		.format(new Date(iso)) : '';
+}
+
+export function bytes(n) {
+	const units = ['kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
+	let value = n / 1000;
+	let unit = 0;
+	while (value >= 1000 && unit < units.length - 1) {
+		value /= 1000;
+		unit++;
+	}
+	return new Intl.NumberFormat(current, {style: 'unit', unit: units[unit],
+		maximumFractionDigits: value < 10 ? 1 : 0}).format(value);
+}
+
+// What a problem means, in plain words; what has none of ours is said as the server says it.
+export function problemText(problem) {
+	const key = `reason.${problem.reason}`;
+	return has(key) ? t(key) : problem.detail || t('reason.internal');
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The event stream, kept open.  The browser comes back by itself after a break and asks for what it
+// missed; when it gives up (the producer said 503, say) a new stream is opened and everything read
+// anew.
+
+const AGAIN_MS = 3000;
+
+export class Live {
+	// handlers: request(event), join(event), reload(), connected(bool)
+	constructor(handlers) {
+		this.handlers = handlers;
+		this.closed = false;
+		this.lost = false;
+		this.open();
+	}
+
+	open() {
+		const source = new EventSource('/api/v1/events');
+		this.source = source;
+		for (const name of ['request', 'join'])
+			source.addEventListener(name, (e) => this.handlers[name](JSON.parse(e.data)));
+		source.addEventListener('reset', () => this.handlers.reload());
+		source.onopen = () => {
+			this.handlers.connected(true);
+			if (this.lost)
+				this.handlers.reload();
+			this.lost = false;
+		};
+		source.onerror = () => {
+			if (this.closed)
+				return;
+			this.lost = true;
+			this.handlers.connected(false);
+			if (source.readyState === EventSource.CLOSED)
+				this.timer = setTimeout(() => this.closed || this.open(), AGAIN_MS);
+		};
+	}
+
+	close() {
+		this.closed = true;
+		clearTimeout(this.timer);
+		this.source.close();
+	}
+}

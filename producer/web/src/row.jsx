@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One course in the teacher's table.
+import {bytes, has, problemText, t, tn, when} from './i18n.js';
+import {inBytes, isActive} from './progress.js';
+
+const BADGES = {
+	scheduled: 'text-bg-secondary',
+	exporting: 'text-bg-info',
+	ready: 'text-bg-info',
+	importing: 'text-bg-info',
+	cancelling: 'text-bg-secondary',
+	restored: 'text-bg-success',
+	failed: 'text-bg-danger',
+	cancelled: 'text-bg-light border',
+	deleted: 'text-bg-light border',
+};
+const MODES = ['always', 'with-users', 'manual'];
+
+function Cell({label, children, ...more}) {
+	return <td role="cell" data-label={label} {...more}>{children}</td>;
+}
+
+// --- options ---
+
+function Tick({name, label, checked, disabled, onChange}) {
+	return <input type="checkbox" class="form-check-input" aria-label={`${label}: ${name}`} checked={checked}
+		disabled={disabled} onChange={(e) => onChange(e.currentTarget.checked)} />;
+}
+
+export function Mode({name, value, userData, disabled, onChange}) {
+	return <select class="form-select form-select-sm nv-mode" aria-label={`${t('col.enrolment')}: ${name}`}
+		value={value} disabled={disabled} onChange={(e) => onChange(e.currentTarget.value)}>
+		{MODES.map((m) => <option key={m} value={m} disabled={m === 'with-users' && !userData}>
+			{t(`mode.${m}`)}</option>)}
+	</select>;
+}
+
+function YesNo({value}) {
+	return <span>{value ? t('yes') : t('no')}</span>;
+}
+
+// Where they can still be set: a chosen row, or one's own request that has not begun.
+function optionsOf(store, row) {
+	const wanted = store.chosen.get(row.key);
+	if (wanted)
+		return {values: wanted, set: (change) => store.setOptions(row.key, change)};
+	if (row.own?.state === 'scheduled')
+		return {values: row.own, set: (change) => store.amend(row, change)};
+	return row.own && row.word !== 'deleted' ? {values: row.own, set: null} : null;
+}
+
+function Options({store, row}) {
+	const may = store.options;
+	const o = optionsOf(store, row);
+	const name = row.fullname;
+	const busy = store.busy.has(row.key);
+	const none = <span class="text-body-secondary" aria-hidden="true">–</span>;
+	const tick = (field, label) => !o ? none : o.set
+		? <Tick name={name} label={label} checked={o.values[field]} disabled={busy}
+			onChange={(yes) => o.set({[field]: yes})} />
+		: <YesNo value={o.values[field]} />;
+	return <>
+		{may.choose_category && <Cell label={t('col.category')}>
+			{row.listed && !row.category ? none : tick('keep_category', t('col.category'))}</Cell>}
+		{may.choose_user_data && <Cell label={t('col.userdata')}>{tick('user_data', t('col.userdata'))}</Cell>}
+		{may.choose_enrolment && <Cell label={t('col.enrolment')}>
+			{!o ? none : o.set
+				? <Mode name={name} value={o.values.enrolment} userData={o.values.user_data} disabled={busy}
+					onChange={(enrolment) => o.set({enrolment})} />
+				: t(`mode.${o.values.enrolment}`)}</Cell>}
+	</>;
+}
+
+// --- status ---
+
+function timeLeft(ms) {
+	if (ms < 10000)
+		return t('left.moments');
+	if (ms < 60000)
+		return t('left.minute');
+	return tn('left.minutes', Math.round(ms / 60000));
+}
+
+function amount(request) {
+	if (!inBytes(request))
+		return '';
+	return request.total ? t('amount', {done: bytes(request.done), total: bytes(request.total)})
+		: bytes(request.done);
+}
+
+function Progress({request, meter, name}) {
+	const percent = Math.floor((meter?.fraction ?? 0) * 100);
+	const working = request.state === 'exporting' || request.state === 'importing';
+	const step = working && request.step ? t(`step.${request.step}`) : '';
+	const parts = [step, amount(request), meter?.left != null && request.state !== 'cancelling'
+		? timeLeft(meter.left) : ''].filter(Boolean);
+	return <div class="nv-progress">
+		<div class="progress" role="progressbar" aria-label={t('progress', {name})} aria-valuemin="0"
+			aria-valuemax="100" aria-valuenow={percent}>
+			<div class="progress-bar" style={{width: `${percent}%`}} />
+		</div>
+		{parts.length > 0 && <small class="text-body-secondary">{parts.join(' · ')}</small>}
+	</div>;
+}
+
+function reasonText(request) {
+	const key = `reason.${request.reason}`;
+	return has(key) ? t(key) : request.message;
+}
+
+function Why({request}) {
+	if (!request.reason)
+		return null;
+	return <div class="nv-why">
+		<p class="mb-1">{reasonText(request)}</p>
+		{request.message && <details><summary>{t('details')}</summary>
+			<p class="mb-0 nv-detail" dir="auto">{request.message}</p></details>}
+	</div>;
+}
+
+function Warnings({list}) {
+	if (!list.length)
+		return null;
+	return <details class="nv-why"><summary>{tn('warnings', list.length)}</summary>
+		<ul class="mb-0">{list.map((w, i) => <li key={i} class="nv-detail" dir="auto">{w}</li>)}</ul></details>;
+}
+
+function OwnStatus({store, row}) {
+	const r = row.own;
+	const name = row.fullname;
+	const busy = store.busy.has(row.key);
+	const held = r.state === 'scheduled' && r.reason;
+	return <>
+		<div class="nv-by">{r.by && r.by !== store.user ? t('by.other', {who: r.by}) : t('by.self')}</div>
+		{isActive(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
+		{(r.state === 'failed' || held) && <Why request={r} />}
+		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}
+		<div class="nv-actions">
+			{r.state === 'restored' && !r.restored?.deleted && r.restored?.url &&
+				<a class="btn btn-sm btn-primary" href={r.restored.url}>
+					{t('open')}<span class="visually-hidden">: {name}</span></a>}
+			{isActive(r) && r.state !== 'cancelling' &&
+				<button type="button" class="btn btn-sm btn-outline-secondary" disabled={busy}
+					onClick={() => store.cancel(row)}>
+					{t('cancel')}<span class="visually-hidden">: {name}</span></button>}
+			{(r.state === 'failed' || r.state === 'cancelled') &&
+				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
+					onClick={() => store.retry(row)}>
+					{t('retry')}<span class="visually-hidden">: {name}</span></button>}
+		</div>
+	</>;
+}
+
+function OtherStatus({store, row}) {
+	const h = row.other;
+	const joining = store.joining.has(h.id);
+	return <>
+		<div class="nv-by">{t(h.state === 'restored' ? 'by.restored' : 'by.other',
+			{who: h.user_name || h.by || t('somebody')})}</div>
+		{h.joined && !h.deleted && <div class="nv-by">{t('joined')}</div>}
+		<div class="nv-actions">
+			{h.joined && h.url && <a class="btn btn-sm btn-primary" href={h.url}>
+				{t('open')}<span class="visually-hidden">: {row.fullname}</span></a>}
+			{h.can_join && !h.joined &&
+				<button type="button" class="btn btn-sm btn-outline-primary"
+					disabled={joining || store.busy.has(row.key)} onClick={() => store.join(row)}>
+					{t(joining ? 'joining' : 'join')}<span class="visually-hidden">: {row.fullname}</span></button>}
+		</div>
+	</>;
+}
+
+function Status({store, row}) {
+	const problem = store.problems.get(row.key);
+	return <>
+		{row.word !== 'none' && <span class={`badge ${BADGES[row.word]}`}>{t(`state.${row.word}`)}</span>}
+		{row.own && <OwnStatus store={store} row={row} />}
+		{row.other && <OtherStatus store={store} row={row} />}
+		{problem && <div class="text-danger-emphasis nv-why" role="alert">{problemText(problem)}</div>}
+	</>;
+}
+
+// --- the row ---
+
+function scheduledFor(store, row) {
+	const r = row.own;
+	if (!r)
+		return '';
+	return r.state === 'scheduled' && !r.now && store.options.next_run ? when(store.options.next_run)
+		: when(r.requested);
+}
+
+function performedAt(row) {
+	if (row.own)
+		return row.own.state === 'restored' ? when(row.own.finished) : '';
+	return row.other?.state === 'restored' ? when(row.other.finished) : '';
+}
+
+// What keeps a course from being chosen; NULL: nothing.
+function blocked(row) {
+	if (row.available)
+		return null;
+	if (!row.listed)
+		return t('blocked.unlisted');
+	return row.other ? t('blocked.other') : t('blocked.own');
+}
+
+export function Row({store, row}) {
+	const why = blocked(row);
+	const id = `nv-${row.site}-${row.course}`;
+	return <tr role="row" class={`nv-row nv-${row.group}`} data-course={row.course} data-state={row.word}>
+		<Cell label={t('col.choose')} class="nv-choose">
+			<input type="checkbox" class="form-check-input" id={id} disabled={Boolean(why) || store.sending}
+				title={why || undefined} aria-describedby={why ? `${id}-why` : undefined}
+				checked={store.chosen.has(row.key)} onChange={(e) => store.choose(row.key, e.currentTarget.checked)} />
+			{why && <span class="visually-hidden" id={`${id}-why`}>{why}</span>}
+		</Cell>
+		<th role="rowheader" scope="row" class="nv-course">
+			<label for={id} class="nv-name" dir="auto" title={row.fullname}>{row.fullname}</label>
+			<small class="text-body-secondary nv-short">
+				<bdi>{row.shortname}</bdi>{row.categoryName && <> · <bdi>{row.categoryName}</bdi></>}
+				{row.url && <> · <a href={row.url} rel="noreferrer" target="_blank">
+					{t('remote', {site: row.siteLabel})}<span class="visually-hidden">: {row.fullname}, {t('newtab')}</span></a></>}
+			</small>
+		</th>
+		<Options store={store} row={row} />
+		<Cell label={t('col.status')} class="nv-status"><Status store={store} row={row} /></Cell>
+		<Cell label={t('col.source')}>{row.own ? t(`source.${row.own.source}`) : ''}</Cell>
+		<Cell label={t('col.scheduled')}>{scheduledFor(store, row)}</Cell>
+		<Cell label={t('col.performed')}>{performedAt(row)}</Cell>
+	</tr>;
+}

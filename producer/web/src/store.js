@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the teacher's page knows and does; the components only draw it.
+import {allRequests, call, Problem, randomKey} from './api.js';
+import {problemText, t, tn} from './i18n.js';
+import {Live} from './live.js';
+import {isActive, Meter} from './progress.js';
+import {makeRows, rowKey} from './rows.js';
+
+const LOOK_AGAIN_MS = 60000; // colleagues' requests bring no event to us
+const SOON_MS = 400;
+
+export class Store {
+	constructor(session, onChange) {
+		this.session = session;
+		this.options = session.options;
+		this.onChange = onChange;
+		this.user = null;
+		this.sites = [];
+		this.requests = new Map();
+		this.meters = new Map();
+		this.chosen = new Map(); // row's key → options
+		this.problems = new Map(); // row's key → Problem of the last attempt
+		this.busy = new Set(); // row's keys something is being done with
+		this.joining = new Set(); // ids of requests whose course is being joined
+		this.loading = true;
+		this.problem = null;
+		this.connected = true;
+		this.notice = null; // {kind, text}
+		this.said = ''; // for screen readers
+		this.sending = false;
+		this.submission = null; // {body, key} not known to have arrived
+		this.live = new Live({
+			request: (e) => this.onRequest(e),
+			join: (e) => this.onJoin(e),
+			reload: () => this.load(),
+			connected: (yes) => this.set({connected: yes}),
+		});
+		this.timer = setInterval(() => document.hidden || this.loadCourses(), LOOK_AGAIN_MS);
+		this.load();
+	}
+
+	close() {
+		this.live.close();
+		clearInterval(this.timer);
+		clearTimeout(this.soon);
+		this.onChange = () => {};
+	}
+
+	set(values) {
+		Object.assign(this, values);
+		this.changed();
+	}
+
+	changed() {
+		this.drawn ??= requestAnimationFrame(() => {
+			this.drawn = null;
+			this.onChange();
+		});
+		if (document.hidden) // no frames there
+			this.onChange();
+	}
+
+	// --- reading ---
+
+	async load(refresh = false) {
+		try {
+			await this.loadCourses(refresh, true);
+			const all = await allRequests(this.user);
+			this.requests = new Map(all.map((r) => [r.id, r]));
+			all.forEach((r) => this.measure(r));
+			this.set({loading: false, problem: null});
+		} catch (problem) {
+			this.fail(problem);
+		}
+	}
+
+	async loadCourses(refresh = false, strict = false) {
+		try {
+			const list = await call('GET', `/courses${refresh ? '?refresh=true' : ''}`);
+			this.set({user: list.user, sites: list.sites});
+		} catch (problem) {
+			if (strict)
+				throw problem;
+		}
+	}
+
+	coursesSoon() {
+		clearTimeout(this.soon);
+		this.soon = setTimeout(() => this.loadCourses(), SOON_MS);
+	}
+
+	fail(problem) {
+		if (!(problem instanceof Problem))
+			throw problem;
+		this.set({loading: false, problem});
+	}
+
+	get rows() {
+		const newestFirst = [...this.requests.values()]
+			.sort((a, b) => (b.created || '').localeCompare(a.created || '') || (a.id < b.id ? 1 : -1));
+		return makeRows(this.sites, newestFirst);
+	}
+
+	// --- live ---
+
+	measure(request) {
+		if (!this.meters.has(request.id))
+			this.meters.set(request.id, new Meter());
+		this.meters.get(request.id).take(request, performance.now());
+	}
+
+	put(request) {
+		const before = this.requests.get(request.id);
+		if (before && before.rev > request.rev)
+			return;
+		this.requests.set(request.id, request);
+		this.measure(request);
+		if (before?.state !== request.state) {
+			this.said = t('said', {name: request.fullname || request.shortname || request.course,
+				state: t(`state.${request.state}`)});
+			this.coursesSoon();
+		}
+		this.changed();
+	}
+
+	async onRequest(event) {
+		const known = this.requests.get(event.id);
+		if (event.user && this.user && event.user !== this.user)
+			return; // an administrator hears of everybody's
+		if (!event.state && known) {
+			this.put({...known, step: event.step, done: event.done, total: event.total});
+			return;
+		}
+		try {
+			this.put(await call('GET', `/requests/${event.id}`));
+		} catch {
+			// gone again, or the connection is: that is told elsewhere
+		}
+	}
+
+	onJoin(event) {
+		if (event.user !== this.user || event.state === 'pending')
+			return;
+		this.joining.delete(event.id);
+		if (event.state !== 'joined')
+			this.notice = {kind: 'danger', text: t('join.failed', {why: event.state})};
+		this.said = event.state === 'joined' ? t('join.done') : '';
+		this.loadCourses();
+		this.changed();
+	}
+
+	// --- choosing ---
+
+	defaults() {
+		const o = this.options;
+		return {keep_category: o.keep_category, user_data: o.user_data, enrolment: o.enrolment};
+	}
+
+	choose(key, yes) {
+		if (yes)
+			this.chosen.set(key, this.defaults());
+		else
+			this.chosen.delete(key);
+		this.changed();
+	}
+
+	// "Only if users are included" makes no sense without them.
+	static consistent(options) {
+		return !options.user_data && options.enrolment === 'with-users'
+			? {...options, enrolment: 'always'} : options;
+	}
+
+	setOptions(key, change) {
+		this.chosen.set(key, Store.consistent({...this.chosen.get(key), ...change}));
+		this.changed();
+	}
+
+	setAllOptions(change) {
+		for (const key of this.chosen.keys())
+			this.setOptions(key, change);
+	}
+
+	// --- doing ---
+
+	item(row) {
+		const may = this.options;
+		const wanted = this.chosen.get(row.key);
+		const item = {site: row.site, course: row.course, user: this.user};
+		if (may.choose_category)
+			item.keep_category = wanted.keep_category;
+		if (may.choose_user_data)
+			item.user_data = wanted.user_data;
+		if (may.choose_enrolment)
+			item.enrolment = wanted.enrolment;
+		return item;
+	}
+
+	takeResults(rows, results) {
+		let accepted = 0;
+		results.forEach((result, i) => {
+			const {key} = rows[i];
+			if (result.status === 202) {
+				accepted++;
+				this.chosen.delete(key);
+				this.problems.delete(key);
+				this.put(result.request);
+			} else {
+				const {status, reason, detail} = result.problem;
+				this.problems.set(key, new Problem(status, reason, detail));
+				this.chosen.delete(key);
+			}
+		});
+		const refused = results.length - accepted;
+		this.notice = {
+			kind: refused ? 'warning' : 'success',
+			text: (accepted ? tn('sent', accepted) : '') + (accepted && refused ? ' ' : '') +
+				(refused ? tn('refused', refused) : ''),
+		};
+	}
+
+	async submit() {
+		const rows = this.rows.filter((r) => this.chosen.has(r.key) && r.available);
+		if (!rows.length || this.sending)
+			return;
+		const body = {requests: rows.map((r) => this.item(r))};
+		const text = JSON.stringify(body);
+		if (this.submission?.text !== text) // the same again: the same key, so that nothing is doubled
+			this.submission = {text, key: randomKey()};
+		this.set({sending: true, notice: null});
+		try {
+			const answer = await call('POST', '/requests', body, {'Idempotency-Key': this.submission.key});
+			this.submission = null;
+			this.takeResults(rows, answer.results);
+			this.coursesSoon();
+		} catch (problem) {
+			this.notice = {kind: 'danger', text: t('unsent', {why: problemText(problem)})};
+		}
+		this.set({sending: false});
+	}
+
+	// One action on one row; what went wrong is shown there.
+	async act(row, method, path, body) {
+		this.busy.add(row.key);
+		this.problems.delete(row.key);
+		this.changed();
+		let answer = null;
+		try {
+			answer = await call(method, path, body);
+		} catch (problem) {
+			this.problems.set(row.key, problem);
+			if (problem.status === 409)
+				this.load();
+		}
+		this.busy.delete(row.key);
+		this.changed();
+		return answer;
+	}
+
+	async changeRequest(row, action) {
+		const record = await this.act(row, 'POST', `/requests/${row.own.id}/${action}`);
+		if (record)
+			this.put(record);
+	}
+
+	cancel(row) {
+		return this.changeRequest(row, 'cancel');
+	}
+
+	retry(row) {
+		return this.changeRequest(row, 'retry');
+	}
+
+	// Options of what is scheduled already.
+	async amend(row, change) {
+		const wanted = Store.consistent({user_data: row.own.user_data, enrolment: row.own.enrolment,
+			...change});
+		const body = {rev: row.own.rev};
+		for (const name of ['keep_category', 'user_data', 'enrolment'])
+			if (name in change || (name === 'enrolment' && wanted.enrolment !== row.own.enrolment))
+				body[name] = name in wanted ? wanted[name] : change[name];
+		const record = await this.act(row, 'PATCH', `/requests/${row.own.id}`, body);
+		if (record)
+			this.put(record);
+	}
+
+	async join(row) {
+		const id = row.other.id;
+		this.joining.add(id);
+		const answer = await this.act(row, 'POST', `/requests/${id}/enrolments`);
+		if (answer?.state !== 'pending') {
+			this.joining.delete(id);
+			this.loadCourses();
+		}
+		this.changed();
+	}
+}
+
+export {isActive, rowKey};
