@@ -156,6 +156,7 @@ def restored_by_moodle(pair, course, users):  # noqa: F811
     pair.php("lastyear", "navette_plain.php", "backup", pair.courses[course], mbz, word)
     category = pair.sites["thisyear"]["fixture"]["categories"]["DEF"]
     plain = pair.php("thisyear", "navette_plain.php", "restore", mbz, category, word).split()[-1]
+    mbz.unlink()
     pair.code("thisyear", f"""
         require_once($CFG->libdir . '/enrollib.php');
         $manual = enrol_get_plugin('manual');
