@@ -70,6 +70,9 @@ struct nv_seed_post {
 
 	char error[CURL_ERROR_SIZE];
 	struct nv_err err; /* what a callback met; kind NV_OK: nothing */
+	uint64_t moved;	   /* bytes, when that last changed */
+	uint64_t moved_at; /* nv_mono_ms */
+	bool stalled;
 	/* the answer */
 	int status;
 	char type[80];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/id.h"
 #include "core/site/seed_ws.h"
 
 #define CONNECT_TIMEOUT_MS 15000L
@@ -111,16 +112,23 @@ static size_t write_cb(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* Called about once a second, however silent the server is. */
+/* Called for each block, and about once a second without one. */
 static int progress_cb(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
 		       curl_off_t up)
 {
 	struct nv_seed_post *p = arg;
+	uint64_t moved = (uint64_t)down + (uint64_t)up;
+	uint64_t now = nv_mono_ms();
 	(void)down_total;
-	(void)down;
 	(void)up_total;
-	(void)up;
-	return nv_job_check(p->session->job, &p->err) < 0;
+	if (nv_job_check(p->session->job, &p->err) < 0)
+		return 1;
+	if (moved != p->moved || !p->moved_at) {
+		p->moved = moved;
+		p->moved_at = now;
+	}
+	p->stalled = p->silence && now - p->moved_at > p->silence;
+	return p->stalled;
 }
 
 /* --- set-up --- */
@@ -145,8 +153,6 @@ static void set_limits(CURL *curl, const struct nv_seed_post *p)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)p->timeout);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, p->silence ? 1L : 0L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((p->silence + 999) / 1000));
 	curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_SECONDS);
 	curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_SECONDS / 2);
@@ -183,8 +189,11 @@ static int no_answer(const struct nv_seed_post *p, CURLcode rc, bool *ret_broken
 	const struct nv_seed *site = p->session->site;
 	enum nv_reason reason = p->session->reason;
 	const char *hint = "";
-	nv_auto_free char *text =
-		nv_seed_quote(site, p->error[0] ? p->error : curl_easy_strerror(rc));
+	nv_auto_free char *text = nv_seed_quote(site, p->stalled    ? "no byte came any more"
+						      : p->error[0] ? p->error
+								    : curl_easy_strerror(rc));
+	if (p->stalled)
+		rc = CURLE_OPERATION_TIMEDOUT;
 	switch (rc) {
 	case CURLE_OPERATION_TIMEDOUT:
 		reason = NV_R_timeout;
