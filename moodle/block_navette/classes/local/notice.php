@@ -45,23 +45,48 @@ class notice {
         $user = (string) ($in->user ?? '');
         $people = $user === '' ? get_admins()
             : [people::find((string) (($in->user_field ?? '') ?: 'username'), $user)];
+        $sent = false;
+        foreach ($people as $person) {
+            $key = hash('sha256', $user === '' ? "$id/$person->id" : $id);
+            $sent = self::send_once($key, $in, $provider, $person) || $sent;
+        }
+        return ['sent' => $sent];
+    }
+
+    /**
+     * To one person, unless it was sent before.
+     *
+     * @param string $key of the message to this person
+     * @param \stdClass $in
+     * @param string $provider
+     * @param \stdClass $person
+     * @return bool false: it was
+     */
+    private static function send_once(string $key, \stdClass $in, string $provider, \stdClass $person): bool {
+        global $DB;
         // The row and the message are one transaction, so that a crash leaves both or neither.
         $transaction = $DB->start_delegated_transaction();
         try {
-            $DB->insert_record('block_navette_notices', (object) ['noticeid' => hash('sha256', $id),
-                'timecreated' => time()]);
+            $DB->insert_record('block_navette_notices', (object) ['noticeid' => $key, 'timecreated' => time()]);
         } catch (\dml_write_exception $e) {
             $DB->force_transaction_rollback();
-            if ($DB->record_exists('block_navette_notices', ['noticeid' => hash('sha256', $id)])) {
-                return ['sent' => false];
+            if ($DB->record_exists('block_navette_notices', ['noticeid' => $key])) {
+                return false;
             }
             throw $e;
         }
-        foreach ($people as $person) {
-            self::send($in, $provider, $person);
+        self::send($in, $provider, $person);
+        try {
+            $transaction->allow_commit();
+        } catch (\moodle_exception $e) {
+            // Once it is there, Moodle hands it on, by mail for one; what fails then does not make
+            // it come again, and must not keep it from others.
+            if (!$DB->record_exists('block_navette_notices', ['noticeid' => $key])) {
+                throw $e;
+            }
+            fwrite(STDERR, "handing on a message to $person->username: " . $e->getMessage() . "\n");
         }
-        $transaction->allow_commit();
-        return ['sent' => true];
+        return true;
     }
 
     /**
