@@ -337,6 +337,19 @@ void nv_envelope_fini(struct nv_envelope *e)
 
 /* --- looking without verifying --- */
 
+int nv_envelope_open_inside(const void *data, size_t len, const struct nv_keyring *own,
+			    struct nv_envelope *ret, struct nv_err *err)
+{
+	struct nv_wire_head body, request;
+
+	if (len > NV_ENVELOPE_MAX || !find_key(data, len, "body", &body) || body.kind != NV_W_BIN ||
+	    !find_key(body.data, body.value, "request", &request) || request.kind != NV_W_BIN)
+		return nv_fail(err, NV_REJECT, NV_R_bad_message,
+			       "envelope.body: there is no request inside");
+	return nv_envelope_open(request.data, request.value, own, 1u << NV_KIND_RESTORE_REQUEST, 0,
+				ret, err);
+}
+
 static bool peek_text(const void *data, size_t len, const char *key, char *ret, size_t size)
 {
 	struct nv_wire_head head;

@@ -58,6 +58,12 @@ int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err);
 void nv_envelope_fini(struct nv_envelope *e);
 
+/* The restore.request inside a message that could NOT be verified (body field "request").  What
+ * comes out is as sure as own's signature on it; who sent the message around it, and what else that
+ * says, stays unknown. */
+int nv_envelope_open_inside(const void *data, size_t len, const struct nv_keyring *own,
+			    struct nv_envelope *ret, struct nv_err *err);
+
 /* Read kind and mid WITHOUT verifying anything, as far as the bytes allow: for logs and for the
  * listing of dead letters only, never for a decision.  What cannot be read becomes ""; only
  * printable ASCII comes out.  ret_mid holds NV_UUID_SIZE bytes.  0 when both were read, else -1. */

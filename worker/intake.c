@@ -45,6 +45,34 @@ static bool decline_expired(struct worker *w, struct nv_delivery *d, const struc
 	return true;
 }
 
+/* An archive.ready from a key that we do not trust (any more).  Nothing it says is believed; but
+ * where the request inside was signed by our own client, and the broker vouches for the course
+ * server's user as sender, its people are told that it failed and why.  Whoever forges that gains
+ * nothing but a failed request, which may be asked for again. */
+static bool decline_untrusted(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+{
+	struct nv_envelope unknown = {0}, wish;
+	struct nv_err err = {0}, said;
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if ((why->reason != NV_R_untrusted && why->reason != NV_R_unsigned_message) ||
+	    nv_envelope_open_inside(body, len, &w->myself, &wish, &err) < 0)
+		return false;
+	const char *site = wish.body.restore_request.site;
+	if (strcmp(nv_delivery_user(d), nv_broker_user("archiver", site).s) != 0) {
+		nv_envelope_fini(&wish);
+		return false;
+	}
+	nv_fail(&said, NV_REJECT, NV_R_untrusted,
+		"the course server \"%s\" signs with a key that is not trusted here "
+		"(sites[].public_key "
+		"of the configuration): %s",
+		site, why->msg);
+	nv_metric_add(w->metrics.refused, nv_reason_word(why->reason), 1);
+	nv_restore_decline(w, d, &unknown, &wish, &said);
+	return true;
+}
+
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
@@ -59,7 +87,7 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
-		if (enrol || !decline_expired(w, d, &err))
+		if (enrol || (!decline_expired(w, d, &err) && !decline_untrusted(w, d, &err)))
 			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);

@@ -18,8 +18,8 @@
 #include "worker/texts.h"
 #include "worker/worker.h"
 
-#define AGAIN_MS 2000u
-#define LONGEST_MS (15u * 60 * 1000) /* between two tries */
+#define AGAIN_MS UINT64_C(2000)
+#define LONGEST_MS (UINT64_C(15) * 60 * 1000) /* between two tries */
 /* One round stays below the time after which a notice goes to another notifier. */
 #define ROUND_MS 40000u
 
@@ -185,7 +185,7 @@ static void give_up(struct notifier *n)
 /* Doubling, and once more just before it is too old. */
 static uint64_t next_try(const struct notifier *n, uint64_t left)
 {
-	uint64_t delay = n->tries < 10 ? (uint64_t)AGAIN_MS << n->tries : LONGEST_MS;
+	uint64_t delay = n->tries < 10 ? AGAIN_MS << n->tries : LONGEST_MS;
 	if (delay > LONGEST_MS)
 		delay = LONGEST_MS;
 	return delay < left ? delay : left;
