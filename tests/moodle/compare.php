@@ -311,14 +311,16 @@ class navette_description {
                   JOIN {question_bank_entries} e ON e.id = v.questionbankentryid
                   JOIN {question_categories} c ON c.id = e.questioncategoryid
                   JOIN {context} ctx ON ctx.id = c.contextid
-                 WHERE ctx.id = :id OR ' . $DB->sql_like('ctx.path', ':path'),
+                 WHERE ctx.id = :id OR ' . $DB->sql_like('ctx.path', ':path') . ' ORDER BY q.id',
             ['id' => $this->context->id, 'path' => $this->context->path . '/%']);
         $out = [];
         foreach ($rows as $q) {
             $one = $this->row($q, ['createdby', 'modifiedby', 'parent']);
             $one['answers'] = array_values(array_map(fn($a) => $this->row($a, ['question']),
                 $DB->get_records('question_answers', ['question' => $q->id], 'id')));
-            $out["$q->categoryname | $q->name | $q->vers"] = $one;
+            // The parts of a question have its name.
+            for ($key = "$q->categoryname | $q->name | $q->vers | $q->qtype"; isset($out[$key]); $key .= '+');
+            $out[$key] = $one;
         }
         ksort($out);
         return $out;
