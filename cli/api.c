@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/api_stream.h"
+
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000L
 #define CALL_TIMEOUT_MS 60000L
@@ -273,6 +275,16 @@ void cli_api_close(struct cli_api *a)
 const json_t *cli_api_session(const struct cli_api *a)
 {
 	return a->session;
+}
+
+CURL *cli_api_dup(struct cli_api *a)
+{
+	return curl_easy_duphandle(a->curl);
+}
+
+const char *cli_api_bearer(const struct cli_api *a)
+{
+	return a->bearer;
 }
 
 const char *cli_api_url(const struct cli_api *a)

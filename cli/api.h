@@ -32,6 +32,20 @@ int cli_api_fail(struct cli_api *a, const struct nv_err *err);
 /* The address without credentials, of the page and for messages; borrowed. */
 const char *cli_api_url(const struct cli_api *a);
 
+/* --- events.c --- */
+
+/* Live events.  Each callback ends the stream with a value other than 0. */
+struct cli_events {
+	char *last_id;		   /* of the last event; owned by the caller; NULL: none yet */
+	int (*open_cb)(void *arg); /* what happens from now on comes as an event */
+	int (*event_cb)(void *arg, const char *name, const json_t *data); /* data borrowed */
+	int (*tick_cb)(void *arg);					  /* about once a second */
+	void *arg;
+};
+/* Blocks.  1: a callback ended it; 0: the stream ended, call again to go on after last_id; -1 with
+ * *err: it did not begin. */
+int cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err);
+
 /* --- watch.c --- */
 
 /* Follow these requests until all are final (ids of strings; borrowed).  known: documents by id,

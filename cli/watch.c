@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* watch, and submit --wait: requests are asked about until all are done.
+/* watch, and submit --wait: the producer's live events are followed until all requests are done.
  *
  * On a terminal one line a request is drawn anew; elsewhere a line is printed when a state or step
  * changes.  A producer that is away for a while does not end it. */
@@ -10,8 +10,7 @@
 
 #include "cli/api.h"
 
-#define PAUSE_MS 500u
-#define PAUSE_EACH_MS 20u   /* more where many are watched */
+#define PAUSE_MS 1000u	    /* before the stream is opened again */
 #define AWAY_MAX_MS 300000u /* unreachable for so long: given up */
 #define BAR_WIDTH 24u
 #define LINES_MAX 30u /* drawn at once */
@@ -19,6 +18,7 @@
 struct watched {
 	const char *id; /* borrowed */
 	json_t *doc;	/* as last seen; NULL: not yet */
+	bool stale;	/* to be read */
 	char last[96];	/* what was printed last */
 };
 
@@ -31,6 +31,10 @@ struct watching {
 	size_t drawn;	     /* lines of the last picture */
 	uint64_t until;	     /* nv_mono_ms; 0: for ever */
 	uint64_t away_since; /* 0: it answers */
+	struct cli_events events;
+	bool changed;		/* since the last picture */
+	bool failed, timed_out; /* why the stream was ended; else all are done */
+	struct nv_err err;
 };
 
 static bool is_final(const json_t *doc)
@@ -176,59 +180,137 @@ static void print_change(struct watched *w)
 
 /* --- asking --- */
 
-/* 1 when the item is known anew, 0 when nobody answers now, -1 with *err. */
-static int ask_about(struct watching *w, struct watched *item, struct nv_err *err)
+static bool away_too_long(struct watching *w)
 {
-	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
-	json_t *doc = cli_api_call(w->a, &(struct cli_call){.method = "GET", .path = path}, err);
-	if (doc) {
-		json_decref(item->doc);
-		item->doc = doc;
-		w->away_since = 0;
-		return 1;
-	}
-	if (err->kind != NV_RETRY)
-		return -1;
 	uint64_t now = nv_mono_ms();
 	if (!w->away_since)
 		w->away_since = now;
-	return now - w->away_since > AWAY_MAX_MS ? -1 : 0;
+	return now - w->away_since > AWAY_MAX_MS;
 }
 
-/* One round over those that are not done.  -1 with *err. */
-static int round_trip(struct watching *w, struct nv_err *err)
+/* Read the item anew; it stays stale where nobody answers now.  -1 with w->err. */
+static int read_item(struct watching *w, struct watched *item)
+{
+	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
+	json_t *doc =
+		cli_api_call(w->a, &(struct cli_call){.method = "GET", .path = path}, &w->err);
+	if (!doc)
+		return w->err.kind == NV_RETRY && !away_too_long(w) ? 0 : -1;
+	json_decref(item->doc);
+	item->doc = doc;
+	item->stale = false;
+	w->changed = true;
+	w->away_since = 0;
+	if (!w->c->json && !w->terminal)
+		print_change(item);
+	return 0;
+}
+
+static int read_stale(struct watching *w)
 {
 	for (size_t i = 0; i < w->len; i++) {
 		struct watched *item = &w->items[i];
-		if (is_final(item->doc))
+		if (!item->stale)
 			continue;
-		int rc = ask_about(w, item, err);
-		if (rc < 0)
+		if (read_item(w, item) < 0)
 			return -1;
-		if (rc == 0)
-			return 0;
-		if (!w->c->json && !w->terminal)
-			print_change(item);
+		if (item->stale)
+			break; /* nobody answers: the next ones must not wait for it either */
 	}
 	return 0;
 }
 
+static void all_stale(struct watching *w)
+{
+	for (size_t i = 0; i < w->len; i++)
+		w->items[i].stale = !is_final(w->items[i].doc);
+}
+
+/* --- hearing --- */
+
+/* Other than 0 ends the stream: all are done, it is time, or w->failed. */
+static int go_on(struct watching *w)
+{
+	w->failed = read_stale(w) < 0;
+	if (w->terminal && w->changed)
+		draw(w);
+	w->changed = false;
+	w->timed_out = w->until && nv_mono_ms() >= w->until;
+	return w->failed || w->timed_out || count(w, is_final) == w->len;
+}
+
+static int on_open(void *arg)
+{
+	struct watching *w = arg;
+	/* After the last event the stream goes on by itself. */
+	if (!w->events.last_id)
+		all_stale(w);
+	w->away_since = 0;
+	return go_on(w);
+}
+
+static int on_tick(void *arg)
+{
+	return go_on(arg);
+}
+
+/* Progress is in the event; an end is read whole, with the course that came of it. */
+static void apply(struct watched *item, const json_t *data)
+{
+	static const char *const parts[] = {"state", "step", "done", "total", "reason", "message"};
+	const json_t *state = json_object_get(data, "state");
+	if (!item->doc || is_final(data)) {
+		item->stale = true;
+		return;
+	}
+	for (size_t i = 0; i < NV_ARRAY_LEN(parts); i++) {
+		json_t *value = json_object_get(data, parts[i]);
+		if (value && (i > 0 || !json_is_null(state)))
+			json_object_set(item->doc, parts[i], value);
+	}
+}
+
+static int on_event(void *arg, const char *name, const json_t *data)
+{
+	struct watching *w = arg;
+	const char *id = cli_text(data, "id");
+	if (strcmp(name, "reset") == 0) /* what came meanwhile is not known any more */
+		all_stale(w);
+	for (size_t i = 0; id && strcmp(name, "request") == 0 && i < w->len; i++) {
+		struct watched *item = &w->items[i];
+		if (strcmp(item->id, id) != 0 || is_final(item->doc))
+			continue;
+		apply(item, data);
+		w->changed = true;
+		if (!item->stale && !w->c->json && !w->terminal)
+			print_change(item);
+	}
+	return go_on(w);
+}
+
 static int follow(struct watching *w, struct nv_err *err)
 {
-	for (;;) {
-		if (round_trip(w, err) < 0)
-			return -1;
-		if (w->terminal)
-			draw(w);
-		size_t left = w->len - count(w, is_final);
-		if (!left)
-			return 0;
-		if (w->until && nv_mono_ms() >= w->until)
-			return nv_fail(err, NV_RETRY, NV_R_timeout,
-				       "%zu of %zu requests are not done yet", left, w->len);
-		uint64_t pause = PAUSE_MS + PAUSE_EACH_MS * left;
-		usleep((useconds_t)(pause > 5000 ? 5000 : pause) * 1000);
+	w->events = (struct cli_events){
+		.open_cb = on_open, .event_cb = on_event, .tick_cb = on_tick, .arg = w};
+	int rc;
+	while ((rc = cli_api_events(w->a, &w->events, err)) <= 0) {
+		/* A session that was forgotten is renewed by reading. */
+		if (rc < 0 && err->code == 401)
+			all_stale(w);
+		if ((rc < 0 && (err->kind != NV_RETRY || away_too_long(w))) || go_on(w))
+			break;
+		usleep(PAUSE_MS * 1000);
 	}
+	free(w->events.last_id);
+	if (w->failed) {
+		*err = w->err;
+		return -1;
+	}
+	size_t left = w->len - count(w, is_final);
+	if (left && w->timed_out)
+		return nv_fail(err, NV_RETRY, NV_R_timeout, "%zu of %zu requests are not done yet",
+			       left, w->len);
+	return left ? -1 : 0;
 }
 
 /* --- the outcome --- */

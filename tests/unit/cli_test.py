@@ -381,6 +381,8 @@ class Producer(http.server.BaseHTTPRequestHandler):
                                if good else problem)
         if self.headers.get("Authorization") != f"Bearer {state['token']}":
             return self.answer(401, {"title": "sign in", "status": 401, "reason": "denied"})
+        if self.path == "/api/v1/events":
+            return self.stream()
         answers = state["answers"].get((self.command, self.path.split("?")[0]), [])
         status, doc = answers.pop(0) if len(answers) > 1 else answers[0] if answers else (404, {
             "type": "about:blank", "title": "not found", "status": 404, "reason": "not_found"})
@@ -392,6 +394,29 @@ class Producer(http.server.BaseHTTPRequestHandler):
     def serve_again(self, _body):
         return self.answer(401, {"title": "sign in", "status": 401, "reason": "denied"})
 
+    def stream(self):
+        """What the test has put there for one connection, after which it breaks; held open when there
+        is nothing."""
+        state = self.server.state
+        state["last_ids"].append(self.headers.get("Last-Event-ID"))
+        self.close_connection = True
+        pieces = state["streams"].pop(0) if state["streams"] else None
+        if isinstance(pieces, int):
+            return self.answer(pieces, {"title": "no", "status": pieces})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b"retry: 3000\n\n")
+        for piece in pieces or []:
+            self.wfile.write(piece.encode())
+            self.wfile.flush()
+        try:
+            while pieces is None and not self.server.over.wait(0.2):
+                self.wfile.write(b":\n\n")
+        except OSError:
+            pass  # the reader has gone
+        return None
+
     do_GET = do_POST = do_DELETE = serve
 
     def log_message(self, *_args):
@@ -402,7 +427,9 @@ class Api:
     def __init__(self, folder):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Producer)
         self.server.daemon_threads = True
-        self.server.state = self.state = {"seen": [], "answers": {}, "token": None}
+        self.server.over = threading.Event()
+        self.server.state = self.state = {"seen": [], "answers": {}, "token": None,
+                                          "streams": [], "last_ids": []}
         write(folder / "password", "geheim\n")
         self.config = write(folder / "api.yaml",
                             f"api:\n  url: http://127.0.0.1:{self.server.server_port}/\n"
@@ -420,6 +447,7 @@ class Api:
 def make_api(tmp_path):
     a = Api(tmp_path)
     yield a
+    a.server.over.set()
     a.server.shutdown()
     a.server.server_close()
 
@@ -467,6 +495,12 @@ def course(n, state=None, **holder):
             "holder": {"id": ID[n], "state": state, "mine": True, **holder} if state else None}
 
 
+def event(number, n, state=None, name="request", **more):
+    data = {"id": ID[n], "state": state, "rev": 1, "step": None, "done": 0, "total": 0,
+            "reason": None, "message": None, **more}
+    return f"id: {number}-0\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+
+
 def test_submit_all_waits_for_what_is_held_and_asks_for_the_rest(api):
     api.on("GET", "/courses", (200, {"user": "t", "sites": [
         {"site": "lastyear", "status": "ok", "error": None, "courses": [
@@ -477,6 +511,7 @@ def test_submit_all_waits_for_what_is_held_and_asks_for_the_rest(api):
     for n in (1, 2, 3, 4):
         api.on("GET", f"/requests/{ID[n]}", (200, request_document(n, "importing", step="import")),
                (200, request_document(n, "restored")))
+    api.state["streams"] = [[event(n, n, "restored") for n in (1, 2, 3, 4)]]
     done = run("submit", "lastyear", "--all", "--wait", "-c", api.config)
     assert "4 of 4 restored" in done.stdout
     assert [r["course"] for r in api.bodies("POST", "/requests")[0]["requests"]] == ["1", "3"]
@@ -489,6 +524,7 @@ def test_watch_ends_with_0_only_if_all_are_restored(api):
     busy = (503, {"title": "later", "status": 503, "reason": "status_unavailable"})
     api.on("GET", f"/requests/{ID[1]}", (200, request_document(1, "exporting", step="upload")),
            busy, (200, request_document(1, "restored")))
+    api.state["streams"] = [[event(1, 1, "restored")]]
     api.on("GET", f"/requests/{ID[2]}", (200, request_document(
         2, "failed", reason="store_full", message="the staging store is full")))
     done = run("watch", ID[1], ID[2], "-c", api.config, status=1)
@@ -500,9 +536,43 @@ def test_watch_ends_with_0_only_if_all_are_restored(api):
     doc = run_json("watch", ID[1], "-c", api.config)
     assert doc["ok"] is True and doc["requests"][0]["state"] == "restored"
     api.on("GET", f"/requests/{ID[3]}", (200, request_document(3, "scheduled")))
+    api.state["streams"] = []
     doc = run_json("watch", ID[3], "--timeout", "1s", "-c", api.config, status=1)
     assert doc["error"]["reason"] == "timeout"
     assert run_json("watch", ID[4], "-c", api.config, status=1)["error"]["reason"] == "not_found"
+
+
+def test_watch_hears_the_events_instead_of_asking(api):
+    api.on("GET", f"/requests/{ID[1]}", (200, request_document(1, "scheduled")),
+           (200, request_document(1, "restored")))
+    first = event(11, 1, "exporting", step="export", done=1, total=2)
+    half = event(12, 1, None, step="upload", done=1, total=2)
+    api.state["streams"] = [
+        # cut in the middle of an event, which therefore was not heard
+        [first[:20], first[20:], ": a comment\n\n", half[:30]],
+        503,
+        [half, event(13, 2, "failed"), event(14, 1, "ready")],
+        [event(15, 1, "restored")]]
+    done = run("watch", ID[1], "-c", api.config)
+    lines = [line.split("  ")[2] for line in done.stdout.splitlines() if line.startswith(ID[1])]
+    assert lines == ["scheduled", "exporting, export", "exporting, upload", "ready", "restored"]
+    assert api.state["last_ids"] == [None, "11-0", "11-0", "14-0"]
+    # Read at the beginning and at the end, never in between.
+    assert len(api.bodies("GET", f"/requests/{ID[1]}")) == 2
+
+
+def test_watch_reads_anew_what_it_cannot_catch_up_with(api):
+    api.on("GET", f"/requests/{ID[1]}", (200, request_document(1, "scheduled")),
+           (200, request_document(1, "importing", step="fetch")),
+           (200, request_document(1, "restored")))
+    api.state["streams"] = [[event(1, 2, "ready")], ["event: reset\ndata: {}\n\n"],
+                            [event(9, 1, "restored")]]
+    assert "importing, fetch" in run("watch", ID[1], "-c", api.config).stdout
+    # A session that was forgotten is renewed.
+    api.on("GET", f"/requests/{ID[2]}", (200, request_document(2, "scheduled")),
+           (200, "forget"), (200, request_document(2, "restored")))
+    api.state["streams"] = [[], 401]
+    assert "restored" in run("watch", ID[2], "-c", api.config).stdout
 
 
 def test_list_pages_through_all(api):
