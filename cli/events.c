@@ -143,6 +143,7 @@ int cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err)
 	nv_auto_free char *url = nv_asprintf("%s/api/v1/events", cli_api_url(a));
 	char text[CURL_ERROR_SIZE] = "";
 	curl_easy_setopt(s.curl, CURLOPT_URL, url);
+	curl_easy_setopt(s.curl, CURLOPT_CUSTOMREQUEST, NULL); /* of the call before */
 	curl_easy_setopt(s.curl, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(s.curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(s.curl, CURLOPT_TIMEOUT_MS, 0L);

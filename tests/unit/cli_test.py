@@ -381,7 +381,7 @@ class Producer(http.server.BaseHTTPRequestHandler):
                                if good else problem)
         if self.headers.get("Authorization") != f"Bearer {state['token']}":
             return self.answer(401, {"title": "sign in", "status": 401, "reason": "denied"})
-        if self.path == "/api/v1/events":
+        if (self.command, self.path) == ("GET", "/api/v1/events"):
             return self.stream()
         answers = state["answers"].get((self.command, self.path.split("?")[0]), [])
         status, doc = answers.pop(0) if len(answers) > 1 else answers[0] if answers else (404, {
