@@ -135,6 +135,23 @@ class Stand(MoodleFarm):
         return wait.until(lambda: php_child(self.one(role), operation),
                           f"{operation} of the {role}", timeout, 0.005)
 
+    def _all_told(self):
+        return super()._all_told() and not self.redis.client.exists("nv:notices:waiting")
+
+    def told_to(self, user, since):
+        """The kinds of messages that somebody got; administrators hear of failures, too."""
+        return [kind for who, kind in self.told(since) if who == user]
+
+    def sweep_work(self):
+        """What lies in the work folders for longer than the grace time goes."""
+        for role in ("archiver", "worker"):
+            d = self.one(role)
+            if d.running():
+                d.stop()
+            for entry in os.scandir(d.config[role]["work_dir"]):
+                os.utime(entry.path, (time.time() - 3600,) * 2)
+            d.start()
+
     def work(self, role):
         folder = self.one(role).config[role]["work_dir"]
         return [n for n in os.listdir(folder) if not n.startswith(".")]
@@ -612,7 +629,12 @@ if ($fault && ($_SERVER['argv'][1] ?? '') === $fault->operation) {
                 }
         }
     });
-    pcntl_alarm(1);
+    // Four tenths of a second from now, by a child, since an alarm knows whole seconds only.
+    if (pcntl_fork() === 0) {
+        usleep(400000);
+        posix_kill(posix_getppid(), SIGALRM);
+        posix_kill(posix_getpid(), SIGKILL);
+    }
 }
 """
 
@@ -659,11 +681,13 @@ def test_an_error_that_php_dies_of_ends_the_request_with_the_reason(make, pair):
         fault(operation, kind)
         since = f.last_notice()
         request = f.submit(course, by="teacher1", user_data=False)
+        f.wait_state(request, "restored", "failed", timeout=LONG)
+        # What an import had no time to remove is removed by the next one, or by the worker's sweep.
+        pair.run("thisyear", "sweep")
         f.refused(request, f"{operation}_failed")
         assert words in f.record(request)["message"], f.record(request)
-        assert [user for user, _ in f.told(since)] == ["teacher1"]
+        assert f.told_to("teacher1", since) == ["failed"]
         fault.end()
-        pair.run("thisyear", "sweep")
     # Once only: the second attempt brings it.
     fault("import", "memory", once=True)
     request = f.submit(course, by="teacher1", user_data=False)
@@ -810,7 +834,7 @@ def test_one_site_may_be_client_and_server(make, pair):  # noqa: F811
 def test_moodles_settings_work_without_a_restart(make, pair):  # noqa: F811
     """Those that are asked in Moodle; what navette.yaml says goes before Moodle's others."""
     f = make()
-    hand = str(pair.courses["HAND"])
+    hand, whole = str(pair.courses["HAND"]), by_moodle(pair, "HAND", True)
 
     def category():
         return {c["course"]: c.get("category") for c in catalogue(f)["courses"]}[hand]
@@ -833,7 +857,7 @@ def test_moodles_settings_work_without_a_restart(make, pair):  # noqa: F811
                   ("lastyear", "backup_general_activities", "0", "backup"),
                   ("lastyear", "backup_general_activities_locked", "1", "backup")):
         request = f.submit(pair.courses["HAND"], by="teacher1", user_data=True)
-        f.whole(request, by_moodle(pair, "HAND", True))
+        f.whole(request, whole)
 
 
 # --- holes of the older block ---
@@ -854,7 +878,7 @@ def test_enrol_me_reaches_restored_courses_of_ones_own_only(make, pair):  # noqa
         # By the API there is nothing that takes a course's id; who never taught it is refused.
         for path in (f"/requests/{own}/enrolments", f"/requests/{uuid7()}/enrolments"):
             assert f.person("teacher2").call("POST", path, json={"course": own}).status_code in (
-                400, 404)
+                400, 404, 422)
         refused = f.person("plain").call("POST", f"/requests/{request}/enrolments", json={})
         assert refused.status_code in (403, 404), refused.text
         # By messages: not signed by this client, then signed, but for a course nobody restored.
@@ -862,9 +886,9 @@ def test_enrol_me_reaches_restored_courses_of_ones_own_only(make, pair):  # noqa
                 "requested": wire.now_ms()}
         client = f"client:{f.client}"
         for key, who in ((keys.Key(), client), (f.keys["site"], f"site:{f.site}")):
-            f.publish(f"restore.{f.client}", wire.seal("enrol.request", body, key, who))
+            f.publish(f"restore.{f.client}.now", wire.seal("enrol.request", body, key, who))
         wait.until(lambda: len(f.dead(f.client)) == 2, lambda: f"{f.dead(f.client)}", 30)
-        f.publish(f"restore.{f.client}",
+        f.publish(f"restore.{f.client}.now",
                   wire.seal("enrol.request", body, f.keys["client"], client))
         wait.until(lambda: len(f.dead(f.client)) == 3, lambda: f"{f.dead(f.client)}", 30)
         assert {reason for reason, _ in f.dead(f.client)} <= {
@@ -994,6 +1018,7 @@ def test_naming_a_confidential_files_hash_does_not_bring_it(make, pair):  # noqa
                 f.person("teacher1").cancel(caught.request)
                 f.one("archiver").start(), f.one("worker").start()
                 f.wait_state(caught.request, "cancelled", "restored", timeout=LONG)
+                f.sweep_work()  # a work folder is kept for the next attempt
             else:
                 f.refused(caught.request, "archive_corrupt")
                 f.one("worker").stop()
@@ -1063,12 +1088,22 @@ def test_files_of_a_restored_course_belong_to_the_right_users(make, pair):  # no
                        "f.contextid JOIN {course_modules} m ON m.id = x.instanceid WHERE m.course = "
                        f"{pair.courses['HAND']} AND f.filename = 'anhang.txt'")
     (row, was), = owner
+    enrolment = pair.code("lastyear", f"""
+        require_once($CFG->libdir . '/enrollib.php');
+        $of = $DB->get_record('enrol', ['courseid' => {pair.courses['HAND']}, 'enrol' => 'manual']);
+        enrol_get_plugin('manual')->enrol_user($of, {numbers['lastyear']},
+            $DB->get_field('role', 'id', ['shortname' => 'student']));
+        echo $of->id;""").split()[-1]
     pair.query("lastyear", f"UPDATE {{files}} SET userid = {numbers['lastyear']} WHERE id = {row}")
     try:
         f = make()
         made = f.course(f.submit(pair.courses["HAND"], by="teacher1", user_data=True))
     finally:
         pair.query("lastyear", f"UPDATE {{files}} SET userid = {was} WHERE id = {row}")
+        pair.code("lastyear", f"""
+            require_once($CFG->libdir . '/enrollib.php');
+            enrol_get_plugin('manual')->unenrol_user($DB->get_record('enrol', ['id' => {enrolment}]),
+                {numbers['lastyear']});""")
 
     def owners(site, course):
         return sorted(map(tuple, pair.query(site, f"""
@@ -1082,7 +1117,7 @@ def test_files_of_a_restored_course_belong_to_the_right_users(make, pair):  # no
     ours = owners("thisyear", made)
     assert [o for o in ours if o[4] == "anhang.txt"][0][5] == name
     theirs = {o[:5]: o[5] for o in owners("lastyear", pair.courses["HAND"])}
-    wrong = [o for o in ours if o[5] != theirs.get(o[:5]) and o[4] != "anhang.txt"]
+    wrong = [o for o in ours if theirs.get(o[:5]) not in (o[5], "-") and o[4] != "anhang.txt"]
     assert wrong == []
 
 
@@ -1155,6 +1190,7 @@ def test_messages_arrive_once_in_moodle_and_by_moodles_mail(make, pair, sink, ki
     since = f.last_notice()
     try:
         with settings(pair, ("thisyear", "noemailever", "0", None),
+                      ("thisyear", "noreplyaddress", "noreply@this-year.example.org", None),
                       ("thisyear", "smtphosts", f"127.0.0.1:{sink.port}", None)):
             request = f.submit(pair.courses["EMPTY"], by="teacher1", user_data=False)
             f.wait_state(request, "restored", timeout=LONG)
@@ -1167,13 +1203,13 @@ def test_messages_arrive_once_in_moodle_and_by_moodles_mail(make, pair, sink, ki
             assert f.told(since) == [["teacher1", "restored"]]
             f.course(request)
             f.refused(f.ask("99999", "teacher1", user_data=False), "course_missing")
-            assert len(f.told(since)) == 2
+            assert f.told_to("teacher1", since) == ["failed", "restored"]
             sink.wait_count(2)
     finally:
         pair.query("lastyear", f"UPDATE {{course}} SET fullname = '{was}' WHERE id = "
                    f"{pair.courses['EMPTY']}")
     subjects = [m["Subject"] for m in sink.to("teacher1@example.org")]
-    assert len(sink.mails) == len(subjects) == 2
+    assert len(subjects) == 2, subjects
     assert len([s for s in subjects if name in s]) == 1, subjects
     assert len([s for s in shown(pair, "teacher1") if name in s]) == 1
     assert struck.is_set() == killed
