@@ -39,6 +39,7 @@ void nv_export_free(struct export *e)
 	nv_envelope_fini(&e->env);
 	nv_buf_fini(&e->sealed);
 	nv_arena_fini(&e->arena);
+	nv_lines_fini(&e->lines);
 	free(e);
 	nv_archiver_maybe_stopped(a);
 }
@@ -49,16 +50,20 @@ void nv_export_free(struct export *e)
  */
 struct progress_sent {
 	struct archiver *a;
+	uint64_t lines; /* of the log, up to this one */
 	char attempt[NV_UUID_SIZE];
 };
 
 static void progress_sent(void *arg, const struct nv_err *err)
 {
 	struct progress_sent *p = arg;
-	(void)err;
-	for (struct export *e = p->a->exports; e; e = e->next)
-		if (strcmp(e->attempt, p->attempt) == 0)
-			e->reporting = false;
+	for (struct export *e = p->a->exports; e; e = e->next) {
+		if (strcmp(e->attempt, p->attempt) != 0)
+			continue;
+		e->reporting = false;
+		if (!err)
+			nv_lines_sent(&e->lines, p->lines);
+	}
 	free(p);
 }
 
@@ -70,11 +75,18 @@ static void export_progress(void *arg, const char *step, uint64_t done, uint64_t
 		return;
 	struct progress_sent *p = nv_alloc(sizeof *p);
 	p->a = e->a;
+	p->lines = nv_lines_next(&e->lines);
 	memcpy(p->attempt, e->attempt, sizeof p->attempt);
 	e->reported = now;
 	e->reporting = true;
 	struct nv_report r = {NV_EV_EXPORTING, step, done, total, NULL, true};
 	nv_export_report(e, &r, progress_sent, p);
+}
+
+static void export_line(void *arg, const struct nv_log_line *line)
+{
+	struct export *e = arg;
+	nv_lines_add(&e->lines, line->at, (enum nv_level)line->level, line->text);
 }
 
 static void export_ended(void *arg, const struct nv_err *err)
@@ -110,6 +122,8 @@ static int upload(struct export *e, const char *work_dir, const struct nv_archiv
 	if (result == 0)
 		result = nv_archive_put_commit(put, &e->about, e->manifest_sha256,
 					       &e->manifest_size, &e->size, &e->entries, err);
+	for (size_t i = 0; result == 0 && i < e->warnings.len; i++)
+		nv_job_log(job, NV_WARN, "%s", e->warnings.items[i]); /* those not told yet */
 	nv_archive_put_stats(put, &e->sent, &e->saved);
 	nv_archive_put_free(put);
 	return result;
@@ -143,8 +157,11 @@ void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelo
 	NV_LOG(NV_INFO, "export.started", NV_S("req", q->id), NV_U("rev", q->rev),
 	       NV_S("client", e->env.from), NV_S("course", q->course), NV_S("user", q->user),
 	       NV_S("attempt", e->attempt), NV_U("attempts", nv_delivery_attempt(d)));
+	nv_lines_say(&e->lines, NV_INFO, "export attempt %s begins, %u failed before", e->attempt,
+		     nv_delivery_attempt(d));
 	struct nv_run run = {.work = export_work,
 			     .on_progress_cb = export_progress,
+			     .on_log_cb = export_line,
 			     .on_done_cb = export_ended,
 			     .arg = e,
 			     .timeout_ms = a->config->archiver.job_timeout};

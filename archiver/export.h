@@ -10,6 +10,7 @@
 #define NV_ARCHIVER_EXPORT_H
 
 #include "archiver/archiver.h"
+#include "core/daemon/lines.h"
 
 struct export
 {
@@ -25,6 +26,7 @@ struct export
 	uint64_t reported;	    /* nv_mono_ms of the last progress event */
 	bool reporting;		    /* a progress event is not confirmed yet */
 	struct nv_err why;	    /* how it failed */
+	struct nv_lines lines;	    /* for the request's log, not yet with the client */
 	/* written by the thread, read after it ended */
 	struct nv_arena arena;
 	struct nv_manifest about;
@@ -49,7 +51,8 @@ struct nv_report {
 	const struct nv_err *why;
 	bool passing; /* progress: worthless soon */
 };
-/* Tell the client; cb as in nv_bus_publish. */
+/* Tell the client, and give it the lines of the log that it may not have; cb as in nv_bus_publish.
+ */
 void nv_export_report(struct export *e, const struct nv_report *r,
 		      void (*cb)(void *arg, const struct nv_err *err), void *arg);
 /* The archive is in the store.  Ends the export. */

@@ -23,6 +23,7 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 		      void (*cb)(void *arg, const struct nv_err *err), void *arg)
 {
 	struct archiver *a = e->a;
+	bool passing = r->passing && !e->lines.len;
 	struct nv_status_event event = {
 		.request = {e->sealed.data, e->sealed.len},
 		.attempt = e->attempt,
@@ -34,17 +35,28 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 		.reason = r->why ? (char *)(uintptr_t)nv_reason_word(r->why->reason) : NULL,
 		.message = r->why ? (char *)(uintptr_t)r->why->msg : NULL,
 		.host = a->daemon->host,
+		.log_first = e->lines.first,
+		.log = {e->lines.items, e->lines.len},
 		.at = nv_now_ms(),
 	};
 	struct nv_send s = {.kind = NV_KIND_STATUS_EVENT,
 			    .body = &event,
 			    .to = nv_queue_events(e->env.from),
-			    .ttl_ms = r->passing ? PROGRESS_TTL_MS : NV_MESSAGE_TTL_MS,
-			    .drop_when_expired = r->passing};
+			    .ttl_ms = passing ? PROGRESS_TTL_MS : NV_MESSAGE_TTL_MS,
+			    .drop_when_expired = passing};
 	nv_courier_send(&a->courier, &s, cb, arg);
 }
 
 /* --- the message --- */
+
+/* The last line of the attempt. */
+static void say_end(struct export *e, const char *result)
+{
+	if (!nv_lines_next(&e->lines))
+		return; /* it never began */
+	nv_lines_say(&e->lines, NV_INFO, "export attempt %s ends after %.1f s: %s", e->attempt,
+		     (double)(nv_mono_ms() - e->started) / 1000, result);
+}
 
 static void acknowledge(struct export *e, const char *result)
 {
@@ -98,6 +110,7 @@ static void ready_sent(void *arg, const struct nv_err *err)
 		return;
 	}
 	nv_fault("archiver.after-ready");
+	say_end(e, "the archive is in the store");
 	struct nv_report r = {.state = NV_EV_READY, .done = e->size, .total = e->size};
 	nv_export_report(e, &r, ready_reported, e);
 }
@@ -198,10 +211,14 @@ void nv_export_failed(struct export *e)
 		give_back(e, &e->why);
 	} else if (e->why.kind == NV_CANCELLED) {
 		r.state = NV_EV_CANCELLED;
+		say_end(e, "cancelled");
 		nv_export_report(e, &r, cancelled_reported, e);
 	} else {
 		bool final = nv_settle_is_final(&a->settle, e->delivery, &e->why);
 		r.state = final ? NV_EV_FAILED : NV_EV_HELD;
+		say_end(e, final		    ? "failed for good"
+			   : e->why.kind == NV_HOLD ? "held back"
+						    : "failed, to be tried again");
 		nv_export_report(e, &r, failure_reported, e);
 	}
 }

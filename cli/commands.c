@@ -49,6 +49,10 @@ static const struct cli_option submit_options[] = {
 	{"timeout", 0, "TIME", "with --wait: give up after this time, such as 10m"},
 	{0},
 };
+static const struct cli_option show_options[] = {
+	{"log", 0, NULL, "its log instead: every attempt, every warning (administrators)"},
+	{0},
+};
 static const struct cli_option list_options[] = {
 	{"state", 0, "STATE", "only these: one or several, separated by commas"},
 	{"site", 0, "SITE", "only of this course server"},
@@ -87,7 +91,7 @@ const struct cli_command cli_commands[] = {
 	 "status is 0 only if every course is restored.",
 	 submit_options, cli_submit},
 	{NULL, "list", "", 0, 0, "requests, newest first", NULL, list_options, cli_list},
-	{NULL, "show", "ID", 1, 1, "all about one request", NULL, NULL, cli_show},
+	{NULL, "show", "ID", 1, 1, "all about one request", NULL, show_options, cli_show},
 	{NULL, "watch", "ID...", 1, -1, "follow requests until all are done",
 	 "Exit status 0 only if every one is restored.", watch_options, cli_watch},
 	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, cli_cancel},

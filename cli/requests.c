@@ -293,9 +293,48 @@ static int act(struct cli *c, const char *method, const char *suffix)
 	return status;
 }
 
+/* --- its log --- */
+
+static void print_lines(const json_t *doc)
+{
+	json_int_t dropped = json_integer_value(json_object_get(doc, "dropped"));
+	size_t i;
+	const json_t *line;
+	if (dropped)
+		printf("(%lld older lines were dropped)\n", (long long)dropped);
+	json_array_foreach(json_object_get(doc, "lines"), i, line)
+	{
+		nv_auto_free char *from = cli_clean(cli_text(line, "from"));
+		nv_auto_free char *text = cli_clean(cli_text(line, "text"));
+		printf("%s  %-5s  %s: %s\n", or_empty(cli_text(line, "at")),
+		       or_empty(cli_text(line, "level")), from, text);
+	}
+}
+
+static int show_log(struct cli *c)
+{
+	struct nv_err err = {0};
+	if (!nv_uuid_valid(c->args[0]))
+		return cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
+	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s/log", c->args[0]);
+	struct cli_api *a = cli_api_open(c);
+	if (!a)
+		return CLI_FAILED;
+	json_t *doc = cli_api_get(a, path, &err);
+	int status = doc ? CLI_OK : cli_api_fail(a, &err);
+	cli_api_close(a);
+	if (!doc)
+		return status;
+	if (c->json)
+		return cli_document(c, doc, status);
+	print_lines(doc);
+	json_decref(doc);
+	return status;
+}
+
 int cli_show(struct cli *c)
 {
-	return act(c, "GET", "");
+	return cli_has(c, "log") ? show_log(c) : act(c, "GET", "");
 }
 
 int cli_cancel(struct cli *c)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is done to one request: show, change, cancel, retry, run now, join.  Another's request is
- * "not there" for a teacher, whatever is asked. */
+/* What is done to one request: show, its log, change, cancel, retry, run now, join.  Another's
+ * request is "not there" for a teacher, whatever is asked. */
 #include <string.h>
 
 #include "core/base/log.h"
@@ -65,6 +65,37 @@ static void answer_record(struct act *a, const struct nv_status_record *rec)
 void requests_show(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	find(begin(app, r, s, "show"), answer_record);
+}
+
+/* --- its log --- */
+
+static void got_log(void *arg, const struct nv_err *err, const struct nv_status_line *lines,
+		    size_t len, uint64_t dropped)
+{
+	struct act *a = arg;
+	if (err) {
+		api_fail(a->r, err);
+		return;
+	}
+	json_t *list = json_array();
+	for (size_t i = 0; i < len; i++)
+		json_array_append_new(list,
+				      json_pack("{s:o, s:s, s:s, s:s}", "at", api_time(lines[i].at),
+						"from", lines[i].from, "level", lines[i].level,
+						"text", lines[i].text));
+	api_json(a->r, 200, json_pack("{s:o, s:I}", "lines", list, "dropped", (json_int_t)dropped));
+}
+
+static void read_log(struct act *a, const struct nv_status_record *rec)
+{
+	(void)rec;
+	nv_status_log_read(a->app->status, a->id, got_log, a);
+}
+
+/* Administrators only: the route says so. */
+void requests_log(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	find(begin(app, r, s, "log"), read_log);
 }
 
 /* --- a new revision: change, retry, run now --- */

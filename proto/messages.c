@@ -4,18 +4,21 @@
 #include <string.h>
 
 #include "core/base/id.h"
+#include "core/base/log.h"
 
 const char *const nv_enrolment_words[] = {"always", "with-users", "manual", NULL};
 const char *const nv_source_words[] = {"page", "admin", "command", "api", "csv", NULL};
 const char *const nv_event_state_words[] = {"held",	 "exporting", "ready",
 					    "cancelled", "failed",    NULL};
 const char *const nv_catalog_status_words[] = {"ok", "unknown-user", "error", NULL};
+const char *const nv_level_words[] = {"debug", "info", "warn", "error", NULL};
 
 /* A word for each number, and no more. */
 _Static_assert(NV_ARRAY_LEN(nv_enrolment_words) == NV_ENROL_MANUAL + 2, "enrolment words");
 _Static_assert(NV_ARRAY_LEN(nv_source_words) == NV_SRC_CSV + 2, "source words");
 _Static_assert(NV_ARRAY_LEN(nv_event_state_words) == NV_EV_FAILED + 2, "event words");
 _Static_assert(NV_ARRAY_LEN(nv_catalog_status_words) == NV_CAT_ERROR + 2, "catalog words");
+_Static_assert(NV_ARRAY_LEN(nv_level_words) == NV_ERROR + 2, "level words");
 
 /* RECORD is the struct whose table is being written. */
 #define FIELD(n, t, req, text)                                                                 \
@@ -54,6 +57,17 @@ static const struct nv_record nv_course_record = {
 	.fields = course_fields,
 	.fields_len = NV_ARRAY_LEN(course_fields),
 	.doc = "A course of a course server.",
+};
+
+#define RECORD nv_log_line
+static const struct nv_field log_line_fields[] = {NV_LOG_LINE_FIELDS};
+#undef RECORD
+static const struct nv_record nv_log_line_record = {
+	.name = "log_line",
+	.size = sizeof(struct nv_log_line),
+	.fields = log_line_fields,
+	.fields_len = NV_ARRAY_LEN(log_line_fields),
+	.doc = "A line of a request's log.",
 };
 
 #define RECORD nv_restore_request

@@ -37,6 +37,8 @@ extern const char *const nv_event_state_words[]; /* held exporting ready cancell
 enum nv_catalog_status { NV_CAT_OK, NV_CAT_UNKNOWN_USER, NV_CAT_ERROR };
 extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 
+extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_level */
+
 /* --- sub-records --- */
 
 #define NV_PLUGIN_FIELDS                                             \
@@ -53,6 +55,14 @@ extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 	FS(url, false, 1333, "address of the course")                                       \
 	FU(size, false, NV_UNLIMITED, "bytes of its archive, 0 where not known")            \
 	FU(started, false, NV_UNLIMITED, "start date, ms since the epoch, 0: none")
+
+/* A line of a request's log: for administrators. */
+#define NV_LOG_LINE_BYTES 1000u
+#define NV_LOG_LINES_MAX 50u /* in one message */
+#define NV_LOG_LINE_FIELDS                                   \
+	FU(at, true, NV_UNLIMITED, "ms since the epoch")     \
+	FE(level, true, nv_level_words, "how serious it is") \
+	FS(text, true, NV_LOG_LINE_BYTES, "one line, in English")
 
 /* --- messages --- */
 
@@ -116,6 +126,10 @@ extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 	FS(reason, false, 32, "stable word, see enum nv_reason")                             \
 	FS(message, false, 512, "for people")                                                \
 	FS(host, false, 255, "the machine the archiver runs on")                             \
+	FU(log_first, false, NV_UNLIMITED,                                                   \
+	   "number of the first line of log within the attempt, from 0; a line may come "    \
+	   "with several events, its number says that it is the same")                       \
+	FL(log, false, log_line, NV_LOG_LINES_MAX, "for the request's log")                  \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
 #define NV_ARCHIVE_READY_FIELDS                                                                  \
@@ -155,6 +169,9 @@ struct nv_plugin {
 };
 struct nv_course {
 	NV_COURSE_FIELDS
+};
+struct nv_log_line {
+	NV_LOG_LINE_FIELDS
 };
 struct nv_restore_request {
 	NV_RESTORE_REQUEST_FIELDS

@@ -28,8 +28,13 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 			       .site = j->site,
 			       .category = fetched.manifest.category,
 			       .moodle_version = 0};
+	nv_job_log(job, NV_INFO, "the archive is here, %llu bytes unpacked",
+		   (unsigned long long)fetched.manifest.size);
 	int result =
 		nv_site_import(j->worker->site, &in, &fetched, job, &j->outcome, &j->arena, err);
+	for (size_t i = 0; result == 0 && i < j->outcome.warnings.len; i++)
+		nv_job_log(job, NV_WARN, "%s",
+			   j->outcome.warnings.items[i]); /* those not told yet */
 	nv_fetched_fini(&fetched);
 	return result;
 }
@@ -42,8 +47,10 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	/* A worker that died after the import left a course: nothing need be fetched. */
 	if (nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)
 		return -1;
-	if (j->outcome.course)
+	if (j->outcome.course) {
+		nv_job_log(job, NV_INFO, "the course is there already: %s", j->outcome.course);
 		return 0;
+	}
 	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
 	if (nv_site_preflight(site, &in, j->ready->size, err) < 0)
 		return -1;

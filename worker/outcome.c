@@ -123,6 +123,7 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 void nv_outcome_write(struct restore *r)
 {
 	struct nv_status_outcome o = outcome_of(r);
+	nv_restore_write_log(r);
 	nv_status_finish(r->w->status, nv_restore_request(r), *r->token ? r->token : NULL, &o,
 			 outcome_answered, r);
 }
@@ -199,6 +200,7 @@ static void write_rescheduled(struct restore *r)
 				      .reason = nv_reason_word(r->why.reason),
 				      .message = r->why.msg,
 				      .failed_attempt = true};
+	nv_restore_write_log(r);
 	nv_status_finish(r->w->status, nv_restore_request(r), r->token, &o, rescheduled, r);
 }
 

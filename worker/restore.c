@@ -24,6 +24,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_envelope_fini(&r->ready);
 	nv_envelope_fini(&r->wish);
 	nv_arena_fini(&r->job.arena);
+	nv_lines_fini(&r->lines);
 	free(r);
 	nv_worker_maybe_stopped(w);
 }
@@ -67,6 +68,50 @@ void nv_restore_again(struct restore *r, void (*step)(struct restore *r))
 	uv_timer_start(&r->timer, step_tick, AGAIN_MS, 0);
 }
 
+/* --- the log --- */
+
+/* Lines that Redis has, or has not; the restore may have ended meanwhile, so only its run comes. */
+struct log_written {
+	struct worker *w;
+	uint64_t lines;
+	char run[NV_UUID_SIZE];
+};
+
+static void log_written(void *arg, const struct nv_err *err)
+{
+	struct log_written *l = arg;
+	for (struct restore *r = l->w->restores; r; r = r->next) {
+		if (strcmp(r->run, l->run) != 0)
+			continue;
+		r->logging = false;
+		if (!err)
+			nv_lines_sent(&r->lines, l->lines);
+	}
+	free(l);
+}
+
+void nv_restore_write_log(struct restore *r)
+{
+	struct worker *w = r->w;
+	char from[sizeof w->daemon->host + 8];
+	if (!r->lines.len)
+		return;
+	struct log_written *l = nv_alloc(sizeof *l);
+	l->w = w;
+	l->lines = nv_lines_next(&r->lines);
+	memcpy(l->run, r->run, sizeof l->run);
+	snprintf(from, sizeof from, "worker %s", w->daemon->host);
+	r->logging = true;
+	nv_status_log(w->status, nv_restore_request(r)->id, r->run, from, r->lines.first,
+		      r->lines.items, r->lines.len, log_written, l);
+}
+
+static void job_line(void *arg, const struct nv_log_line *line)
+{
+	struct restore *r = nv_restore_of_job(arg);
+	nv_lines_add(&r->lines, line->at, (enum nv_level)line->level, line->text);
+}
+
 /* --- the job --- */
 
 static void job_ended(void *arg, const struct nv_err *err)
@@ -100,7 +145,11 @@ static void renewed(void *arg, const struct nv_err *err, enum nv_renew_result re
 
 static void renew(struct restore *r)
 {
-	if (!r->running || r->renewing)
+	if (!r->running)
+		return;
+	if (!r->logging)
+		nv_restore_write_log(r);
+	if (r->renewing)
 		return;
 	struct worker *w = r->w;
 	r->renewing = nv_mono_ms();
@@ -131,6 +180,7 @@ static void start_job(struct restore *r)
 	struct worker *w = r->w;
 	struct nv_run run = {.work = nv_restore_work,
 			     .on_progress_cb = job_progress,
+			     .on_log_cb = job_line,
 			     .on_done_cb = job_ended,
 			     .arg = &r->job,
 			     .timeout_ms = w->config->worker.job_timeout,
@@ -234,6 +284,7 @@ static struct restore *restore_new(struct worker *w, struct nv_delivery *d,
 	r->job.ready = &r->ready.body.archive_ready;
 	r->job.site = r->ready.from;
 	r->started = nv_mono_ms();
+	nv_uuid_new(r->run);
 	r->result = "failed";
 	r->next = w->restores;
 	w->restores = r;

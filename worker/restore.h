@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "core/daemon/lines.h"
 #include "worker/worker.h"
 
 struct restore {
@@ -30,6 +31,9 @@ struct restore {
 	bool ended;	    /* only a renewal under way keeps it */
 	void (*step)(struct restore *r); /* what the timer does next */
 	uv_timer_t timer;
+	char run[NV_UUID_SIZE]; /* numbers the lines of the log */
+	struct nv_lines lines;	/* for the request's log, not yet in Redis */
+	bool logging;		/* some are on their way */
 	char progress_step[32];
 	uint64_t done, total;
 };
@@ -53,6 +57,10 @@ void nv_restore_end(struct restore *r);
 void nv_restore_give_back(struct restore *r);
 /* Redis is away: hold the delivery and do this step again. */
 void nv_restore_again(struct restore *r, void (*step)(struct restore *r));
+
+/* Lines of the log that are not in Redis yet go there; what is asked of Redis later finds them
+ * there. */
+void nv_restore_write_log(struct restore *r);
 
 /* --- outcome.c: each ends the restore --- */
 

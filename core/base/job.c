@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/base/job.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "core/base/id.h"
+#include "core/base/text.h"
+
+#define LINE_BYTES 1000u
 
 int nv_job_check(const struct nv_job *job, struct nv_err *err)
 {
@@ -25,4 +31,17 @@ void nv_job_progress(const struct nv_job *job, const char *step, uint64_t done, 
 {
 	if (job && job->progress_cb)
 		job->progress_cb(job->arg, step, done, total);
+}
+
+void nv_job_log(const struct nv_job *job, enum nv_level level, const char *fmt, ...)
+{
+	char text[LINE_BYTES + 1];
+	va_list ap;
+	if (!job || !job->log_cb)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	nv_text_clean(text, LINE_BYTES);
+	job->log_cb(job->arg, level, text);
 }

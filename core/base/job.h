@@ -2,9 +2,10 @@
 /* A job: blocking work on a thread of its own, seen from inside.
  *
  * Whoever does long work gets a struct nv_job, asks nv_job_check often (every block of data), and
- * tells its progress.  The owner (core/daemon/runner.h) may cancel it from another thread and moves
- * the lease's end forward while it holds the claim.  The clock goes on while a process is stopped:
- * a job that wakes up after its lease ended notices at its next check. */
+ * tells its progress, and what an administrator may want to know.  The owner (core/daemon/runner.h)
+ * may cancel it from another thread and moves the lease's end forward while it holds the claim. The
+ * clock goes on while a process is stopped: a job that wakes up after its lease ended notices at
+ * its next check. */
 #ifndef NV_BASE_JOB_H
 #define NV_BASE_JOB_H
 
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/base/err.h"
+#include "core/base/log.h"
 
 struct nv_job {
 	atomic_bool cancelled;	      /* somebody withdrew the request */
@@ -20,6 +22,8 @@ struct nv_job {
 	uint64_t deadline;	      /* nv_mono_ms; 0: none */
 	/* Called on the job's thread; cheap enough to be called for every block. */
 	void (*progress_cb)(void *arg, const char *step, uint64_t done, uint64_t total);
+	/* A line for the request's log, on the job's thread; text is borrowed for the call. */
+	void (*log_cb)(void *arg, enum nv_level level, const char *text);
 	void *arg;
 };
 
@@ -28,5 +32,9 @@ struct nv_job {
 int nv_job_check(const struct nv_job *job, struct nv_err *err);
 /* step: "export", "upload", "fetch", "import"; total 0: not known yet. */
 void nv_job_progress(const struct nv_job *job, const char *step, uint64_t done, uint64_t total);
+/* A line for the request's log: what administrators get to read, so no secrets.  Cut at 1000 bytes;
+ * job NULL: nothing happens. */
+void nv_job_log(const struct nv_job *job, enum nv_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -2,12 +2,14 @@
 #include "core/daemon/runner.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/id.h"
 #include "core/base/mem.h"
 
 #define PROGRESS_EVERY_MS 250u
+#define LINES_MAX 200u /* of the log, from one look to the next */
 
 struct nv_running {
 	struct nv_job job;
@@ -15,13 +17,16 @@ struct nv_running {
 	struct nv_err err;
 	int result;
 	uv_async_t async; /* the thread's end */
-	uv_timer_t timer; /* looks at the progress */
+	uv_timer_t timer; /* looks at progress and log */
 	uv_thread_t thread;
 	unsigned closing;
-	pthread_mutex_t lock; /* guards the four below */
+	pthread_mutex_t lock; /* guards what is below */
 	char step[32];
 	uint64_t done, total;
 	bool fresh;
+	struct nv_log_line *lines;
+	size_t lines_len;
+	uint64_t lines_lost;
 };
 
 static void note_progress(void *arg, const char *step, uint64_t done, uint64_t total)
@@ -33,6 +38,45 @@ static void note_progress(void *arg, const char *step, uint64_t done, uint64_t t
 	r->total = total;
 	r->fresh = true;
 	pthread_mutex_unlock(&r->lock);
+}
+
+static void note_line(void *arg, enum nv_level level, const char *text)
+{
+	struct nv_running *r = arg;
+	pthread_mutex_lock(&r->lock);
+	if (!r->lines)
+		r->lines = nv_alloc(LINES_MAX * sizeof *r->lines);
+	if (r->lines_len < LINES_MAX)
+		r->lines[r->lines_len++] = (struct nv_log_line){
+			.at = nv_now_ms(), .level = level, .text = nv_strdup(text)};
+	else
+		r->lines_lost++;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void tell_lines(struct nv_running *r)
+{
+	pthread_mutex_lock(&r->lock);
+	struct nv_log_line *lines = r->lines;
+	size_t len = r->lines_len;
+	uint64_t lost = r->lines_lost;
+	r->lines = NULL;
+	r->lines_len = 0;
+	r->lines_lost = 0;
+	pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < len; i++) {
+		if (r->run.on_log_cb)
+			r->run.on_log_cb(r->run.arg, &lines[i]);
+		free(lines[i].text);
+	}
+	free(lines);
+	if (lost && r->run.on_log_cb) {
+		char text[64];
+		snprintf(text, sizeof text, "%llu lines lost here: too many at once",
+			 (unsigned long long)lost);
+		struct nv_log_line line = {.at = nv_now_ms(), .level = NV_WARN, .text = text};
+		r->run.on_log_cb(r->run.arg, &line);
+	}
 }
 
 static void tell_progress(struct nv_running *r)
@@ -50,6 +94,7 @@ static void tell_progress(struct nv_running *r)
 
 static void progress_tick(uv_timer_t *timer)
 {
+	tell_lines(timer->data);
 	tell_progress(timer->data);
 }
 
@@ -67,6 +112,7 @@ static void thread_ended(uv_async_t *async)
 	struct nv_running *r = async->data;
 	uv_thread_join(&r->thread);
 	uv_timer_stop(&r->timer);
+	tell_lines(r);
 	r->run.on_done_cb(r->run.arg, r->result < 0 ? &r->err : NULL);
 	r->closing = 2;
 	uv_close((uv_handle_t *)&r->async, handle_closed);
@@ -86,6 +132,7 @@ struct nv_running *nv_run_start(uv_loop_t *loop, const struct nv_run *run)
 	uint64_t now = nv_mono_ms();
 	r->run = *run;
 	r->job.progress_cb = note_progress;
+	r->job.log_cb = note_line;
 	r->job.arg = r;
 	r->job.deadline = run->timeout_ms ? now + run->timeout_ms : 0;
 	atomic_init(&r->job.lease_until, run->lease_ms ? now + run->lease_ms : 0);

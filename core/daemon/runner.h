@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "core/base/job.h"
+#include "proto/messages.h"
 
 struct nv_running;
 
@@ -15,6 +16,9 @@ struct nv_run {
 	int (*work)(struct nv_job *job, void *arg, struct nv_err *err);
 	/* On the loop, at most every 250 ms, the latest progress; may be NULL. */
 	void (*on_progress_cb)(void *arg, const char *step, uint64_t done, uint64_t total);
+	/* On the loop, each line for the request's log, at the latest before on_done_cb; may be
+	 * NULL. */
+	void (*on_log_cb)(void *arg, const struct nv_log_line *line);
 	/* On the loop, once, after the thread ended; err NULL on success.  Frees the handle. */
 	void (*on_done_cb)(void *arg, const struct nv_err *err);
 	void *arg;

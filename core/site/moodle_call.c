@@ -20,6 +20,7 @@
 #define ERR_LINE_MAX 1000u    /* of standard error, cut into lines of this length */
 #define ERR_LINES_MAX 200u    /* logged of one call */
 #define DRAIN_MAX (1u << 20)  /* read of a dead child's output: a pipe holds less */
+#define LAST_LINES 5u	      /* of standard error, for the request's log */
 
 struct run {
 	const struct nv_moodle *s;
@@ -40,6 +41,8 @@ struct run {
 	uint64_t kill_at; /* 0: not yet decided */
 	char last[256];	  /* the last it said on standard error */
 	unsigned err_lines;
+	char *last_lines[LAST_LINES]; /* a ring; no traces: they may hold arguments */
+	unsigned last_len;
 	uint8_t block[BLOCK];
 };
 
@@ -57,10 +60,43 @@ static void log_err_line(struct run *r, const char *event, char *line)
 			len--;
 		memcpy(r->last, line, len);
 		r->last[len] = '\0';
+		char **place = &r->last_lines[r->last_len++ % LAST_LINES];
+		free(*place);
+		*place = nv_strdup(line);
 	}
 	if (*line && r->err_lines++ < ERR_LINES_MAX)
 		NV_LOG(NV_WARN, event, NV_S("req", r->call->req), NV_S("op", r->call->operation),
 		       NV_S("line", line));
+}
+
+/* A line for the request's log; the daemon cleans it. */
+static void take_log(struct run *r, const json_t *value)
+{
+	const char *word = json_string_value(json_object_get(value, "level"));
+	const char *text = json_string_value(json_object_get(value, "text"));
+	enum nv_level level = NV_WARN;
+	for (unsigned i = 0; word && nv_level_words[i]; i++)
+		if (strcmp(word, nv_level_words[i]) == 0)
+			level = (enum nv_level)i;
+	if (text)
+		nv_job_log(r->call->job, level, "%s", text);
+}
+
+/* It died without an answer, or with one that cannot say much: its last words. */
+static void log_last_lines(struct run *r)
+{
+	if (r->stopping || (r->answered && r->answer.kind != NV_RETRY))
+		return;
+	unsigned from = r->last_len > LAST_LINES ? r->last_len - LAST_LINES : 0;
+	for (unsigned i = from; i < r->last_len; i++)
+		nv_job_log(r->call->job, NV_ERROR, "moodle %s, standard error: %s",
+			   r->call->operation, r->last_lines[i % LAST_LINES]);
+}
+
+static void forget_last_lines(struct run *r)
+{
+	for (unsigned i = 0; i < LAST_LINES; i++)
+		free(r->last_lines[i]);
 }
 
 /* --- ending it --- */
@@ -166,6 +202,8 @@ static void take_object(struct run *r, const json_t *object)
 	struct nv_err why = {0};
 	if (!key || r->answered)
 		return;
+	if (strcmp(key, "warning") == 0 && json_is_string(value))
+		nv_job_log(r->call->job, NV_WARN, "%s", json_string_value(value));
 	if (strcmp(key, "result") == 0) {
 		r->result = json_incref((json_t *)(uintptr_t)value);
 		r->answered = true;
@@ -173,6 +211,8 @@ static void take_object(struct run *r, const json_t *object)
 		take_error(r, value);
 	} else if (strcmp(key, "confirm") == 0) {
 		take_confirm(r);
+	} else if (strcmp(key, "log") == 0) {
+		take_log(r, value);
 	} else if (r->call->line_cb && !r->broken &&
 		   r->call->line_cb(r->call->arg, key, value, &why) < 0) {
 		give_up(r, &why);
@@ -381,6 +421,8 @@ int nv_moodle_ask(const struct nv_moodle *s, const struct nv_moodle_call *call, 
 			close_fd(&r->child.in);
 		talk(r);
 		rc = outcome(r, finish(r), err);
+		if (rc < 0)
+			log_last_lines(r);
 	}
 	close_fd(&r->child.in);
 	close_fd(&r->child.out);
@@ -392,6 +434,7 @@ int nv_moodle_ask(const struct nv_moodle *s, const struct nv_moodle_call *call, 
 	nv_buf_fini(&r->in);
 	nv_buf_fini(&r->out);
 	nv_buf_fini(&r->err);
+	forget_last_lines(r);
 	free(r);
 	return rc;
 }

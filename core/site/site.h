@@ -7,7 +7,11 @@
  * One request, one course: nv_site_import holds a lock of the site named by the request id for its
  * whole life, looks first whether the request already has a course (and then returns that one), and
  * makes the course and the row "request ↔ course" appear in one step.  A second attempt meanwhile
- * gets NV_HOLD/busy.  What fails leaves nothing. */
+ * gets NV_HOLD/busy.  What fails leaves nothing.
+ *
+ * What administrators may want to read of an export or import goes to nv_job_log as it happens.
+ * Warnings of a result are logged by whoever called, each once, so that a site need say them only
+ * where it may fail after them. */
 #ifndef NV_SITE_H
 #define NV_SITE_H
 

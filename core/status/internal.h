@@ -89,7 +89,9 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(events, "no-writes")  \
 	X(notice, "")           \
 	X(notice_later, "")     \
-	X(unroutable, "")
+	X(unroutable, "")       \
+	X(log, "")              \
+	X(log_read, "no-writes")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)
@@ -164,6 +166,8 @@ void nv_op_done_plain(struct nv_op *op, const struct nv_err *err, const redisRep
 
 #define NV_REQUEST_ARGS 7 /* what nv_args_request adds; common.lua's request() reads them */
 int nv_args_request(struct nv_args *a, const struct nv_restore_request *q, struct nv_err *err);
+/* Lines for a request's log, the last arguments of a script (common.lua: note_lines). */
+void nv_args_lines(struct nv_args *a, uint64_t first, const struct nv_log_line *lines, size_t len);
 /* Field-value pairs of an outcome: reason, message and what a restored course adds. */
 void nv_args_outcome(struct nv_args *a, const struct nv_status_outcome *o);
 /* r: what HGETALL answers; everything in rec lives in the arena. */

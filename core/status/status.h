@@ -159,7 +159,8 @@ void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uin
 
 /* Apply what a site said; site: from the verified key.  Old news (lower rev, lower seq of the same
  * attempt, a final state) changes nothing and succeeds; but a failed record goes on with an attempt
- * that began after it failed.  A record that is not there is made. */
+ * that began after it failed.  A record that is not there is made.  Lines for the log are kept from
+ * old news, too, each once. */
 void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
 		     const struct nv_status_event *e, nv_status_cb cb, void *arg);
 
@@ -228,6 +229,26 @@ void nv_status_join(struct nv_status *s, const char *id, const char *user, const
 		    nv_status_cb cb, void *arg);
 
 /* --- both --- */
+
+/* A request's log, for administrators: every change of state with its reason (the scripts write
+ * that themselves), and what the attempts had to say.  At most 500 lines a request, the newest;
+ * a request that history brought back has none. */
+struct nv_status_line {
+	uint64_t at;	   /* ms since the epoch, by the clock of whoever says it */
+	const char *from;  /* "producer", "archiver HOST", "worker HOST" */
+	const char *level; /* of nv_level_words */
+	const char *text;
+};
+/* source: what numbers the lines, from 0 (a UUID); first: the number of lines[0].  What was given
+ * before under the same numbers is left out, so whoever got no answer gives the same again.
+ * NV_REJECT/not_found without a record. */
+void nv_status_log(struct nv_status *s, const char *id, const char *source, const char *from,
+		   uint64_t first, const struct nv_log_line *lines, size_t len, nv_status_cb cb,
+		   void *arg);
+/* Oldest first; borrowed for the call.  dropped: older ones that are gone. */
+typedef void (*nv_log_cb)(void *arg, const struct nv_err *err, const struct nv_status_line *lines,
+			  size_t len, uint64_t dropped);
+void nv_status_log_read(struct nv_status *s, const char *id, nv_log_cb cb, void *arg);
 
 /* Remember that a message was handled to its end; first: nobody had. */
 void nv_status_seen(struct nv_status *s, const char *mid, uint64_t ttl_ms,

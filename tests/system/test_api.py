@@ -184,6 +184,7 @@ def test_every_answer_is_as_described(town):
         more = {"json": {"user_data": False}} if method == "PATCH" else {}
         assert emmy.call(method, path, **more).status_code == 404, (method, path)
     assert ada.call("POST", one + "/run-now").status_code == 403
+    assert ada.call("GET", one + "/log").status_code == 403
     assert emmy.call("POST", one + "/enrolments").status_code == 404
     assert ada.call("PATCH", one, json={"colour": "red"}).status_code == 422
     assert ada.call("PATCH", one, json={}).status_code == 422
@@ -195,6 +196,7 @@ def test_every_answer_is_as_described(town):
     assert ada.call("POST", one + "/cancel").status_code == 409
     assert ada.call("POST", one + "/retry").status_code == 409
     assert ada.get(one)["restored"]["course"] == first
+    assert root.get(one + "/log")["lines"]
     # One that nobody serves, changed and withdrawn.
     archiver.stop()
     waiting = root.submit(town.site, courses[2], user="ada")

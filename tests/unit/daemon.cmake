@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 navette_unit_test(test_daemon LIBS nv_daemon nv_base)
+navette_unit_test(test_lines LIBS nv_daemon nv_proto nv_base)

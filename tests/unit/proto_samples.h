@@ -130,6 +130,7 @@ static inline void sample_fill(const struct nv_record *r, void *ret, struct nv_a
 union sample_any {
 	struct nv_plugin plugin;
 	struct nv_course course;
+	struct nv_log_line log_line;
 	struct nv_restore_request restore_request;
 	struct nv_cancel_request cancel_request;
 	struct nv_catalog_request catalog_request;

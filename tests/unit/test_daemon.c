@@ -100,6 +100,48 @@ static void a_job_ends_once_and_leaves_nothing_on_the_loop(void **state)
 	assert_int_equal(s.err.kind, NV_OK);
 }
 
+struct heard {
+	struct seen seen;
+	unsigned lines;
+	bool late;
+};
+
+static void on_line(void *arg, const struct nv_log_line *line)
+{
+	struct heard *h = arg;
+	char want[32];
+	snprintf(want, sizeof want, "line %u", h->lines++);
+	assert_string_equal(line->text, want);
+	assert_int_equal(line->level, NV_WARN);
+	assert_true(line->at > 0);
+	h->late = h->late || h->seen.ended;
+}
+
+static int work_that_talks(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	(void)arg;
+	(void)err;
+	for (unsigned i = 0; i < 3; i++)
+		nv_job_log(job, NV_WARN, "line %u", i);
+	return 0;
+}
+
+static void a_job_s_lines_are_all_heard_before_its_end(void **state)
+{
+	struct heard h = {0};
+	(void)state;
+	uv_loop_init(&h.seen.loop);
+	struct nv_run run = {
+		.work = work_that_talks, .on_log_cb = on_line, .on_done_cb = on_done, .arg = &h};
+	nv_run_start(&h.seen.loop, &run);
+	uv_run(&h.seen.loop, UV_RUN_DEFAULT);
+	assert_true(h.seen.ended);
+	assert_int_equal(h.lines, 3);
+	assert_false(h.late);
+	assert_int_equal(uv_loop_close(&h.seen.loop), 0);
+	nv_job_log(NULL, NV_WARN, "nobody");
+}
+
 static void a_cancelled_job_notices_and_says_so(void **state)
 {
 	(void)state;
@@ -277,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_ends_once_and_leaves_nothing_on_the_loop),
+		cmocka_unit_test(a_job_s_lines_are_all_heard_before_its_end),
 		cmocka_unit_test(a_cancelled_job_notices_and_says_so),
 		cmocka_unit_test(a_stopping_daemon_gets_its_job_back_without_a_used_attempt),
 		cmocka_unit_test(a_job_whose_lease_ends_stops_by_itself),

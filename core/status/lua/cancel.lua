@@ -26,5 +26,5 @@ if ARGV[2] ~= '' then
 	text = text .. ' by ' .. ARGV[2]
 end
 save(r, {state = to, reason = 'cancelled', message = text})
-emit(r, to)
+emit(r, to, 'producer')
 return {'ok', whole(r.id)}

@@ -2,6 +2,7 @@
 -- request, attempt, host, token, lease in ms, reopen
 local q = request(1)
 local r = load(q.id)
+local from = who('worker', ARGV[9])
 local live = redis.call('EXISTS', claim_key(q.id)) == 1
 
 if r and tonumber(r.rev) > tonumber(q.rev) then
@@ -20,7 +21,7 @@ if live then
 end
 if r and r.state == 'cancelling' and may('w', r.state, 'cancelled') then
 	save(r, {state = 'cancelled', reason = r.reason or 'cancelled'})
-	emit(r, 'cancelled')
+	emit(r, 'cancelled', from)
 	return {'ok', 'cancelled'}
 end
 if newer then
@@ -30,9 +31,10 @@ r = r or make(q, '1')
 if not may('w', r.state, 'importing') then
 	return conflict('request ' .. q.id .. ' is ' .. r.state)
 end
+local held = r.reason == 'busy'
 redis.call('SET', claim_key(q.id), ARGV[10], 'PX', ARGV[11])
 save(r, {state = 'importing', attempt = ARGV[8] ~= '' and ARGV[8] or r.attempt or false,
 	host = ARGV[9] ~= '' and ARGV[9] or false, published = '1', step = false, done = false,
 	total = false, reason = false, message = false})
-emit(r, 'importing')
+emit(r, 'importing', from, held)
 return {'ok', 'ours'}

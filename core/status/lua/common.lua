@@ -4,6 +4,8 @@
 local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublished'
 local WAITING = 'nv:notices:waiting'
 local LENGTH = '100000' -- of either stream, about
+local LOG_LENGTH = '500' -- lines of a request's log
+local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than any message lives
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
 	'published', 'course_deleted', 'last_token', 'finished', 'unrouted'}
@@ -25,6 +27,14 @@ end
 
 local function course_key(site, course)
 	return 'nv:course:' .. site .. ':' .. course
+end
+
+local function log_key(id)
+	return 'nv:log:' .. id
+end
+
+local function logged_key(id)
+	return 'nv:logged:' .. id
 end
 
 local function whole(id)
@@ -145,8 +155,79 @@ local function adopt(r, q, published)
 	end
 end
 
--- Tell the followers; a final state also the notifiers.  state nil: only progress.
-local function emit(r, state)
+-- A line of the request's log.
+local function note(id, at, from, level, text)
+	redis.call('XADD', log_key(id), 'MAXLEN', '=', LOG_LENGTH, '*', 'at', at, 'from', from, 'level',
+		level, 'text', text)
+end
+
+local function remember(id, field, value)
+	redis.call('HSET', logged_key(id), field, value)
+	redis.call('EXPIRE', logged_key(id), LOG_DAYS * 86400)
+end
+
+-- The lines from ARGV[i] on: the number of the first, then at, level and text of each.  source (an
+-- attempt, a worker's run) numbers its lines; those it has given before are left out.
+local function note_lines(id, source, from, i)
+	if not ARGV[i + 1] then
+		return
+	end
+	local number = tonumber(ARGV[i])
+	local given = tonumber(redis.call('HGET', logged_key(id), source) or '0')
+	for k = i + 1, #ARGV, 3 do
+		if number >= given then
+			note(id, ARGV[k], from, ARGV[k + 1], ARGV[k + 2])
+		end
+		number = number + 1
+	end
+	if number > given then
+		remember(id, source, int(number))
+	end
+end
+
+-- The state, and why.  Whoever is held because another is at work tries again each second: that is
+-- said once a minute.
+local function note_state(r, from, held)
+	if held or r.reason == 'busy' then
+		local last = redis.call('HGET', logged_key(r.id), 'held')
+		if last and NOW - tonumber(last) < 60000 then
+			return
+		end
+		remember(r.id, 'held', int(NOW))
+	end
+	local text, level = r.state, 'info'
+	if r.state == 'failed' then
+		level = 'error'
+	elseif r.reason and r.reason ~= 'busy' and r.reason ~= 'cancelled' then
+		level = 'warn'
+	end
+	for _, f in ipairs({'reason', 'message'}) do
+		if r[f] and r[f] ~= '' then
+			text = text .. ': ' .. r[f]
+		end
+	end
+	if r.state == 'restored' and r.course then
+		text = text .. ': course ' .. r.course
+	elseif r.state == 'scheduled' and from == 'producer' then
+		text = text .. ' (revision ' .. r.rev .. ')'
+	elseif r.state == 'importing' or r.state == 'exporting' then
+		text = text .. ' (attempt ' .. (r.attempt or '?') .. ', ' .. (r.failures or '0') ..
+			' failed before)'
+	end
+	note(r.id, int(NOW), from, level, text)
+end
+
+-- "archiver old.example.org"
+local function who(role, host)
+	return host and host ~= '' and role .. ' ' .. host or role
+end
+
+-- Tell the followers; a final state also the notifiers.  state nil: only progress.  from: who changed
+-- the state, for the log; nil: the log has it already, or never had it.  held: see note_state.
+local function emit(r, state, from, held)
+	if state and from then
+		note_state(r, from, held)
+	end
 	local e = {'kind', 'request', 'id', r.id, 'rev', r.rev}
 	for _, f in ipairs({'user', 'step', 'done', 'total', 'reason', 'message'}) do
 		if r[f] and r[f] ~= '' then

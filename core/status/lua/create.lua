@@ -13,5 +13,5 @@ if ARGV[8] == '1' then
 end
 r = make(q, '0')
 redis.call('ZADD', UNPUBLISHED, int(NOW), q.id)
-emit(r, 'scheduled')
+emit(r, 'scheduled', 'producer')
 return {'ok', whole(q.id)}

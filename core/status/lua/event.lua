@@ -1,31 +1,34 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, attempt, seq, state of a record, step, done, total, reason, message, host
+-- request, attempt, seq, state of a record, step, done, total, reason, message, host,
+-- lines for the log (see note_lines)
 local q = request(1)
 local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
 local OLD = {'ok', 'old'}
-local r = load(q.id)
+local from = who('archiver', ARGV[16])
+local r = load(q.id) or make(q, '1')
 
-if r and tonumber(r.rev) > tonumber(q.rev) then
+-- What was seen is worth keeping even where the news is old.
+note_lines(q.id, attempt, from, 17)
+if tonumber(r.rev) > tonumber(q.rev) then
 	return OLD
 end
-if r and FINAL[r.state] and not (r.state == 'failed' and begun_later(r, attempt)) then
+if FINAL[r.state] and not (r.state == 'failed' and begun_later(r, attempt)) then
 	return OLD
 end
-if r and tonumber(r.rev) < tonumber(q.rev) then
+if tonumber(r.rev) < tonumber(q.rev) then
 	-- A revision that this Redis has not heard of; but who works on the older one ends first.
 	if r.state == 'importing' or r.state == 'cancelling' then
 		return OLD
 	end
 	adopt(r, q, '1')
 end
-if r and r.attempt == attempt and r.seq and tonumber(seq) <= tonumber(r.seq) then
+if r.attempt == attempt and r.seq and tonumber(seq) <= tonumber(r.seq) then
 	return OLD
 end
 -- The first ready wins: what becomes of another attempt is of no interest.
-if r and r.state == 'ready' and r.attempt and r.attempt ~= attempt then
+if r.state == 'ready' and r.attempt and r.attempt ~= attempt then
 	return OLD
 end
-r = r or make(q, '1')
 
 local set = {attempt = attempt, seq = seq, published = '1'}
 local function field(name, i)
@@ -58,5 +61,5 @@ end
 local before = r.state
 set.state = to
 save(r, set)
-emit(r, (before ~= to or to == 'scheduled') and to or nil)
+emit(r, (before ~= to or to == 'scheduled') and to or nil, from)
 return {'ok', 'applied'}

@@ -59,5 +59,5 @@ save(r, set)
 if owner == token then
 	redis.call('DEL', claim_key(q.id))
 end
-emit(r, to)
+emit(r, to, who('worker', token ~= '' and r.host))
 return {'ok'}

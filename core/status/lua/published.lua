@@ -12,7 +12,7 @@ if tonumber(r.rev) == tonumber(ARGV[2]) and r.published ~= '1' then
 	end
 	save(r, set)
 	if waited then
-		emit(r, r.state)
+		emit(r, r.state, 'producer')
 	end
 end
 return {'ok'}

@@ -15,7 +15,7 @@ local set = {reason = 'unroutable', message = ARGV[4], unrouted = int(since)}
 if NOW - since >= tonumber(ARGV[3]) and may('p', r.state, 'failed') then
 	set.state = 'failed'
 	save(r, set)
-	emit(r, 'failed')
+	emit(r, 'failed', 'producer')
 	return {'ok'}
 end
 local news = r.reason ~= 'unroutable'
@@ -23,6 +23,6 @@ save(r, set)
 local delay = math.min(math.max(NOW - since, LEAST), MOST, tonumber(ARGV[3]))
 redis.call('ZADD', UNPUBLISHED, int(NOW + delay), r.id)
 if news then
-	emit(r, 'scheduled')
+	emit(r, 'scheduled', 'producer')
 end
 return {'ok'}
