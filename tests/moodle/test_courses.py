@@ -7,8 +7,8 @@ generated ones, 1 GB in files, eight at once; each is compared with what Moodle 
     MOODLE_DIR=/path/to/moodle test_courses.py [pytest's options]
 
 As test_daemons.py, whose pair and farm these are.  The large course needs some GB of disk for a
-while and is skipped where they are not free; it is measured on the release build, since a
-sanitizer's memory is its own (NAVETTE_MEASURE=own: on NAVETTE_BUILD all the same).
+while and is skipped where they are not free.  Memory is measured on the release build, since a
+sanitizer's is its own (NAVETTE_MEASURE=own: on NAVETTE_BUILD all the same).
 """
 import os
 import pathlib
@@ -98,14 +98,15 @@ def large(pair):  # noqa: F811
 
 
 @pytest.fixture
-def farm(pair, broker, request):  # noqa: F811
-    """start(build, workers, settings): one of each daemon, with nginx for a store."""
+def farm(pair, broker, request, monkeypatch):  # noqa: F811
+    """farm(workers, build, **restore): one of each daemon, with nginx for a store; archiver and
+    worker of that build."""
     folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
     os.chmod(folder, 0o711)
     failures = request.session.testsfailed
     made = []
 
-    def start(workers=1, **restore):
+    def start(workers=1, build=daemon.BUILD, **restore):
         f = MoodleFarm(folder, broker, pair, producer={"catalog_ttl": "1h"},
                        restore={"default_category": "DEF", "only_one": True} | restore)
         made.append(f)
@@ -116,7 +117,9 @@ def farm(pair, broker, request):  # noqa: F811
             d = staging.daemon(f, role, f.store, name=name)
             # The machine has other things to do.
             d.configure({**d.config, "store": {**d.config["store"], "stall_timeout": "30s"}})
-            d.start()
+            with monkeypatch.context() as patch:
+                patch.setattr(daemon, "BUILD", build)
+                d.start()
         return f
 
     failed = True
@@ -159,17 +162,21 @@ def test_a_course_of_every_activity_comes_as_moodle_itself_would_bring_it(farm, 
     compared(farm(), "FULL", users)
 
 
-@pytest.mark.parametrize("course", ["S", "M"])
-def test_a_generated_course_comes_with_its_thousand_users(farm, course, request):
-    if course == "M":
-        request.getfixturevalue("medium")
-    compared(farm(), course, True)
+@pytest.fixture(scope="module")
+def measured():
+    """The build whose memory counts."""
+    return daemon.BUILD if os.environ.get("NAVETTE_MEASURE") == "own" else release_build()
 
 
-def test_a_gigabyte_in_files_comes_in_constant_memory(farm, large, monkeypatch):
-    if os.environ.get("NAVETTE_MEASURE") != "own":
-        monkeypatch.setattr(daemon, "BUILD", release_build())
-    grown = compared(farm(), large, False)
+@pytest.mark.parametrize("course", ["S", "medium"])
+def test_a_generated_course_comes_with_its_users_in_constant_memory(farm, measured, course, request):
+    course = request.getfixturevalue(course) if course == "medium" else course
+    grown = compared(farm(build=measured), course, True)
+    assert all(n < GROWTH for n in grown.values()), grown
+
+
+def test_a_gigabyte_in_files_comes_in_constant_memory(farm, measured, large):
+    grown = compared(farm(build=measured), large, False)
     assert all(n < GROWTH for n in grown.values()), grown
 
 

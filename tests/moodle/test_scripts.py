@@ -511,7 +511,7 @@ def test_copies_are_named_as_moodle_names_them(pair):
 
 
 def test_category_is_kept_by_its_identifier_or_said_to_be_gone(pair):
-    kept = pair.bring("HAND", request={"keep_category": True})
+    kept = pair.bring("HAND", request={"keep_category": True, "enrolment": "manual"})
     assert kept["category"] == "SCI-BIO" and not kept["warnings"]
     gone = pair.bring("S", request={"keep_category": True})
     assert gone["category"] == "DEF" and "original identifier \"ART\"" in gone["warnings"][0]
@@ -574,6 +574,56 @@ def test_enrolment_modes(pair, users, mode, self_enrolment, student):
     assert students == ([student] if student else [])
     assert "teacher1 | manual | 0" in seen["users"] and made["enrolled"]
     assert "teacher1 | editingteacher | " in [r.rstrip() + " " for r in seen["roles"]]
+    # Between different sites Moodle leaves a cohort sync out: that is said to whom it was promised.
+    promised = mode == "always" or (mode == "with-users" and users)
+    assert [("Cohort sync" in w and "site identifier" in w) for w in made["warnings"]] == [True] * promised
+    assert not any("cohort" in line for line in seen["methods"] + seen["users"])
+
+
+@contextlib.contextmanager
+def one_site_identifier(pair, members):
+    """The client with the server's site identifier, as its copy has it, and with the cohort of HAND."""
+    own = pair.query("thisyear", "SELECT value FROM {config} WHERE name = 'siteidentifier'")[0][0]
+    other = pair.query("lastyear", "SELECT value FROM {config} WHERE name = 'siteidentifier'")[0][0]
+    cohort = pair.query("lastyear", "SELECT id FROM {cohort} WHERE idnumber = 'Y1'")[0][0]
+    change = "set_config('siteidentifier', %s); purge_all_caches();"
+    pair.code("thisyear", change % json.dumps(other).replace("$", "\\$") + f"""
+        require_once($CFG->dirroot . '/cohort/lib.php');
+        $DB->import_record('cohort', (object) ['id' => {cohort}, 'contextid' => SYSCONTEXTID, 'name' => 'Year 1',
+            'idnumber' => 'Y1', 'description' => '', 'descriptionformat' => 1, 'timecreated' => 1, 'timemodified' => 1]);
+        $DB->get_manager()->reset_sequence('cohort');
+        foreach ({json.dumps(members)} as $name) {{
+            cohort_add_member({cohort}, $DB->get_field('user', 'id', ['username' => $name]));
+        }}""")
+    try:
+        yield
+    finally:
+        pair.code("thisyear", change % json.dumps(own).replace("$", "\\$") + f"""
+            require_once($CFG->dirroot . '/cohort/lib.php');
+            cohort_delete_cohort($DB->get_record('cohort', ['id' => {cohort}]));""")
+
+
+def test_a_cohort_sync_comes_where_both_sites_have_the_same_identifier(pair):
+    members = ["student2", "onlyclient"]
+    by_cohort = ["onlyclient | cohort | 0", "student2 | cohort | 0"]
+    with one_site_identifier(pair, members):
+        # Mode, user data, does the sync come, who is enrolled by hand besides the requester.
+        for mode, users, sync, by_hand in [
+                ("always", False, True, []), ("with-users", False, False, []), ("manual", False, False, []),
+                ("always", True, True, ["student1", "student2"]),
+                ("with-users", True, True, ["student1", "student2"]),
+                ("manual", True, False, ["student1", "student2"])]:
+            made = pair.bring("HAND", users, request={"enrolment": mode})
+            seen = pair.describe("thisyear", made["course"])["enrolments"]
+            pair.delete(made["course"])
+            case = (mode, users, seen, made["warnings"])
+            assert ("cohort | 0 | student" in seen["methods"]) == sync, case
+            assert [u for u in seen["users"] if "| cohort |" in u] == (by_cohort if sync else []), case
+            assert sorted({u.split(" ")[0] for u in seen["users"] if "| manual |" in u}) \
+                == sorted(["teacher1", *by_hand]), case
+            roles = [r for r in seen["roles"] if "enrol_cohort" in r]
+            assert [r.split(" ")[0] for r in roles] == (sorted(members) if sync else []), case
+            assert not made["warnings"], case
 
 
 def test_contents_that_are_missing_or_damaged_fail_the_import(pair):

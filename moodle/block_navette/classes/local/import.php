@@ -437,6 +437,10 @@ class import {
             $controller->set_progress(new progress('import'));
             $controller->execute_plan();
             $this->tell_missing($controller->get_results());
+            $mode = $this->in->request->enrolment ?? 'always';
+            if ($mode === 'always' || ($mode === 'with-users' && $users)) {
+                enrolments::tell_missing($tree, (int) $this->row->courseid);
+            }
             return $names;
         } catch (failure $e) {
             throw $e;
