@@ -200,10 +200,7 @@ static void archiver_reloaded(struct nv_daemon *d)
 static bool archiver_ready(struct nv_daemon *d, struct nv_err *err)
 {
 	struct archiver *a = d->state;
-	if (nv_bus_up(a->bus))
-		return true;
-	nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
-	return false;
+	return nv_bus_serving(a->bus, err);
 }
 
 int main(int argc, char **argv)

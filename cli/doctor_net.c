@@ -314,57 +314,106 @@ void cli_doctor_store(struct cli_doctor *d)
 	nv_store_close(s);
 }
 
-/* --- producer --- */
+/* --- the daemons --- */
 
-static size_t drop_cb(char *data, size_t size, size_t n, void *arg)
+struct answer {
+	struct nv_buf body;
+	bool cut;
+};
+
+static size_t keep_cb(char *data, size_t size, size_t n, void *arg)
 {
-	(void)data;
-	(void)arg;
+	struct answer *a = arg;
+	size_t room = sizeof(((struct nv_err *)0)->msg) * 4;
+	a->cut = a->cut || a->body.len + size * n > room;
+	if (!a->cut)
+		nv_buf_put(&a->body, data, size * n);
 	return size * n;
 }
 
-static void api_answered(struct cli_doctor *d, CURL *curl, const char *url)
+/* What a daemon that is not ready says of itself; owned. */
+static char *reason_given(const struct answer *a)
+{
+	json_t *problem = json_loadb((const char *)a->body.data, a->body.len, 0, NULL);
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+	char *text = nv_strdup(detail ? detail : "its log tells why");
+	json_decref(problem);
+	return text;
+}
+
+static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl, const char *url,
+			    const struct answer *a)
 {
 	long status = 0;
 	struct curl_header *date;
+	nv_auto_free char *why = reason_given(a);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	cli_found(d, status == 200 ? CLI_GOOD : CLI_BAD, "producer",
-		  "its log tells why; broker and Redis above are what it needs", "%s: %s", url,
-		  status == 200 ? "ready" : "not ready");
+	if (status == 200)
+		cli_found(d, CLI_GOOD, daemon, NULL, "%s: ready", url);
+	else
+		cli_found(d, CLI_BAD, daemon,
+			  "its log tells more; broker and Redis above are what it needs",
+			  "%s: not ready: %s", url, why);
 	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
 		return;
 	time_t then = curl_getdate(date->value, NULL);
+	nv_auto_free char *who = nv_asprintf("the %s", daemon);
 	if (then > 0) /* whole seconds */
-		cli_found_clock(d, "the producer",
-				(int64_t)then * 1000 + 500 - (int64_t)nv_now_ms());
+		cli_found_clock(d, who, (int64_t)then * 1000 + 500 - (int64_t)nv_now_ms());
 }
 
-void cli_doctor_api(struct cli_doctor *d)
+/* base: its address without a slash at the end. */
+static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *base,
+		       const char *way_out)
 {
 	const struct nv_config *c = d->config;
 	char text[CURL_ERROR_SIZE] = "";
-	if (!c->api.url)
-		return;
-	size_t len = strlen(c->api.url);
-	while (len && c->api.url[len - 1] == '/')
-		len--;
-	nv_auto_free char *url = nv_asprintf("%.*s/readyz", (int)len, c->api.url);
+	struct answer a = {.cut = false};
+	nv_auto_free char *url = nv_asprintf("%s/readyz", base);
 	CURL *curl = curl_easy_init();
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 10000L);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_cb);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_cb);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
 	if (c->api.ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, c->api.ca_file);
 	CURLcode rc = curl_easy_perform(curl);
 	if (rc == CURLE_OK)
-		api_answered(d, curl, c->api.url);
+		daemon_answered(d, daemon, curl, base, &a);
 	else
-		cli_found(d, CLI_BAD, "producer",
-			  "see that navette-producer runs and api.url is right", "%s: %s",
-			  c->api.url, text[0] ? text : curl_easy_strerror(rc));
+		cli_found(d, CLI_BAD, daemon, way_out, "%s: %s", base,
+			  text[0] ? text : curl_easy_strerror(rc));
 	curl_easy_cleanup(curl);
+	nv_buf_fini(&a.body);
+}
+
+/* One of this machine: a queue that it cannot consume is named by nobody else, since the broker
+ * shows one without a leader like any other. */
+static void ask_local(struct cli_doctor *d, const char *daemon, const char *listen)
+{
+	size_t len = listen ? strlen(listen) : 0;
+	if (!len || (len > 2 && !strcmp(listen + len - 2, ":0")))
+		return;
+	nv_auto_free char *base = nv_asprintf("http://%s", listen);
+	nv_auto_free char *way_out =
+		nv_asprintf("see that navette-%s runs with this configuration", daemon);
+	ask_daemon(d, daemon, base, way_out);
+}
+
+void cli_doctor_api(struct cli_doctor *d)
+{
+	const struct nv_config *c = d->config;
+	ask_local(d, "archiver", c->archiver.listen);
+	ask_local(d, "worker", c->worker.listen);
+	if (!c->api.url)
+		return;
+	size_t len = strlen(c->api.url);
+	while (len && c->api.url[len - 1] == '/')
+		len--;
+	nv_auto_free char *base = nv_strndup(c->api.url, len);
+	ask_daemon(d, "producer", base, "see that navette-producer runs and api.url is right");
 }

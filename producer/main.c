@@ -57,7 +57,7 @@ static bool ready(struct nv_daemon *d, struct nv_err *err)
 	else if (!app->status || !nv_status_up(app->status))
 		nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
 	else
-		return true;
+		return nv_bus_serving(app->bus, err);
 	return false;
 }
 

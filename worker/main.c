@@ -187,12 +187,9 @@ static void worker_reloaded(struct nv_daemon *d)
 static bool worker_ready(struct nv_daemon *d, struct nv_err *err)
 {
 	struct worker *w = d->state;
-	if (!nv_bus_up(w->bus))
-		nv_fail(err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
-	else if (!nv_status_up(w->status))
-		nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
-	else
-		return true;
+	if (nv_status_up(w->status))
+		return nv_bus_serving(w->bus, err);
+	nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
 	return false;
 }
 
