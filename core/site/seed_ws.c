@@ -25,6 +25,7 @@ static void seed_close(struct nv_site *base)
 	free(s->ca_file);
 	free(s->work_dir);
 	free(s->base.describe);
+	pthread_mutex_destroy(&s->backups);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -87,6 +88,7 @@ static struct nv_site *seed_open(const struct nv_config *c, struct nv_err *err)
 	s->pause = PAUSE_MS;
 	s->limits = (struct nv_archive_limits){c->store.max_archive, c->store.max_entries,
 					       c->store.max_ratio};
+	pthread_mutex_init(&s->backups, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	return &s->base;
 }

@@ -28,6 +28,10 @@ struct nv_seed {
 	uint64_t backup_timeout; /* of the web request in which the backup is made; ms */
 	uint64_t pause;		 /* before a broken download goes on, doubled each time; ms */
 
+	/* Held from a backup to the last byte of its download.  Moodle keeps backups without user
+	 * data under one name, in one place: the next one, of whatever course, takes its place. */
+	pthread_mutex_t backups;
+
 	pthread_mutex_t lock; /* of the rest: what the site said about itself */
 	uint64_t version;
 	uint64_t version_until; /* nv_mono_ms; 0: not asked yet */

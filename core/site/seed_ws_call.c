@@ -42,7 +42,7 @@ int nv_seed_body_cb(void *ctx, const void *data, size_t len, struct nv_err *err)
 struct refusal {
 	const char *word; /* Moodle's error code, or the beginning of one */
 	enum nv_err_kind kind;
-	enum nv_reason reason;
+	enum nv_reason reason; /* none: the one of whoever asked */
 	const char *text;
 };
 static const struct refusal refusals[] = {
@@ -57,9 +57,9 @@ static const struct refusal refusals[] = {
 	{"requireloginerror", NV_RETRY, NV_R_denied, "the token's user may not sign in"},
 	{"servicenotavailable", NV_RETRY, NV_R_denied, "the block's web service is switched off"},
 	{"enablewsdescription", NV_RETRY, NV_R_denied, "web services are switched off"},
-	{"sitemaintenance", NV_RETRY, NV_R_timeout,
+	{"sitemaintenance", NV_RETRY, NV_R_none,
 	 "the course server is in maintenance mode, in which the older block does not work"},
-	{"upgraderunning", NV_RETRY, NV_R_timeout, "the course server is being upgraded"},
+	{"upgraderunning", NV_RETRY, NV_R_none, "the course server is being upgraded"},
 	{"invalidusername", NV_REJECT, NV_R_unknown_user,
 	 "the user has no account on the course server"},
 	{"backup_check_course_not_exists", NV_REJECT, NV_R_course_missing,
@@ -90,8 +90,8 @@ static int refused_by_moodle(const struct nv_seed_post *p, const json_t *answer,
 		said = text_of(answer, "error"); /* the download script's form */
 	nv_auto_free char *word = nv_seed_quote(site, *code ? code : text_of(answer, "exception"));
 	nv_auto_free char *quote = nv_seed_quote(site, said);
-	return nv_fail(err, r.kind, r.reason, "seed-ws: %s: %s (%s: %s)", p->what, r.text, word,
-		       quote);
+	return nv_fail(err, r.kind, r.reason ? r.reason : p->session->reason,
+		       "seed-ws: %s: %s (%s: %s)", p->what, r.text, word, quote);
 }
 
 static int refused_by_status(const struct nv_seed_post *p, struct nv_err *err)
@@ -103,11 +103,15 @@ static int refused_by_status(const struct nv_seed_post *p, struct nv_err *err)
 		hint = " (redirects are not followed: site.url must be the Moodle's own address)";
 	} else if (p->status == 401 || p->status == 403 || p->status == 407) {
 		reason = NV_R_denied;
+		hint = " (are web services and their REST protocol switched on there?)";
 	} else if (p->status == 404) {
 		reason = NV_R_config;
 		hint = " (is site.url the Moodle's address, and the block installed there?)";
 	} else if (p->status == 408 || p->status == 504) {
 		reason = NV_R_timeout;
+	} else if (p->status == 503) {
+		hint = " (overloaded, or in maintenance mode, in which the older block does not "
+		       "work)";
 	}
 	nv_fail(err, NV_RETRY, reason, "seed-ws: %s: the course server answers %d%s", p->what,
 		p->status, hint);

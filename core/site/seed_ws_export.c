@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/fs.h"
 #include "core/base/id.h"
@@ -13,6 +14,7 @@
 #define COURSE_BYTES ((size_t)4 << 20) /* a course's summary may be long */
 #define ZIP_BYTES ((size_t)64 << 10)
 #define WARNINGS 2u
+#define TURN_MS 50u /* between two looks whether it is our turn */
 #define GET_ZIP "block_my_external_backup_restore_courses_get_courses_zip"
 
 struct export
@@ -195,6 +197,23 @@ static int make_backup(struct export *e, uint64_t *ret_file, struct nv_err *err)
 		       e->q->course);
 }
 
+/* One at a time. */
+static int fetch_backup(struct export *e, const char *path, bool *ret_verified, struct nv_err *err)
+{
+	uint64_t file = 0;
+	while (pthread_mutex_trylock(&e->site->backups) != 0) {
+		if (nv_job_check(e->session.job, err) < 0)
+			return -1;
+		usleep(TURN_MS * 1000u);
+	}
+	int rc = make_backup(e, &file, err);
+	if (rc == 0)
+		rc = nv_seed_download(&e->session, file, path, e->limits->max_bytes, ret_verified,
+				      err);
+	pthread_mutex_unlock(&e->site->backups);
+	return rc;
+}
+
 /* --- after it --- */
 
 static int check_user_data(struct export *e, const struct nv_mbz_info *info, struct nv_err *err)
@@ -315,11 +334,8 @@ static int export_into(struct export *e, const char *folder, const struct nv_sin
 		       struct nv_manifest *ret, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/course.mbz", folder);
-	uint64_t file = 0;
 	bool verified = false;
-	if (check_before(e, err) < 0 || make_backup(e, &file, err) < 0)
-		return -1;
-	if (nv_seed_download(&e->session, file, path, e->limits->max_bytes, &verified, err) < 0)
+	if (check_before(e, err) < 0 || fetch_backup(e, path, &verified, err) < 0)
 		return -1;
 	return pass_on(e, path, verified, to, ret, err);
 }

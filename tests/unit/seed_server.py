@@ -30,6 +30,9 @@ BLOCK = "block_my_external_backup_restore_courses_"
 SCRIPT = "/blocks/my_external_backup_restore_courses/get_user_backup_course_webservice.php"
 FOLDER = pathlib.Path(sys.argv[1])
 RECORDED = os.environ.get("NAVETTE_WS_FIXTURES")
+if not RECORDED:  # beside the checkout, as tests/system/harness/samples.py has them
+    BESIDE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "ws"
+    RECORDED = BESIDE if BESIDE.is_dir() else None
 
 INVALID_TOKEN = {"exception": "core\\exception\\moodle_exception", "errorcode": "invalidtoken",
                  "message": "Invalid token - token not found"}
@@ -93,12 +96,13 @@ def backup(number, users=0, files=1, version="2024100705.01", module="page"):
 ARCHIVES = {
     2: backup(2), 3: backup(3, users=1), 4: backup(4, version="2029100705.00"),
     5: backup(5, module="exotic"), 6: backup(99), 7: backup(7, files=0),
+    11: backup(11),
     10: b"\x1f\x8b" + b"no gzip at all, although it begins like one" * 50,
 }
 BIG = backup(2) + bytes(400000)  # only downloaded, never unpacked
 CATEGORIES = {3: "SCI"}
-NO_BACKUP, SILENT = 8, 9
-LISTED = [2, 3, 4, 5, 6, 7, NO_BACKUP, SILENT, 10]
+NO_BACKUP, SILENT, ALONE = 8, 9, 11
+LISTED = [2, 3, 4, 5, 6, 7, NO_BACKUP, SILENT, 10, ALONE]
 HIDDEN = 50  # there, but not this user's
 FRONT_PAGE = 1
 
@@ -111,6 +115,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: dict = {}  # downloads by the file's id
     lock = threading.Lock()
+    second = threading.Event()
+    unfetched = 0  # backups of the course ALONE that were not fetched yet
 
     def log_message(self, *args):
         pass
@@ -229,7 +235,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                        "errorcode": "backup_check_course_not_exists",
                        "message": "error/backup_check_course_not_exists"})
         else:
+            if number == ALONE:
+                self.alone(1)
+                self.second.wait(0.3)
             self.json({"filename": "", "filerecordid": 100 + number})
+
+    def alone(self, change):
+        """A second backup before the first was fetched takes its place."""
+        with self.lock:
+            Handler.unfetched += change
+            if self.unfetched > 1:
+                self.second.set()
+                (FOLDER / "overlap").touch()
 
     # --- download ---
 
@@ -269,6 +286,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(416, b"", "text/html", {"Content-Range": f"bytes */{len(data)}"})
         else:
             self.part(file, time, data, etag, start, kind)
+        if file == 100 + ALONE:
+            self.alone(-1)
 
     def part(self, file, time, data, etag, start, kind):
         upto = len(data)
