@@ -182,8 +182,8 @@ static void check_notify(struct nv_cfg_load *l)
 	/* A mail server on this machine has seldom a certificate for its address. */
 	if (c->notify.smtp_tls == NV_SMTP_TLS_AUTO && *c->notify.smtp_url &&
 	    url->state != NV_CFG_BAD && nv_cfg_url_split(c->notify.smtp_url, &to) == 0)
-		c->notify.smtp_tls = nv_cfg_is_loopback(to.host) ? NV_SMTP_TLS_OFF
-								  : NV_SMTP_TLS_REQUIRED;
+		c->notify.smtp_tls =
+			nv_cfg_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
 }
 
 /* Without an address of its own a producer could not tell that a token is meant for it. */

@@ -277,9 +277,9 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Certificates of the authorities to trust; without: the system's."},
 	{"notify", "smtp_tls", NV_CFG_WORD, AT(notify.smtp_tls), .words = smtp_tls_words,
 	 .fallback = "auto",
-	 .doc = "STARTTLS with smtp://: required, optional (used where the server offers it; who stands "
-		"between may take the offer out) or off; auto: off on this machine, required to any "
-		"other. Where it is used, the certificate is verified."},
+	 .doc = "STARTTLS with smtp://: required, optional (used where the server offers it; who "
+		"stands between may take the offer out) or off; auto: off on this machine, "
+		"required to any other. Where it is used, the certificate is verified."},
 	{"notify", "mail_from", NV_CFG_ADDRESS, AT(notify.mail_from),
 	 .sample = "navette@example.org", .doc = "Sender of the mail."},
 	{"notify", "admins", NV_CFG_ADDRESS, LIST(notify.admins), .sample = "[admin@example.org]",
