@@ -97,12 +97,13 @@ static void answer(struct launch *l, unsigned status, enum nv_reason reason, con
 		a,
 		"<!DOCTYPE html><html lang=\"%s\"><head><meta charset=\"utf-8\"><title>%s · "
 		"Navette</title><meta name=\"viewport\" content=\"width=device-width, "
-		"initial-scale=1\"><script src=\"%s\"></script><link rel=\"stylesheet\" "
-		"href=\"%s\"></head><body><main class=\"container nv-narrow\"><h1>%s</h1>"
+		"initial-scale=1\"><link rel=\"icon\" href=\"%s\"><script "
+		"src=\"%s\"></script><link rel=\"stylesheet\" href=\"%s\"></head><body><main "
+		"class=\"container nv-narrow\"><h1>%s</h1>"
 		"<p>%s</p>%s<p class=\"text-body-secondary\"><small>%s</small></p></main></body>"
 		"</html>",
-		w->lang, w->title, page_path("theme.js"), page_path("app.css"), w->title, pick(w),
-		link, word);
+		w->lang, w->title, page_path("icon.svg"), page_path("theme.js"),
+		page_path("app.css"), w->title, pick(w), link, word);
 	nv_http_reply(l->r, status, "text/html; charset=utf-8", html, strlen(html));
 }
 

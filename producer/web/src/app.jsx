@@ -12,8 +12,8 @@ const AGAIN_MS = 3000;
 function Languages({onChange}) {
 	return <div class="btn-group btn-group-sm" role="group" aria-label={t('language')}>
 		{LANGUAGES.map(([tag, name]) => <button key={tag} type="button" lang={tag} title={name}
-			class="btn btn-outline-secondary" aria-pressed={language() === tag} onClick={() => onChange(tag)}>
-			{tag.toUpperCase()}<span class="visually-hidden">: {name}</span></button>)}
+			class="btn btn-outline-secondary" aria-pressed={language() === tag} aria-label={`${tag.toUpperCase()}: ${name}`}
+			onClick={() => onChange(tag)}>{tag.toUpperCase()}</button>)}
 	</div>;
 }
 

@@ -66,8 +66,13 @@ export function tn(key, n, values = {}) {
 	return t(`${key}.${form}`, {n: new Intl.NumberFormat(current).format(n), ...values});
 }
 
+// The reader's own kind of the language: en-GB writes dates otherwise than en-US.
+function locale() {
+	return navigator.languages.find((l) => known(l) === current) || current;
+}
+
 export function when(iso) {
-	return iso ? new Intl.DateTimeFormat(current, {dateStyle: 'medium', timeStyle: 'short'})
+	return iso ? new Intl.DateTimeFormat(locale(), {dateStyle: 'medium', timeStyle: 'short'})
 		.format(new Date(iso)) : '';
 }
 

@@ -4,15 +4,15 @@ import {bytes, has, problemText, t, tn, when} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
 const BADGES = {
-	scheduled: 'text-bg-secondary',
-	exporting: 'text-bg-info',
-	ready: 'text-bg-info',
-	importing: 'text-bg-info',
-	cancelling: 'text-bg-secondary',
-	restored: 'text-bg-success',
-	failed: 'text-bg-danger',
-	cancelled: 'text-bg-light border',
-	deleted: 'text-bg-light border',
+	scheduled: 'bg-secondary-subtle text-secondary-emphasis',
+	exporting: 'bg-primary-subtle text-primary-emphasis',
+	ready: 'bg-primary-subtle text-primary-emphasis',
+	importing: 'bg-primary-subtle text-primary-emphasis',
+	cancelling: 'bg-secondary-subtle text-secondary-emphasis',
+	restored: 'bg-success-subtle text-success-emphasis',
+	failed: 'bg-danger-subtle text-danger-emphasis',
+	cancelled: 'bg-secondary-subtle text-secondary-emphasis',
+	deleted: 'bg-secondary-subtle text-secondary-emphasis',
 };
 const MODES = ['always', 'with-users', 'manual'];
 
@@ -137,16 +137,16 @@ function OwnStatus({store, row}) {
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}
 		<div class="nv-actions">
 			{r.state === 'restored' && !r.restored?.deleted && r.restored?.url &&
-				<a class="btn btn-sm btn-primary" href={r.restored.url}>
-					{t('open')}<span class="visually-hidden">: {name}</span></a>}
+				<a class="btn btn-sm btn-primary" href={r.restored.url} aria-label={`${t('open')}: ${name}`}>
+					{t('open')}</a>}
 			{isActive(r) && r.state !== 'cancelling' &&
 				<button type="button" class="btn btn-sm btn-outline-secondary" disabled={busy}
-					onClick={() => store.cancel(row)}>
-					{t('cancel')}<span class="visually-hidden">: {name}</span></button>}
+					aria-label={`${t('cancel')}: ${name}`} onClick={() => store.cancel(row)}>
+					{t('cancel')}</button>}
 			{(r.state === 'failed' || r.state === 'cancelled') &&
 				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
-					onClick={() => store.retry(row)}>
-					{t('retry')}<span class="visually-hidden">: {name}</span></button>}
+					aria-label={`${t('retry')}: ${name}`} onClick={() => store.retry(row)}>
+					{t('retry')}</button>}
 		</div>
 	</>;
 }
@@ -159,12 +159,13 @@ function OtherStatus({store, row}) {
 			{who: h.user_name || h.by || t('somebody')})}</div>
 		{h.joined && !h.deleted && <div class="nv-by">{t('joined')}</div>}
 		<div class="nv-actions">
-			{h.joined && h.url && <a class="btn btn-sm btn-primary" href={h.url}>
-				{t('open')}<span class="visually-hidden">: {row.fullname}</span></a>}
+			{h.joined && h.url && <a class="btn btn-sm btn-primary" href={h.url}
+				aria-label={`${t('open')}: ${row.fullname}`}>{t('open')}</a>}
 			{h.can_join && !h.joined &&
 				<button type="button" class="btn btn-sm btn-outline-primary"
-					disabled={joining || store.busy.has(row.key)} onClick={() => store.join(row)}>
-					{t(joining ? 'joining' : 'join')}<span class="visually-hidden">: {row.fullname}</span></button>}
+					disabled={joining || store.busy.has(row.key)} onClick={() => store.join(row)}
+					aria-label={`${t(joining ? 'joining' : 'join')}: ${row.fullname}`}>
+					{t(joining ? 'joining' : 'join')}</button>}
 		</div>
 	</>;
 }
@@ -218,8 +219,9 @@ export function Row({store, row}) {
 			<label for={id} class="nv-name" dir="auto" title={row.fullname}>{row.fullname}</label>
 			<small class="text-body-secondary nv-short">
 				<bdi>{row.shortname}</bdi>{row.categoryName && <> · <bdi>{row.categoryName}</bdi></>}
-				{row.url && <> · <a href={row.url} rel="noreferrer" target="_blank">
-					{t('remote', {site: row.siteLabel})}<span class="visually-hidden">: {row.fullname}, {t('newtab')}</span></a></>}
+				{row.url && <> · <a href={row.url} rel="noreferrer" target="_blank"
+					aria-label={`${t('remote', {site: row.siteLabel})}: ${row.fullname}, ${t('newtab')}`}>
+					{t('remote', {site: row.siteLabel})}</a></>}
 			</small>
 		</th>
 		<Options store={store} row={row} />

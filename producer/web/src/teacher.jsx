@@ -42,7 +42,7 @@ function Alerts({store}) {
 // --- search and filter ---
 
 function Select({id, label, value, all, choices, onChange}) {
-	return <div class="col-6 col-lg">
+	return <div class="col-6 col-lg-auto nv-choice">
 		<label class="form-label" for={id}>{label}</label>
 		<select class="form-select" id={id} value={value} onChange={(e) => onChange(e.currentTarget.value)}>
 			<option value="">{all}</option>

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the browser tests share: the farm (farm.py), the browser, and looking for what must not be.
+import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {mkdirSync, readFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {dirname, join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
+
+export const here = dirname(fileURLToPath(import.meta.url));
+const build = process.env.NAVETTE_BUILD;
+const require = createRequire(join(build, 'tests', 'browser', 'x.js'));
+const {chromium} = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const pictures = join(build, 'screenshots');
+
+export async function startFarm() {
+	const child = spawn('/usr/bin/python3', ['-B', join(here, 'farm.py')],
+		{stdio: ['pipe', 'pipe', 'inherit']});
+	const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]();
+	const next = async () => {
+		const {value, done} = await lines.next();
+		if (done)
+			throw new Error('the farm has ended');
+		return JSON.parse(value);
+	};
+	const hello = await next();
+	let queue = Promise.resolve();
+	const ask = (name, args) => {
+		const answer = queue.then(async () => {
+			child.stdin.write(`${JSON.stringify({do: name, with: args})}\n`);
+			const {result, error} = await next();
+			if (error)
+				throw new Error(`${name}: ${error}`);
+			return result;
+		});
+		queue = answer.catch(() => {});
+		return answer;
+	};
+	const end = async (failed) => {
+		const ended = new Promise((resolve) => child.on('exit', resolve));
+		child.stdin.end(`${JSON.stringify({do: 'end', failed})}\n`);
+		const status = await ended;
+		assert.equal(status, 0, 'the farm ended with an error, see above');
+	};
+	return {...hello, ask, end};
+}
+
+export function startBrowser() {
+	// Chromium's own sandbox does not work for root, as whom containers run tests.
+	return chromium.launch({executablePath: '/usr/bin/chromium',
+		args: process.getuid() === 0 ? ['--no-sandbox'] : []});
+}
+
+// A page whose console, errors and CSP are watched; allowed: what one test brings about on purpose.
+export async function openPage(browser, farm, options = {}, allowed = []) {
+	const context = await browser.newContext({baseURL: farm.url, locale: 'en-GB', ...options});
+	const wrong = [];
+	await context.addInitScript(() => document.addEventListener('securitypolicyviolation',
+		(e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
+	const page = await context.newPage();
+	// Not signed in yet: the answer to "who is it?" is 401, which Chromium puts on its console.
+	const fine = [/api\/v1\/session: .*401/, ...allowed];
+	page.on('console', (m) => {
+		const text = `${m.location().url}: ${m.text()}`;
+		if (m.type() === 'error' && !fine.some((f) => f.test(text)))
+			wrong.push(text);
+	});
+	page.on('pageerror', (e) => wrong.push(String(e)));
+	page.on('request', (r) => r.url().startsWith(farm.url) || r.url().startsWith('data:') ||
+		wrong.push(`a request to ${r.url()}`));
+	page.setDefaultTimeout(Number(process.env.NAVETTE_PATIENCE || 30) * 1000);
+	return {page, close: async () => {
+		await context.close();
+		assert.deepEqual(wrong, []);
+	}};
+}
+
+export async function signIn(page, farm, user) {
+	await page.goto('/');
+	await page.fill('#username', user);
+	await page.fill('#password', farm.password);
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('.nv-count');
+}
+
+export async function launch(page, farm, claims = {}) {
+	await page.goto(`/launch?token=${await farm.ask('token', claims)}`);
+	await page.waitForSelector('.nv-count');
+}
+
+export function row(page, course) {
+	return page.locator(`tr[data-course="${course}"]`);
+}
+
+export function waitState(page, course, state) {
+	return page.waitForSelector(`tr[data-course="${course}"][data-state="${state}"]`);
+}
+
+export async function picture(page, name) {
+	mkdirSync(pictures, {recursive: true});
+	await page.screenshot({path: join(pictures, `${name}.png`), fullPage: true});
+}
+
+// Nothing that axe-core finds; evaluated, so that the page's CSP stays as it is.
+export async function assertAccessible(page) {
+	await page.evaluate(axe);
+	const {violations} = await page.evaluate(() => window.axe.run(document,
+		{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}));
+	assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) =>
+		`${n.target} ${n.failureSummary}`).join(' | ')}`), []);
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The teacher's whole way: signing in, choosing, watching, mending, joining.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {assertAccessible, launch, openPage, picture, row, signIn, startBrowser, startFarm, waitState}
+	from './harness.mjs';
+
+const NASTY = '<img src=x onerror="document.title=1"><b>Histoire</b> &amp; \u202eمرحبا\u202c 🎓';
+const LONG = 'Très long cours '.repeat(63).slice(0, 1000);
+
+const farm = await startFarm();
+const browser = await startBrowser();
+let failed = false;
+
+// Each test opens pages of its own and makes courses of its own.
+function on(name, act) {
+	test(name, async () => {
+		const opened = [];
+		const open = async (options, allowed) => {
+			const p = await openPage(browser, farm, options, allowed);
+			opened.push(p);
+			return p.page;
+		};
+		try {
+			await farm.ask('all_up');
+			await act(open);
+			for (const p of opened)
+				await p.close();
+		} catch (error) {
+			failed = true;
+			for (const [i, p] of opened.entries())
+				await picture(p.page, `failed-${name.replace(/\W+/g, '-')}-${i}`).catch(() => {});
+			throw error;
+		}
+	});
+}
+
+test.after(async () => {
+	await browser.close();
+	await farm.end(failed);
+});
+
+on('a wrong password is told, the right one lets in, signing out lets out', async (open) => {
+	await farm.ask('course', {fullname: 'Algebra', shortname: 'ALG'});
+	const page = await open();
+	await page.goto('/');
+	await page.waitForSelector('#username');
+	await assertAccessible(page);
+	await picture(page, 'signin');
+	await page.fill('#username', 'ada');
+	await page.fill('#password', 'wrong');
+	await page.keyboard.press('Enter');
+	await page.getByText('The user name or the password is wrong.').waitFor();
+	await signIn(page, farm, 'ada');
+	await page.getByRole('heading', {name: 'Restore my courses'}).waitFor();
+	assert.equal(await page.locator('.nv-who').textContent(), 'Ada L.');
+	await page.reload();
+	await page.waitForSelector('.nv-count');
+	await page.click('#sign-out');
+	await page.getByText('You have signed out.').waitFor();
+	await page.reload();
+	await page.waitForSelector('#username');
+});
+
+on('courses are chosen with their options, submitted at once and watched until they are there',
+	async (open) => {
+		const courses = [
+			await farm.ask('course', {fullname: 'Botany', shortname: 'BOT', blobs: 30, size: 1_000_000}),
+			await farm.ask('course', {fullname: 'Chemistry', shortname: 'CHE', blobs: 3})];
+		const page = await open();
+		await launch(page, farm);
+		await page.evaluate(() => {
+			window.seen = {};
+			new MutationObserver(() => {
+				for (const bar of document.querySelectorAll('tr[data-course] [role=progressbar]')) {
+					const list = window.seen[bar.closest('tr').dataset.course] ??= [];
+					const now = Number(bar.getAttribute('aria-valuenow'));
+					if (list.at(-1) !== now)
+						list.push(now);
+				}
+			}).observe(document.body, {subtree: true, childList: true, attributes: true});
+		});
+		for (const c of courses)
+			await row(page, c).locator('.nv-choose input').check();
+		// Only if users are included: not without them.
+		const mode = row(page, courses[0]).getByLabel('Enrolment methods: Botany');
+		assert.ok(await mode.locator('option[value="with-users"]').isDisabled());
+		await page.locator('#nv-all-user_data').check();
+		assert.ok(await row(page, courses[1]).getByLabel('Restore user data: Chemistry').isChecked());
+		await row(page, courses[0]).getByLabel('Enrolment methods: Botany').selectOption('with-users');
+		await row(page, courses[1]).getByLabel('Restore user data: Chemistry').uncheck();
+		await page.waitForFunction(() => document.getElementById('nv-all-user_data').indeterminate);
+		await page.getByText('2 courses chosen').waitFor();
+		await assertAccessible(page);
+		await picture(page, 'chosen-en');
+		const [request] = await Promise.all([
+			page.waitForRequest((r) => r.method() === 'POST' && r.url().endsWith('/requests')),
+			page.getByRole('button', {name: 'Restore', exact: true}).click()]);
+		assert.deepEqual(request.postDataJSON().requests.map((r) =>
+			[r.course, r.user, r.user_data, r.enrolment, r.keep_category]), [
+			[courses[0], 'ada', true, 'with-users', true], [courses[1], 'ada', false, 'always', true]]);
+		await page.getByText('2 courses will be restored.').waitFor();
+		for (const c of courses) {
+			await waitState(page, c, 'restored');
+			await row(page, c).locator('.nv-choose input:disabled').waitFor();
+			assert.ok(await row(page, c).getByText('by yourself').isVisible());
+			assert.match(await row(page, c).locator('td[data-label="Source"]').textContent(), /This page/);
+			assert.match(await row(page, c).locator('td[data-label="Performed at"]').textContent(), /\d{4}/);
+		}
+		assert.match(await page.locator('#nv-said').textContent(), /: Restored$/);
+		const seen = await page.evaluate(() => window.seen);
+		for (const c of courses) {
+			assert.ok(seen[c]?.length, 'no progress was shown');
+			assert.deepEqual(seen[c], [...seen[c]].sort((a, b) => a - b));
+		}
+		await page.reload();
+		await waitState(page, courses[0], 'restored');
+		await assertAccessible(page);
+		await picture(page, 'restored-en');
+	});
+
+on('what is scheduled can be changed and withdrawn, and asked for again', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Dance', shortname: 'DAN'});
+	await farm.ask('stop', {name: 'worker'});
+	const page = await open();
+	await launch(page, farm);
+	await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, course, 'ready');
+	await row(page, course).getByRole('progressbar').waitFor();
+	await assertAccessible(page);
+	await picture(page, 'progress-en');
+	await row(page, course).getByRole('button', {name: 'Cancel: Dance'}).click();
+	await waitState(page, course, 'cancelled');
+	await row(page, course).locator('.nv-choose input:enabled').waitFor();
+	await farm.ask('start', {name: 'worker'});
+	await row(page, course).getByRole('button', {name: 'Try again: Dance'}).click();
+	await waitState(page, course, 'restored');
+});
+
+on('a failure is told in plain words and mended by trying again', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Ethics', shortname: 'ETH'});
+	await farm.ask('may_create', {yes: false});
+	const page = await open();
+	await launch(page, farm);
+	await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, course, 'failed');
+	const why = await row(page, course).locator('.nv-why p').first().textContent();
+	assert.match(why, /^You may not create courses in that category/);
+	await row(page, course).getByText('Details').click();
+	await assertAccessible(page);
+	await picture(page, 'failed-en');
+	await farm.ask('may_create', {yes: true});
+	await row(page, course).getByRole('button', {name: 'Try again: Ethics'}).click();
+	await waitState(page, course, 'restored');
+});
+
+on('a colleague sees by whom, cannot choose it again, and joins the copy', async (open) => {
+	const course = await farm.ask('course', {fullname: 'French', shortname: 'FRE', teachers: ['ada', 'emmy']});
+	const emmy = await open();
+	await launch(emmy, farm, {sub: 'emmy', name: 'Emmy N.', caps: []});
+	// Without the right to choose, nothing is there to choose.
+	assert.equal(await emmy.getByText('Restore user data').count(), 0);
+	assert.equal(await emmy.getByText('Enrolment methods').count(), 0);
+	await row(emmy, course).locator('.nv-choose input').check();
+	// Ada is faster.
+	const ada = await open();
+	await launch(ada, farm);
+	await row(ada, course).locator('.nv-choose input').check();
+	await ada.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(ada, course, 'restored');
+	await emmy.getByRole('button', {name: 'Restore', exact: true}).click();
+	await emmy.getByText('1 course was refused').waitFor();
+	await waitState(emmy, course, 'restored');
+	await row(emmy, course).getByText('performed by Ada L.').waitFor();
+	await row(emmy, course).locator('.nv-choose input:disabled').waitFor();
+	await picture(emmy, 'colleague-en');
+	await row(emmy, course).getByRole('button', {name: 'Enrol me: French'}).click();
+	await row(emmy, course).getByText('You are enrolled in this course.').waitFor();
+	await assertAccessible(emmy);
+});
+
+on('French from the session, English by choice; names are text whatever they hold', async (open) => {
+	const course = await farm.ask('course', {fullname: NASTY, shortname: '<script>'});
+	const long = await farm.ask('course', {fullname: LONG, shortname: 'LONG'});
+	const page = await open();
+	await launch(page, farm, {lang: 'fr_ca', name: '<i>Ada</i>'});
+	await page.getByRole('heading', {name: 'Restaurer mes cours'}).waitFor();
+	assert.equal(await page.getAttribute('html', 'lang'), 'fr');
+	assert.equal(await page.title(), 'Navette : restaurer mes cours');
+	assert.equal(await page.locator('.nv-who').textContent(), '<i>Ada</i>');
+	assert.equal(await row(page, course).locator('.nv-name').textContent(), NASTY);
+	assert.equal(await row(page, long).locator('.nv-name').textContent(), LONG);
+	assert.equal(await page.locator('table img, table b, table script').count(), 0);
+	const back = page.getByRole('link', {name: 'Retour à Moodle'});
+	assert.equal(await back.getAttribute('href'), 'https://moodle.example.org');
+	await row(page, long).locator('.nv-choose input').check();
+	await assertAccessible(page);
+	await picture(page, 'chosen-fr');
+	await page.getByRole('button', {name: 'EN: English'}).click();
+	await page.getByRole('heading', {name: 'Restore my courses'}).waitFor();
+	await page.reload();
+	await page.getByRole('heading', {name: 'Restore my courses'}).waitFor();
+});
+
+on('it fits a phone, also in the dark', async (open) => {
+	const page = await open({viewport: {width: 360, height: 740}, colorScheme: 'dark', locale: 'fr'});
+	await launch(page, farm, {lang: 'fr'});
+	await page.locator('.nv-choose input:enabled').nth(1).check();
+	const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+	assert.ok(wide <= 360, `${wide} wide`);
+	await assertAccessible(page);
+	await picture(page, 'phone-fr-dark');
+});
+
+on('everything goes by keyboard', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Geometry', shortname: 'GEO'});
+	const page = await open();
+	const press = async (until) => {
+		for (let i = 0; i < 200; i++) {
+			await page.keyboard.press('Tab');
+			if (await page.evaluate(until))
+				return;
+		}
+		throw new Error(`the keyboard does not reach ${until}`);
+	};
+	await page.goto('/');
+	await page.waitForSelector('#username');
+	await press(() => document.activeElement.id === 'username');
+	await page.keyboard.type('ada');
+	await page.keyboard.press('Tab');
+	await page.keyboard.type(farm.password);
+	await page.keyboard.press('Enter');
+	await page.waitForSelector('.nv-count');
+	await press(() => document.activeElement.id === 'nv-search');
+	await page.keyboard.type('geometry');
+	await page.getByText(/^1 of/).waitFor();
+	await press(() => document.activeElement.matches('tbody .nv-choose input'));
+	await page.keyboard.press('Space');
+	await press(() => document.activeElement.textContent === 'Restore');
+	await page.keyboard.press('Enter');
+	await waitState(page, course, 'restored');
+});
+
+on('a lost connection is said, and what happened meanwhile is caught up with', async (open) => {
+	const course = await farm.ask('course', {fullname: 'History', shortname: 'HIS'});
+	await farm.ask('stop', {name: 'worker'});
+	const page = await open({}, [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|503/]);
+	await launch(page, farm);
+	await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, course, 'ready');
+	await farm.ask('stop', {name: 'producer'});
+	await page.getByText('The connection is lost.').waitFor();
+	await picture(page, 'lost-en');
+	await farm.ask('start', {name: 'worker'});
+	await farm.ask('second_site');
+	await farm.ask('start', {name: 'producer'});
+	await waitState(page, course, 'restored');
+	await page.getByText('The connection is lost.').waitFor({state: 'detached'});
+	// The course server that was added meanwhile does not answer: it is named, the others are there.
+	await page.getByText('The year before: this platform does not answer').waitFor();
+	await assertAccessible(page);
+});
+
+on('200 courses are searched and filtered', async (open) => {
+	await farm.ask('courses', {count: 200, teacher: 'emmy'});
+	const page = await open();
+	await launch(page, farm, {sub: 'emmy', name: 'Emmy N.'});
+	await page.locator('tr[data-course]').nth(199).waitFor();
+	await page.fill('#nv-search', 'module 19');
+	await page.getByText(/^12 of 20/).waitFor();
+	await page.fill('#nv-search', '');
+	await page.selectOption('#nv-category', 'Sciences');
+	await page.getByText(/^10\d of 20/).waitFor();
+	await page.selectOption('#nv-category', '');
+	await page.selectOption('#nv-state', 'done');
+	await page.getByText(/^1 of 20/).waitFor();
+	await page.selectOption('#nv-state', 'free');
+	await page.getByText(/^200 of/).waitFor();
+	await page.getByLabel('Choose all that are shown').check();
+	await page.getByText('200 courses chosen').waitFor();
+	await page.emulateMedia({media: 'print'});
+	await picture(page, 'print-en');
+});
+
+on('a link from Moodle that is no good is told in plain words', async (open) => {
+	const page = await open({locale: 'fr'}, [/launch.*403/]);
+	const token = await farm.ask('token', {});
+	await page.goto(`/launch?token=${token}`);
+	await page.waitForSelector('.nv-count');
+	await page.goto(`/launch?token=${token}`);
+	await page.getByText('Ce lien venant de Moodle a déjà servi').waitFor();
+	await assertAccessible(page);
+	await picture(page, 'launch-refused-fr');
+});
