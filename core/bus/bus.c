@@ -18,7 +18,8 @@ struct later {
 };
 
 struct nv_bus {
-	struct nv_bus_options o;
+	struct nv_bus_options o; /* its name is ours, the rest borrowed */
+	char *name;
 	uv_loop_t *loop;
 	uv_async_t async;
 	uv_timer_t timer;
@@ -550,18 +551,26 @@ static int start(struct nv_bus *b, struct nv_err *err)
 	return 0;
 }
 
+static void bus_release(struct nv_bus *b)
+{
+	free(b->name);
+	free(b);
+}
+
 struct nv_bus *nv_bus_new(uv_loop_t *loop, const struct nv_bus_options *options, struct nv_err *err)
 {
 	struct nv_bus *b = nv_alloc(sizeof(*b));
 	b->o = *options;
+	b->name = nv_strdup(options->name);
+	b->o.name = b->name;
 	b->loop = loop;
 	if (init_publisher(b, err)) {
-		free(b);
+		bus_release(b);
 		return NULL;
 	}
 	if (start(b, err)) {
 		fini_publisher(b);
-		free(b);
+		bus_release(b);
 		return NULL;
 	}
 	return b;
@@ -612,5 +621,5 @@ void nv_bus_free(struct nv_bus *b)
 		nv_consumer_unref(c);
 	}
 	fini_publisher(b);
-	free(b);
+	bus_release(b);
 }
