@@ -469,6 +469,25 @@ def test_a_forgotten_session_is_renewed(api):
     assert len(api.bodies("POST", "/session")) == 2
 
 
+def test_the_log_is_shown_as_it_came_and_to_nobody_s_harm(api):
+    doc = {"dropped": 7, "lines": [
+        {"at": "2026-11-22T17:08:00.123Z", "from": "archiver old", "level": "warn",
+         "text": "Moodle: \x1b[31mred"},
+        {"at": "2026-11-22T17:08:01.000Z", "from": "producer", "level": "error", "text": "failed"}]}
+    api.on("GET", f"/requests/{ID[1]}/log", (200, doc))
+    assert run_json("show", ID[1], "--log", "-c", api.config) == doc
+    text = run("show", "--log", ID[1], "-c", api.config).stdout
+    assert text.splitlines() == [
+        "(7 older lines were dropped)",
+        "2026-11-22T17:08:00.123Z  warn   archiver old: Moodle:  [31mred",
+        "2026-11-22T17:08:01.000Z  error  producer: failed"]
+    api.on("GET", f"/requests/{ID[1]}/log", (403, {
+        "type": "about:blank", "title": "no", "status": 403, "reason": "denied",
+        "detail": "only administrators may do this"}))
+    assert "only administrators" in run("show", ID[1], "--log", "-c", api.config, status=1).stderr
+    run("show", "not-an-id", "--log", "-c", api.config, status=2)
+
+
 def test_submit_says_what_became_of_each_course(api):
     problem = {"type": "about:blank", "title": "Conflict", "status": 409, "detail": "by Ada",
                "reason": "already_restored"}

@@ -421,6 +421,46 @@ static void an_end_without_an_answer_says_what_the_script_said_last(void **state
 	assert_non_null(strstr(f->err.msg, "signal 11"));
 }
 
+/* "level|text" of each line for the request's log. */
+static void on_line(void *arg, enum nv_level level, const char *text)
+{
+	nv_buf_printf(arg, "%s|%s\n", nv_level_words[level], text);
+}
+
+static char *lines_of(struct fixture *f, const char *what)
+{
+	nv_auto_buf struct nv_buf lines = {0};
+	script(f, what);
+	f->job.log_cb = on_line;
+	f->job.arg = &lines;
+	export_nowhere(f);
+	f->job.log_cb = NULL;
+	return nv_arena_strndup(&f->arena, lines.data ? (char *)lines.data : "", lines.len);
+}
+
+static void what_moodle_says_goes_to_the_request_s_log(void **state)
+{
+	struct fixture *f = *state;
+	assert_string_equal(
+		lines_of(f, "echo '{\"log\":{\"level\":\"error\",\"text\":\"Moodle: lost\"}}'\n"
+			    "echo '{\"log\":{\"level\":\"info\",\"text\":\"begun\"}}'\n"
+			    "echo '{\"log\":{\"level\":\"later\",\"text\":\"a newer word\"}}'\n"
+			    "echo '{\"log\":{}}'; echo '{\"log\":3}'\n"
+			    "echo '{\"warning\":\"for people\"}'; echo noise >&2\n"
+			    "echo '{\"error\":{\"kind\":\"reject\",\"reason\":\"policy\","
+			    "\"message\":\"no\"}}'; exit 65"),
+		"error|Moodle: lost\ninfo|begun\nwarn|a newer word\nwarn|for people\n");
+	/* It dies: its last words, without the trace, which may hold arguments. */
+	char *lines =
+		lines_of(f, "for i in 1 2 3 4 5 6 7; do echo \"word $i\" >&2; done\n"
+			    "echo '#0 connect(secret)' >&2; echo '  thrown in x' >&2; exit 255");
+	assert_null(strstr(lines, "word 2"));
+	assert_non_null(strstr(lines, "error|moodle export, standard error: word 3\n"));
+	assert_non_null(strstr(lines, "error|moodle export, standard error: word 7\n"));
+	assert_null(strstr(lines, "secret"));
+	assert_null(strstr(lines, "thrown"));
+}
+
 static void standard_error_goes_to_the_log_line_by_line(void **state)
 {
 	struct fixture *f = *state;
@@ -879,6 +919,7 @@ int main(void)
 		TEST(nothing_of_ours_reaches_the_command_line_or_the_environment),
 		TEST(errors_keep_their_kind_and_reason),
 		TEST(an_end_without_an_answer_says_what_the_script_said_last),
+		TEST(what_moodle_says_goes_to_the_request_s_log),
 		TEST(standard_error_goes_to_the_log_line_by_line),
 		TEST(what_is_no_json_is_logged_and_passed_over),
 		TEST(an_answer_may_be_long_but_other_lines_and_no_end_may_not),
