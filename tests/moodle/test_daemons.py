@@ -23,7 +23,7 @@ if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.ge
 import pytest  # noqa: E402
 
 sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
-from harness import api, samples, wait  # noqa: E402
+from harness import api, keys, samples, wait, wire  # noqa: E402
 from harness.farm import Farm  # noqa: E402
 from harness.rabbit import Broker  # noqa: E402
 from test_scripts import differences, pair  # noqa: E402, F401
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 LONG = 240
 RIGHTS = {"capabilities": ["can_restore_user_datas"]}
 api.PEOPLE |= {name: {**RIGHTS, "mail": f"{name}@example.org", "name": name, "lang": "en"}
-               for name in ("teacher1", "teacher2")}
+               for name in ("teacher1", "teacher2", "onlyserver")}
 
 
 class MoodleFarm(Farm):
@@ -113,21 +113,32 @@ def broker(request):
 
 
 @pytest.fixture
-def farm(pair, broker, request):  # noqa: F811
-    """One for each test: what it brought is then known as deleted from Moodle's history."""
-    folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
-    os.chmod(folder, 0o711)
-    failures = request.session.testsfailed
-    f = MoodleFarm(folder, broker, pair,
-                   restore={"default_category": "DEF", "only_one": True},
-                   producer={"catalog_ttl": "1h"})
-    failed = True
-    try:
+def start_farm(pair, broker, request):  # noqa: F811
+    """start_farm(**restore): a farm and one of each daemon, with these settings of section restore."""
+    failures, made, failed = request.session.testsfailed, [], True
+
+    def start(**restore):
+        folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
+        os.chmod(folder, 0o711)
+        f = MoodleFarm(folder, broker, pair,
+                       restore={"default_category": "DEF", "only_one": True} | restore,
+                       producer={"catalog_ttl": "1h"})
+        made.append(f)
         f.all()
-        yield f
+        return f
+
+    try:
+        yield start
         failed = request.session.testsfailed > failures
     finally:
-        f.close(failed)
+        for f in made:
+            f.close(failed)
+
+
+@pytest.fixture
+def farm(start_farm):
+    """One for each test: what it brought is then known as deleted from Moodle's history."""
+    return start_farm()
 
 
 @contextlib.contextmanager
@@ -170,6 +181,44 @@ def restored_by_moodle(pair, course, users):  # noqa: F811
     seen = pair.describe("thisyear", plain)
     pair.delete(plain)
     return seen
+
+
+@contextlib.contextmanager
+def removed_afterwards(farm):
+    """What the requests of this farm brought is removed."""
+    try:
+        yield
+    finally:
+        for request in farm.requests:
+            for course, state in farm.rows(request):
+                if state == "restored" and farm.pair.count("thisyear", f"{{course}} WHERE id = {course}"):
+                    farm.pair.delete(course)
+
+
+def place(farm, course):
+    """Identifier of the category a course of the client is in."""
+    return farm.pair.query("thisyear", "SELECT c.idnumber FROM {course_categories} c JOIN {course} x "
+                           f"ON x.category = c.id WHERE x.id = {course}")[0][0]
+
+
+def told_text(farm, since):
+    """What the messages since then say, in one."""
+    wait.until(farm._all_told, "every message sent", LONG, 0.2)
+    return " ".join(row[0] for row in farm.pair.query(
+        "thisyear", "SELECT fullmessage FROM {notifications} WHERE component = 'block_navette' "
+        f"AND id > {since}"))
+
+
+def brought(farm, course, by="teacher1", **options):
+    """(id of the new course, the warnings of its record); what is said to the requester as well."""
+    since = farm.last_notice()
+    request = farm.submit(farm.pair.courses[course], by=by, **options)
+    made = farm.course(request)
+    warnings = farm.person(by).request(request)["restored"]["warnings"]
+    text = " ".join(told_text(farm, since).replace("\\n", " ").split())
+    for warning in warnings:
+        assert " ".join(warning.split()) in text, (warning, text)
+    return made, warnings
 
 
 def enrolled(farm, course):
@@ -284,6 +333,189 @@ def test_a_worker_killed_after_an_import_finds_the_course(farm):
     worker.may_die = False
     worker.start()
     one_whole_course(farm, request, since, before, whole)
+
+
+# --- categories ---
+
+def test_a_category_is_kept_by_its_identifier_or_said_to_be_gone(start_farm):
+    farm = start_farm(original_category=True)
+    quiet = {"user_data": False, "enrolment": "manual"}
+    with removed_afterwards(farm):
+        kept, warnings = brought(farm, "HAND", keep_category=True, **quiet)
+        assert place(farm, kept) == "SCI-BIO" and not warnings
+        gone, warnings = brought(farm, "S", keep_category=True, **quiet)
+        assert place(farm, gone) == "DEF" and "original identifier \"ART\"" in warnings[0]
+        none, warnings = brought(farm, "EMPTY", keep_category=True, **quiet)
+        assert place(farm, none) == "DEF" and "no identifier" in warnings[0]
+        asked, warnings = brought(farm, "XS", keep_category=False, **quiet)
+        assert place(farm, asked) == "DEF" and not warnings
+
+
+@contextlib.contextmanager
+def identifiers_of_their_own(pair, codes):  # noqa: F811
+    """A table with other identifiers of categories: {site: {category's idnumber: code}}."""
+    names = {"categorytable": ("navette_orgs", "course_categories"),
+             "categorytable_foreignkey": ("categoryid", "id"),
+             "categorytable_categoryfield": ("code", "idnumber")}
+    try:
+        for site, rows in codes.items():
+            pair.query(site, "CREATE TABLE {navette_orgs} (id BIGINT PRIMARY KEY, categoryid BIGINT, "
+                       "code VARCHAR(40))")
+            for n, (idnumber, code) in enumerate(rows.items(), 1):
+                pair.query(site, f"INSERT INTO {{navette_orgs}} SELECT {n}, id, '{code}' FROM "
+                           f"{{course_categories}} WHERE idnumber = '{idnumber}'")
+            for name, (own, _) in names.items():
+                pair.config(site, name, own)
+        yield
+    finally:
+        for site in codes:
+            for name, (_, usual) in names.items():
+                pair.config(site, name, usual)
+            pair.query(site, "DROP TABLE IF EXISTS {navette_orgs}")
+
+
+def test_a_category_is_kept_by_the_identifiers_of_another_table(start_farm, pair):  # noqa: F811
+    codes = {"lastyear": {"SCI-BIO": "unit/7", "ART": "unit/8"}, "thisyear": {"SCI": "unit/7"}}
+    with identifiers_of_their_own(pair, codes):
+        # An identifier would be one of that table, too.
+        default = str(pair.sites["thisyear"]["fixture"]["categories"]["DEF"])
+        farm = start_farm(original_category=True, default_category=default)
+        with removed_afterwards(farm):
+            kept, warnings = brought(farm, "HAND", keep_category=True, user_data=False,
+                                     enrolment="manual")
+            assert place(farm, kept) == "SCI" and not warnings
+            gone, warnings = brought(farm, "S", keep_category=True, user_data=False)
+            assert place(farm, gone) == "DEF" and "unit/8" in warnings[0]
+
+
+def test_without_the_right_it_is_the_default_category_or_an_error(start_farm):
+    """teacher2, who teaches by a role in a parent category, may create courses in DEF only."""
+    farm = start_farm(original_category=True)
+    found, = farm.person("teacher2").get("/courses")["sites"]
+    assert {c["shortname"] for c in found["courses"]} == {"XS1", "HAND"}
+    with removed_afterwards(farm):
+        made, warnings = brought(farm, "HAND", by="teacher2", keep_category=True, user_data=False,
+                                 enrolment="manual")
+        assert place(farm, made) == "DEF"
+        assert len(warnings) == 1 and "may not create courses" in warnings[0]
+        assert enrolled(farm, made) == ["teacher2"]
+    locked = start_farm(original_category=True, default_category="LOCKED")
+    courses, since = locked.pair.count("thisyear", "{course}"), locked.last_notice()
+    request = locked.submit(locked.pair.courses["XS"], by="teacher2", keep_category=True,
+                            user_data=False)
+    locked.refused(request, "capability_missing")
+    assert locked.pair.count("thisyear", "{course}") == courses
+    assert ["teacher2", "failed"] in locked.told(since)
+    free = start_farm(original_category=True, default_category="LOCKED", check_course_create=False)
+    with removed_afterwards(free):
+        made, _ = brought(free, "XS", by="teacher2", keep_category=True, user_data=False)
+        assert place(free, made) == "SCI-BIO"
+
+
+# --- copies, and joining them ---
+
+def test_without_the_rule_everyone_has_a_copy_named_as_moodle_names_them(start_farm):
+    farm = start_farm(only_one=False)
+    with removed_afterwards(farm):
+        made = [brought(farm, "HAND", by=by, user_data=False, enrolment="manual")[0]
+                for by in ("teacher1", "teacher2", "teacher1")]
+        names = farm.pair.query("thisyear", "SELECT shortname, fullname FROM {course} WHERE id IN "
+                                f"({','.join(made)}) ORDER BY id")
+        assert names == [[f"HAND{n and f'_{n}' or ''}", f"Fait à la main — 手作り{n and f' copy {n}' or ''}"]
+                         for n in range(3)]
+        assert [enrolled(farm, course) for course in made] == [["teacher1"], ["teacher2"], ["teacher1"]]
+
+
+def test_a_colleague_joins_the_copy_of_a_course_they_taught_and_no_other(farm):
+    teacher, colleague, worker = farm.person("teacher1"), farm.person("teacher2"), farm.roles("worker")[0]
+    with removed_afterwards(farm):
+        request = farm.submit(farm.pair.courses["HAND"], by="teacher1", user_data=False)
+        made = farm.course(request)
+        other = farm.submit(farm.pair.courses["EMPTY"], by="teacher1", user_data=False)
+        private = farm.course(other)
+
+        def row():
+            found, = colleague.get("/courses")["sites"]
+            return next(c for c in found["courses"] if c["shortname"] == "HAND")
+
+        def join(which):
+            return colleague.call("POST", f"/requests/{which}/enrolments")
+
+        assert row()["holder"]["can_join"] and row()["holder"]["user_name"]
+        assert join(other).status_code == 404 == join(wire.uuid7()).status_code
+        assert enrolled(farm, made) == ["teacher1"] == enrolled(farm, private)
+        assert join(request).status_code == 202
+        wait.until(lambda: teacher.request(request)["joined"] == ["teacher2"], "joined", LONG)
+        assert join(request).json()["state"] == "joined"
+        assert sorted(enrolled(farm, made)) == ["teacher1", "teacher2"]
+        # A message of one's own making, with any course's id: only what was restored can be joined.
+        own = farm.pair.code("thisyear", "require_once($CFG->dirroot . '/course/lib.php'); echo "
+                             "create_course((object) ['shortname' => 'OWN', 'fullname' => 'Own', "
+                             "'category' => core_course_category::get_default()->id])->id;").split()[-1]
+        try:
+            wish = {"id": wire.uuid7(), "request": request, "course": own, "user": "teacher2",
+                    "requested": wire.now_ms()}
+            farm.publish(f"restore.{farm.client}.now", wire.seal(
+                "enrol.request", wish, farm.keys["client"], f"client:{farm.client}"))
+            wait.until(lambda: [e for e in worker.events("enrol.done") if e["course"] == own
+                                and e["reason"] == "course_missing"], worker.tail, LONG)
+            assert enrolled(farm, own) == []
+        finally:
+            farm.pair.delete(own)
+
+
+def test_a_copy_that_was_deleted_since_cannot_be_joined_and_frees_the_course(farm):
+    colleague = farm.person("teacher2")
+    with removed_afterwards(farm):
+        request = farm.submit(farm.pair.courses["HAND"], by="teacher1", user_data=False)
+        farm.pair.delete(farm.course(request))
+        wait.until(lambda: farm.person("teacher1").request(request)["restored"]["deleted"],
+                   "the deletion to be known", LONG)
+        answer = colleague.call("POST", f"/requests/{request}/enrolments")
+        assert answer.status_code in (404, 409), answer.text
+        found, = colleague.get("/courses?refresh=true")["sites"]
+        hand = next(c for c in found["courses"] if c["shortname"] == "HAND")
+        assert hand["available"] and not (hand["holder"] or {}).get("can_join")
+        again = farm.submit(farm.pair.courses["HAND"], by="teacher2", user_data=False)
+        assert enrolled(farm, farm.course(again)) == ["teacher2"]
+
+
+# --- several course servers ---
+
+def test_one_site_without_the_user_and_one_that_is_down_leave_the_others_listed(pair, broker, start_farm):  # noqa: F811
+    """The second course server is the client's own Moodle: one site may be both."""
+    farm = start_farm()
+    second, third = farm.site + "-b", farm.site + "-c"
+    key = {name: keys.Key() for name in (second, third)}
+    key[second].write(farm.path("second.key"))
+    farm.navette("broker", "apply", broker={
+        "uris": [f"amqp://guest@127.0.0.1:{broker.amqp}/{farm.vhost}"],
+        "management_url": f"http://guest@127.0.0.1:{broker.management}",
+        "management_password_file": farm.path("admin.password"), "clients": [farm.client],
+        "sites": [farm.site, second, third], "credentials_dir": farm.path("credentials")})
+    producer = farm.roles("producer")[0]
+    producer.stop()
+    producer.configure({**producer.config, "sites": producer.config["sites"] + [
+        {"name": name, "public_key": key[name].public} for name in (second, third)],
+        "producer": {**producer.config["producer"], "catalog_timeout": "10s"}})
+    producer.start()
+    archiver = farm.daemon("archiver", "archiver-b")
+    user = f"archiver.{second}"
+    archiver.configure({**archiver.config,
+                        "identity": {"site": second, "key_file": farm.path("second.key")},
+                        "broker": {**archiver.config["broker"], "uris": [
+                            f"amqp://{user}@127.0.0.1:{broker.amqp}/{farm.vhost}"],
+                            "password_file": farm.path("credentials", f"{user}.password")},
+                        "site": farm._moodle("thisyear")})
+    archiver.start()
+    changed_role(farm, "role_assign", "onlyserver", "EMPTY")
+    try:
+        found = {s["site"]: s for s in farm.person("onlyserver").get("/courses")["sites"]}
+    finally:
+        changed_role(farm, "role_unassign", "onlyserver", "EMPTY")
+    assert {name: s["status"] for name, s in found.items()} == {
+        farm.site: "ok", second: "unknown-user", third: "unreachable"}, found
+    assert [c["shortname"] for c in found[farm.site]["courses"]] == ["EMPTY"]
 
 
 if __name__ == "__main__":
