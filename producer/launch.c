@@ -39,13 +39,13 @@ static const struct words french = {
 	"fr",
 	"Vous n’êtes pas connecté",
 	"Retour à Moodle",
-	"Ce lien venant de Moodle a déjà servi ou est trop ancien : il vaut une minute, et une "
+	"Ce lien venant de Moodle a déjà servi ou est trop ancien : il vaut une minute, et une "
 	"seule "
 	"fois. Retournez dans Moodle et ouvrez Navette à nouveau.",
 	"Ce lien ne vient pas de notre Moodle, ou a été modifié en chemin. Retournez dans Moodle "
 	"et "
 	"ouvrez Navette à nouveau. Si cela se répète, prévenez votre administrateur.",
-	"On ne peut pas venir ici depuis Moodle : ce n’est pas configuré.",
+	"On ne peut pas venir ici depuis Moodle : ce n’est pas configuré.",
 	"Navette n’est pas disponible pour le moment. Retournez dans Moodle et réessayez dans "
 	"quelques minutes.",
 };

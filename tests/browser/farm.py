@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 
 # pylint: disable=wrong-import-position
-from harness import api, keys, ports, samples  # noqa: E402
+from harness import api, keys, ports, samples, window  # noqa: E402
 from harness.farm import Farm  # noqa: E402
 from harness.rabbit import Broker  # noqa: E402
 from harness.samples import SOURCE  # noqa: E402
@@ -91,7 +91,13 @@ class Stage:
         for d in self.farm.daemons:
             if not d.running():
                 d.start()
+        self.serve(True)
         self.may_create(True)
+
+    def serve(self, yes):
+        """Is the archiver's time window open?  It tells of its courses all the same."""
+        self._daemon("archiver").reconfigure("archiver", **(
+            window.opened() if yes else window.closed()))
 
     def start(self, name):
         self._daemon(name).start()

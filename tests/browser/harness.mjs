@@ -98,9 +98,9 @@ export function waitState(page, course, state) {
 	return page.waitForSelector(`tr[data-course="${course}"][data-state="${state}"]`);
 }
 
-export async function picture(page, name) {
+export async function picture(page, name, fullPage = true) {
 	mkdirSync(pictures, {recursive: true});
-	await page.screenshot({path: join(pictures, `${name}.png`), fullPage: true});
+	await page.screenshot({path: join(pictures, `${name}.png`), fullPage});
 }
 
 // Nothing that axe-core finds; evaluated, so that the page's CSP stays as it is.

@@ -119,7 +119,33 @@ on('courses are chosen with their options, submitted at once and watched until t
 		await picture(page, 'restored-en');
 	});
 
-on('what is scheduled can be changed and withdrawn, and asked for again', async (open) => {
+on('what is scheduled can be changed until it begins', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Comedy', shortname: 'COM'});
+	await farm.ask('serve', {yes: false});
+	const page = await open();
+	await launch(page, farm);
+	await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, course, 'scheduled');
+	const [answer] = await Promise.all([
+		page.waitForResponse((r) => r.request().method() === 'PATCH'),
+		row(page, course).getByLabel('Restore user data: Comedy').check()]);
+	assert.equal(answer.status(), 200);
+	await Promise.all([page.waitForResponse((r) => r.request().method() === 'PATCH'),
+		row(page, course).getByLabel('Enrolment methods: Comedy').selectOption('with-users')]);
+	// Without users there is no "only with users" any more.
+	const [last] = await Promise.all([
+		page.waitForResponse((r) => r.request().method() === 'PATCH'),
+		row(page, course).getByLabel('Restore user data: Comedy').uncheck()]);
+	const {rev, user_data, enrolment} = await last.json();
+	assert.deepEqual([rev, user_data, enrolment], [4, false, 'always']);
+	await assertAccessible(page);
+	await picture(page, 'scheduled-en');
+	await farm.ask('serve', {yes: true});
+	await waitState(page, course, 'restored');
+});
+
+on('what is on its way is withdrawn, and asked for again', async (open) => {
 	const course = await farm.ask('course', {fullname: 'Dance', shortname: 'DAN'});
 	await farm.ask('stop', {name: 'worker'});
 	const page = await open();
@@ -188,7 +214,7 @@ on('French from the session, English by choice; names are text whatever they hol
 	await launch(page, farm, {lang: 'fr_ca', name: '<i>Ada</i>'});
 	await page.getByRole('heading', {name: 'Restaurer mes cours'}).waitFor();
 	assert.equal(await page.getAttribute('html', 'lang'), 'fr');
-	assert.equal(await page.title(), 'Navette : restaurer mes cours');
+	assert.equal(await page.title(), 'Navette\u00a0: restaurer mes cours');
 	assert.equal(await page.locator('.nv-who').textContent(), '<i>Ada</i>');
 	assert.equal(await row(page, course).locator('.nv-name').textContent(), NASTY);
 	assert.equal(await row(page, long).locator('.nv-name').textContent(), LONG);
@@ -211,7 +237,9 @@ on('it fits a phone, also in the dark', async (open) => {
 	const wide = await page.evaluate(() => document.documentElement.scrollWidth);
 	assert.ok(wide <= 360, `${wide} wide`);
 	await assertAccessible(page);
-	await picture(page, 'phone-fr-dark');
+	await picture(page, 'phone-fr-dark', false);
+	await page.locator('.nv-choose input:enabled').nth(1).uncheck();
+	await picture(page, 'phone-fr-dark-whole');
 });
 
 on('everything goes by keyboard', async (open) => {

@@ -20,6 +20,10 @@ function Cell({label, children, ...more}) {
 	return <td role="cell" data-label={label} {...more}>{children}</td>;
 }
 
+function Text({label, children}) {
+	return <Cell label={label}>{children ? <span>{children}</span> : null}</Cell>;
+}
+
 // --- options ---
 
 function Tick({name, label, checked, disabled, onChange}) {
@@ -54,7 +58,7 @@ function Options({store, row}) {
 	const o = optionsOf(store, row);
 	const name = row.fullname;
 	const busy = store.busy.has(row.key);
-	const none = <span class="text-body-secondary" aria-hidden="true">–</span>;
+	const none = <span class="text-body-secondary nv-none" aria-hidden="true">–</span>;
 	const tick = (field, label) => !o ? none : o.set
 		? <Tick name={name} label={label} checked={o.values[field]} disabled={busy}
 			onChange={(yes) => o.set({[field]: yes})} />
@@ -67,7 +71,7 @@ function Options({store, row}) {
 			{!o ? none : o.set
 				? <Mode name={name} value={o.values.enrolment} userData={o.values.user_data} disabled={busy}
 					onChange={(enrolment) => o.set({enrolment})} />
-				: t(`mode.${o.values.enrolment}`)}</Cell>}
+				: <span>{t(`mode.${o.values.enrolment}`)}</span>}</Cell>}
 	</>;
 }
 
@@ -226,8 +230,8 @@ export function Row({store, row}) {
 		</th>
 		<Options store={store} row={row} />
 		<Cell label={t('col.status')} class="nv-status"><Status store={store} row={row} /></Cell>
-		<Cell label={t('col.source')}>{row.own ? t(`source.${row.own.source}`) : ''}</Cell>
-		<Cell label={t('col.scheduled')}>{scheduledFor(store, row)}</Cell>
-		<Cell label={t('col.performed')}>{performedAt(row)}</Cell>
+		<Text label={t('col.source')}>{row.own ? t(`source.${row.own.source}`) : ''}</Text>
+		<Text label={t('col.scheduled')}>{scheduledFor(store, row)}</Text>
+		<Text label={t('col.performed')}>{performedAt(row)}</Text>
 	</tr>;
 }

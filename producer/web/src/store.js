@@ -278,9 +278,13 @@ export class Store {
 		for (const name of ['keep_category', 'user_data', 'enrolment'])
 			if (name in change || (name === 'enrolment' && wanted.enrolment !== row.own.enrolment))
 				body[name] = name in wanted ? wanted[name] : change[name];
-		const record = await this.act(row, 'PATCH', `/requests/${row.own.id}`, body);
+		const before = row.own;
+		this.requests.set(before.id, {...before, ...body, rev: before.rev}); // as it will be, we hope
+		const record = await this.act(row, 'PATCH', `/requests/${before.id}`, body);
 		if (record)
 			this.put(record);
+		else if (this.requests.get(before.id)?.rev === before.rev)
+			this.set({requests: this.requests.set(before.id, before)});
 	}
 
 	async join(row) {

@@ -34,7 +34,10 @@ function Alerts({store}) {
 			{problemText(store.problem)}{' '}
 			<button type="button" class="btn btn-sm btn-outline-danger" onClick={() => store.load()}>
 				{t('again')}</button></div>}
-		{store.notice && <div class={`alert alert-${store.notice.kind}`} role="alert">{store.notice.text}</div>}
+		{store.notice && <div class={`alert alert-dismissible alert-${store.notice.kind}`} role="alert">
+			{store.notice.text}
+			<button type="button" class="btn-close" aria-label={t('close')}
+				onClick={() => store.set({notice: null})} /></div>}
 		{store.sites.map((s) => <SiteProblem key={s.site} site={s} />)}
 	</>;
 }
@@ -95,7 +98,8 @@ function Table({store, rows}) {
 	return <table class="table align-middle nv-table" role="table">
 		<caption class="visually-hidden">{t('heading')}</caption>
 		<thead role="rowgroup"><tr role="row">
-			<td role="cell" class="nv-choose"><ChooseAll store={store} rows={rows} /></td>
+			<td role="cell" class="nv-choose"><ChooseAll store={store} rows={rows} />
+				<span class="nv-phone" aria-hidden="true">{t('choose.all')}</span></td>
 			{head(t('col.course'))}
 			{may.choose_category && head(t('col.category'))}
 			{may.choose_user_data && head(t('col.userdata'))}
