@@ -44,7 +44,9 @@ int nv_moodle_user_find(const char *user, struct nv_moodle_user *ret, struct nv_
 	if (geteuid() != 0) {
 		nv_moodle_user_fini(ret);
 		return nv_fail(err, NV_FATAL, NV_R_config,
-			       "site.user: only root may run Moodle's scripts as %s", user);
+			       "site.user: only root may run Moodle's scripts as %s (or %s itself, "
+			       "with site.user: \"\")",
+			       user, user);
 	}
 	int groups = 64;
 	ret->groups = nv_alloc((size_t)groups * sizeof(*ret->groups));
