@@ -18,6 +18,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/id.h"
+#include "core/site/follow.h"
 #include "core/site/moodle_internal.h"
 
 #define ID "01938c5e-0000-7000-8000-000000000001"
@@ -264,6 +265,39 @@ static void settings_are_what_moodles_administrator_has_set(void **state)
 	assert_string_equal(r.enrol_role, "student");
 	assert_true(r.warnings_to_owner);
 	assert_int_equal(r.lease, 7);
+}
+
+static void what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it(void **state)
+{
+	struct fixture *f = *state;
+	nv_auto_buf struct nv_buf mistakes = {0};
+	put(f, "navette.yaml",
+	    nv_arena_printf(&f->arena,
+			    "site: {type: moodle, path: %s, php: %s}\nrestore: {only_one: yes}\n",
+			    at(f, "moodle"), at(f, "php")),
+	    0644);
+	struct nv_config *c = nv_config_load(at(f, "navette.yaml"), NV_ROLE_CLI, &mistakes);
+	assert_non_null(c);
+	script(f, "echo '{\"result\":{\"onlyoneremoteinstance\":false,\"enrollrole\":\"tutor\","
+		  "\"autoenrol_requester\":false}}'");
+	assert_int_equal(nv_follow_once(c, &f->err), 0);
+	assert_true(c->restore.only_one);
+	assert_false(c->restore.enrol_requester);
+	assert_string_equal(c->restore.enrol_role, "tutor");
+	f->import.config = c;
+	nv_auto_json json_t *input = nv_moodle_import_json(&f->import, 1, 0);
+	const json_t *settings = json_object_get(input, "settings");
+	assert_int_equal(json_object_size(settings), 1);
+	assert_true(json_is_true(json_object_get(settings, "only_one")));
+	/* One that does not answer leaves what was known. */
+	script(f, "exit 1");
+	assert_int_equal(nv_follow_once(c, &f->err), -1);
+	assert_int_equal(f->err.kind, NV_RETRY);
+	assert_string_equal(c->restore.enrol_role, "tutor");
+	c->site.path = at(f, "nowhere");
+	assert_int_equal(nv_follow_once(c, &f->err), -1);
+	assert_int_equal(f->err.kind, NV_FATAL);
+	nv_config_free(c);
 }
 
 static void small_calls_carry_what_they_are_given(void **state)
@@ -914,6 +948,7 @@ int main(void)
 		TEST(versions_are_what_moodle_says),
 		TEST(a_catalog_comes_course_by_course),
 		TEST(settings_are_what_moodles_administrator_has_set),
+		TEST(what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it),
 		TEST(small_calls_carry_what_they_are_given),
 		TEST(history_is_told_row_by_row_and_survives_a_damaged_one),
 		TEST(nothing_of_ours_reaches_the_command_line_or_the_environment),
