@@ -47,11 +47,12 @@ static json_t *holder_json(const struct listing *l, const struct nv_status_recor
 	bool joined = has_joined(rec, l->user);
 	bool there = rec->state == NV_ST_restored && !rec->course_deleted;
 	return json_pack(
-		"{s:s, s:s, s:b, s:o, s:o, s:o, s:b, s:b, s:b, s:o}", "id", rec->request.id,
-		"state", nv_state_word(rec->state), "mine", mine, "user_name",
+		"{s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:b, s:b, s:b, s:o}", "id",
+		rec->request.id, "state", nv_state_word(rec->state), "mine", mine, "user_name",
 		api_text(rec->request.user_name ? rec->request.user_name : rec->request.user), "by",
-		api_text(rec->request.by), "finished", api_time(rec->finished), "deleted",
-		rec->course_deleted, "joined", joined, "can_join",
+		api_text(rec->request.by), "source", nv_source_words[rec->request.source],
+		"requested", api_time(rec->request.requested), "finished", api_time(rec->finished),
+		"deleted", rec->course_deleted, "joined", joined, "can_join",
 		l->app->config->restore.enrol_button && there && !joined && rec->course, "url",
 		api_text(there && (mine || joined) ? rec->course_url : NULL));
 }

@@ -68,9 +68,9 @@ static void register_metrics(struct app *app)
 	app->m.http = nv_counter("navette_http_requests_total", "Answers by status code.", "code");
 	app->m.http_time = nv_histogram("navette_http_request_seconds",
 					"Time to answer, event streams left out.", NULL);
-	app->m.refused =
-		nv_counter("navette_refused_total",
-			   "Refused: password, session, csrf, throttled, rights.", "reason");
+	app->m.refused = nv_counter("navette_refused_total",
+				    "Refused: password, session, csrf, throttled, rights, launch.",
+				    "reason");
 	app->m.submitted = nv_counter("navette_submitted_total", "Requests submitted.", "outcome");
 	app->m.messages = nv_counter("navette_keeper_messages_total",
 				     "Messages from course servers.", "kind");

@@ -53,7 +53,8 @@ struct app {
 	struct {
 		struct nv_metric *http;	     /* code */
 		struct nv_metric *http_time; /* no label */
-		struct nv_metric *refused;   /* reason: password session csrf throttled rights */
+		struct nv_metric
+			*refused; /* reason: password session csrf throttled rights launch */
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;

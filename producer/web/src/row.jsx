@@ -16,6 +16,11 @@ const BADGES = {
 };
 const MODES = ['always', 'with-users', 'manual'];
 
+// What a site gave as an address, where it is one of the web.
+function address(url) {
+	return /^https?:\/\//i.test(url || '') ? url : null;
+}
+
 function Cell({label, children, ...more}) {
 	return <td role="cell" data-label={label} {...more}>{children}</td>;
 }
@@ -140,8 +145,8 @@ function OwnStatus({store, row}) {
 		{(r.state === 'failed' || held) && <Why request={r} />}
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}
 		<div class="nv-actions">
-			{r.state === 'restored' && !r.restored?.deleted && r.restored?.url &&
-				<a class="btn btn-sm btn-primary" href={r.restored.url} aria-label={`${t('open')}: ${name}`}>
+			{r.state === 'restored' && !r.restored?.deleted && address(r.restored?.url) &&
+				<a class="btn btn-sm btn-primary" href={address(r.restored.url)} aria-label={`${t('open')}: ${name}`}>
 					{t('open')}</a>}
 			{isActive(r) && r.state !== 'cancelling' &&
 				<button type="button" class="btn btn-sm btn-outline-secondary" disabled={busy}
@@ -163,7 +168,7 @@ function OtherStatus({store, row}) {
 			{who: h.user_name || h.by || t('somebody')})}</div>
 		{h.joined && !h.deleted && <div class="nv-by">{t('joined')}</div>}
 		<div class="nv-actions">
-			{h.joined && h.url && <a class="btn btn-sm btn-primary" href={h.url}
+			{h.joined && address(h.url) && <a class="btn btn-sm btn-primary" href={address(h.url)}
 				aria-label={`${t('open')}: ${row.fullname}`}>{t('open')}</a>}
 			{h.can_join && !h.joined &&
 				<button type="button" class="btn btn-sm btn-outline-primary"
@@ -187,7 +192,7 @@ function Status({store, row}) {
 // --- the row ---
 
 function scheduledFor(store, row) {
-	const r = row.own;
+	const r = row.own || row.other;
 	if (!r)
 		return '';
 	return r.state === 'scheduled' && !r.now && store.options.next_run ? when(store.options.next_run)
@@ -212,6 +217,8 @@ function blocked(row) {
 export function Row({store, row}) {
 	const why = blocked(row);
 	const id = `nv-${row.site}-${row.course}`;
+	const source = (row.own || row.other)?.source;
+	const remote = address(row.url);
 	return <tr role="row" class={`nv-row nv-${row.group}`} data-course={row.course} data-state={row.word}>
 		<Cell label={t('col.choose')} class="nv-choose">
 			<input type="checkbox" class="form-check-input" id={id} disabled={Boolean(why) || store.sending}
@@ -223,14 +230,14 @@ export function Row({store, row}) {
 			<label for={id} class="nv-name" dir="auto" title={row.fullname}>{row.fullname}</label>
 			<small class="text-body-secondary nv-short">
 				<bdi>{row.shortname}</bdi>{row.categoryName && <> · <bdi>{row.categoryName}</bdi></>}
-				{row.url && <> · <a href={row.url} rel="noreferrer" target="_blank"
+				{remote && <> · <a href={remote} rel="noreferrer" target="_blank"
 					aria-label={`${t('remote', {site: row.siteLabel})}: ${row.fullname}, ${t('newtab')}`}>
 					{t('remote', {site: row.siteLabel})}</a></>}
 			</small>
 		</th>
 		<Options store={store} row={row} />
 		<Cell label={t('col.status')} class="nv-status"><Status store={store} row={row} /></Cell>
-		<Text label={t('col.source')}>{row.own ? t(`source.${row.own.source}`) : ''}</Text>
+		<Text label={t('col.source')}>{source ? t(`source.${source}`) : ''}</Text>
 		<Text label={t('col.scheduled')}>{scheduledFor(store, row)}</Text>
 		<Text label={t('col.performed')}>{performedAt(row)}</Text>
 	</tr>;
