@@ -70,28 +70,34 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 /* --- scripts.c --- */
 
 /* X(name, flags): lua/<name>.lua; read-only ones also run while Redis refuses to write. */
-#define NV_SCRIPTS(X)           \
-	X(create, "")           \
-	X(published, "")        \
-	X(change, "")           \
-	X(cancel, "")           \
-	X(list, "no-writes")    \
-	X(counts, "no-writes")  \
-	X(holders, "no-writes") \
-	X(unpublished, "")      \
-	X(event, "")            \
-	X(claim, "")            \
-	X(renew, "")            \
-	X(finish, "")           \
-	X(recall, "")           \
-	X(join, "")             \
-	X(count, "")            \
-	X(events, "no-writes")  \
-	X(notice, "")           \
-	X(notice_later, "")     \
-	X(unroutable, "")       \
-	X(log, "")              \
-	X(log_read, "no-writes")
+#define NV_SCRIPTS(X)               \
+	X(create, "")               \
+	X(published, "")            \
+	X(change, "")               \
+	X(cancel, "")               \
+	X(list, "no-writes")        \
+	X(counts, "no-writes")      \
+	X(holders, "no-writes")     \
+	X(unpublished, "")          \
+	X(event, "")                \
+	X(claim, "")                \
+	X(renew, "")                \
+	X(finish, "")               \
+	X(recall, "")               \
+	X(join, "")                 \
+	X(count, "")                \
+	X(events, "no-writes")      \
+	X(notice, "")               \
+	X(notice_later, "")         \
+	X(digest, "")           \
+	X(digest_read, "")      \
+	X(unroutable, "")           \
+	X(log, "")                  \
+	X(log_read, "no-writes")    \
+	X(present, "")              \
+	X(presences, "no-writes")   \
+	X(site_counts, "no-writes") \
+	X(steps, "no-writes")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

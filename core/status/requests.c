@@ -214,6 +214,12 @@ static void done_list(struct nv_op *op, const struct nv_err *err, const redisRep
 	cb(op->arg, NULL, recs, len, nv_reply_uint(r->element[0]));
 }
 
+/* list.lua's */
+static const char *const sort_words[] = {
+	[NV_SORT_CREATED] = "",	 [NV_SORT_MODIFIED] = "modified", [NV_SORT_FINISHED] = "finished",
+	[NV_SORT_USER] = "user", [NV_SORT_COURSE] = "course",
+};
+
 void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_list_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_list, done_list, NV_CB(cb), arg);
@@ -230,6 +236,10 @@ void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_li
 	nv_args_str(&op->args, f->course);
 	nv_args_uint(&op->args, f->offset);
 	nv_args_uint(&op->args, f->limit > LIST_MAX ? LIST_MAX : f->limit);
+	nv_args_str(&op->args, sort_words[f->sort]);
+	nv_args_str(&op->args, f->ascending ? "1" : "0");
+	nv_args_str(&op->args, f->text);
+	nv_args_str(&op->args, f->person);
 	for (unsigned i = 0; i < NV_ST_COUNT; i++)
 		if ((f->states & all) != all && (f->states & (1u << i)))
 			nv_args_str(&op->args, nv_state_word((enum nv_state)i));

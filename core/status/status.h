@@ -124,13 +124,24 @@ void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_re
 		      void *arg);
 
 void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg);
+enum nv_status_sort {
+	NV_SORT_CREATED,
+	NV_SORT_MODIFIED,
+	NV_SORT_FINISHED,
+	NV_SORT_USER,	/* as shown: full name, else the identity */
+	NV_SORT_COURSE, /* as shown: full name, else short name, else id */
+};
 struct nv_status_filter {
 	const char *user;   /* requester; NULL: all */
 	uint32_t states;    /* mask of 1u << NV_ST_…; 0: all */
 	const char *site;   /* NULL: all */
 	const char *course; /* remote course id; NULL: all */
-	uint64_t offset;    /* newest first */
-	uint64_t limit;	    /* at most 1000 */
+	const char *text;   /* part of a name, of the course's id or the request's; any case */
+	const char *person; /* part of the requester's or the submitter's name or identity */
+	enum nv_status_sort sort;
+	bool ascending;	 /* otherwise newest, or last, first */
+	uint64_t offset; /* into that order */
+	uint64_t limit;	 /* at most 1000 */
 };
 /* recs borrowed for the call; total: how many match (exact). */
 typedef void (*nv_list_cb)(void *arg, const struct nv_err *err, const struct nv_status_record *recs,
@@ -250,6 +261,58 @@ typedef void (*nv_log_cb)(void *arg, const struct nv_err *err, const struct nv_s
 			  size_t len, uint64_t dropped);
 void nv_status_log_read(struct nv_status *s, const char *id, nv_log_cb cb, void *arg);
 
+/* --- who is there, and where time goes (survey.c) --- */
+
+/* Say that somebody is there, with what there is to know (a text of any kind); again before ttl_ms
+ * is over.  0: for ever, so that one sees when it was said last. */
+void nv_status_present(struct nv_status *s, const char *name, const char *value, uint64_t ttl_ms,
+		       nv_status_cb cb, void *arg);
+/* They have gone. */
+void nv_status_absent(struct nv_status *s, const char *name, nv_status_cb cb, void *arg);
+struct nv_presence {
+	const char *name;
+	const char *value;
+	uint64_t at; /* when it was said last, ms since the epoch, by Redis's clock */
+};
+/* Borrowed for the call; the one that was heard last is last. */
+void nv_status_presences(struct nv_status *s,
+			 void (*cb)(void *arg, const struct nv_err *err,
+				    const struct nv_presence *list, size_t len),
+			 void *arg);
+
+/* How many requests of each site are in each state; counts[i] is of sites[i]. */
+void nv_status_site_counts(struct nv_status *s, const char *const *sites, size_t len,
+			   void (*cb)(void *arg, const struct nv_err *err,
+				      const uint64_t (*counts)[NV_ST_COUNT], size_t len),
+			   void *arg);
+
+/* What a request spends its time on, all attempts of its present revision together.
+ * X(name): queued (at the course server), export, upload, wait (for a worker), download, import */
+#define NV_PHASES(X) \
+	X(queued)    \
+	X(export)    \
+	X(upload)    \
+	X(wait)      \
+	X(download)  \
+	X(import)
+enum nv_phase {
+#define X(name) NV_PH_##name,
+	NV_PHASES(X)
+#undef X
+		NV_PH_COUNT
+};
+struct nv_status_spent {
+	const char *id;
+	const char *site;
+	uint64_t finished;
+	uint64_t ms[NV_PH_COUNT];
+};
+/* Of the newest restored requests, at most `most` (up to 1000); borrowed for the call. */
+void nv_status_steps(struct nv_status *s, uint64_t most,
+		     void (*cb)(void *arg, const struct nv_err *err,
+				const struct nv_status_spent *list, size_t len),
+		     void *arg);
+
 /* Remember that a message was handled to its end; first: nobody had. */
 void nv_status_seen(struct nv_status *s, const char *mid, uint64_t ttl_ms,
 		    void (*cb)(void *arg, const struct nv_err *err, bool first), void *arg);
@@ -315,5 +378,38 @@ void nv_notice_done(struct nv_notices *n, const char *cursor);
  * one that was not done. */
 void nv_notice_later(struct nv_notices *n, const char *cursor, uint64_t delay_ms, const char *told);
 void nv_status_notices_close(struct nv_notices *n);
+
+/* Digests: of many failures within a window administrators hear the first one by one, and of the
+ * others once a window, together.  A digest is a notice of the kind "digest" (its id is no
+ * request's), due a window after it was opened. */
+#define NV_DIGEST_ROWS 20u    /* the first that it holds; of the others the number only */
+#define NV_DIGEST_REASONS 64u /* different ones */
+struct nv_digest_row {
+	const char *id, *course /* its name */, *site, *user, *reason; /* NULL: not known */
+};
+struct nv_digest_failure {
+	struct nv_digest_row row;
+	uint64_t rev;
+};
+/* collected: a digest will tell of it.  Asked again, for the same id and revision, it answers the
+ * same.  alone: how many within window_ms are told by themselves.  NV_REJECT/not_found: no such
+ * request any more. */
+typedef void (*nv_digest_add_cb)(void *arg, const struct nv_err *err, bool collected);
+void nv_status_digest_add(struct nv_status *s, const struct nv_digest_failure *f, uint64_t alone,
+			  uint64_t window_ms, nv_digest_add_cb cb, void *arg);
+struct nv_digest {
+	uint64_t total;
+	uint64_t since; /* ms since the epoch */
+	struct nv_digest_count {
+		const char *reason;
+		uint64_t number;
+	} counts[NV_DIGEST_REASONS]; /* the most frequent first */
+	size_t counts_len;
+	struct nv_digest_row rows[NV_DIGEST_ROWS];
+	size_t rows_len;
+};
+/* It takes no more failures from now on.  d is borrowed for the call; NULL on error. */
+typedef void (*nv_digest_cb)(void *arg, const struct nv_err *err, const struct nv_digest *d);
+void nv_status_digest_read(struct nv_status *s, const char *id, nv_digest_cb cb, void *arg);
 
 #endif

@@ -539,7 +539,12 @@ static void on_many(void *arg, const struct nv_err *err, const struct nv_status_
 static uint64_t list(struct fixture *f, const char *user, uint32_t states, const char *site,
 		     const char *course, uint64_t offset, uint64_t limit)
 {
-	struct nv_status_filter filter = {user, states, site, course, offset, limit};
+	struct nv_status_filter filter = {.user = user,
+					  .states = states,
+					  .site = site,
+					  .course = course,
+					  .offset = offset,
+					  .limit = limit};
 
 	nv_status_list(f->s, &filter, on_list, fresh());
 	return ok(f)->total;

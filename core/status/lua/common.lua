@@ -8,7 +8,8 @@ local LOG_LENGTH = '500' -- lines of a request's log
 local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than any message lives
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
-	'published', 'course_deleted', 'last_token', 'finished', 'unrouted'}
+	'published', 'course_deleted', 'last_token', 'finished', 'unrouted', 'phase', 'phase_at',
+	'spent_queued', 'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}
 
 local function int(n)
 	return string.format('%.0f', n)
@@ -93,6 +94,61 @@ local function indexes(r)
 	return t
 end
 
+-- Upper case to lower, of ASCII and of Latin-1's letters in UTF-8: what is looked for.
+local function fold(s)
+	s = string.gsub(string.lower(s), '\195([\128-\158])', function(c)
+		return '\195' .. string.char(string.byte(c) + 32)
+	end)
+	return s
+end
+
+-- What list.lua looks into and sorts by: people, a NUL, the course; what is shown comes first.
+local function find_text(id, request)
+	local ok, q = pcall(cmsgpack.unpack, request)
+	if not ok or type(q) ~= 'table' then
+		return id
+	end
+	local function part(...)
+		local t = {}
+		for i = 1, select('#', ...) do
+			local v = select(i, ...)
+			t[i] = type(v) == 'string' and v or ''
+		end
+		return fold(table.concat(t, '\n'))
+	end
+	return part(q.user_name or q.user, q.user, q.by) .. '\0' ..
+		part(q.fullname or q.shortname or q.course, q.shortname, q.course, id)
+end
+
+-- What a request spends its time on; nil: it has ended.
+local function phase_of(r)
+	if FINAL[r.state] then
+		return nil
+	elseif r.state == 'scheduled' then
+		return 'queued'
+	elseif r.state == 'exporting' then
+		return r.step == 'upload' and 'upload' or 'export'
+	elseif r.state == 'ready' then
+		return 'wait'
+	elseif r.state == 'importing' then
+		return r.step == 'import' and 'import' or 'download'
+	end
+	return r.phase
+end
+
+-- Adds to `set` how long the phase that ends here has taken, all attempts together.
+local function count_time(r, set)
+	local phase = phase_of(r)
+	if phase == r.phase then
+		return
+	end
+	if r.phase then
+		local field = 'spent_' .. r.phase
+		set[field] = int(tonumber(r[field] or '0') + math.max(0, NOW - tonumber(r.phase_at)))
+	end
+	set.phase, set.phase_at = phase or false, phase and int(NOW) or false
+end
+
 -- Write the fields of `set` (false: no longer there) and keep the state's indexes right.
 local function save(r, set)
 	local before = r.state
@@ -104,6 +160,13 @@ local function save(r, set)
 			set.started = int(NOW)
 		end
 	end
+	if set.request then
+		set.find = find_text(r.id, set.request)
+	end
+	for f, v in pairs(set) do
+		r[f] = v or nil
+	end
+	count_time(r, set)
 	for f, v in pairs(set) do
 		r[f] = v or nil
 		if v then
@@ -143,7 +206,8 @@ local function adopt(r, q, published)
 	local set = {request = q.request, rev = q.rev, site = q.site, rcourse = q.rcourse,
 		user = q.user, state = 'scheduled', failures = '0', published = published}
 	for _, f in ipairs({'attempt', 'seq', 'host', 'step', 'done', 'total', 'reason', 'message',
-		'started', 'finished', 'last_token', 'unrouted'}) do
+		'started', 'finished', 'last_token', 'unrouted', 'phase', 'phase_at', 'spent_queued',
+		'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}) do
 		set[f] = false
 	end
 	for _, k in ipairs(indexes(r)) do

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- user, site, course, offset, limit, state …
+-- user, site, course, offset, limit, sort ('': created), ascending, text, person, state …
 -- Every index has the same score for the same id (its creation), so they intersect.  Redis does
--- the set work; Lua sees whole lists only where there is no index for the combination.
+-- the set work; Lua sees whole lists only where there is no index for the combination, and looks
+-- into the records only where a text is looked for or another order is asked.
 local offset, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
+local sort, ascending = ARGV[6], ARGV[7] == '1'
+local text, person = fold(ARGV[8]), fold(ARGV[9])
 local base, states = {}, {}
 if ARGV[1] ~= '' then
 	base[#base + 1] = 'nv:idx:user:' .. ARGV[1]
@@ -12,7 +15,7 @@ if ARGV[3] ~= '' then
 elseif ARGV[2] ~= '' then
 	base[#base + 1] = 'nv:idx:site:' .. ARGV[2]
 end
-for i = 6, #ARGV do
+for i = 10, #ARGV do
 	states[#states + 1] = 'nv:idx:state:' .. ARGV[i]
 end
 if #states == 1 then
@@ -20,25 +23,15 @@ if #states == 1 then
 	states = {}
 end
 
-local total, ids = 0, {}
-local function page_of(list) -- oldest first
-	total = #list
-	for i = total - offset, math.max(1, total - offset - limit + 1), -1 do
-		ids[#ids + 1] = list[i]
+-- All that match by the indexes, oldest first.
+local function matching()
+	if #states == 0 and #base <= 1 then
+		return redis.call('ZRANGE', base[1] or 'nv:idx:all', 0, -1)
+	elseif #states == 0 then
+		return redis.call('ZINTER', #base, unpack(base))
+	elseif #base == 0 then
+		return redis.call('ZUNION', #states, unpack(states))
 	end
-end
-
-if #states == 0 and #base <= 1 then
-	local k = base[1] or 'nv:idx:all'
-	total = redis.call('ZCARD', k)
-	if limit > 0 then
-		ids = redis.call('ZREVRANGE', k, offset, offset + limit - 1)
-	end
-elseif #states == 0 then
-	page_of(redis.call('ZINTER', #base, unpack(base)))
-elseif #base == 0 then
-	page_of(redis.call('ZUNION', #states, unpack(states)))
-else
 	-- An id is in one state only: ask for each state and sort by creation, then id.
 	local found = {}
 	for _, s in ipairs(states) do
@@ -50,7 +43,59 @@ else
 		end
 	end
 	table.sort(found)
-	page_of(found)
+	return found
+end
+
+-- Those of them that hold the texts, in the order that was asked for.  Sorted are strings that end
+-- with the id: that needs no function for each comparison.
+local function chosen(list)
+	local field = (sort == 'modified' or sort == 'finished') and sort or 'created'
+	local keys = {}
+	for _, id in ipairs(list) do
+		local v = redis.call('HMGET', key(id), 'find', field)
+		local find = v[1] or find_text(id, redis.call('HGET', key(id), 'request') or '')
+		local cut = string.find(find, '\0', 1, true) or 0
+		if (text == '' or string.find(find, text, 1, true)) and
+			(person == '' or string.find(string.sub(find, 1, cut), person, 1, true)) then
+			local k = string.format('%015.0f', tonumber(v[2] or '0'))
+			if sort == 'user' then
+				k = string.sub(find, 1, cut)
+			elseif sort == 'course' then
+				k = string.sub(find, cut + 1)
+			end
+			keys[#keys + 1] = k .. '\1' .. id
+		end
+	end
+	table.sort(keys)
+	for i, k in ipairs(keys) do
+		keys[i] = string.sub(k, -36)
+	end
+	return keys
+end
+
+local total, ids = 0, {}
+local by_index = sort == '' and text == '' and person == ''
+if by_index and #states == 0 and #base <= 1 then
+	local k = base[1] or 'nv:idx:all'
+	total = redis.call('ZCARD', k)
+	if limit > 0 then
+		ids = redis.call(ascending and 'ZRANGE' or 'ZREVRANGE', k, offset, offset + limit - 1)
+	end
+else
+	local list = matching()
+	if not by_index then
+		list = chosen(list)
+	end
+	total = #list
+	if ascending then
+		for i = offset + 1, math.min(total, offset + limit) do
+			ids[#ids + 1] = list[i]
+		end
+	else
+		for i = total - offset, math.max(1, total - offset - limit + 1), -1 do
+			ids[#ids + 1] = list[i]
+		end
+	end
 end
 local out = {total}
 for _, id in ipairs(ids) do

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What administrators look at, against a real Redis: lists in any order, texts, who is there, where
+ * time goes. */
+#include "status_fixture.h"
+
+static void make(struct fixture *f, char *id, const char *user, const char *name,
+		 const char *fullname)
+{
+	struct nv_restore_request q = request(id, user, "7");
+
+	q.user_name = (char *)(uintptr_t)name;
+	q.fullname = (char *)(uintptr_t)fullname;
+	assert_false(create(f, &q, false)->failed);
+}
+
+static uint64_t find(struct fixture *f, struct nv_status_filter filter)
+{
+	filter.limit = 10;
+	nv_status_list(f->s, &filter, on_list, fresh());
+	return ok(f)->total;
+}
+
+static void texts_are_found_in_any_case_and_only_where_they_are_looked_for(void **state)
+{
+	struct fixture *f = *state;
+	char ids[3][NV_UUID_SIZE] = {"", "", ""};
+
+	make(f, ids[0], "ann", "Ann Teacher", "Écologie des forêts");
+	make(f, ids[1], "bob", "Bob ÉCOLIER", "History 100% [a-z]");
+	make(f, ids[2], "cyd", NULL, NULL);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = "éCOL"}), 2);
+	assert_int_equal(find(f, (struct nv_status_filter){.person = "éCOL"}), 1);
+	assert_string_equal(got.ids[0], ids[1]);
+	assert_int_equal(find(f, (struct nv_status_filter){.person = "history"}), 0);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = "100% [A-Z]"}), 1);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = "[a-z]+"}), 0);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = ids[2]}), 1);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = "forêts", .user = "bob"}), 0);
+	/* A record written before there was a field to look into. */
+	nv_auto_free char *key = nv_asprintf("nv:req:%s", ids[0]);
+	assert_int_equal(raw_int(f, "HDEL %s find", key), 1);
+	assert_int_equal(find(f, (struct nv_status_filter){.text = "écologie"}), 1);
+}
+
+static void lists_come_in_the_order_that_was_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	char ids[3][NV_UUID_SIZE] = {"", "", ""};
+
+	make(f, ids[0], "ann", "Zoe", "beta");
+	make(f, ids[1], "bob", "adam", "Gamma");
+	make(f, ids[2], "cyd", "Mia", "Alpha");
+	nv_status_cancel(f->s, ids[0], NULL, on_record, fresh());
+	ok(f);
+	static const struct {
+		enum nv_status_sort sort;
+		bool ascending;
+		int order[3];
+	} want[] = {
+		{NV_SORT_CREATED, true, {0, 1, 2}},   {NV_SORT_CREATED, false, {2, 1, 0}},
+		{NV_SORT_USER, true, {1, 2, 0}},      {NV_SORT_USER, false, {0, 2, 1}},
+		{NV_SORT_COURSE, true, {2, 0, 1}},    {NV_SORT_COURSE, false, {1, 0, 2}},
+		{NV_SORT_FINISHED, false, {0, 2, 1}},
+	};
+	for (size_t i = 0; i < NV_ARRAY_LEN(want); i++) {
+		assert_int_equal(find(f, (struct nv_status_filter){.sort = want[i].sort,
+								   .ascending = want[i].ascending}),
+				 3);
+		for (int k = 0; k < 3; k++)
+			assert_string_equal(got.ids[k], ids[want[i].order[k]]);
+	}
+	find(f, (struct nv_status_filter){.sort = NV_SORT_MODIFIED});
+	assert_string_equal(got.ids[0], ids[0]);
+	/* Pages of it. */
+	nv_status_list(f->s,
+		       &(struct nv_status_filter){
+			       .sort = NV_SORT_USER, .ascending = true, .offset = 1, .limit = 1},
+		       on_list, fresh());
+	assert_int_equal(ok(f)->total, 3);
+	assert_int_equal(got.len, 1);
+	assert_string_equal(got.ids[0], ids[2]);
+}
+
+/* --- who is there --- */
+
+static char seen[200];
+
+static void on_presences(void *arg, const struct nv_err *err, const struct nv_presence *list,
+			 size_t len)
+{
+	struct answer *a = arg;
+
+	assert_null(err);
+	*seen = '\0';
+	for (size_t i = 0; i < len; i++) {
+		size_t at = strlen(seen);
+
+		snprintf(seen + at, sizeof seen - at, "%s=%s;", list[i].name, list[i].value);
+		assert_true(list[i].at + 60000 > nv_now_ms());
+	}
+	a->done = true;
+}
+
+static const char *present(struct fixture *f)
+{
+	nv_status_presences(f->s, on_presences, fresh());
+	ok(f);
+	return seen;
+}
+
+static void who_says_nothing_any_more_is_not_there(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_string_equal(present(f), "");
+	nv_status_present(f->s, "one", "1", 60000, on_plain, fresh());
+	ok(f);
+	nv_status_present(f->s, "two", "2", 0, on_plain, fresh());
+	ok(f);
+	assert_string_equal(present(f), "one=1;two=2;");
+	nv_status_present(f->s, "one", "new", 1, on_plain, fresh());
+	ok(f);
+	while (raw_int(f, "EXISTS %s", "nv:present:one"))
+		;
+	assert_string_equal(present(f), "two=2;");
+	nv_status_absent(f->s, "two", on_plain, fresh());
+	ok(f);
+	assert_string_equal(present(f), "");
+}
+
+/* --- counts and times --- */
+
+static uint64_t counted[2][NV_ST_COUNT];
+
+static void on_site_counts(void *arg, const struct nv_err *err,
+			   const uint64_t (*counts)[NV_ST_COUNT], size_t len)
+{
+	struct answer *a = arg;
+
+	assert_null(err);
+	assert_int_equal(len, 2);
+	memcpy(counted, counts, sizeof counted);
+	a->done = true;
+}
+
+static struct nv_status_spent spent;
+static size_t spent_len;
+
+static void on_steps(void *arg, const struct nv_err *err, const struct nv_status_spent *list,
+		     size_t len)
+{
+	struct answer *a = arg;
+
+	assert_null(err);
+	spent_len = len;
+	if (len)
+		spent = list[0];
+	a->done = true;
+}
+
+static void counts_are_of_each_site(void **state)
+{
+	static const char *const sites[] = {"old", "older"};
+	struct fixture *f = *state;
+	char ids[3][NV_UUID_SIZE] = {"", "", ""};
+
+	for (int i = 0; i < 3; i++)
+		make(f, ids[i], "ann", "Ann", "A");
+	nv_status_cancel(f->s, ids[0], NULL, on_record, fresh());
+	ok(f);
+	nv_status_site_counts(f->s, sites, 2, on_site_counts, fresh());
+	ok(f);
+	assert_int_equal(counted[0][NV_ST_scheduled], 2);
+	assert_int_equal(counted[0][NV_ST_cancelled], 1);
+	assert_int_equal(counted[1][NV_ST_scheduled], 0);
+}
+
+/* The phases make up the whole, from the first to the last. */
+static void each_phase_has_its_time(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+	uint64_t sum = 0, begin = nv_now_ms();
+
+	bring_to(f, &q, NV_ST_importing, token);
+	nv_status_steps(f->s, 10, on_steps, fresh());
+	ok(f);
+	assert_int_equal(spent_len, 0);
+	uint64_t pause = nv_mono_ms() + 20;
+	while (nv_mono_ms() < pause)
+		;
+	nv_status_renew(f->s, id, token, LEASE, "import", 1, 2, on_renew, fresh());
+	ok(f);
+	assert_false(finish(f, &q, token, NV_ST_restored)->failed);
+	nv_status_steps(f->s, 10, on_steps, fresh());
+	ok(f);
+	assert_int_equal(spent_len, 1);
+	assert_true(spent.ms[NV_PH_download] >= 20);
+	for (int i = 0; i < NV_PH_COUNT; i++)
+		sum += spent.ms[i];
+	assert_true(sum <= nv_now_ms() - begin + 2);
+	assert_true(spent.finished >= begin);
+	nv_auto_free char *key = nv_asprintf("nv:req:%s", id);
+	assert_int_equal(raw_int(f, "HEXISTS %s phase", key), 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(texts_are_found_in_any_case_and_only_where_they_are_looked_for),
+		T(lists_come_in_the_order_that_was_asked_for),
+		T(who_says_nothing_any_more_is_not_there),
+		T(counts_are_of_each_site),
+		T(each_phase_has_its_time),
+	};
+
+	if (!within_redis(argc, argv))
+		return 2;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
