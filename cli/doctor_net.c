@@ -18,7 +18,7 @@
 /* --- broker --- */
 
 /* Owned; NULL where the broker does not say. */
-static char *server_version(struct cli_amqp *m)
+static char *server_version(struct nv_amqp *m)
 {
 	const amqp_table_t *t = amqp_get_server_properties(m->conn);
 	for (int i = 0; t && i < t->num_entries; i++) {
@@ -30,7 +30,7 @@ static char *server_version(struct cli_amqp *m)
 	return NULL;
 }
 
-static void broker_version(struct cli_doctor *d, struct cli_amqp *m)
+static void broker_version(struct cli_doctor *d, struct nv_amqp *m)
 {
 	nv_auto_free char *version = server_version(m);
 	if (!version)
@@ -40,7 +40,7 @@ static void broker_version(struct cli_doctor *d, struct cli_amqp *m)
 		  "quorum queues need RabbitMQ 3.10 or later", "RabbitMQ %s", version);
 }
 
-static void broker_queues(struct cli_doctor *d, struct cli_amqp *m)
+static void broker_queues(struct cli_doctor *d, struct nv_amqp *m)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
 	size_t len = cli_owners(d->config, owners);
@@ -49,14 +49,14 @@ static void broker_queues(struct cli_doctor *d, struct cli_amqp *m)
 		struct nv_topology_name names[CLI_QUEUES_MAX];
 		size_t n = cli_owner_queues(&owners[i], names);
 		for (size_t k = 0; k < n; k++) {
-			struct cli_queue q;
+			struct nv_amqp_queue_state q;
 			struct nv_err err = {0};
-			if (cli_amqp_queue(m, names[k].s, &q, &err) == 0) {
+			if (nv_amqp_queue(m, names[k].s, &q, &err) == 0) {
 				good++;
 				continue;
 			}
 			cli_found(d, CLI_BAD, "broker", "navette broker apply", "%s", err.msg);
-			if (cli_amqp_reopen(m, &err) < 0)
+			if (nv_amqp_reopen(m, &err) < 0)
 				return;
 		}
 	}
@@ -87,7 +87,7 @@ void cli_doctor_broker(struct cli_doctor *d)
 {
 	struct nv_err err = {0};
 	if (d->config->broker.uris_len) {
-		struct cli_amqp *m = cli_amqp_open(d->config, &err);
+		struct nv_amqp *m = nv_amqp_open(d->config, "navette command", &err);
 		if (!m) {
 			cli_found(
 				d, CLI_BAD, "broker",
@@ -109,7 +109,7 @@ void cli_doctor_broker(struct cli_doctor *d)
 				 : ", not encrypted");
 		broker_version(d, m);
 		broker_queues(d, m);
-		cli_amqp_close(m);
+		nv_amqp_close(m);
 	}
 	broker_topology(d);
 }

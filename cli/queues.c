@@ -47,7 +47,7 @@ size_t cli_owner_queues(const struct cli_owner *o, struct nv_topology_name ret[C
 struct asking {
 	const struct nv_config *config;
 	struct nv_mgmt management;
-	struct cli_amqp *amqp; /* NULL: by management */
+	struct nv_amqp *amqp; /* NULL: by management */
 	char *vhost;
 	struct cli_table table;
 	json_t *list;
@@ -61,7 +61,7 @@ static uint64_t number(const json_t *doc, const char *key)
 }
 
 /* 1: there, with *ret_unacked; 0: no such queue; -1. */
-static int ask_management(struct asking *a, const char *name, struct cli_queue *ret,
+static int ask_management(struct asking *a, const char *name, struct nv_amqp_queue_state *ret,
 			  uint64_t *ret_unacked, struct nv_err *err)
 {
 	nv_auto_free char *path = NV_MGMT_PATH("queues", a->vhost, name);
@@ -75,14 +75,15 @@ static int ask_management(struct asking *a, const char *name, struct cli_queue *
 	return doc != NULL;
 }
 
-static int ask_amqp(struct asking *a, const char *name, struct cli_queue *ret, struct nv_err *err)
+static int ask_amqp(struct asking *a, const char *name, struct nv_amqp_queue_state *ret,
+		    struct nv_err *err)
 {
-	if (cli_amqp_queue(a->amqp, name, ret, err) == 0)
+	if (nv_amqp_queue(a->amqp, name, ret, err) == 0)
 		return 1;
-	return err->reason == NV_R_unroutable ? cli_amqp_reopen(a->amqp, err) : -1;
+	return err->reason == NV_R_unroutable ? nv_amqp_reopen(a->amqp, err) : -1;
 }
 
-static void add_line(struct asking *a, const char *name, const struct cli_queue *q,
+static void add_line(struct asking *a, const char *name, const struct nv_amqp_queue_state *q,
 		     const uint64_t *unacked, bool there)
 {
 	nv_auto_free char *ready = nv_asprintf("%" PRIu64, q->ready);
@@ -106,7 +107,7 @@ static void add_line(struct asking *a, const char *name, const struct cli_queue 
 
 static int ask(struct asking *a, const char *name, struct nv_err *err)
 {
-	struct cli_queue q = {0};
+	struct nv_amqp_queue_state q = {0};
 	uint64_t unacked = 0;
 	int rc = a->amqp ? ask_amqp(a, name, &q, err) : ask_management(a, name, &q, &unacked, err);
 	if (rc < 0)
@@ -131,7 +132,7 @@ static int ask_all(struct asking *a, const struct cli_owner *owners, size_t len,
 static int open_asking(struct asking *a, struct nv_err *err)
 {
 	if (!a->config->broker.management_url) {
-		a->amqp = cli_amqp_open(a->config, err);
+		a->amqp = nv_amqp_open(a->config, "navette command", err);
 		return a->amqp ? 0 : -1;
 	}
 	a->vhost = nv_broker_vhost(a->config);
@@ -142,7 +143,7 @@ static void close_asking(struct asking *a)
 {
 	if (a->config->broker.management_url)
 		nv_mgmt_fini(&a->management);
-	cli_amqp_close(a->amqp);
+	nv_amqp_close(a->amqp);
 	free(a->vhost);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "cli/amqp.h"
+#include "core/dead/amqp.h"
 
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
@@ -24,7 +24,7 @@ static int fail_code(uint16_t code, amqp_bytes_t text, const char *what, struct 
 	return -1;
 }
 
-int cli_amqp_reply(amqp_rpc_reply_t r, const char *what, struct nv_err *err)
+int nv_amqp_reply(amqp_rpc_reply_t r, const char *what, struct nv_err *err)
 {
 	if (r.reply_type == AMQP_RESPONSE_NORMAL)
 		return 0;
@@ -51,7 +51,7 @@ int cli_amqp_reply(amqp_rpc_reply_t r, const char *what, struct nv_err *err)
 
 /* --- opening --- */
 
-static int tls_socket(struct cli_amqp *m, const struct nv_config *c, amqp_socket_t **ret,
+static int tls_socket(struct nv_amqp *m, const struct nv_config *c, amqp_socket_t **ret,
 		      struct nv_err *err)
 {
 	const char *ca = c->broker.ca_file ? c->broker.ca_file : SYSTEM_CA;
@@ -73,7 +73,7 @@ static int tls_socket(struct cli_amqp *m, const struct nv_config *c, amqp_socket
 	return 0;
 }
 
-static int open_socket(struct cli_amqp *m, const struct nv_config *c,
+static int open_socket(struct nv_amqp *m, const struct nv_config *c,
 		       const struct amqp_connection_info *info, struct nv_err *err)
 {
 	struct timeval tv = {.tv_sec = (time_t)(c->broker.timeout / 1000),
@@ -93,29 +93,28 @@ static int open_socket(struct cli_amqp *m, const struct nv_config *c,
 						   : AMQP_RESPONSE_NORMAL,
 			      .library_error = status};
 	nv_auto_free char *what = nv_asprintf("connecting to %s", m->where);
-	return cli_amqp_reply(r, what, err);
+	return nv_amqp_reply(r, what, err);
 }
 
-static int open_channel(struct cli_amqp *m, struct nv_err *err)
+static int open_channel(struct nv_amqp *m, struct nv_err *err)
 {
-	amqp_channel_open(m->conn, CLI_CHANNEL);
-	return cli_amqp_reply(amqp_get_rpc_reply(m->conn), "opening a channel", err);
+	amqp_channel_open(m->conn, NV_AMQP_CHANNEL);
+	return nv_amqp_reply(amqp_get_rpc_reply(m->conn), "opening a channel", err);
 }
 
-int cli_amqp_reopen(struct cli_amqp *m, struct nv_err *err)
+int nv_amqp_reopen(struct nv_amqp *m, struct nv_err *err)
 {
 	amqp_channel_close_ok_t ok = {0};
-	amqp_send_method(m->conn, CLI_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
+	amqp_send_method(m->conn, NV_AMQP_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
 	return open_channel(m, err);
 }
 
-static int log_in(struct cli_amqp *m, const struct nv_config *c,
-		  const struct amqp_connection_info *info, struct nv_err *err)
+static int log_in(struct nv_amqp *m, const struct nv_config *c,
+		  const struct amqp_connection_info *info, const char *name, struct nv_err *err)
 {
 	amqp_table_entry_t entries[] = {
 		{.key = amqp_cstring_bytes("connection_name"),
-		 .value = {.kind = AMQP_FIELD_KIND_UTF8,
-			   .value.bytes = amqp_cstring_bytes("navette command")}},
+		 .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(name)}},
 	};
 	amqp_table_t properties = {.num_entries = 1, .entries = entries};
 	nv_auto_free char *what = nv_asprintf("logging in at %s as %s", m->where, info->user);
@@ -123,12 +122,13 @@ static int log_in(struct cli_amqp *m, const struct nv_config *c,
 		m->conn, *info->vhost ? info->vhost : "/", 0, FRAME_MAX, 0, &properties,
 		AMQP_SASL_METHOD_PLAIN, info->user,
 		c->broker.password ? c->broker.password : info->password);
-	if (cli_amqp_reply(r, what, err) < 0)
+	if (nv_amqp_reply(r, what, err) < 0)
 		return -1;
 	return open_channel(m, err);
 }
 
-static struct cli_amqp *try_uri(const struct nv_config *c, const char *uri, struct nv_err *err)
+static struct nv_amqp *try_uri(const struct nv_config *c, const char *uri, const char *name,
+			       struct nv_err *err)
 {
 	struct amqp_connection_info info;
 	nv_auto_free char *text = nv_strdup(uri);
@@ -137,26 +137,26 @@ static struct cli_amqp *try_uri(const struct nv_config *c, const char *uri, stru
 		nv_fail(err, NV_REJECT, NV_R_config, "broker: %s is no address of a broker", uri);
 		return NULL;
 	}
-	struct cli_amqp *m = nv_alloc(sizeof(*m));
+	struct nv_amqp *m = nv_alloc(sizeof(*m));
 	m->conn = amqp_new_connection();
 	m->user = nv_strdup(info.user);
 	m->where = nv_asprintf("%s:%d", info.host, info.port);
-	if (open_socket(m, c, &info, err) == 0 && log_in(m, c, &info, err) == 0)
+	if (open_socket(m, c, &info, err) == 0 && log_in(m, c, &info, name, err) == 0)
 		return m;
-	cli_amqp_close(m);
+	nv_amqp_close(m);
 	return NULL;
 }
 
-struct cli_amqp *cli_amqp_open(const struct nv_config *config, struct nv_err *err)
+struct nv_amqp *nv_amqp_open(const struct nv_config *config, const char *name, struct nv_err *err)
 {
-	struct cli_amqp *m = NULL;
+	struct nv_amqp *m = NULL;
 	nv_fail(err, NV_REJECT, NV_R_config, "%s: broker.uris is not set", config->path);
 	for (size_t i = 0; i < config->broker.uris_len && !m; i++)
-		m = try_uri(config, config->broker.uris[i], err);
+		m = try_uri(config, config->broker.uris[i], name, err);
 	return m;
 }
 
-void cli_amqp_close(struct cli_amqp *m)
+void nv_amqp_close(struct nv_amqp *m)
 {
 	if (!m)
 		return;
@@ -169,13 +169,14 @@ void cli_amqp_close(struct cli_amqp *m)
 	free(m);
 }
 
-int cli_amqp_queue(struct cli_amqp *m, const char *name, struct cli_queue *ret, struct nv_err *err)
+int nv_amqp_queue(struct nv_amqp *m, const char *name, struct nv_amqp_queue_state *ret,
+		  struct nv_err *err)
 {
 	const amqp_queue_declare_ok_t *ok = amqp_queue_declare(
-		m->conn, CLI_CHANNEL, amqp_cstring_bytes(name), 1, 0, 0, 0, amqp_empty_table);
+		m->conn, NV_AMQP_CHANNEL, amqp_cstring_bytes(name), 1, 0, 0, 0, amqp_empty_table);
 	nv_auto_free char *what = nv_asprintf("looking at queue %s", name);
-	*ret = (struct cli_queue){0};
-	if (cli_amqp_reply(amqp_get_rpc_reply(m->conn), what, err) < 0)
+	*ret = (struct nv_amqp_queue_state){0};
+	if (nv_amqp_reply(amqp_get_rpc_reply(m->conn), what, err) < 0)
 		return -1;
 	ret->ready = ok ? ok->message_count : 0;
 	ret->consumers = ok ? ok->consumer_count : 0;
