@@ -99,6 +99,10 @@ class Stage:
         self._daemon("archiver").reconfigure("archiver", **(
             window.opened() if yes else window.closed()))
 
+    def forget_sessions(self):
+        client = self.farm.redis.client
+        return client.delete(*client.keys("nv:kv:session*"))
+
     def start(self, name):
         self._daemon(name).start()
 

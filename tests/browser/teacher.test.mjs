@@ -292,6 +292,31 @@ on('a lost connection is said, and what happened meanwhile is caught up with', a
 	await assertAccessible(page);
 });
 
+on('a session that has ended is told, by itself and when something is asked for', async (open) => {
+	const away = [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|503/];
+	const page = await open({}, [...away, /api.v1.\w+.*401/]);
+	await launch(page, farm);
+	await page.locator('.nv-choose input:enabled').nth(1).check();
+	await farm.ask('forget_sessions');
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await page.getByText('Your session has ended.').waitFor();
+	await page.getByRole('link', {name: 'Back to Moodle'}).waitFor();
+	await assertAccessible(page);
+	await launch(page, farm);
+	await farm.ask('forget_sessions');
+	await farm.ask('stop', {name: 'producer'});
+	await farm.ask('start', {name: 'producer'});
+	await page.getByText('Your session has ended.').waitFor();
+});
+
+on('who is unknown to a platform is told so', async (open) => {
+	const page = await open({}, []);
+	await page.goto(`/launch?token=${await farm.ask('token', {sub: 'nobody', name: 'Nobody'})}`);
+	await page.getByText('you have no account on this platform.').waitFor();
+	await page.getByText('There are no courses of yours to restore.').waitFor();
+	await assertAccessible(page);
+});
+
 on('200 courses are searched and filtered', async (open) => {
 	await farm.ask('courses', {count: 200, teacher: 'emmy'});
 	const page = await open();

@@ -6,7 +6,7 @@
 const AGAIN_MS = 3000;
 
 export class Live {
-	// handlers: request(event), join(event), reload(), connected(bool)
+	// handlers: request(event), join(event), reload(), connected(bool), check(): is the session alive?
 	constructor(handlers) {
 		this.handlers = handlers;
 		this.closed = false;
@@ -32,8 +32,21 @@ export class Live {
 			this.lost = true;
 			this.handlers.connected(false);
 			if (source.readyState === EventSource.CLOSED)
-				this.timer = setTimeout(() => this.closed || this.open(), AGAIN_MS);
+				this.again();
 		};
+	}
+
+	// The stream does not say why it was refused; the session does.
+	again() {
+		this.timer = setTimeout(async () => {
+			const fine = await this.handlers.check().then(() => true, () => false);
+			if (this.closed)
+				return;
+			if (fine)
+				this.open();
+			else
+				this.again();
+		}, AGAIN_MS);
 	}
 
 	close() {

@@ -34,6 +34,7 @@ export class Store {
 			join: (e) => this.onJoin(e),
 			reload: () => this.load(),
 			connected: (yes) => this.set({connected: yes}),
+			check: () => call('GET', '/session'),
 		});
 		this.timer = setInterval(() => document.hidden || this.loadCourses(), LOOK_AGAIN_MS);
 		this.load();
