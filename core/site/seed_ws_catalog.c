@@ -28,6 +28,31 @@ static uint64_t known_version(struct nv_seed *s)
 	return version;
 }
 
+/* A site that tells which functions the token's service has is held to it. */
+static int check_service(const json_t *info, struct nv_err *err)
+{
+	static const char *const needed[] = {GET_COURSES, GET_COURSES "_zip"};
+	const json_t *functions = json_object_get(info, "functions");
+	const json_t *files = json_object_get(info, "downloadfiles");
+	for (size_t i = 0; i < NV_ARRAY_LEN(needed) && json_is_array(functions); i++) {
+		size_t at = 0;
+		const char *name = "";
+		for (; at < json_array_size(functions) && strcmp(name, needed[i]) != 0; at++) {
+			name = json_string_value(
+				json_object_get(json_array_get(functions, at), "name"));
+			name = name ? name : "";
+		}
+		if (strcmp(name, needed[i]) != 0)
+			return nv_fail(err, NV_RETRY, NV_R_denied,
+				       "seed-ws: the token's service does not have the function %s",
+				       needed[i]);
+	}
+	if (json_is_integer(files) && !json_integer_value(files))
+		return nv_fail(err, NV_RETRY, NV_R_denied,
+			       "seed-ws: the token's service may not download files");
+	return 0;
+}
+
 int nv_seed_version(struct nv_seed_session *s, uint64_t *ret_version, struct nv_err *err)
 {
 	struct nv_seed *site =
@@ -38,7 +63,7 @@ int nv_seed_version(struct nv_seed_session *s, uint64_t *ret_version, struct nv_
 	*ret_version = known_version(site);
 	if (*ret_version)
 		return 0;
-	if (nv_seed_ask(s, &call, &info, err) < 0)
+	if (nv_seed_ask(s, &call, &info, err) < 0 || check_service(info, err) < 0)
 		return -1;
 	const char *text = json_string_value(json_object_get(info, "version"));
 	uint64_t version = text ? strtoull(text, NULL, 10) : 0;

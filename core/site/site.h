@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A site: one Moodle (or what stands for it) behind one interface.
  *
- * Implementations in this folder: directory, moodle, seed-ws.  All calls block and belong on a job's
- * thread; several may run at once, in several processes on several machines that share the site.
+ * Implementations in this folder: directory, moodle, seed-ws.  All calls block and belong on a
+ * job's thread; several may run at once, in several processes on several machines that share the
+ * site.
  *
  * One request, one course: nv_site_import holds a lock of the site named by the request id for its
  * whole life, looks first whether the request already has a course (and then returns that one), and
@@ -103,6 +104,7 @@ struct nv_notice {
 	const char *lang; /* of the texts; may be NULL */
 	const char *subject;
 	const char *text; /* plain */
+	const char *html; /* the same, a page's body; NULL: text only */
 	const char *url;  /* may be NULL */
 };
 /* NV_REJECT: it will never arrive (unknown_user). */

@@ -134,6 +134,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(303, b"", "text/html", {"Location": "/"})
         elif self.path == SCRIPT:
             self.download(int(form["filerecordid"]), given)
+        elif self.path.startswith("/poor/"):
+            self.json({"version": "2024100705.01", "downloadfiles": 1, "functions": [
+                {"name": BLOCK + "get_courses"}, {"name": "core_webservice_get_site_info"}]})
+        elif self.path.startswith("/mute/"):
+            self.json({"version": "2024100705.01", "downloadfiles": 0})
         elif self.path == "/webservice/rest/server.php":
             self.answer(form if given == TOKEN else {"wsfunction": "no token"})
         else:
@@ -175,7 +180,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, form):
         function = form["wsfunction"]
         if function == "core_webservice_get_site_info":
-            self.json({"sitename": "Old", "version": "2024100705.01", "release": "4.5.5+"})
+            self.json({"sitename": "Old", "version": "2024100705.01", "release": "4.5.5+",
+                       "downloadfiles": 1, "functions": [
+                           {"name": BLOCK + "get_courses_zip", "version": "2024021600"},
+                           {"name": BLOCK + "get_courses", "version": "2024021600"}]})
         elif function == BLOCK + "get_courses":
             self.courses(form)
         elif function == "core_course_get_courses_by_field":

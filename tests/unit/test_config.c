@@ -442,8 +442,9 @@ static void a_moodle_knows_its_default_category_itself(void **state)
 	nv_auto_free char *text =
 		nv_asprintf("%.*s{type: directory, path: /m}\n",
 			    (int)(strstr(moodle, "{type: moodle") - moodle), moodle);
-	expect_mistake(text, NV_ROLE_WORKER,
-		       "1: restore.default_category: is missing, needed by a site of type directory");
+	expect_mistake(
+		text, NV_ROLE_WORKER,
+		"1: restore.default_category: is missing, needed by a site of type directory");
 }
 
 static void a_program_needs_the_keys_of_its_role_only(void **state)

@@ -401,15 +401,39 @@ static void a_token_that_is_refused_is_a_clear_reason(void **state)
 	expect_error(f, NV_RETRY, NV_R_denied);
 }
 
+static void open_below(struct fixture *f, const char *folder)
+{
+	f->config.site.url =
+		nv_arena_printf(&f->arena, "https://127.0.0.1:%u/%s/", server.tls, folder);
+	nv_site_close(f->site);
+	f->site = nv_site_open(&f->config, &f->err);
+	assert_non_null(f->site);
+}
+
 static void redirects_are_not_followed(void **state)
 {
 	struct fixture *f = *state;
-	f->config.site.url = nv_arena_printf(&f->arena, "https://127.0.0.1:%u/moved", server.tls);
-	nv_site_close(f->site);
-	f->site = nv_site_open(&f->config, &f->err);
+	open_below(f, "moved");
 	assert_int_equal(versions(f), -1);
 	expect_error(f, NV_RETRY, NV_R_config);
 	assert_non_null(strstr(f->err.msg, "redirects"));
+	open_below(f, "nowhere");
+	assert_int_equal(versions(f), -1);
+	expect_error(f, NV_RETRY, NV_R_config);
+	assert_non_null(strstr(f->err.msg, "answers 404"));
+}
+
+static void a_service_that_lacks_something_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	open_below(f, "poor");
+	assert_int_equal(versions(f), -1);
+	expect_error(f, NV_RETRY, NV_R_denied);
+	assert_non_null(strstr(f->err.msg, "get_courses_zip"));
+	open_below(f, "mute");
+	assert_int_equal(versions(f), -1);
+	expect_error(f, NV_RETRY, NV_R_denied);
+	assert_non_null(strstr(f->err.msg, "download"));
 }
 
 static void what_cannot_be_a_site_does_not_open(void **state)
@@ -780,6 +804,7 @@ int main(void)
 		TEST(a_site_that_is_down_is_named),
 		TEST(a_token_that_is_refused_is_a_clear_reason),
 		TEST(redirects_are_not_followed),
+		TEST(a_service_that_lacks_something_is_told_at_once),
 		TEST(what_cannot_be_a_site_does_not_open),
 		TEST(it_restores_nothing),
 		TEST(a_download_that_breaks_off_goes_on_where_it_was),
