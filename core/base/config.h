@@ -192,6 +192,9 @@ struct nv_config {
 		const char **admins; /* mail addresses told of failures */
 		size_t admins_len;
 		uint64_t give_up_after; /* a notice nobody takes is tried for so long */
+		uint64_t digest_after;	/* failures told one by one within digest_window */
+		uint64_t digest_window; /* then together, once in this time */
+		const char *lang;	/* en, fr: where nobody's own is known */
 	} notify;
 
 	struct {

@@ -37,6 +37,7 @@ static const char *const amqp_schemes[] = {"amqps", "amqp", NULL};
 static const char *const http_schemes[] = {"https", "http", NULL};
 /* In the order of enum nv_smtp_tls, see config.h. */
 static const char *const smtp_tls_words[] = {"auto", "required", "optional", "off", NULL};
+static const char *const mail_lang_words[] = {"en", "fr", NULL};
 static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 
 /* clang-format off: a table reads best with one row shape */
@@ -288,12 +289,24 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .max = 30 * DAY, .fallback = "3d",
 	 .doc = "How long a message is tried again while the mail server or the site does not take "
 		"it."},
+	{"notify", "digest_after", NV_CFG_NUMBER, AT(notify.digest_after), .min = 1, .max = 1000000,
+	 .fallback = "5",
+	 .doc = "Administrators hear of so many failures within digest_window one by one, of more "
+		"in one message that lists them."},
+	{"notify", "digest_window", NV_CFG_DURATION, AT(notify.digest_window), .min = 1 * SECOND,
+	 .max = 1 * DAY, .fallback = "10m",
+	 .doc = "How long failures are collected for one such message."},
+	{"notify", "lang", NV_CFG_CHOICE, AT(notify.lang), .words = mail_lang_words,
+	 .fallback = "en",
+	 .doc = "Language of what administrators get, and people whose own is not known: en or "
+		"fr."},
 
 	{"producer", "listen", NV_CFG_LISTEN, AT(producer.listen), .fallback = "127.0.0.1:8080",
 	 .doc = "Where the API and the pages are served."},
 	{"producer", "base_url", NV_CFG_URL, AT(producer.base_url), .words = http_schemes,
 	 .sample = "https://navette.example.org",
-	 .doc = "The address as people's browsers see it."},
+	 .doc = "The address as people's browsers see it; in the worker's file, too, for links in "
+		"messages."},
 	{"producer", "accounts_file", NV_CFG_PATH, AT(producer.accounts_file), .required = PRODUCER,
 	 .sample = "/etc/navette/accounts", .doc = "File of the local accounts."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,

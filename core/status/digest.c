@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Digests: what administrators hear of many failures.
  *
- * Each failure asks, before anybody is told of it, whether it comes alone or is collected.  A digest
- * is a notice like any other: it lies among those that wait from the moment it is opened, so that no
- * crash loses it and one notifier gets it. */
+ * Each failure asks, before anybody is told of it, whether it comes alone or is collected.  A
+ * digest is a notice like any other: it lies among those that wait from the moment it is opened, so
+ * that no crash loses it and one notifier gets it. */
 #include <string.h>
 
 #include "core/status/internal.h"

@@ -89,8 +89,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(events, "no-writes")      \
 	X(notice, "")               \
 	X(notice_later, "")         \
-	X(digest, "")           \
-	X(digest_read, "")      \
+	X(digest, "")               \
+	X(digest_read, "")          \
 	X(unroutable, "")           \
 	X(log, "")                  \
 	X(log_read, "no-writes")    \
