@@ -11,11 +11,10 @@
 #define MAIL_TIMEOUT_S 10L
 /* RFC 2047: an encoded word is at most 75 characters, so 45 bytes of text in base64. */
 #define WORD_BYTES 45u
-#define LINE_BYTES 57u /* 76 characters of base64 */
 
 static void put_base64(struct nv_buf *out, const void *data, size_t len)
 {
-	char text[sodium_base64_ENCODED_LEN(LINE_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+	char text[sodium_base64_ENCODED_LEN(WORD_BYTES, sodium_base64_VARIANT_ORIGINAL)];
 	sodium_bin2base64(text, sizeof text, data, len, sodium_base64_VARIANT_ORIGINAL);
 	nv_buf_puts(out, text);
 }
@@ -49,45 +48,94 @@ static bool is_address(const char *text)
 	return true;
 }
 
-int nv_mail_compose(const struct nv_config *config, const struct nv_mail *m, struct nv_buf *out,
-		    struct nv_err *err)
+static bool is_lang(const char *text)
+{
+	return text && *text &&
+	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") ==
+		       strlen(text);
+}
+
+static void add_header(struct curl_slist **to, const char *name, const char *value)
+{
+	nv_auto_free char *line = nv_asprintf("%s: %s", name, value);
+	struct curl_slist *longer = curl_slist_append(*to, line);
+	if (!longer)
+		abort(); /* no memory */
+	*to = longer;
+}
+
+static void add_date(struct curl_slist **to, uint64_t date_ms)
+{
+	char date[64];
+	time_t seconds = (time_t)(date_ms / 1000);
+	struct tm tm;
+	gmtime_r(&seconds, &tm);
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
+	add_header(to, "Date", date);
+}
+
+int nv_mail_headers(const struct nv_config *config, const struct nv_mail *m,
+		    struct curl_slist **ret, struct nv_err *err)
 {
 	const char *from = config->notify.mail_from;
 	if (!is_address(m->to) || !from || !is_address(from))
 		return nv_fail(err, NV_REJECT, NV_R_config, "mail: \"%s\" is no address",
 			       is_address(m->to) ? (from ? from : "") : m->to);
-	char date[64];
-	time_t seconds = (time_t)(m->date_ms / 1000);
-	struct tm tm;
-	gmtime_r(&seconds, &tm);
-	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
-	nv_buf_printf(out, "Date: %s\r\nFrom: <%s>\r\nTo: <%s>\r\nMessage-ID: <%s@%s>\r\nSubject: ",
-		      date, from, m->to, m->id, strchr(from, '@') + 1);
-	put_words(out, m->subject);
-	nv_buf_puts(out, "\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-			 "Content-Type: text/plain; charset=utf-8\r\n"
-			 "Content-Transfer-Encoding: base64\r\n\r\n");
-	for (size_t at = 0, len = strlen(m->text); at < len; at += LINE_BYTES) {
-		put_base64(out, m->text + at, len - at < LINE_BYTES ? len - at : LINE_BYTES);
-		nv_buf_puts(out, "\r\n");
-	}
+	const char *domain = strchr(from, '@') + 1;
+	nv_auto_free char *sender = nv_asprintf("<%s>", from);
+	nv_auto_free char *recipient = nv_asprintf("<%s>", m->to);
+	nv_auto_free char *id = nv_asprintf("<%s@%s>", m->id, domain);
+	nv_auto_free char *list = nv_asprintf("Navette <navette.%s>", domain);
+	nv_auto_buf struct nv_buf subject = {0};
+	put_words(&subject, m->subject);
+	*ret = NULL;
+	add_date(ret, m->date_ms);
+	add_header(ret, "From", sender);
+	add_header(ret, "To", recipient);
+	add_header(ret, "Message-ID", id);
+	add_header(ret, "Subject", subject.len ? (const char *)subject.data : "-");
+	/* Nobody's out-of-office answers it; people can filter it. */
+	add_header(ret, "Auto-Submitted", "auto-generated");
+	add_header(ret, "List-Id", list);
+	if (is_lang(m->lang))
+		add_header(ret, "Content-Language", m->lang);
 	return 0;
 }
 
-struct upload {
-	const struct nv_buf *data;
-	size_t at;
-};
-
-static size_t read_message(char *to, size_t size, size_t count, void *arg)
+/* Lines end in CR LF, else quoted-printable would make one line of all. */
+static void put_lines(struct nv_buf *out, const char *text)
 {
-	struct upload *u = arg;
-	size_t len = u->data->len - u->at, room = size * count;
-	if (len > room)
-		len = room;
-	memcpy(to, u->data->data + u->at, len);
-	u->at += len;
-	return len;
+	for (; *text; text++)
+		if (*text == '\n')
+			nv_buf_puts(out, "\r\n");
+		else if (*text != '\r')
+			nv_buf_put(out, text, 1);
+}
+
+static CURLcode add_part(curl_mime *mime, const struct nv_buf *text, const char *type)
+{
+	curl_mimepart *part = curl_mime_addpart(mime);
+	CURLcode code = curl_mime_data(part, text->len ? (const char *)text->data : "", text->len);
+	if (code == CURLE_OK)
+		code = curl_mime_type(part, type);
+	return code == CURLE_OK ? curl_mime_encoder(part, "quoted-printable") : code;
+}
+
+/* The plain one first: of alternatives the last that a program can show is the one it shows. */
+static CURLcode add_parts(curl_mime *mime, const struct nv_mail *m)
+{
+	nv_auto_buf struct nv_buf text = {0}, html = {0};
+	put_lines(&text, m->text);
+	CURLcode code = add_part(mime, &text, "text/plain; charset=utf-8");
+	if (!m->html || code != CURLE_OK)
+		return code;
+	nv_buf_puts(&html, "<!DOCTYPE html>\r\n<html");
+	if (is_lang(m->lang))
+		nv_buf_printf(&html, " lang=\"%s\"", m->lang);
+	nv_buf_puts(&html, ">\r\n<head><meta charset=\"utf-8\"></head>\r\n<body>\r\n");
+	put_lines(&html, m->html);
+	nv_buf_puts(&html, "</body>\r\n</html>\r\n");
+	return add_part(mime, &html, "text/html; charset=utf-8");
 }
 
 /* What the server was asked last: its refusal of a recipient or a message is no reason to try
@@ -153,16 +201,6 @@ static void set_server(CURL *curl, const struct nv_config *c)
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 }
 
-static void set_message(CURL *curl, const struct nv_config *c, struct curl_slist *to,
-			struct upload *u)
-{
-	curl_easy_setopt(curl, CURLOPT_MAIL_FROM, c->notify.mail_from);
-	curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
-	curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_message);
-	curl_easy_setopt(curl, CURLOPT_READDATA, u);
-	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-}
-
 static int failed(const struct nv_config *c, const struct nv_mail *m, CURLcode code,
 		  const struct dialogue *d, const char *problem, struct nv_err *err)
 {
@@ -180,25 +218,41 @@ static int failed(const struct nv_config *c, const struct nv_mail *m, CURLcode c
 	return -1;
 }
 
+static CURLcode perform(CURL *curl, const struct nv_config *c, const struct nv_mail *m,
+			struct curl_slist **headers)
+{
+	struct curl_slist *to = curl_slist_append(NULL, m->to);
+	curl_mime *mime = curl_mime_init(curl);
+	CURLcode code = add_parts(mime, m);
+	/* libcurl takes the kind of the whole from here, and adds its boundary. */
+	add_header(headers, "Content-Type", "multipart/alternative");
+	curl_easy_setopt(curl, CURLOPT_MAIL_FROM, c->notify.mail_from);
+	curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, to);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers);
+	curl_easy_setopt(curl, CURLOPT_MIMEPOST, mime);
+	if (code == CURLE_OK)
+		code = curl_easy_perform(curl);
+	curl_mime_free(mime);
+	curl_slist_free_all(to);
+	return code;
+}
+
 int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct nv_err *err)
 {
-	nv_auto_buf struct nv_buf message = {0};
-	if (nv_mail_compose(config, m, &message, err) < 0)
+	struct curl_slist *headers = NULL;
+	if (nv_mail_headers(config, m, &headers, err) < 0)
 		return -1;
 	char problem[CURL_ERROR_SIZE] = "";
-	struct upload u = {&message, 0};
 	struct dialogue d = {0};
-	struct curl_slist *to = curl_slist_append(NULL, m->to);
 	CURL *curl = curl_easy_init();
 	set_server(curl, config);
-	set_message(curl, config, to, &u);
 	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L); /* for listen_cb, which prints nothing */
 	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, listen_cb);
 	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, &d);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
-	CURLcode code = curl_easy_perform(curl);
+	CURLcode code = perform(curl, config, m, &headers);
 	curl_easy_cleanup(curl);
-	curl_slist_free_all(to);
+	curl_slist_free_all(headers);
 	return code == CURLE_OK ? 0
 				: failed(config, m, code, &d,
 					 *problem ? problem : curl_easy_strerror(code), err);

@@ -8,7 +8,11 @@
  *
  * What cannot be sent now goes back, with the names of those who have been told, and comes again
  * after a growing time until it is too old: neither a mail server that is away for a night nor one
- * slow address holds up what is told to others, or loses what it was to hear. */
+ * slow address holds up what is told to others, or loses what it was to hear.
+ *
+ * Before administrators are told of a failure, Redis is asked whether they hear of it alone; where
+ * many fail at once they get a digest of the others, which is a notice like any other
+ * (core/status/digest.c). */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,11 +31,13 @@
 struct letter {
 	struct letter *next;
 	enum nv_notice_kind kind;
-	char *to;		/* a word for it among those told: site0, mail0, mail1:a@b */
-	char *id, *mail, *lang; /* mail NULL: through the site */
-	char *user;		/* NULL: the administrators */
+	char *to;	 /* a word for it among those told: site0, mail0, mail1:a@b */
+	char *id, *mail; /* mail NULL: through the site */
+	char *lang;	 /* as the requester's client calls it; NULL: of no one in particular */
+	enum nv_lang words;
+	char *user; /* NULL: the administrators */
 	char *url;
-	struct nv_buf subject, text;
+	struct nv_letter page;
 };
 
 /* Mail server or site. */
@@ -49,6 +55,8 @@ struct notifier {
 	char id[NV_UUID_SIZE];
 	char state[16];
 	uint64_t rev, first, tries;
+	bool digest;		/* it is one; id is its number */
+	bool collected;		/* administrators hear of this failure by a digest */
 	struct nv_buf told;	/* words with a space behind each */
 	struct letter *letters; /* those not sent yet */
 	struct way mail, site;	/* only the round that runs touches them */
@@ -62,8 +70,7 @@ static void letter_free(struct letter *l)
 	free(l->lang);
 	free(l->user);
 	free(l->url);
-	nv_buf_fini(&l->subject);
-	nv_buf_fini(&l->text);
+	nv_letter_fini(&l->page);
 	free(l);
 }
 
@@ -100,12 +107,16 @@ static void finished(struct notifier *n, bool done)
 
 static int send_letter(struct notifier *n, const struct letter *l, struct nv_err *err)
 {
-	const char *subject = (const char *)l->subject.data, *text = (const char *)l->text.data;
+	const char *subject = (const char *)l->page.subject.data;
+	const char *text = (const char *)l->page.text.data;
+	const char *html = (const char *)l->page.html.data;
 	if (l->mail) {
 		struct nv_mail m = {.to = l->mail,
 				    .id = l->id,
 				    .subject = subject,
 				    .text = text,
+				    .html = html,
+				    .lang = nv_lang_word(l->words),
 				    .date_ms = nv_now_ms()};
 		return nv_mail_send(n->w->config, &m, err);
 	}
@@ -115,6 +126,7 @@ static int send_letter(struct notifier *n, const struct letter *l, struct nv_err
 				   .lang = l->lang,
 				   .subject = subject,
 				   .text = text,
+				   .html = html,
 				   .url = l->url};
 	return nv_site_notify(n->w->site, &notice, err);
 }
@@ -236,10 +248,8 @@ static bool was_told(const struct notifier *n, const char *to)
 	return false;
 }
 
-static enum nv_notice_kind kind_of(const struct nv_status_record *r, bool for_admin)
+static enum nv_notice_kind kind_of(const struct nv_status_record *r)
 {
-	if (for_admin)
-		return NV_NOTICE_problem;
 	return r->state == NV_ST_restored ? NV_NOTICE_restored : NV_NOTICE_failed;
 }
 
@@ -249,62 +259,89 @@ struct address {
 	bool admin;
 };
 
-static void add_letter(struct notifier *n, const struct nv_status_record *r,
-		       const struct address *a)
+static enum nv_lang lang_of(const struct notifier *n, const char *tag)
+{
+	return nv_lang_from(tag, nv_lang_from(n->w->config->notify.lang, NV_LANG_en));
+}
+
+/* What the letters of one notice are written from: a record, or a digest. */
+struct matter {
+	const struct nv_status_record *record;
+	const struct nv_digest *digest;
+};
+
+static void write_text(const struct notifier *n, const struct matter *m, bool admin,
+		       struct letter *l)
 {
 	const struct nv_config *c = n->w->config;
-	const struct nv_config_site *site = nv_config_site(c, r->request.site);
-	struct nv_text_facts f = {.record = r,
-				  .site_label = site ? site->label : r->request.site,
+	if (m->digest) {
+		nv_texts_digest(m->digest, c, l->words, &l->page);
+		return;
+	}
+	const char *name = m->record->request.site;
+	const struct nv_config_site *site = nv_config_site(c, name);
+	struct nv_text_facts f = {.record = m->record,
+				  .site_label = site ? site->label : name,
 				  .site_url = site && c->restore.url_in_mail ? site->url : NULL,
-				  .warnings = a->admin || c->restore.warnings_to_owner,
-				  .for_admin = a->admin};
+				  .page_url = c->producer.base_url,
+				  .warnings = admin || c->restore.warnings_to_owner,
+				  .for_admin = admin};
+	nv_texts(&f, l->words, &l->page);
+}
+
+static void add_letter(struct notifier *n, const struct matter *m, const struct address *a)
+{
+	const struct nv_status_record *r = m->record;
 	if (was_told(n, a->to))
 		return;
 	struct letter *l = nv_alloc(sizeof *l);
-	l->kind = kind_of(r, a->admin);
+	l->kind = a->admin ? NV_NOTICE_problem : kind_of(r);
 	l->to = nv_strdup(a->to);
-	l->id = nv_asprintf("%s.%llu.%s.%s", r->request.id, (unsigned long long)r->request.rev,
-			    nv_state_word(r->state), a->id);
+	l->id = r ? nv_asprintf("%s.%llu.%s.%s", r->request.id, (unsigned long long)r->request.rev,
+				nv_state_word(r->state), a->id)
+		  : nv_asprintf("digest.%s.%s", n->id, a->id);
 	l->user = nv_strdup(a->user);
 	l->mail = nv_strdup(a->mail);
 	l->lang = nv_strdup(a->admin ? NULL : r->request.lang);
-	l->url = nv_strdup(r->course_url);
-	nv_texts(&f, l->lang, &l->subject, &l->text);
+	l->words = lang_of(n, l->lang);
+	l->url = nv_strdup(r ? r->course_url : NULL);
+	write_text(n, m, a->admin, l);
 	l->next = n->letters;
 	n->letters = l;
 }
 
-static void write_to_admins(struct notifier *n, const struct nv_status_record *r, bool by_mail)
+static bool by_mail(const struct nv_config *c)
+{
+	return c->notify.smtp_url && *c->notify.smtp_url;
+}
+
+static void write_to_admins(struct notifier *n, const struct matter *m)
 {
 	const struct nv_config *c = n->w->config;
 	if (c->notify.notify_site)
-		add_letter(n, r, &(struct address){.to = "site1", .id = "site1", .admin = true});
-	for (size_t i = 0; by_mail && i < c->notify.admins_len; i++) {
+		add_letter(n, m, &(struct address){.to = "site1", .id = "site1", .admin = true});
+	for (size_t i = 0; by_mail(c) && i < c->notify.admins_len; i++) {
 		nv_auto_free char *to = nv_asprintf("mail1:%s", c->notify.admins[i]);
 		nv_auto_free char *id = nv_asprintf("mail1.%zu", i);
-		add_letter(n, r,
+		add_letter(n, m,
 			   &(struct address){
 				   .to = to, .id = id, .mail = c->notify.admins[i], .admin = true});
 	}
 }
 
-static void write_letters(struct notifier *n, const struct nv_status_record *r)
+static void write_to_requester(struct notifier *n, const struct matter *m)
 {
 	const struct nv_config *c = n->w->config;
-	const char *user = r->request.user;
-	bool by_mail = c->notify.smtp_url && *c->notify.smtp_url;
-	if (r->state == NV_ST_failed)
-		write_to_admins(n, r, by_mail);
-	if (user && r->request.mail && by_mail)
-		add_letter(n, r,
-			   &(struct address){.to = "mail0",
-					     .id = "mail0",
-					     .mail = r->request.mail,
-					     .user = user});
+	const char *user = m->record->request.user, *mail = m->record->request.mail;
+	if (user && mail && by_mail(c))
+		add_letter(n, m,
+			   &(struct address){
+				   .to = "mail0", .id = "mail0", .mail = mail, .user = user});
 	if (user && c->notify.notify_site)
-		add_letter(n, r, &(struct address){.to = "site0", .id = "site0", .user = user});
+		add_letter(n, m, &(struct address){.to = "site0", .id = "site0", .user = user});
 }
+
+/* --- looking up what it is about --- */
 
 static void look(struct notifier *n);
 
@@ -313,25 +350,102 @@ static void look_tick(uv_timer_t *timer)
 	look(timer->data);
 }
 
+/* false: n goes on otherwise. */
+static bool goes_on(struct notifier *n, const struct nv_err *err)
+{
+	if (n->stopped)
+		finished(n, false);
+	else if (err && err->kind == NV_RETRY)
+		uv_timer_start(&n->timer, look_tick, AGAIN_MS, 0);
+	else
+		return true;
+	return false;
+}
+
+/* Not the record of which this notice tells: gone, or asked for again since. */
+static bool is_old(const struct notifier *n, const struct nv_status_record *rec)
+{
+	return rec->request.rev != n->rev || strcmp(nv_state_word(rec->state), n->state) != 0;
+}
+
 static void record_read(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
 {
 	struct notifier *n = arg;
-	if (n->stopped) {
-		finished(n, false);
-	} else if (err && err->kind == NV_RETRY) {
-		uv_timer_start(&n->timer, look_tick, AGAIN_MS, 0);
-	} else if (err || rec->request.rev != n->rev ||
-		   strcmp(nv_state_word(rec->state), n->state) != 0) {
-		finished(n, true); /* gone, or asked for again since: nothing to tell */
-	} else {
-		write_letters(n, rec);
-		send_letters(n);
+	if (!goes_on(n, err))
+		return;
+	if (err || is_old(n, rec)) {
+		finished(n, true); /* nothing to tell */
+		return;
 	}
+	struct matter m = {.record = rec};
+	if (rec->state == NV_ST_failed && !n->collected)
+		write_to_admins(n, &m);
+	write_to_requester(n, &m);
+	send_letters(n);
+}
+
+static void digest_asked(void *arg, const struct nv_err *err, bool collected)
+{
+	struct notifier *n = arg;
+	if (!goes_on(n, err))
+		return;
+	n->collected = collected;
+	nv_status_get(n->w->status, n->id, record_read, n);
+}
+
+static void ask_for_digest(struct notifier *n, const struct nv_status_record *rec)
+{
+	const struct nv_config *c = n->w->config;
+	struct nv_digest_failure f = {.row = {.id = rec->request.id,
+					      .course = nv_text_course(rec),
+					      .site = rec->request.site,
+					      .user = rec->request.user,
+					      .reason = rec->reason},
+				      .rev = rec->request.rev};
+	nv_status_digest_add(n->w->status, &f, c->notify.digest_after, c->notify.digest_window,
+			     digest_asked, n);
+}
+
+/* The record is read a second time behind the answer, which comes after it is gone. */
+static void failure_read(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
+{
+	struct notifier *n = arg;
+	if (!goes_on(n, err))
+		return;
+	if (err || is_old(n, rec))
+		finished(n, true);
+	else
+		ask_for_digest(n, rec);
+}
+
+static void digest_read(void *arg, const struct nv_err *err, const struct nv_digest *d)
+{
+	struct notifier *n = arg;
+	if (!goes_on(n, err))
+		return;
+	if (err) {
+		finished(n, true);
+		return;
+	}
+	NV_LOG(NV_INFO, "notice.digest", NV_S("digest", n->id), NV_U("failures", d->total));
+	write_to_admins(n, &(struct matter){.digest = d});
+	send_letters(n);
+}
+
+static bool has_admins(const struct nv_config *c)
+{
+	return c->notify.notify_site || (by_mail(c) && c->notify.admins_len);
 }
 
 static void look(struct notifier *n)
 {
-	nv_status_get(n->w->status, n->id, record_read, n);
+	bool failed = strcmp(n->state, nv_state_word(NV_ST_failed)) == 0;
+	if (n->digest)
+		nv_status_digest_read(n->w->status, n->id, digest_read, n);
+	else if (failed && has_admins(n->w->config))
+		nv_status_get(n->w->status, n->id, failure_read, n);
+	else
+		nv_status_get(n->w->status, n->id, record_read, n);
 }
 
 static void noticed(void *arg, const struct nv_status_change_event *e)
@@ -343,6 +457,8 @@ static void noticed(void *arg, const struct nv_status_change_event *e)
 	snprintf(n->id, sizeof n->id, "%s", e->id);
 	snprintf(n->state, sizeof n->state, "%s", e->state ? e->state : "");
 	n->rev = e->rev;
+	n->digest = strcmp(e->kind, "digest") == 0;
+	n->collected = false;
 	n->first = e->first;
 	n->tries = e->tries;
 	n->told.len = 0;

@@ -1,107 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "worker/texts.h"
 
+#include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
-/* The phrases of one language; the order of the arguments is the same in all. */
-struct phrases {
-	const char *hello, *hello_nobody;
-	const char *restored_subject, *restored, *where, *new_course, *with_data, *without_data;
-	const char *enrolled, *warnings;
-	const char *failed_subject, *failed, *why, *failed_help;
-	const char *cancelled_subject, *cancelled;
-	const char *admin;
-};
-
-static const struct phrases english = {
-	.hello = "Hello %s,\n\n",
-	.hello_nobody = "Hello,\n\n",
-	.restored_subject = "Course restored: %s",
-	.restored = "the course \"%s\" from %s has been restored.\n",
-	.where = "Its address there: %s\n",
-	.new_course = "You find it here: %s\n",
-	.with_data = "User data came along.\n",
-	.without_data = "It was restored without user data.\n",
-	.enrolled = "You are enrolled in it.\n",
-	.warnings = "\nThe restore said:\n",
-	.failed_subject = "Course not restored: %s",
-	.failed = "the course \"%s\" from %s could not be restored.\n",
-	.why = "The reason: %s.\n",
-	.failed_help =
-		"Nothing was changed on this platform. You can try again from the page where "
-		"you asked for it; the administrators have been told.\n",
-	.cancelled_subject = "Restore cancelled: %s",
-	.cancelled =
-		"the restore of the course \"%s\" from %s was cancelled. Nothing was changed.\n",
-	.admin = "\nFor administrators\n  request: %s\n  requester: %s\n  course: %s on %s\n"
-		 "  state: %s\n  attempts that failed: %llu\n  reason: %s\n  details: %s\n  host: "
-		 "%s\n",
-};
-
-static const struct phrases french = {
-	.hello = "Bonjour %s,\n\n",
-	.hello_nobody = "Bonjour,\n\n",
-	.restored_subject = "Cours restauré : %s",
-	.restored = "le cours « %s » de %s a été restauré.\n",
-	.where = "Son adresse d'origine : %s\n",
-	.new_course = "Vous le trouvez ici : %s\n",
-	.with_data = "Les données des utilisateurs ont été reprises.\n",
-	.without_data = "Il a été restauré sans données d'utilisateurs.\n",
-	.enrolled = "Vous y êtes inscrit.\n",
-	.warnings = "\nRemarques de la restauration :\n",
-	.failed_subject = "Cours non restauré : %s",
-	.failed = "le cours « %s » de %s n'a pas pu être restauré.\n",
-	.why = "La raison : %s.\n",
-	.failed_help = "Rien n'a été modifié sur cette plateforme. Vous pouvez réessayer depuis la "
-		       "page de votre demande ; les administrateurs ont été prévenus.\n",
-	.cancelled_subject = "Restauration annulée : %s",
-	.cancelled = "la restauration du cours « %s » de %s a été annulée. Rien n'a été modifié.\n",
-	.admin = "\nPour les administrateurs\n  demande : %s\n  demandeur : %s\n  cours : %s sur "
-		 "%s\n"
-		 "  état : %s\n  essais échoués : %llu\n  raison : %s\n  détails : %s\n  machine : "
-		 "%s\n",
-};
-
-/* The reasons people meet most, in French; the others stay as they are. */
-static const char *reason_in_french(enum nv_reason reason)
-{
-	switch (reason) {
-	case NV_R_course_missing:
-		return "le cours n'existe plus";
-	case NV_R_role_missing:
-		return "vous n'avez plus de rôle d'enseignant dans ce cours";
-	case NV_R_unknown_user:
-		return "vous n'avez pas de compte sur cette plateforme";
-	case NV_R_policy:
-		return "le serveur de cours ne l'autorise pas";
-	case NV_R_already_restored:
-		return "ce cours a déjà été restauré";
-	case NV_R_category_missing:
-		return "aucune catégorie ne peut recevoir ce cours";
-	case NV_R_capability_missing:
-		return "vous n'avez pas le droit de créer un cours à cet endroit";
-	case NV_R_version_older:
-		return "cette plateforme est plus ancienne que celle du cours";
-	case NV_R_plugin_missing:
-		return "il manque sur cette plateforme un module que ce cours utilise";
-	case NV_R_archive_corrupt:
-		return "l'archive du cours est endommagée";
-	case NV_R_archive_too_large:
-		return "l'archive du cours dépasse les limites";
-	case NV_R_attempts_exhausted:
-		return "trop d'essais ont échoué";
-	case NV_R_unroutable:
-		return "le serveur de cours n'est pas relié à la file des demandes";
-	case NV_R_untrusted:
-		return "le serveur de cours a répondu avec une clé à laquelle cette plateforme ne "
-		       "se "
-		       "fie pas";
-	default:
-		return nv_reason_text(reason);
-	}
-}
-
-static const char *course_name(const struct nv_status_record *r)
+const char *nv_text_course(const struct nv_status_record *r)
 {
 	if (r->course_fullname)
 		return r->course_fullname;
@@ -110,66 +14,193 @@ static const char *course_name(const struct nv_status_record *r)
 	return r->request.course;
 }
 
-static const char *reason_of(const struct nv_status_record *r, bool is_french)
-{
-	enum nv_reason reason = r->reason ? nv_reason_from(r->reason) : NV_R_internal;
-	return is_french ? reason_in_french(reason) : nv_reason_text(reason);
-}
-
-/* The phrases are ours, never anybody's input. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-
-static void say_restored(const struct nv_text_facts *f, const struct phrases *p, struct nv_buf *out)
+static enum nv_text_event event_of(const struct nv_text_facts *f)
 {
 	const struct nv_status_record *r = f->record;
-	nv_buf_printf(out, p->restored, course_name(r), f->site_label);
-	if (f->site_url)
-		nv_buf_printf(out, p->where, f->site_url);
-	nv_buf_printf(out, p->new_course, r->course_url ? r->course_url : r->course);
-	nv_buf_puts(out, r->course_user_data ? p->with_data : p->without_data);
+	if (r->state == NV_ST_restored)
+		return f->warnings && r->warnings.len ? NV_TE_remarks : NV_TE_restored;
+	if (r->state == NV_ST_cancelled)
+		return NV_TE_cancelled;
+	return f->for_admin ? NV_TE_problem : NV_TE_failed;
+}
+
+static enum nv_reason reason_from(const char *word)
+{
+	return word ? nv_reason_from(word) : NV_R_internal;
+}
+
+static const char *why_for_admin(enum nv_lang lang, const char *word)
+{
+	const struct nv_reason_words *w = nv_reason_words(lang, reason_from(word));
+	return w->admin ? w->admin : w->why;
+}
+
+/* Where the pages show this request. */
+static char *request_url(const char *page_url, const char *id)
+{
+	size_t len = page_url ? strlen(page_url) : 0;
+	const char *slash = len && page_url[len - 1] == '/' ? "" : "/";
+	return len && id ? nv_asprintf("%s%s#request=%s", page_url, slash, id) : NULL;
+}
+
+static void say_restored(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
+{
+	const struct nv_status_record *r = f->record;
+	nv_letter_para(l, nv_phrase(lang, r->course_user_data ? NV_P_with_data : NV_P_without_data),
+		       NULL);
 	if (r->enrolled)
-		nv_buf_puts(out, p->enrolled);
-	if (f->warnings && r->warnings.len) {
-		nv_buf_puts(out, p->warnings);
-		for (size_t i = 0; i < r->warnings.len; i++)
-			nv_buf_printf(out, "  - %s\n", r->warnings.items[i]);
-	}
+		nv_letter_para(l, nv_phrase(lang, NV_P_enrolled), NULL);
+	if (r->course_url)
+		nv_letter_link(l, nv_phrase(lang, NV_P_open_course), r->course_url);
+	else if (r->course)
+		nv_letter_para(l, nv_phrase(lang, NV_P_number),
+			       (struct nv_slot[]){{"number", r->course}, {0}});
+	if (!f->warnings || !r->warnings.len)
+		return;
+	nv_letter_para(l, nv_phrase(lang, NV_P_remarks), NULL);
+	nv_letter_list(l, true);
+	for (size_t i = 0; i < r->warnings.len; i++)
+		nv_letter_item(l, "{remark}",
+			       (struct nv_slot[]){{"remark", r->warnings.items[i]}, {0}}, NULL,
+			       NULL);
+	nv_letter_list(l, false);
 }
 
-static void say_admin(const struct nv_status_record *r, const struct phrases *p, struct nv_buf *out)
+static void say_failed(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
 {
-	nv_buf_printf(out, p->admin, r->request.id, r->request.user ? r->request.user : "-",
-		      r->request.course, r->request.site, nv_state_word(r->state),
-		      (unsigned long long)r->failures, r->reason ? r->reason : "-",
-		      r->message ? r->message : "-", r->host ? r->host : "-");
+	const char *word = f->record->reason;
+	if (f->for_admin) {
+		nv_letter_para(l, why_for_admin(lang, word), NULL);
+		return;
+	}
+	const struct nv_reason_words *w = nv_reason_words(lang, reason_from(word));
+	nv_letter_para(l, w->why, NULL);
+	nv_letter_para(l, w->to_do, NULL);
+	nv_letter_para(l, nv_phrase(lang, NV_P_nothing_changed), NULL);
 }
 
-void nv_texts(const struct nv_text_facts *f, const char *lang, struct nv_buf *ret_subject,
-	      struct nv_buf *ret_text)
+static void say_details(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
 {
 	const struct nv_status_record *r = f->record;
-	bool is_french = lang && strncmp(lang, "fr", 2) == 0;
-	const struct phrases *p = is_french ? &french : &english;
-	if (r->request.user_name && !f->for_admin)
-		nv_buf_printf(ret_text, p->hello, r->request.user_name);
-	else
-		nv_buf_puts(ret_text, p->hello_nobody);
-	if (r->state == NV_ST_restored) {
-		nv_buf_printf(ret_subject, p->restored_subject, course_name(r));
-		say_restored(f, p, ret_text);
-	} else if (r->state == NV_ST_cancelled) {
-		nv_buf_printf(ret_subject, p->cancelled_subject, course_name(r));
-		nv_buf_printf(ret_text, p->cancelled, course_name(r), f->site_label);
-	} else {
-		nv_buf_printf(ret_subject, p->failed_subject, course_name(r));
-		nv_buf_printf(ret_text, p->failed, course_name(r), f->site_label);
-		nv_buf_printf(ret_text, p->why, reason_of(r, is_french));
-		if (!f->for_admin)
-			nv_buf_puts(ret_text, p->failed_help);
-	}
-	if (f->for_admin)
-		say_admin(r, p, ret_text);
+	nv_auto_free char *failures = nv_asprintf("%" PRIu64, r->failures);
+	const struct {
+		enum nv_phrase label;
+		const char *value;
+	} rows[] = {
+		{NV_P_row_request, r->request.id},
+		{NV_P_row_requester, r->request.user},
+		{NV_P_row_course, r->request.course},
+		{NV_P_row_site, r->request.site},
+		{NV_P_row_state, nv_state_word(r->state)},
+		{NV_P_row_failures, failures},
+		{NV_P_row_reason, r->reason},
+		{NV_P_row_details, r->message},
+		{NV_P_row_host, r->host},
+	};
+	nv_letter_para(l, nv_phrase(lang, NV_P_admin), NULL);
+	nv_letter_table(l, true);
+	for (size_t i = 0; i < NV_ARRAY_LEN(rows); i++)
+		nv_letter_row(l, nv_phrase(lang, rows[i].label),
+			      rows[i].value ? rows[i].value : "-");
+	nv_letter_table(l, false);
 }
 
-#pragma GCC diagnostic pop
+static void say_links(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
+{
+	nv_auto_free char *url = request_url(f->page_url, f->record->request.id);
+	if (f->site_url)
+		nv_letter_link(l, nv_phrase(lang, NV_P_remote), f->site_url);
+	if (f->for_admin && url)
+		nv_letter_link(l, nv_phrase(lang, NV_P_request), url);
+	else if (f->page_url)
+		nv_letter_link(l, nv_phrase(lang, NV_P_page), f->page_url);
+}
+
+void nv_texts(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *ret)
+{
+	const struct nv_status_record *r = f->record;
+	const struct nv_slot slots[] = {{"course", nv_text_course(r)},
+					{"site", f->site_label},
+					{"name", r->request.user_name},
+					{0}};
+	bool named = r->request.user_name && !f->for_admin;
+	enum nv_text_event event = event_of(f);
+	ret->colon = nv_lang_colon(lang);
+	nv_letter_subject(ret, nv_event_subject(lang, event), slots);
+	nv_letter_para(ret, nv_phrase(lang, named ? NV_P_hello : NV_P_hello_nobody), slots);
+	nv_letter_para(ret, nv_event_opening(lang, event), slots);
+	if (r->state == NV_ST_restored)
+		say_restored(f, lang, ret);
+	else if (r->state == NV_ST_cancelled)
+		nv_letter_para(ret, nv_phrase(lang, NV_P_cancelled_help), NULL);
+	else
+		say_failed(f, lang, ret);
+	if (f->for_admin)
+		say_details(f, lang, ret);
+	say_links(f, lang, ret);
+}
+
+/* --- digests --- */
+
+static const char *label_of(const struct nv_config *config, const char *site)
+{
+	const struct nv_config_site *s = site ? nv_config_site(config, site) : NULL;
+	return s ? s->label : site;
+}
+
+static void say_reasons(const struct nv_digest *d, enum nv_lang lang, struct nv_letter *l)
+{
+	nv_letter_para(l, nv_phrase(lang, NV_P_by_reason), NULL);
+	nv_letter_list(l, true);
+	for (size_t i = 0; i < d->counts_len; i++) {
+		nv_auto_free char *number = nv_asprintf("%" PRIu64, d->counts[i].number);
+		nv_letter_item(
+			l, nv_phrase(lang, NV_P_reason_count),
+			(struct nv_slot[]){{"number", number},
+					   {"reason", why_for_admin(lang, d->counts[i].reason)},
+					   {0}},
+			NULL, NULL);
+	}
+	nv_letter_list(l, false);
+}
+
+static void say_row(const struct nv_digest_row *row, const struct nv_config *config,
+		    enum nv_lang lang, struct nv_letter *l)
+{
+	const struct nv_slot slots[] = {{"course", row->course},
+					{"site", label_of(config, row->site)},
+					{"user", row->user},
+					{"reason", why_for_admin(lang, row->reason)},
+					{0}};
+	nv_auto_free char *url = request_url(config->producer.base_url, row->id);
+	nv_letter_item(l, nv_phrase(lang, row->user ? NV_P_digest_row : NV_P_digest_row_nobody),
+		       slots, nv_phrase(lang, NV_P_request), url);
+}
+
+void nv_texts_digest(const struct nv_digest *d, const struct nv_config *config, enum nv_lang lang,
+		     struct nv_letter *ret)
+{
+	nv_auto_free char *number = nv_asprintf("%" PRIu64, d->total);
+	char since[64];
+	time_t seconds = (time_t)(d->since / 1000);
+	struct tm tm;
+	gmtime_r(&seconds, &tm);
+	strftime(since, sizeof since, "%Y-%m-%d %H:%M UTC", &tm);
+	const struct nv_slot slots[] = {{"number", number}, {"time", since}, {0}};
+	enum nv_text_event event = d->total == 1 ? NV_TE_digest_one : NV_TE_digest;
+	ret->colon = nv_lang_colon(lang);
+	nv_letter_subject(ret, nv_event_subject(lang, event), slots);
+	nv_letter_para(ret, nv_phrase(lang, NV_P_hello_nobody), NULL);
+	nv_letter_para(ret, nv_event_opening(lang, event), slots);
+	say_reasons(d, lang, ret);
+	nv_letter_para(ret, nv_phrase(lang, NV_P_digest_rows), NULL);
+	nv_letter_list(ret, true);
+	for (size_t i = 0; i < d->rows_len; i++)
+		say_row(&d->rows[i], config, lang, ret);
+	nv_letter_list(ret, false);
+	if (d->total > d->rows_len) {
+		nv_auto_free char *more = nv_asprintf("%" PRIu64, d->total - d->rows_len);
+		nv_letter_para(ret, nv_phrase(lang, NV_P_digest_more),
+			       (struct nv_slot[]){{"number", more}, {0}});
+	}
+}

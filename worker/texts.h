@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people are told, in English and French. */
+/* What people are told, in their language, as plain text and as HTML.  words.h has the words. */
 #ifndef NV_WORKER_TEXTS_H
 #define NV_WORKER_TEXTS_H
 
-#include "core/base/mem.h"
 #include "core/status/status.h"
+#include "worker/letter.h"
+#include "worker/words.h"
 
 struct nv_text_facts {
 	const struct nv_status_record *record;
 	const char *site_label; /* the course server as people know it */
 	const char *site_url;	/* NULL: not to be shown */
+	const char *page_url;	/* Navette's own; NULL: not known here */
 	bool warnings;		/* list the restore's warnings */
 	bool for_admin;		/* with the technical details */
 };
-/* lang: "fr…" gives French, everything else English.  Both texts are plain UTF-8. */
-void nv_texts(const struct nv_text_facts *f, const char *lang, struct nv_buf *ret_subject,
-	      struct nv_buf *ret_text);
+void nv_texts(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *ret);
+/* The course's name as people know it. */
+const char *nv_text_course(const struct nv_status_record *r);
+
+/* config: for the sites' labels. */
+void nv_texts_digest(const struct nv_digest *d, const struct nv_config *config, enum nv_lang lang,
+		     struct nv_letter *ret);
 
 #endif

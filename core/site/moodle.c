@@ -140,10 +140,10 @@ static int moodle_enrol(struct nv_site *base, const char *course, const char *us
 static int moodle_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err *err)
 {
 	nv_auto_json json_t *input =
-		json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "id", n->id, "provider",
-			  nv_notice_words[n->kind], "user", n->user, "user_field",
+		json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}", "id", n->id,
+			  "provider", nv_notice_words[n->kind], "user", n->user, "user_field",
 			  nv_moodle(base)->user_field, "lang", n->lang, "subject", n->subject,
-			  "text", n->text, "url", n->url);
+			  "text", n->text, "html", n->html, "url", n->url);
 	return ask(base, "notify", NULL, input, NULL, err);
 }
 

@@ -29,7 +29,7 @@ class notice {
     /**
      * Send one; the same id is delivered once.
      *
-     * @param \stdClass $in id, user (none: the administrators), user_field, lang, subject, text, url, provider
+     * @param \stdClass $in id, user (none: the administrators), user_field, lang, subject, text, html, url, provider
      * @return array
      */
     public static function run(\stdClass $in): array {
@@ -106,7 +106,10 @@ class notice {
         $message->subject = (string) ($in->subject ?? '');
         $message->fullmessage = $text;
         $message->fullmessageformat = FORMAT_PLAIN;
-        $message->fullmessagehtml = text_to_html(s($text), false, true, true);
+        // It was made with care already; Moodle looks over it as over anybody's.
+        $html = (string) ($in->html ?? '');
+        $message->fullmessagehtml = $html === '' ? text_to_html(s($text), false, true, true)
+            : clean_text($html, FORMAT_HTML);
         // Only texts of the language the message is written in, where this site has that one.
         $lang = clean_param((string) ($in->lang ?? ''), PARAM_LANG) ?: $person->lang;
         if ($message->subject === '') {
