@@ -8,6 +8,7 @@ from harness import samples, wait
 from harness.smtp import Certificate, Sink
 
 ADMINS = ["root@example.org", "ops@example.org"]
+PAGE = "https://navette.this-year.example.org"
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def make(make_farm, sink, **notify):
 def configured(farm, name="worker"):
     """The harness merges settings into the sections that a daemon has; notify is a new one."""
     d = farm.daemon("worker", name)
-    d.configure({**d.config, "notify": farm.settings["notify"]})
+    d.configure({**d.config, "notify": farm.settings["notify"], "producer": {"base_url": PAGE}})
     return d
 
 
@@ -37,14 +38,19 @@ def ask(farm, number, user, **changes):
 
 def ask_what_fails(farm, number, **changes):
     """A teacher on the course server whom the client does not know."""
-    farm.remote.add_user("mallory")
-    course = farm.remote.add(samples.make(farm.path(f"m{number}.mbz"), number, 1), "mallory")
-    return farm.ask(course, user="mallory", mail=f"mallory{number}@example.org",
-                    fullname=f"Course {number}", **changes)
+    stranger = f"mallory{number}"
+    farm.remote.add_user(stranger)
+    course = farm.remote.add(samples.make(farm.path(f"m{number}.mbz"), number, 1), stranger)
+    return farm.ask(course, **{"user": stranger, "mail": f"{stranger}@example.org",
+                               "fullname": f"Course {number}", **changes})
 
 
 def text_of(message):
-    return message.get_content()
+    return message.get_body(("plain",)).get_content()
+
+
+def html_of(message):
+    return message.get_body(("html",)).get_content()
 
 
 def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
@@ -75,7 +81,8 @@ def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
                             mail["Message-ID"])
     mail, = sink.to("mallory7@example.org")
     assert mail["Subject"] == "Cours non restauré : Course 7"
-    assert "vous n'avez pas de compte sur cette plateforme" in text_of(mail)
+    assert "Vous n'avez pas de compte sur cette plateforme" in text_of(mail)
+    assert f"Vos cours et vos demandes : {PAGE}" in text_of(mail)
     assert bad not in text_of(mail), "details are for administrators"
     for n, admin in enumerate(ADMINS):
         mail, = sink.to(admin)
@@ -86,6 +93,38 @@ def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
     # And through the site, once each.
     for request in good:
         assert len(farm.local.mail(request)) == 1
+
+
+def test_a_mail_is_text_and_html_and_names_in_it_stay_names(make_farm, sink):
+    farm = make(make_farm, sink, admins=["root@example.org"], lang="fr")
+    farm.archiver()
+    configured(farm).start()
+    name = "<script>alert(1)</script> & \u202eعربي 😀 " + "x" * 200
+    bad = ask_what_fails(farm, 1, lang="fr_ca", fullname=name, user_name='"><img src=x>')
+    other = ask_what_fails(farm, 2, lang="de")
+    farm.wait_state(bad, "failed")
+    farm.wait_state(other, "failed")
+    sink.wait_count(4)
+    mail, = sink.to("mallory1@example.org")
+    assert mail.get_content_type() == "multipart/alternative"
+    parts = [(p.get_content_type(), p.get_content_charset()) for p in mail.iter_parts()]
+    assert parts == [("text/plain", "utf-8"), ("text/html", "utf-8")]
+    assert mail["MIME-Version"] == "1.0" and mail["Content-Language"] == "fr"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["List-Id"] == "Navette <navette.this-year.example.org>"
+    assert not mail.defects and len(mail["Subject"]) < 200
+    assert name in text_of(mail) and name.startswith(mail["Subject"].partition(" : ")[2][:40])
+    html = html_of(mail)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; " in html and '<html lang="fr">' in html
+    assert "<script" not in html and "<img" not in html
+    assert f'<a href="{PAGE}">' in html
+    # A language that there is not, and nobody's: the one that is set.
+    mail, = sink.to("mallory2@example.org")
+    assert mail["Subject"] == "Cours non restauré : Course 2"
+    for mail in sink.to("root@example.org"):
+        assert "Le demandeur n'a pas de compte" in text_of(mail)
+        assert re.search(rf"\n\s*Voir la demande : {PAGE}/#request=({bad}|{other})\s",
+                         text_of(mail))
 
 
 def test_a_mail_whose_fate_is_unknown_comes_again_under_the_same_id(make_farm, sink):
@@ -244,6 +283,94 @@ def test_a_recipient_refused_is_final_a_sender_refused_is_not(make_farm, sink):
     sink.sender_answer = ""
     sink.wait_count(1)
     assert sink.to("ada2@example.org")
+
+
+# --- many failures at once ---
+
+def digests(farm, sink, admin):
+    """(those told alone, the digests): requests by message, each message once."""
+    alone, together = [], []
+    for mail in sink.to(admin):
+        found = re.findall(r"#request=(\S+)", text_of(mail))
+        assert set(found) == set(re.findall(r"#request=([^\"]+)\"", html_of(mail)))
+        (together if "digest" in mail["Message-ID"] else alone).append(found)
+        assert set(found) <= set(farm.requests)
+    assert all(len(a) == 1 for a in alone)
+    return [a for a, in alone], together
+
+
+def wait_nothing_to_tell(farm, waiting=0):
+    def told():
+        farm._age_notices()
+        return (farm.redis.client.xlen("nv:notices") == 0
+                and farm.redis.client.zcard("nv:notices:waiting") == waiting)
+    wait.until(told, lambda: f"nothing but {waiting} digests to tell: "
+               f"{farm.redis.client.zrange('nv:notices:waiting', 0, -1)}", 60)
+
+
+def fail(farm, numbers):
+    requests = [ask_what_fails(farm, n) for n in numbers]
+    for request in requests:
+        farm.wait_state(request, "failed")
+    return requests
+
+
+def test_many_failures_reach_administrators_in_one_message(make_farm, sink):
+    """Two workers, one of them killed while failures are collected; nothing is lost or doubled."""
+    farm = make(make_farm, sink, notify_site=False, digest_window="1h")
+    farm.archiver()
+    workers = [configured(farm).start(), configured(farm, "worker-2").start()]
+    bad = fail(farm, range(1, 8))
+    wait.until(lambda: len(sink.to(ADMINS[0])) >= 5, "the first five")
+    workers[0].kill()
+    bad += fail(farm, range(8, 13))
+    wait_nothing_to_tell(farm, waiting=1)
+    for admin in ADMINS:
+        alone, together = digests(farm, sink, admin)
+        assert len(alone) == len(set(alone)) == 5 and not together
+    workers[0].start()
+    workers[1].kill()
+    wake(farm)
+    sink.wait_count(12 + 2 * 5 + 2)
+    wait_nothing_to_tell(farm)
+    for n in range(1, 13):
+        assert len(sink.to(f"mallory{n}@example.org")) == 1, "people hear of their own"
+    for admin in ADMINS:
+        alone, (rest,) = digests(farm, sink, admin)
+        assert len(rest) == 7 and sorted(alone + rest) == sorted(bad)
+        digest = sink.to(admin)[-1]
+        assert digest["Subject"] == "7 courses not restored"
+        assert "7 × The requester has no account" in text_of(digest)
+        assert re.search(r"\n  - Course \d+, from .+, asked for by mallory\d+: ", text_of(digest))
+    assert len(sink.mails) == 12 + 2 * 5 + 2
+
+
+def test_a_digest_that_cannot_be_sent_stays_as_it_is(make_farm, sink):
+    """What fails while it waits for its next try goes into another; a killed worker takes neither
+    with it."""
+    farm = make(make_farm, sink, notify_site=False, digest_window="1h", digest_after=2,
+                admins=ADMINS[:1])
+    farm.archiver()
+    worker = configured(farm).start()
+    bad = fail(farm, range(1, 6))
+    wait_nothing_to_tell(farm, waiting=1)
+    sink.recipients[ADMINS[0]] = "452 mailbox full"
+    wake(farm)
+    wait.until(lambda: worker.events("notice.delayed"), "a digest put back")
+    wait_nothing_to_tell(farm, waiting=1)
+    bad += fail(farm, range(6, 8))
+    wait_nothing_to_tell(farm, waiting=2)
+    worker.kill()
+    sink.recipients.clear()
+    worker.start()
+    wake(farm)
+    sink.wait_count(7 + 2 + 2)
+    wait_nothing_to_tell(farm)
+    alone, together = digests(farm, sink, ADMINS[0])
+    assert len(alone) == 2
+    assert sorted(map(len, together)) == [2, 3]
+    assert sorted(alone + together[0] + together[1]) == sorted(bad)
+    assert len({m["Message-ID"] for _, m in sink.mails}) == len(sink.mails) == 11
 
 
 @pytest.mark.parametrize("offered,smtp_tls,trusted,says", [
