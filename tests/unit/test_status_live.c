@@ -367,6 +367,114 @@ static void a_notice_put_back_outlives_its_notifier_and_is_put_back_once(void **
 	nv_status_notices_close(heir.n);
 }
 
+/* --- digests --- */
+
+/* Whether this failure, one of ann's, is collected. */
+static bool is_collected(struct fixture *f, const char *id, uint64_t rev, const char *reason)
+{
+	struct nv_digest_failure failure = {
+		.row = {.id = id, .course = "A \"course\"", .site = "old", .reason = reason},
+		.rev = rev};
+
+	nv_status_digest_add(f->s, &failure, 2, 60000, on_bool, fresh());
+	return ok(f)->yes;
+}
+
+static struct nv_digest last_digest;
+static char last_row[NV_UUID_SIZE], last_course[64];
+
+static void on_digest(void *arg, const struct nv_err *err, const struct nv_digest *d)
+{
+	on_plain(arg, err);
+	if (!d)
+		return;
+	last_digest = *d;
+	put(last_row, sizeof last_row, d->rows[d->rows_len - 1].id);
+	put(last_course, sizeof last_course, d->rows[d->rows_len - 1].course);
+	assert_null(d->rows[0].user);
+	assert_string_equal(d->counts[0].reason, "store_full");
+}
+
+static const struct nv_digest *read_digest(struct fixture *f, const char *id)
+{
+	nv_status_digest_read(f->s, id, on_digest, fresh());
+	ok(f);
+	return &last_digest;
+}
+
+/* Script: as if all members of a zset were from 1970; how many there are. */
+#define FIRST_SCORES(zset)                                                                \
+	"local all = redis.call('ZRANGE', '" zset "', 0, -1) for _, m in ipairs(all) do " \
+	"redis.call('ZADD', '" zset "', 1, m) end return #all"
+
+/* Due now; the digest that a notifier gets then. */
+static void await_digest(struct fixture *f, struct heard *h, char *ret)
+{
+	assert_int_equal(raw_int(f, "EVAL %s 0", FIRST_SCORES("nv:notices:waiting")), 1);
+	raw(f, "XADD nv:notices * wakes notifiers");
+	hear(h, h->events + 1);
+	put(ret, 64, h->ids[h->events - 1]);
+}
+
+static void failures_beyond_the_first_are_collected_each_once(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h = {.f = f};
+	char ids[30][NV_UUID_SIZE] = {{0}}, token[NV_TOKEN_SIZE], first[64], second[64];
+
+	for (unsigned i = 0; i < 30; i++) {
+		struct nv_restore_request q = request(ids[i], "ann", "7");
+
+		bring_to(f, &q, NV_ST_failed, token);
+		for (unsigned again = 0; again < 2; again++)
+			assert_int_equal(
+				is_collected(f, ids[i], 1, i % 3 ? "store_full" : "timeout"),
+				i >= 2);
+	}
+	raw(f, "DEL nv:notices"); /* of the requests themselves: not what this is about */
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:notices:waiting"), 1);
+	h.n = nv_status_notices(f->s, "a", on_event, &h);
+	await_digest(f, &h, first);
+	for (unsigned again = 0; again < 2; again++) {
+		const struct nv_digest *d = read_digest(f, first);
+
+		assert_int_equal(d->total, 28);
+		assert_int_equal(d->rows_len, NV_DIGEST_ROWS);
+		assert_string_equal(last_row, ids[2 + NV_DIGEST_ROWS - 1]);
+		assert_string_equal(last_course, "A \"course\"");
+		assert_int_equal(d->counts_len, 2);
+		assert_int_equal(d->counts[0].number, 19);
+		assert_int_equal(d->counts[1].number, 9);
+		/* What fails after it was given out goes into the next; what it has, stays. */
+		assert_true(is_collected(f, ids[0], 2 + again, "store_full"));
+		assert_true(is_collected(f, ids[29], 1, "store_full"));
+	}
+	await_digest(f, &h, second);
+	assert_string_not_equal(first, second);
+	assert_int_equal(read_digest(f, second)->total, 2);
+	nv_status_digest_read(f->s, "1", on_digest, fresh());
+	refused(f, NV_REJECT, NV_R_not_found);
+	nv_status_notices_close(h.n);
+}
+
+static void failures_far_apart_are_told_one_by_one(void **state)
+{
+	struct fixture *f = *state;
+	char ids[3][NV_UUID_SIZE] = {{0}}, token[NV_TOKEN_SIZE];
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct nv_restore_request q = request(ids[i], "ann", "7");
+
+		bring_to(f, &q, NV_ST_failed, token);
+		assert_false(is_collected(f, ids[i], 1, "timeout"));
+		raw_int(f, "EVAL %s 0", FIRST_SCORES("nv:digest:recent"));
+	}
+	assert_int_equal(raw_int(f, "EXISTS %s", "nv:digest:open"), 0);
+	nv_status_digest_add(f->s, &(struct nv_digest_failure){.row = {.id = "nobody"}, .rev = 1},
+			     2, 60000, on_bool, fresh());
+	refused(f, NV_REJECT, NV_R_not_found);
+}
+
 /* --- small values --- */
 
 static void values_end_with_their_life_time(void **state)
@@ -590,6 +698,8 @@ int main(int argc, char **argv)
 		T(a_notice_not_done_comes_again),
 		T(a_notice_that_was_put_back_comes_again_and_holds_up_nobody),
 		T(a_notice_put_back_outlives_its_notifier_and_is_put_back_once),
+		T(failures_beyond_the_first_are_collected_each_once),
+		T(failures_far_apart_are_told_one_by_one),
 		T(values_end_with_their_life_time),
 		T(a_redis_that_does_not_answer_is_an_error_not_a_hang),
 		T(a_loop_that_was_held_up_still_takes_the_answer),
