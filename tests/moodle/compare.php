@@ -31,7 +31,8 @@ class navette_rows {
         'prevpageid' => 'lesson_pages', 'nextpageid' => 'lesson_pages', 'topageid' => 'wiki_pages',
         'dimensionid' => 'workshopform_accumulative', 'launch' => 'scorm_scoes', 'moduleinstance' => 'course_modules',
         'coursemoduleid' => 'course_modules', 'criteriaid' => 'course_completion_criteria', 'critid' => 'badge_criteria',
-        'badgeid' => 'badge', 'roleid' => 'role', 'questionbankentryid' => 'question_bank_entries', 'usingcontextid' => 'context', 'questionscontextid' => 'context', 'tagid' => 'tag',
+        'badgeid' => 'badge', 'roleid' => 'role', 'questionbankentryid' => 'question_bank_entries',
+        'usingcontextid' => 'context', 'questionscontextid' => 'context', 'tagid' => 'tag',
         'questionid' => 'question', 'questionusageid' => 'question_usages', 'questionattemptid' => 'question_attempts',
         'attemptstepid' => 'question_attempt_steps', 'trueanswer' => 'question_answers', 'falseanswer' => 'question_answers',
         'question_numerical.answer' => 'question_answers', 'question_calculated.answer' => 'question_answers',
@@ -60,6 +61,14 @@ class navette_rows {
         foreach ($schemas as $path) {
             foreach (simplexml_load_file($path)->TABLES->TABLE as $table) {
                 $this->keys[(string) $table['NAME']] = [];
+                // Not every module says in its schema what its columns are.
+                if (preg_match('#/mod/(\w+)/db/install\.xml$#', $path, $module)) {
+                    foreach ($table->FIELDS->FIELD as $field) {
+                        if (in_array((string) $field['NAME'], [$module[1], "$module[1]id"], true)) {
+                            $this->keys[(string) $table['NAME']][(string) $field['NAME']] = $module[1];
+                        }
+                    }
+                }
                 foreach ($table->KEYS->KEY ?? [] as $key) {
                     if (strpos((string) $key['TYPE'], 'foreign') === 0 && strpos((string) $key['FIELDS'], ',') === false) {
                         $this->keys[(string) $table['NAME']][(string) $key['FIELDS']] = (string) $key['REFTABLE'];
@@ -135,6 +144,10 @@ class navette_rows {
             } else if ($column === 'itemid') {
                 $area = $row->ratingarea ?? $row->commentarea ?? $row->questionarea ?? '';
                 $target = $row->itemtype ?? self::ITEMS[$area] ?? null;
+                if ($table === 'tag_instance') {
+                    // Which module is enough: now and then Moodle's own restore gives a tag to nothing that is there.
+                    [$target, $value] = ['context', $row->contextid];
+                }
                 $target = $area === 'entry' && $row->component === 'mod_data' ? 'data_records' : $target;
             } else if ($column === 'jumpto' && (int) $value > 0) {
                 $target = 'lesson_pages';
@@ -336,7 +349,8 @@ class navette_description {
         foreach ($DB->get_records('grade_items', ['courseid' => $this->course->id]) as $i) {
             $key = "$i->itemtype $i->itemmodule $i->itemname $i->itemnumber";
             $out['items'][$key] = $this->row($i, ['calculation', 'needsupdate']) + ['in' => $names[$i->categoryid] ?? '',
-                'formula' => preg_replace_callback('/##gi(\d+)##/', fn($m) => $this->items[$m[1]] ?? '?', (string) $i->calculation)];
+                'formula' => preg_replace_callback('/##gi(\d+)##/', fn($m) => $this->items[$m[1]] ?? '?',
+                    (string) $i->calculation)];
             foreach ($DB->get_records('grade_grades', ['itemid' => $i->id]) as $g) {
                 $user = $DB->get_field('user', 'username', ['id' => $g->userid]);
                 if ($g->finalgrade !== null || $g->feedback !== null || $g->excluded) {
@@ -459,8 +473,8 @@ class navette_description {
         foreach (get_fast_modinfo($this->course)->get_cms() as $cm) {
             $rows->look($cm->modname, 'id', [$cm->instance]);
         }
-        foreach (['course_modules_completion' => 'coursemoduleid', 'course_modules_viewed' => 'coursemoduleid'] as $table => $column) {
-            $rows->look($table, $column, array_keys($this->modules));
+        foreach (['course_modules_completion', 'course_modules_viewed'] as $table) {
+            $rows->look($table, 'coursemoduleid', array_keys($this->modules));
         }
         foreach (['comments', 'rating', 'tag_instance', 'grading_areas', 'role_capabilities', 'contentbank_content',
                 'grade_letters', 'filter_config'] as $table) {
@@ -480,11 +494,13 @@ class navette_description {
         $rows->look('question_versions', 'questionbankentryid', array_keys($rows->found['question_bank_entries'] ?? []));
         $rows->look('question', 'id', array_column($rows->found['question_versions'] ?? [], 'questionid'));
         foreach ($rows->found['question_versions'] ?? [] as $version) {
-            $rows->call('question_bank_entries', $version->questionbankentryid, $rows->found['question'][$version->questionid]->name);
+            $rows->call('question_bank_entries', $version->questionbankentryid,
+                $rows->found['question'][$version->questionid]->name);
         }
         $rows->follow($tables);
         $rows->look('question_usages', 'id', array_column($rows->found['quiz_attempts'] ?? [], 'uniqueid'));
-        $rows->look('question_dataset_definitions', 'id', array_column($rows->found['question_datasets'] ?? [], 'datasetdefinition'));
+        $rows->look('question_dataset_definitions', 'id', array_column($rows->found['question_datasets'] ?? [],
+            'datasetdefinition'));
         $rows->look('question_dataset_items', 'definition', array_keys($rows->found['question_dataset_definitions'] ?? []));
         $rows->follow($tables);
         return $rows->all();

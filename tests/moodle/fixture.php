@@ -386,7 +386,8 @@ class fixture_every_activity {
         }
         data_generate_default_template($data, 'listtemplate', 0, false, true);
         $record = $DB->get_field_select('data_records', 'MIN(id)', 'dataid = ?', [$data->id]);
-        foreach (['data' => ['database_entry', $record], 'glossary' => ['glossary_entry', $entries[0]->id]] as $kind => [$area, $item]) {
+        foreach (['data' => ['database_entry', $record], 'glossary' => ['glossary_entry', $entries[0]->id]]
+                as $kind => [$area, $item]) {
             $DB->insert_record('comments', ['contextid' => $this->context($kind)->id, 'component' => "mod_$kind",
                 'commentarea' => $area, 'itemid' => $item, 'content' => "Comment in $kind", 'format' => 0,
                 'userid' => $this->id('student2'), 'timecreated' => 1736000000]);
@@ -505,8 +506,8 @@ class fixture_every_activity {
         $answers = [];
         foreach (['truefalse' => 'True', 'shortanswer' => 'frog', 'numerical' => '3.14', 'multichoice' => null, 'essay' => null,
                 'match' => null, 'description' => null, 'multianswer' => null, 'calculated' => null, 'calculatedsimple' => null,
-                'calculatedmulti' => null, 'ddwtos' => null, 'gapselect' => null, 'ddimageortext' => null, 'ddmarker' => null, 'ordering' => null]
-                as $type => $answer) {
+                'calculatedmulti' => null, 'ddwtos' => null, 'gapselect' => null, 'ddimageortext' => null, 'ddmarker' => null,
+                'ordering' => null] as $type => $answer) {
             // Not each of Moodle's examples is there as a form.
             $which = ['multichoice' => 'one_of_four', 'calculatedsimple' => 'sumwithvariants',
                 'calculatedmulti' => 'singleresponse', 'gapselect' => 'missingchoiceno', 'ddimageortext' => 'xsection',
@@ -550,7 +551,8 @@ class fixture_every_activity {
 
     /** What speaks with other servers: only its settings. */
     private function remote(): void {
-        $this->module('lti', 6, ['name' => 'Full tool', 'toolurl' => 'https://localhost/lti?x=1', 'instructorcustomparameters' => "a=1\nb=ü",
+        $this->module('lti', 6, ['name' => 'Full tool', 'toolurl' => 'https://localhost/lti?x=1',
+            'instructorcustomparameters' => "a=1\nb=ü",
             'resourcekey' => 'key', 'password' => 'shared']);
         $this->module('bigbluebuttonbn', 6, ['name' => 'Full meeting', 'welcome' => 'Bienvenue à tous', 'wait' => 1]);
     }
@@ -614,11 +616,13 @@ class fixture_every_activity {
     private function around(): void {
         global $generator, $DB, $CFG;
         $context = context_course::instance($this->course->id);
-        $text = base64_encode(serialize((object) ['title' => 'Boîte', 'text' => '<img src="@@PLUGINFILE@@/b.png">', 'format' => 1]));
+        $text = base64_encode(serialize((object) ['title' => 'Boîte', 'format' => 1,
+            'text' => '<img src="@@PLUGINFILE@@/b.png">']));
         $block = $generator->create_block('html', ['parentcontextid' => $context->id, 'pagetypepattern' => 'course-view-*',
             'configdata' => $text]);
         get_file_storage()->create_file_from_string(['contextid' => context_block::instance($block->id)->id,
-            'component' => 'block_html', 'filearea' => 'content', 'itemid' => 0, 'filepath' => '/', 'filename' => 'b.png'], 'block');
+            'component' => 'block_html', 'filearea' => 'content', 'itemid' => 0, 'filepath' => '/',
+            'filename' => 'b.png'], 'block');
         foreach (['calendar_month', 'comments', 'recent_activity'] as $name) {
             $generator->create_block($name, ['parentcontextid' => $context->id, 'pagetypepattern' => '*']);
         }
