@@ -58,7 +58,7 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 		return -1;
 	int result = fetch_and_import(j, dir.path, job, err);
 	/* What was fetched is of use to the next try, and to nobody else. */
-	bool again = result < 0 && (err->kind == NV_RETRY || err->kind == NV_HOLD);
+	bool again = result < 0 && ((err->kind == NV_RETRY && !j->last) || err->kind == NV_HOLD);
 	nv_workdir_close(&dir, !again);
 	return result;
 }
@@ -67,7 +67,12 @@ int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct nv_restore_job *j = arg;
 	struct nv_archive_place place = place_of(j);
+	struct nv_workdir dir;
+	struct nv_err busy = {0};
 	(void)job;
+	/* Where somebody is alive and at work its lock says so. */
+	if (nv_workdir_open(j->worker->config->worker.work_dir, j->request->id, &dir, &busy) == 0)
+		nv_workdir_close(&dir, true);
 	if (nv_archive_delete(j->worker->store, &place, err) < 0)
 		NV_LOG(NV_WARN, "archive.left", NV_S("req", place.id),
 		       NV_S("attempt", place.attempt), NV_E(err));

@@ -185,6 +185,8 @@ static void start_job(struct restore *r)
 			     .arg = &r->job,
 			     .timeout_ms = w->config->worker.job_timeout,
 			     .lease_ms = w->config->restore.lease};
+	struct nv_err failing = {.kind = NV_RETRY};
+	r->job.last = nv_settle_is_final(&w->settle, r->delivery, &failing);
 	r->running = nv_run_start(w->daemon->loop, &run);
 	uint64_t every = w->config->restore.lease / 4;
 	if (every > AGAIN_MS)

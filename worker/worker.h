@@ -80,11 +80,13 @@ struct nv_restore_job {
 	const struct nv_restore_request *request;
 	const struct nv_archive_ready *ready;
 	const char *site;
+	bool last;		    /* no attempt follows one that fails */
 	struct nv_imported outcome; /* strings in the arena */
 	struct nv_arena arena;
 };
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
-/* Delete the archive of this attempt from the store; failing is only logged. */
+/* Delete the archive of this attempt from the store, and what a worker that died has left of the
+ * request here; failing is only logged. */
 int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err);
 
 /* notifier.c */
