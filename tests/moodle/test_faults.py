@@ -615,6 +615,10 @@ if ($fault && ($_SERVER['argv'][1] ?? '') === $fault->operation) {
     if ($fault->once) {
         rename(__DIR__ . '/fault.json', __DIR__ . '/fault.done');
     }
+    if ($fault->kind === 'linger') {
+        register_shutdown_function('sleep', 60);
+        return;
+    }
     pcntl_async_signals(true);
     pcntl_signal(SIGALRM, function () use ($fault) {
         switch ($fault->kind) {
@@ -692,7 +696,19 @@ def test_an_error_that_php_dies_of_ends_the_request_with_the_reason(make, pair):
     request = f.submit(course, by="teacher1", user_data=False)
     f.whole(request, by_moodle(pair, "S", False))
     assert fault.done()
-    f.sweep_work()  # what was fetched is kept for an attempt that does not come any more
+
+
+def test_a_worker_killed_between_commit_and_end_leaves_no_work_folder(make, pair):  # noqa: F811
+    """The script has made the course, and lingers."""
+    f, fault = with_broken_php(make)
+    fault("import", "linger", once=True)
+    request = f.submit(pair.courses["EMPTY"], by="teacher1", user_data=False)
+    wait.until(lambda: [row[1] for row in f.rows(request)] == ["restored"], "a course", LONG, 0.02)
+    f.one("worker").kill()
+    assert f.work("worker") == [request] and f.state(request) == "importing"
+    f.one("worker").start()
+    f.course(request)
+    wait.until(lambda: not f.work("worker"), lambda: f"left: {f.work('worker')}", 20)
 
 
 def test_a_script_that_never_ends_is_ended_by_the_time_limit(make, pair):  # noqa: F811
