@@ -264,6 +264,16 @@ static enum nv_lang lang_of(const struct notifier *n, const char *tag)
 	return nv_lang_from(tag, nv_lang_from(n->w->config->notify.lang, NV_LANG_en));
 }
 
+static bool by_mail(const struct nv_config *c)
+{
+	return c->notify.smtp_url && *c->notify.smtp_url;
+}
+
+static bool has_admins(const struct nv_config *c)
+{
+	return c->notify.notify_site || (by_mail(c) && c->notify.admins_len);
+}
+
 /* What the letters of one notice are written from: a record, or a digest. */
 struct matter {
 	const struct nv_status_record *record;
@@ -285,6 +295,7 @@ static void write_text(const struct notifier *n, const struct matter *m, bool ad
 				  .site_url = site && c->restore.url_in_mail ? site->url : NULL,
 				  .page_url = c->producer.base_url,
 				  .warnings = admin || c->restore.warnings_to_owner,
+				  .admins_told = has_admins(c),
 				  .for_admin = admin};
 	nv_texts(&f, l->words, &l->page);
 }
@@ -308,11 +319,6 @@ static void add_letter(struct notifier *n, const struct matter *m, const struct 
 	write_text(n, m, a->admin, l);
 	l->next = n->letters;
 	n->letters = l;
-}
-
-static bool by_mail(const struct nv_config *c)
-{
-	return c->notify.smtp_url && *c->notify.smtp_url;
 }
 
 static void write_to_admins(struct notifier *n, const struct matter *m)
@@ -430,11 +436,6 @@ static void digest_read(void *arg, const struct nv_err *err, const struct nv_dig
 	NV_LOG(NV_INFO, "notice.digest", NV_S("digest", n->id), NV_U("failures", d->total));
 	write_to_admins(n, &(struct matter){.digest = d});
 	send_letters(n);
-}
-
-static bool has_admins(const struct nv_config *c)
-{
-	return c->notify.notify_site || (by_mail(c) && c->notify.admins_len);
 }
 
 static void look(struct notifier *n)

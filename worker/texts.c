@@ -76,7 +76,15 @@ static void say_failed(const struct nv_text_facts *f, enum nv_lang lang, struct 
 	const struct nv_reason_words *w = nv_reason_words(lang, reason_from(word));
 	nv_letter_para(l, w->why, NULL);
 	nv_letter_para(l, w->to_do, NULL);
-	nv_letter_para(l, nv_phrase(lang, NV_P_nothing_changed), NULL);
+	nv_letter_para(l, nv_phrase(lang, NV_P_unchanged), NULL);
+	if (f->admins_told)
+		nv_letter_para(l, nv_phrase(lang, NV_P_told), NULL);
+}
+
+static void say_cancelled(enum nv_lang lang, struct nv_letter *l)
+{
+	nv_letter_para(l, nv_phrase(lang, NV_P_unchanged), NULL);
+	nv_letter_para(l, nv_phrase(lang, NV_P_ask_again), NULL);
 }
 
 static void say_details(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
@@ -132,7 +140,7 @@ void nv_texts(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter
 	if (r->state == NV_ST_restored)
 		say_restored(f, lang, ret);
 	else if (r->state == NV_ST_cancelled)
-		nv_letter_para(ret, nv_phrase(lang, NV_P_cancelled_help), NULL);
+		say_cancelled(lang, ret);
 	else
 		say_failed(f, lang, ret);
 	if (f->for_admin)

@@ -13,6 +13,7 @@ struct nv_text_facts {
 	const char *site_url;	/* NULL: not to be shown */
 	const char *page_url;	/* Navette's own; NULL: not known here */
 	bool warnings;		/* list the restore's warnings */
+	bool admins_told;	/* of a failure, they as well */
 	bool for_admin;		/* with the technical details */
 };
 void nv_texts(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *ret);

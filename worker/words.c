@@ -102,11 +102,9 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "It was restored without user data.",
 			[NV_P_enrolled] = "You are enrolled in it.",
 			[NV_P_remarks] = "Remarks of the restore:",
-			[NV_P_nothing_changed] = "Nothing was changed on this platform. The "
-						 "administrators have been told.",
-			[NV_P_cancelled_help] = "Nothing was changed on this platform. You can ask "
-						"for the course again "
-						"at any time.",
+			[NV_P_unchanged] = "Nothing was changed on this platform.",
+			[NV_P_told] = "The administrators have been told.",
+			[NV_P_ask_again] = "You can ask for the course again at any time.",
 			[NV_P_admin] = "For administrators:",
 			[NV_P_row_request] = "request",
 			[NV_P_row_requester] = "requester",
@@ -137,12 +135,9 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "Il a été restauré sans données d'utilisateurs.",
 			[NV_P_enrolled] = "Vous y êtes inscrit.",
 			[NV_P_remarks] = "Remarques de la restauration :",
-			[NV_P_nothing_changed] = "Rien n'a été modifié sur cette plateforme. Les "
-						 "administrateurs ont été "
-						 "prévenus.",
-			[NV_P_cancelled_help] = "Rien n'a été modifié sur cette plateforme. Vous "
-						"pouvez redemander le cours "
-						"à tout moment.",
+			[NV_P_unchanged] = "Rien n'a été modifié sur cette plateforme.",
+			[NV_P_told] = "Les administrateurs ont été prévenus.",
+			[NV_P_ask_again] = "Vous pouvez redemander le cours à tout moment.",
 			[NV_P_admin] = "Pour les administrateurs :",
 			[NV_P_row_request] = "demande",
 			[NV_P_row_requester] = "demandeur",

@@ -40,8 +40,9 @@ enum nv_text_event {
 	X(without_data)      \
 	X(enrolled)          \
 	X(remarks)           \
-	X(nothing_changed)   \
-	X(cancelled_help)    \
+	X(unchanged)         \
+	X(told)              \
+	X(ask_again)         \
 	X(admin)             \
 	X(row_request)       \
 	X(row_requester)     \
