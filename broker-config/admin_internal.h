@@ -16,14 +16,15 @@ static inline void nv_cleanup_json(json_t **j)
 /* definitions.c: {exchanges, queues, bindings, permissions} as in definitions files; NULL with *err
  * on a bad name.  Owned by the caller. */
 json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct nv_err *err);
-/* The virtual host of broker.uris[0], "/" when it names none; to be freed. */
+/* vhost.c: the virtual host of broker.uris[0], "/" when it names none; to be freed. */
 char *nv_broker_vhost(const struct nv_config *c);
 
 /* management.c: one request to the management interface. */
 struct nv_mgmt {
 	const struct nv_config *config;
 	CURL *curl;
-	char *base; /* without user, password and the last slash */
+	long timeout_ms; /* of one call; 0: a minute */
+	char *base;	 /* without user, password and the last slash */
 	char *user;
 	char *password;
 };

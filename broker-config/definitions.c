@@ -89,20 +89,6 @@ json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct 
 	return NULL;
 }
 
-char *nv_broker_vhost(const struct nv_config *c)
-{
-	CURLU *u = curl_url();
-	char *path = NULL;
-	char *vhost = NULL;
-	if (u && c->broker.uris_len &&
-	    !curl_url_set(u, CURLUPART_URL, c->broker.uris[0], CURLU_NON_SUPPORT_SCHEME) &&
-	    !curl_url_get(u, CURLUPART_PATH, &path, CURLU_URLDECODE) && path[0] == '/' && path[1])
-		vhost = nv_strdup(path + 1);
-	curl_free(path);
-	curl_url_cleanup(u);
-	return vhost ? vhost : nv_strdup("/");
-}
-
 int nv_broker_definitions(const struct nv_config *c, struct nv_buf *out, struct nv_err *err)
 {
 	nv_auto_free char *vhost = nv_broker_vhost(c);

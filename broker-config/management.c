@@ -114,8 +114,8 @@ static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 	curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
-	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, 60000L);
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, m->timeout_ms ? m->timeout_ms : 10000L);
+	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, m->timeout_ms ? m->timeout_ms : 60000L);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_answer);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, answer);
 	if (m->config->broker.ca_file)
@@ -132,7 +132,9 @@ static int refused(const char *method, const char *path, long status, const stru
 		json_loadb(answer->len ? (const char *)answer->data : "", answer->len, 0, NULL);
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 	const char *hint = status == 401 ? " (check the user and the password of "
-					   "broker.management_url; it needs the tag administrator)"
+					   "broker.management_url; it needs the tag administrator, "
+					   "or monitoring where it "
+					   "only looks)"
 					 : "";
 	nv_fail(err, status >= 500 ? NV_RETRY : NV_FATAL,
 		status == 401 || status == 403 ? NV_R_denied : NV_R_broker_unavailable,

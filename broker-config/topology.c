@@ -81,6 +81,18 @@ struct nv_topology_name nv_broker_user(const char *which, const char *owner)
 	return name2(which, owner, "");
 }
 
+size_t nv_owner_queues(const char *owner, bool site, struct nv_topology_name ret[NV_OWNER_QUEUES])
+{
+	size_t n = 0;
+	ret[n++] = site ? nv_queue_archive(owner, false) : nv_queue_restore(owner, false);
+	ret[n++] = site ? nv_queue_archive(owner, true) : nv_queue_restore(owner, true);
+	ret[n++] = site ? nv_queue_catalog(owner) : nv_queue_events(owner);
+	for (unsigned t = 0; t < NV_RETRY_TIER_COUNT; t++)
+		ret[n++] = nv_exchange_retry(owner, t); /* the queue has its exchange's name */
+	ret[n++] = nv_queue_dead(owner);
+	return n;
+}
+
 unsigned nv_retry_tier(unsigned failed)
 {
 	unsigned tier = failed ? failed - 1 : 0;

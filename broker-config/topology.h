@@ -69,6 +69,9 @@ struct nv_topology_name nv_queue_events(const char *client);
 struct nv_topology_name nv_queue_dead(const char *owner);
 /* which: "archiver", "producer", "worker" */
 struct nv_topology_name nv_broker_user(const char *which, const char *owner);
+/* All queues of a site or client; returns how many. */
+#define NV_OWNER_QUEUES 12u
+size_t nv_owner_queues(const char *owner, bool site, struct nv_topology_name ret[NV_OWNER_QUEUES]);
 /* The tier for the attempt that comes after `failed` failed ones (1 → tier 0). */
 unsigned nv_retry_tier(unsigned failed);
 

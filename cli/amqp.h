@@ -15,8 +15,5 @@ struct cli_owner {
 	bool site;
 };
 size_t cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNERS_MAX]);
-/* The names of an owner's queues; returns how many. */
-#define CLI_QUEUES_MAX 12u
-size_t cli_owner_queues(const struct cli_owner *owner, struct nv_topology_name ret[CLI_QUEUES_MAX]);
 
 #endif

@@ -46,8 +46,8 @@ static void broker_queues(struct cli_doctor *d, struct nv_amqp *m)
 	size_t len = cli_owners(d->config, owners);
 	size_t good = 0;
 	for (size_t i = 0; i < len; i++) {
-		struct nv_topology_name names[CLI_QUEUES_MAX];
-		size_t n = cli_owner_queues(&owners[i], names);
+		struct nv_topology_name names[NV_OWNER_QUEUES];
+		size_t n = nv_owner_queues(owners[i].name, owners[i].site, names);
 		for (size_t k = 0; k < n; k++) {
 			struct nv_amqp_queue_state q;
 			struct nv_err err = {0};

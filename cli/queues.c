@@ -30,18 +30,6 @@ size_t cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNER
 	return n;
 }
 
-size_t cli_owner_queues(const struct cli_owner *o, struct nv_topology_name ret[CLI_QUEUES_MAX])
-{
-	size_t n = 0;
-	ret[n++] = o->site ? nv_queue_archive(o->name, false) : nv_queue_restore(o->name, false);
-	ret[n++] = o->site ? nv_queue_archive(o->name, true) : nv_queue_restore(o->name, true);
-	ret[n++] = o->site ? nv_queue_catalog(o->name) : nv_queue_events(o->name);
-	for (unsigned t = 0; t < NV_RETRY_TIER_COUNT; t++)
-		ret[n++] = nv_exchange_retry(o->name, t); /* the queue has its exchange's name */
-	ret[n++] = nv_queue_dead(o->name);
-	return n;
-}
-
 /* --- asking --- */
 
 struct asking {
@@ -120,8 +108,8 @@ static int ask_all(struct asking *a, const struct cli_owner *owners, size_t len,
 {
 	cli_row(&a->table, "QUEUE", "READY", "UNACKED", "CONSUMERS", NULL);
 	for (size_t i = 0; i < len; i++) {
-		struct nv_topology_name names[CLI_QUEUES_MAX];
-		size_t n = cli_owner_queues(&owners[i], names);
+		struct nv_topology_name names[NV_OWNER_QUEUES];
+		size_t n = nv_owner_queues(owners[i].name, owners[i].site, names);
 		for (size_t k = 0; k < n; k++)
 			if (ask(a, names[k].s, err) < 0)
 				return -1;

@@ -134,10 +134,16 @@ static void conflict(struct act *a, const struct nv_status_record *rec, const ch
 			nv_state_word(rec->state), text);
 }
 
+static void cancel_next(struct act *a, const struct nv_status_record *rec);
+
+/* Options of what is scheduled; of what failed or was cancelled where it is asked for again in the
+ * same breath (without user data, say). */
 static void change_next(struct act *a, const struct nv_status_record *rec)
 {
 	struct nv_err err;
-	if (rec->state != NV_ST_scheduled) {
+	bool ended = rec->state == NV_ST_failed || rec->state == NV_ST_cancelled;
+	bool again = ended && a->wish.state_given;
+	if (rec->state != NV_ST_scheduled && !again) {
 		conflict(a, rec, "it can be changed only while it is scheduled");
 		return;
 	}
@@ -149,7 +155,21 @@ static void change_next(struct act *a, const struct nv_status_record *rec)
 		api_fail(a->r, &err);
 		return;
 	}
+	if (again)
+		versions_fill(a->app, &a->q);
 	next_revision(a);
+}
+
+static void withdraw_next(struct act *a, const struct nv_status_record *rec)
+{
+	struct nv_err err;
+	if (a->wish.rev_given && a->wish.rev != rec->request.rev) {
+		api_err(&err, 409, NV_R_conflict, "rev: the request is at revision %llu",
+			(unsigned long long)rec->request.rev);
+		api_fail(a->r, &err);
+	} else {
+		cancel_next(a, rec);
+	}
 }
 
 void requests_change(struct app *app, struct nv_http_request *r, const struct session *s)
@@ -164,7 +184,8 @@ void requests_change(struct app *app, struct nv_http_request *r, const struct se
 	if (rc < 0)
 		api_fail(r, &err);
 	else
-		find(a, change_next);
+		find(a, a->wish.state_given && a->wish.state == WISH_CANCELLED ? withdraw_next
+									       : change_next);
 }
 
 static bool refused_body(struct act *a)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Answers: JSON, and errors as problem documents. */
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "producer/producer.h"
@@ -47,6 +48,19 @@ unsigned api_status(const struct nv_err *err)
 	default:
 		return 500;
 	}
+}
+
+int api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+	       struct nv_err *err)
+{
+	size_t len = strlen(text);
+	uint64_t n = strtoull(text, NULL, 10);
+	if (!len || len > 9 || strspn(text, "0123456789") != len || n < min || n > max)
+		return api_err(err, 422, NV_R_bad_message,
+			       "%s: not a whole number from %llu to %llu", name,
+			       (unsigned long long)min, (unsigned long long)max);
+	*ret = n;
+	return 0;
 }
 
 void api_fail(struct nv_http_request *r, const struct nv_err *err)

@@ -12,6 +12,7 @@
 	X(DELETE, "/api/v1/session", sessions_end, false, false)                  \
 	X(GET, "/api/v1/courses", courses_list, false, false)                     \
 	X(POST, "/api/v1/requests", requests_submit, false, false)                \
+	X(POST, "/api/v1/requests/check", requests_check, false, true)            \
 	X(GET, "/api/v1/requests", requests_list, false, false)                   \
 	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
 	X(GET, "/api/v1/requests/{id}/log", requests_log, false, true)            \
@@ -21,6 +22,13 @@
 	X(POST, "/api/v1/requests/{id}/run-now", requests_run_now, false, true)   \
 	X(POST, "/api/v1/requests/{id}/enrolments", requests_enrol, false, false) \
 	X(GET, "/api/v1/events", events_open, false, false)                       \
+	X(GET, "/api/v1/sites", sites_list, false, true)                          \
+	X(GET, "/api/v1/workers", workers_list, false, true)                      \
+	X(GET, "/api/v1/queues", queues_list, false, true)                        \
+	X(GET, "/api/v1/dead", dead_list, false, true)                            \
+	X(POST, "/api/v1/dead/{letter}/requeue", dead_requeue, false, true)       \
+	X(DELETE, "/api/v1/dead/{letter}", dead_discard, false, true)             \
+	X(GET, "/api/v1/stats/steps", stats_steps, false, true)                   \
 	X(GET, "/api/v1/openapi.yaml", page_asset, true, false)                   \
 	X(GET, "/launch", launch, true, false)                                    \
 	X(POST, "/launch", launch, true, false)                                   \

@@ -31,19 +31,6 @@ static int wrong(struct nv_err *err, const char *name, const char *what)
 	return api_err(err, 422, NV_R_bad_message, "%.64s: %s", name, what);
 }
 
-static int read_number(const char *name, const char *text, uint64_t min, uint64_t max,
-		       uint64_t *ret, struct nv_err *err)
-{
-	size_t len = strlen(text);
-	uint64_t n = strtoull(text, NULL, 10);
-	if (!len || len > 9 || strspn(text, "0123456789") != len || n < min || n > max)
-		return api_err(err, 422, NV_R_bad_message,
-			       "%s: not a whole number from %llu to %llu", name,
-			       (unsigned long long)min, (unsigned long long)max);
-	*ret = n;
-	return 0;
-}
-
 static int read_states(const char *text, uint32_t *ret, struct nv_err *err)
 {
 	while (*text) {
@@ -59,15 +46,47 @@ static int read_states(const char *text, uint32_t *ret, struct nv_err *err)
 	return *ret ? 0 : wrong(err, "state", "empty");
 }
 
+/* "-user": from the last to the first. */
+static int read_sort(const char *text, struct nv_status_filter *f, struct nv_err *err)
+{
+	static const char *const words[] = {
+		[NV_SORT_CREATED] = "created",	 [NV_SORT_MODIFIED] = "modified",
+		[NV_SORT_FINISHED] = "finished", [NV_SORT_USER] = "user",
+		[NV_SORT_COURSE] = "course",
+	};
+	f->ascending = *text != '-';
+	text += !f->ascending;
+	for (unsigned i = 0; i < NV_ARRAY_LEN(words); i++) {
+		if (!strcmp(words[i], text)) {
+			f->sort = (enum nv_status_sort)i;
+			return 0;
+		}
+	}
+	return wrong(err, "sort",
+		     "not created, modified, finished, user or course, perhaps with - before it");
+}
+
+static int read_part(const char *name, const char *value, const char **ret, struct nv_err *err)
+{
+	*ret = value;
+	return *value && strlen(value) <= 255 ? 0 : wrong(err, name, "not 1 to 255 bytes long");
+}
+
 static int read_one(struct listing *l, const struct session *s, const char *name, const char *value,
 		    struct nv_err *err)
 {
 	if (!strcmp(name, "state"))
 		return read_states(value, &l->f.states, err);
 	if (!strcmp(name, "offset"))
-		return read_number(name, value, 0, 1000000, &l->f.offset, err);
+		return api_number(name, value, 0, 1000000, &l->f.offset, err);
 	if (!strcmp(name, "limit"))
-		return read_number(name, value, 1, 1000, &l->f.limit, err);
+		return api_number(name, value, 1, 1000, &l->f.limit, err);
+	if (!strcmp(name, "sort"))
+		return read_sort(value, &l->f, err);
+	if (!strcmp(name, "text"))
+		return read_part(name, value, &l->f.text, err);
+	if (!strcmp(name, "person"))
+		return read_part(name, value, &l->f.person, err);
 	if (!strcmp(name, "site")) {
 		l->f.site = value;
 		return nv_name_valid(value) ? 0 : wrong(err, name, "not a course server's name");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* navette-producer: HTTP API and page, sign-in, live events, keeper and sweep, on one loop.
  *
- * Stops in this order: HTTP (answers in flight), keeper (deliveries being written), sweep and
- * events, bus (confirms), status. */
+ * Stops in this order: HTTP (answers in flight), what works on threads, keeper (deliveries being
+ * written), sweep and events, bus (confirms), status. */
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/daemon/links.h"
-#include "producer/producer.h"
+#include "producer/backroom.h"
 
 #define HTTP_STOP_MS 5000u
 #define BUS_STOP_MS 5000u
@@ -99,9 +99,18 @@ static int load_keys(struct app *app, struct nv_err *err)
 
 /* --- stop --- */
 
+static void nothing(struct app *app)
+{
+	(void)app;
+}
+
 static void free_app(struct app *app)
 {
+	if (app->back) /* the start failed: nobody has asked for anything */
+		back_close(app->back, nothing);
 	people_free(app->people);
+	broker_view_free(app->broker_view);
+	sites_notes_free(app);
 	catalog_free(app->catalog);
 	nv_keyring_fini(&app->sites);
 	nv_keyring_fini(&app->own);
@@ -142,9 +151,15 @@ static void keeper_closed(struct app *app)
 	nv_bus_stop(app->bus, BUS_STOP_MS, bus_stopped, app);
 }
 
+static void back_closed(struct app *app)
+{
+	app->back = NULL;
+	keeper_close(app->keeper, keeper_closed);
+}
+
 static void signin_closed(struct app *app)
 {
-	keeper_close(app->keeper, keeper_closed);
+	back_close(app->back, back_closed);
 }
 
 static void http_closed(void *arg)
@@ -188,6 +203,8 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->d = d;
 	app->config = d->config;
 	register_metrics(app);
+	app->back = back_new(app);
+	app->broker_view = broker_view_new(app);
 	app->people = people_new(app, err);
 	if (!app->people || load_keys(app, err) < 0)
 		goto fail;

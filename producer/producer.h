@@ -18,6 +18,9 @@
 #include "proto/envelope.h"
 
 struct attempt;
+struct back;
+struct broker_view;
+struct note;
 struct people;
 struct catalog;
 struct events;
@@ -49,6 +52,9 @@ struct app {
 	struct keeper *keeper;
 	struct sweep *sweep;
 	struct versions *versions;
+	struct back *back;
+	struct broker_view *broker_view;
+	struct note *notes; /* sites.c */
 
 	struct {
 		struct nv_metric *http;	     /* code */
@@ -127,6 +133,9 @@ json_t *api_problem(const struct nv_err *err);			      /* as part of an answer *
 void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
 json_t *api_text(const char *s);				      /* NULL: null */
 json_t *api_time(uint64_t ms);					      /* 0: null */
+/* A query parameter's whole number; 422 in *err. */
+int api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+	       struct nv_err *err);
 /* Somebody was refused: logged and counted.  why: label of the metric. */
 void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
 		 const char *user);
@@ -165,6 +174,7 @@ void courses_list(struct app *app, struct nv_http_request *r, const struct sessi
 /* --- requests --- */
 
 void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_check(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_log(struct app *app, struct nv_http_request *r, const struct session *s);
@@ -178,6 +188,19 @@ json_t *request_json(const struct app *app, const struct nv_status_record *rec);
 void request_copy(struct nv_restore_request *to, const struct nv_restore_request *from,
 		  struct nv_arena *a);
 bool request_is_ones_own(const struct nv_restore_request *q, const struct session *s);
+
+/* --- for administrators (sites.c, broker_view.c, dead.c, steps.c) --- */
+
+void sites_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void workers_list(struct app *app, struct nv_http_request *r, const struct session *s);
+/* The keeper has a message whose signature is right. */
+void sites_heard(struct app *app, const struct nv_envelope *env);
+void sites_notes_free(struct app *app);
+void queues_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void dead_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void dead_requeue(struct app *app, struct nv_http_request *r, const struct session *s);
+void dead_discard(struct app *app, struct nv_http_request *r, const struct session *s);
+void stats_steps(struct app *app, struct nv_http_request *r, const struct session *s);
 
 /* --- sending (dispatch.c) --- */
 

@@ -4,41 +4,21 @@
  *
  * Idempotency-Key: before anything is made, Redis remembers the body's hash and the ids the
  * requests will have; so whoever comes again (also after a crash between the two) makes the same
- * requests, not others.  The finished answer is remembered, too. */
+ * requests, not others.  The finished answer is remembered, too.
+ *
+ * POST /api/v1/requests/check reads and judges in the same way, and goes on in check.c. */
 #include <string.h>
 
 #include "core/base/fault.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
-#include "producer/wish.h"
+#include "producer/csv.h"
+#include "producer/submit.h"
 
 #define ITEMS_MAX 1000u
 #define IDEMPOTENCY_MS 86400000u
 
-struct submit;
-struct item {
-	struct submit *sub;
-	struct nv_restore_request q;
-	struct nv_err err;
-	bool refused;
-	bool published;
-	json_t *record;
-};
-struct submit {
-	struct app *app;
-	struct nv_http_request *r;
-	const struct session *s;
-	bool single;
-	struct item *items;
-	size_t len;
-	size_t pending;
-	const char *key; /* in Redis; NULL: without Idempotency-Key */
-	char hash[65];
-	unsigned status;
-	json_t *answer;
-};
-
-static void fail(struct submit *sub, const struct nv_err *err)
+void submit_fail(struct submit *sub, const struct nv_err *err)
 {
 	for (size_t i = 0; i < sub->len; i++)
 		json_decref(sub->items[i].record);
@@ -47,7 +27,7 @@ static void fail(struct submit *sub, const struct nv_err *err)
 
 /* --- the answer --- */
 
-static json_t *item_json(struct item *it)
+static json_t *outcome_json(struct item *it)
 {
 	if (it->refused)
 		return json_pack("{s:i, s:o}", "status", (int)api_status(&it->err), "problem",
@@ -55,6 +35,14 @@ static json_t *item_json(struct item *it)
 	json_object_set_new(it->record, "published", json_boolean(it->published));
 	return json_pack("{s:i, s:s, s:b, s:o}", "status", 202, "id", it->q.id, "published",
 			 it->published, "request", it->record);
+}
+
+static json_t *item_json(struct item *it)
+{
+	json_t *o = outcome_json(it);
+	if (it->line)
+		json_object_set_new(o, "line", json_integer(it->line));
+	return o;
 }
 
 static void send_answer(struct submit *sub, const char *text)
@@ -138,13 +126,13 @@ static void dispatched(void *arg, bool published)
 	item_done(it->sub);
 }
 
-static void refuse(struct item *it, const struct nv_err *err)
+void submit_refuse(struct item *it, const struct nv_err *err)
 {
 	it->refused = true;
 	it->err = *err;
 }
 
-static void held_by(struct item *it, const struct nv_status_record *rec)
+void submit_held_by(struct item *it, const struct nv_status_record *rec)
 {
 	const struct nv_restore_request *q = rec ? &rec->request : NULL;
 	const char *who = q ? (q->user_name ? q->user_name : q->user ? q->user : q->by) : NULL;
@@ -158,9 +146,9 @@ static void created(void *arg, const struct nv_err *err, const struct nv_status_
 {
 	struct item *it = arg;
 	if (err && err->reason == NV_R_already_restored) {
-		held_by(it, rec);
+		submit_held_by(it, rec);
 	} else if (err) {
-		refuse(it, err);
+		submit_refuse(it, err);
 	} else {
 		it->record = request_json(it->sub->app, rec);
 		it->published = rec->published;
@@ -216,7 +204,7 @@ static void create_all(struct submit *sub)
 
 /* --- are they the requester's own? --- */
 
-static void judge_by_catalog(struct item *it, const struct catalog_site *sites, size_t len)
+void submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
 {
 	struct nv_arena *a = nv_http_arena(it->sub->r);
 	for (size_t i = 0; i < len; i++) {
@@ -237,12 +225,12 @@ static void catalog_told(void *arg, const struct nv_err *err, const struct catal
 {
 	struct submit *sub = arg;
 	if (err) {
-		fail(sub, err);
+		submit_fail(sub, err);
 		return;
 	}
 	for (size_t i = 0; i < sub->len; i++)
 		if (!sub->items[i].refused)
-			judge_by_catalog(&sub->items[i], sites, len);
+			submit_judge(&sub->items[i], sites, len);
 	create_all(sub);
 }
 
@@ -295,7 +283,7 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 	struct submit *sub = arg;
 	struct nv_err mine;
 	if (err) {
-		fail(sub, err);
+		submit_fail(sub, err);
 		return;
 	}
 	json_t *o = value ? json_loadb(value, len, 0, NULL) : NULL;
@@ -304,7 +292,7 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 	if (!hash || strcmp(hash, sub->hash) != 0) {
 		api_err(&mine, 422, NV_R_conflict,
 			"Idempotency-Key: was used with another body before");
-		fail(sub, &mine);
+		submit_fail(sub, &mine);
 	} else if (answer) {
 		sub->status = (unsigned)json_integer_value(json_object_get(o, "status"));
 		nv_auto_free char *text = json_dumps(answer, JSON_COMPACT);
@@ -313,7 +301,7 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 		go_on(sub);
 	} else {
 		api_err(&mine, 500, NV_R_internal, "Idempotency-Key: what is kept is damaged");
-		fail(sub, &mine);
+		submit_fail(sub, &mine);
 	}
 	json_decref(o);
 }
@@ -322,7 +310,7 @@ static void key_kept(void *arg, const struct nv_err *err, bool set)
 {
 	struct submit *sub = arg;
 	if (err)
-		fail(sub, err);
+		submit_fail(sub, err);
 	else if (set)
 		go_on(sub);
 	else
@@ -349,26 +337,38 @@ static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
 
 /* --- the body --- */
 
-static int read_item(struct submit *sub, json_t *o, const char *where, struct nv_err *err)
+/* What is wrong with a row of a list that is CSV, or only checked, concerns that row. */
+static int read_item(struct submit *sub, json_t *o, const char *where, bool alone,
+		     struct nv_err *err)
 {
 	struct nv_arena *a = nv_http_arena(sub->r);
 	struct item *it = &sub->items[sub->len];
 	struct body b = {.o = o, .where = where, .err = err};
 	struct wish w;
 	char id[NV_UUID_SIZE];
-	if (!json_is_object(o))
-		return api_err(err, 422, NV_R_bad_message, "%s not an object", where);
-	if (wish_read_new(&b, &w) < 0)
-		return -1;
+	int rc = 0;
 	it->sub = sub;
-	it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a, &it->err) < 0;
+	if (json_is_string(o) && alone)
+		rc = api_err(err, 422, NV_R_bad_message, "%s", json_string_value(o));
+	else if (!json_is_object(o))
+		rc = api_err(err, 422, NV_R_bad_message, "%s not an object", where);
+	else
+		rc = wish_read_new(&b, &w);
+	if (rc < 0 && !alone)
+		return -1;
+	if (rc < 0)
+		submit_refuse(it, err);
+	else
+		it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a,
+					     &it->err) < 0;
 	nv_uuid_new(id);
 	it->q.id = nv_arena_strdup(a, id);
 	sub->len++;
 	return 0;
 }
 
-static int read_items(struct submit *sub, json_t *o, struct nv_err *err)
+/* csv: NULL unless it came as such. */
+static int read_items(struct submit *sub, json_t *o, const struct csv *csv, struct nv_err *err)
 {
 	static const char *const fields[] = {"requests"};
 	struct nv_arena *a = nv_http_arena(sub->r);
@@ -377,7 +377,7 @@ static int read_items(struct submit *sub, json_t *o, struct nv_err *err)
 	if (!list) {
 		sub->single = true;
 		sub->items = nv_arena_alloc(a, sizeof *sub->items);
-		return read_item(sub, o, "", err);
+		return read_item(sub, o, "", false, err);
 	}
 	if (body_known(&b, fields, 1) < 0)
 		return -1;
@@ -386,24 +386,65 @@ static int read_items(struct submit *sub, json_t *o, struct nv_err *err)
 	sub->items = nv_arena_alloc(a, json_array_size(list) * sizeof *sub->items);
 	size_t i;
 	json_t *one;
-	json_array_foreach(list, i,
-			   one) if (read_item(sub, one, nv_arena_printf(a, "requests[%zu].", i),
-					      err) < 0) return -1;
+	json_array_foreach(list, i, one)
+	{
+		/* a row of CSV is known by its line */
+		const char *where = csv ? "" : nv_arena_printf(a, "requests[%zu].", i);
+		sub->items[i].line = csv ? csv->lines[i] : 0;
+		if (read_item(sub, one, where, csv || sub->check, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
-void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)
+/* JSON, or a list as CSV. */
+static json_t *read_body(struct submit *sub, struct nv_err *err)
+{
+	const char *type = nv_http_header(sub->r, "Content-Type");
+	size_t n = type ? strcspn(type, "; \t") : 0;
+	size_t len;
+	if (n != 8 || strncasecmp(type, "text/csv", n) != 0) {
+		json_t *o = body_parse(sub->r, err);
+		if (o && read_items(sub, o, NULL, err) == 0)
+			return o;
+		json_decref(o);
+		return NULL;
+	}
+	struct csv *csv = nv_arena_alloc(nv_http_arena(sub->r), sizeof *csv);
+	const char *text = nv_http_body(sub->r, &len);
+	if (csv_read(text, len, csv, err) < 0)
+		return NULL;
+	json_t *o = json_pack("{s:o}", "requests", csv->requests);
+	if (read_items(sub, o, csv, err) == 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+static void begin(struct app *app, struct nv_http_request *r, const struct session *s, bool check)
 {
 	struct nv_err err;
 	struct submit *sub = nv_arena_alloc(nv_http_arena(r), sizeof *sub);
-	*sub = (struct submit){.app = app, .r = r, .s = s};
-	json_t *o = body_parse(r, &err);
-	int rc = o && !read_items(sub, o, &err) ? read_key(sub, o, &err) : -1;
+	*sub = (struct submit){.app = app, .r = r, .s = s, .check = check};
+	json_t *o = read_body(sub, &err);
+	int rc = o ? read_key(sub, o, &err) : -1;
 	json_decref(o);
 	if (rc < 0)
-		fail(sub, &err);
+		submit_fail(sub, &err);
+	else if (check)
+		check_all(sub);
 	else if (sub->key)
 		keep(sub, NULL, true, key_kept);
 	else
 		go_on(sub);
+}
+
+void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	begin(app, r, s, false);
+}
+
+void requests_check(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	begin(app, r, s, true);
 }

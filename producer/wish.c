@@ -38,14 +38,20 @@ int wish_read_new(const struct body *b, struct wish *ret)
 
 int wish_read_change(const struct body *b, struct wish *ret)
 {
-	static const char *const fields[] = {"rev", "keep_category", "category", "user_data",
-					     "enrolment"};
+	static const char *const fields[] = {"rev",	  "keep_category", "category",
+					     "user_data", "enrolment",	   "state"};
+	static const char *const states[] = {
+		[WISH_SCHEDULED] = "scheduled", [WISH_CANCELLED] = "cancelled", NULL};
 	memset(ret, 0, sizeof *ret);
 	if (body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 || read_options(b, ret) < 0 ||
+	    body_word(b, "state", states, &ret->state_given, &ret->state) < 0 ||
 	    body_uint(b, "rev", 1, 1000000, &ret->rev_given, &ret->rev) < 0)
 		return -1;
-	if (!ret->keep_category_given && !ret->category_given && !ret->user_data_given &&
-	    !ret->enrolment_given)
+	bool options = ret->keep_category_given || ret->category_given || ret->user_data_given ||
+		       ret->enrolment_given;
+	if (options && ret->state_given && ret->state == WISH_CANCELLED)
+		return body_wrong(b, "state", "what is cancelled is not changed besides");
+	if (!options && !ret->state_given)
 		return api_err(b->err, 422, NV_R_bad_message, "the body changes nothing");
 	return 0;
 }

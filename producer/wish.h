@@ -21,9 +21,14 @@ struct wish {
 	bool now_given, now;
 	bool source_given;
 	uint64_t source;
+	bool state_given;
+	uint64_t state; /* of a change: WISH_… */
 	bool rev_given;
 	uint64_t rev;
 };
+
+/* What a change may make of the state: ask again for what failed or was cancelled; withdraw. */
+enum wish_state { WISH_SCHEDULED, WISH_CANCELLED };
 
 /* One new request; strings are borrowed from b->o. */
 int wish_read_new(const struct body *b, struct wish *ret);

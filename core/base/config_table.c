@@ -129,9 +129,11 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Time until a message must be confirmed, reconnects included."},
 	{"broker", "management_url", NV_CFG_URL, AT(broker.management_url), .words = http_schemes,
 	 .sample = "https://admin@broker.example.org:15671",
-	 .doc = "Address of the broker's management plugin, for: navette broker apply."},
+	 .doc = "Address of the broker's management plugin, for: navette broker apply; on the "
+		"producer's host with a user that has the tag monitoring and, in this virtual "
+		"host, permissions that match nothing (^$), for the administrator's pages."},
 	{"broker", "management_password_file", NV_CFG_SECRET, AT(broker.management_password),
-	 .used = CLI, .env = "NAVETTE_BROKER_ADMIN_PASSWORD",
+	 .used = CLI | PRODUCER, .env = "NAVETTE_BROKER_ADMIN_PASSWORD",
 	 .sample = "/etc/navette/broker-admin.password",
 	 .doc = "File that holds the password of management_url's user."},
 	{"broker", "clients", NV_CFG_NAME, LIST(broker.clients), .sample = "[this-year]",

@@ -3,6 +3,7 @@
 -- Keys: see README.md.  A record r is a table of the fields below, absent ones nil.
 local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublished'
 local WAITING = 'nv:notices:waiting'
+local MODIFIED = 'nv:idx:modified' -- the only index whose score is not the creation
 local LENGTH = '100000' -- of either stream, about
 local LOG_LENGTH = '500' -- lines of a request's log
 local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than any message lives
@@ -184,6 +185,7 @@ local function save(r, set)
 		redis.call('ZREM', 'nv:idx:state:' .. before, r.id)
 	end
 	redis.call('ZADD', 'nv:idx:state:' .. r.state, r.created, r.id)
+	redis.call('ZADD', MODIFIED, set.modified, r.id)
 	if r.state ~= 'scheduled' or r.published == '1' then
 		redis.call('ZREM', UNPUBLISHED, r.id)
 	end

@@ -73,6 +73,27 @@ local function chosen(list)
 	return keys
 end
 
+-- By the index of changes; nil: it does not have all (a record written before there was one), or the
+-- filter needs more than it.
+local function by_change()
+	if sort ~= 'modified' or text ~= '' or person ~= '' or #states > 0 or
+		redis.call('ZCARD', MODIFIED) ~= redis.call('ZCARD', 'nv:idx:all') then
+		return nil
+	elseif #base == 0 then
+		return redis.call('ZRANGE', MODIFIED, 0, -1)
+	end
+	local args = {#base + 1, MODIFIED}
+	for _, k in ipairs(base) do
+		args[#args + 1] = k
+	end
+	args[#args + 1] = 'WEIGHTS'
+	args[#args + 1] = 1
+	for _ = 1, #base do
+		args[#args + 1] = 0
+	end
+	return redis.call('ZINTER', unpack(args))
+end
+
 local total, ids = 0, {}
 local by_index = sort == '' and text == '' and person == ''
 if by_index and #states == 0 and #base <= 1 then
@@ -82,9 +103,12 @@ if by_index and #states == 0 and #base <= 1 then
 		ids = redis.call(ascending and 'ZRANGE' or 'ZREVRANGE', k, offset, offset + limit - 1)
 	end
 else
-	local list = matching()
-	if not by_index then
-		list = chosen(list)
+	local list = by_change()
+	if not list then
+		list = matching()
+		if not by_index then
+			list = chosen(list)
+		end
 	end
 	total = #list
 	if ascending then
