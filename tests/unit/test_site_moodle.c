@@ -309,7 +309,8 @@ static void small_calls_carry_what_they_are_given(void **state)
 				   .id = "n1",
 				   .user = "ada",
 				   .subject = "S \"quoted\"",
-				   .text = "a\nb"};
+				   .text = "a\nb",
+				   .html = "<p>a</p>"};
 	script(f, "read -r line; printf '%s' \"$line\" > $D/$1; echo '{\"result\":{}}'");
 	assert_int_equal(nv_site_find(f->site, ID, &found, &f->arena, &f->err), 0);
 	assert_null(found.course);
@@ -320,6 +321,7 @@ static void small_calls_carry_what_they_are_given(void **state)
 	assert_int_equal(nv_site_notify(f->site, &notice, &f->err), 0);
 	assert_non_null(strstr(get(f, "notify"), "\"text\":\"a\\nb\""));
 	assert_non_null(strstr(get(f, "notify"), "\"provider\":\"failed\""));
+	assert_non_null(strstr(get(f, "notify"), "\"html\":\"<p>a</p>\""));
 	assert_non_null(strstr(get(f, "notify"), "\"lang\":\"fr\""));
 	notice.kind = NV_NOTICE_problem;
 	notice.user = NULL; /* the site's administrators */
