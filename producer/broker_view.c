@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /api/v1/queues, and what else RabbitMQ's management interface tells. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker-config/admin_internal.h"
@@ -105,14 +106,16 @@ static void add_archiver(struct broker_view *v, const json_t *connection)
 	const char *user = json_string_value(json_object_get(connection, "user"));
 	const char *name = json_string_value(json_object_get(
 		json_object_get(connection, "client_properties"), "connection_name"));
-	char host[256];
-	int pid;
 	if (!user || !name || strncmp(user, "archiver.", 9) != 0 ||
-	    !nv_config_site(v->app->config, user + 9) ||
-	    sscanf(name, "archiver %255[^: ]:%d", host, &pid) != 2 || pid < 1)
+	    !nv_config_site(v->app->config, user + 9) || strncmp(name, "archiver ", 9) != 0)
 		return;
+	size_t len = strcspn(name + 9, ": ");
+	unsigned long pid = name[9 + len] == ':' ? strtoul(name + 9 + len + 1, NULL, 10) : 0;
+	if (!len || !pid || pid > INT32_MAX)
+		return;
+	nv_auto_free char *host = nv_strndup(name + 9, len);
 	json_t *o =
-		json_pack("{s:s, s:s, s:i, s:I}", "site", user + 9, "host", host, "pid", pid,
+		json_pack("{s:s, s:s, s:i, s:I}", "site", user + 9, "host", host, "pid", (int)pid,
 			  "since", json_integer_value(json_object_get(connection, "connected_at")));
 	if (o)
 		json_array_append_new(v->archivers, o);

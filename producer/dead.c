@@ -31,16 +31,17 @@ static void find_request(const struct app *app, struct nv_letter *l)
 	const void *data = l->message.body.bytes;
 	size_t len = l->message.body.len;
 	struct nv_envelope env;
+	const char *id;
 	if (nv_envelope_open(data, len, &app->own,
 			     1u << NV_KIND_RESTORE_REQUEST | 1u << NV_KIND_ENROL_REQUEST, 0, &env,
 			     NULL) == 0)
-		strcpy(l->request, env.kind == NV_KIND_RESTORE_REQUEST
-					   ? env.body.restore_request.id
-					   : env.body.enrol_request.request);
+		id = env.kind == NV_KIND_RESTORE_REQUEST ? env.body.restore_request.id
+							 : env.body.enrol_request.request;
 	else if (nv_envelope_open_inside(data, len, &app->own, &env, NULL) == 0)
-		strcpy(l->request, env.body.restore_request.id);
+		id = env.body.restore_request.id;
 	else
 		return;
+	snprintf(l->request, sizeof l->request, "%s", id);
 	nv_envelope_fini(&env);
 }
 
