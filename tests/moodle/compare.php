@@ -153,6 +153,8 @@ class navette_rows {
                 $target = 'lesson_pages';
             } else if (in_array($column, ['scale', 'grade', 'scaleid'], true) && (int) $value < 0) {
                 $value = 'scale ' . $this->label('scale', -(int) $value, []);
+            } else if ($table === 'rating' && $column === 'scaleid') {
+                $target = null; // Points, whatever the schema says of this column.
             }
             if ($target && is_numeric($value)) {
                 $value = $this->label($target, (int) $value, $path);
@@ -219,8 +221,11 @@ class navette_description {
         $this->context = context_course::instance($id);
         $this->groups = $DB->get_records_menu('groups', ['courseid' => $id], '', 'id, name');
         $this->groupings = $DB->get_records_menu('groupings', ['courseid' => $id], '', 'id, name');
+        $categories = $DB->get_records_menu('grade_categories', ['courseid' => $id], '', 'id, fullname');
         foreach ($DB->get_records('grade_items', ['courseid' => $id]) as $item) {
-            $this->items[$item->id] = "$item->itemtype $item->itemmodule $item->itemname $item->itemnumber";
+            // The item of a category has no name of its own.
+            $name = $item->itemtype === 'category' ? $categories[$item->iteminstance] : $item->itemname;
+            $this->items[$item->id] = "$item->itemtype $item->itemmodule $name $item->itemnumber";
         }
         foreach (get_fast_modinfo($id)->get_cms() as $cm) {
             $this->modules[$cm->id] = "$cm->modname $cm->name";
@@ -347,7 +352,7 @@ class navette_description {
             $out['categories'][] = $this->row($c, ['parent', 'path', 'hidden']);
         }
         foreach ($DB->get_records('grade_items', ['courseid' => $this->course->id]) as $i) {
-            $key = "$i->itemtype $i->itemmodule $i->itemname $i->itemnumber";
+            $key = $this->items[$i->id];
             $out['items'][$key] = $this->row($i, ['calculation', 'needsupdate']) + ['in' => $names[$i->categoryid] ?? '',
                 'formula' => preg_replace_callback('/##gi(\d+)##/', fn($m) => $this->items[$m[1]] ?? '?',
                     (string) $i->calculation)];
