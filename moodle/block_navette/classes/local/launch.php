@@ -60,12 +60,17 @@ class launch {
             throw new \moodle_exception('notconfigured', 'block_navette');
         }
         $field = settings::get('userfield');
+        $name = (string) $user->$field;
+        // Whoever the restores would not take for this user gets no token for that name.
+        if (array_column(people::matches($field, $name), 'id') != [$user->id]) {
+            throw new \moodle_exception('accountnotserved', 'block_navette');
+        }
         $capabilities = array_values(array_filter(
             self::CAPABILITIES,
             fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)
         ));
         $claims = ['iss' => $CFG->wwwroot, 'aud' => $audience, 'iat' => time(), 'exp' => time() + self::TTL,
-            'jti' => bin2hex(random_bytes(16)), 'sub' => (string) $user->$field, 'name' => fullname($user),
+            'jti' => bin2hex(random_bytes(16)), 'sub' => $name, 'name' => fullname($user),
             'email' => $user->email, 'lang' => current_language(), 'caps' => $capabilities];
         $body = self::encode(json_encode(['alg' => 'HS256', 'typ' => 'JWT'])) . '.'
             . self::encode(json_encode($claims, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES));

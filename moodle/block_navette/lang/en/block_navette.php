@@ -26,6 +26,7 @@
 
 defined('MOODLE_INTERNAL') || die();
 
+$string['accountnotserved'] = 'Navette cannot tell your account from others of this site, or may not serve accounts that sign in as yours does. Ask an administrator.';
 $string['beingrestored'] = '(a course that is being restored)';
 $string['event_course_exported'] = 'Course exported by Navette';
 $string['event_course_restored'] = 'Course restored by Navette';

@@ -26,6 +26,7 @@
 
 defined('MOODLE_INTERNAL') || die();
 
+$string['accountnotserved'] = 'Navette ne peut pas distinguer votre compte d’autres comptes de ce site, ou ne sert pas les comptes qui se connectent comme le vôtre. Adressez-vous à un administrateur.';
 $string['beingrestored'] = '(un cours en cours de restauration)';
 $string['event_course_exported'] = 'Cours exporté par Navette';
 $string['event_course_restored'] = 'Cours restauré par Navette';
