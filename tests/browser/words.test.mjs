@@ -42,7 +42,7 @@ test('every word that the pages name is there', () => {
 });
 
 test('no lock file names where packages come from', () => {
-	for (const folder of [['producer', 'web'], ['tests', 'browser']])
+	for (const folder of [['producer', 'web'], ['tests', 'browser'], ['tests', 'openapi']])
 		assert.ok(!/"resolved"|https?:\/\/registry|npmjs/.test(read(...folder, 'package-lock.json')));
 });
 
