@@ -186,6 +186,21 @@ static void check_notify(struct nv_cfg_load *l)
 			nv_cfg_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
 }
 
+/* Whoever reads a token on its way is signed in with it. */
+static void check_launch_plain(struct nv_cfg_load *l)
+{
+	const struct nv_cfg_given *g = given(l, "producer", "base_url");
+	struct nv_cfg_url url;
+
+	if (g->state != NV_CFG_GOOD || nv_cfg_url_split(l->config->producer.base_url, &url) < 0 ||
+	    strcmp(url.scheme, "https") == 0 || nv_cfg_is_loopback(url.host))
+		return;
+	nv_cfg_mistake(l, g->line, "producer.base_url",
+		       "%s:// to %s is not encrypted; allowed with launch.secret_file is "
+		       "https://, or this machine",
+		       url.scheme, url.host);
+}
+
 /* Without an address of its own a producer could not tell that a token is meant for it. */
 static void check_launch(struct nv_cfg_load *l)
 {
@@ -203,6 +218,7 @@ static void check_launch(struct nv_cfg_load *l)
 	if (given(l, "producer", "base_url")->state == NV_CFG_ABSENT)
 		nv_cfg_mistake(l, secret->line, "producer.base_url",
 			       "is missing, needed by launch.secret_file");
+	check_launch_plain(l);
 }
 
 static void check_doubled_texts(struct nv_cfg_load *l, const char *key, const char **list,

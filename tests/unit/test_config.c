@@ -515,6 +515,40 @@ static void a_launch_needs_a_long_secret_and_both_addresses(void **state)
 	nv_config_free(expect_good(complete, NV_ROLE_PRODUCER));
 }
 
+static void tokens_of_a_launch_are_not_sent_in_plain(void **state)
+{
+	static const char launch[] = "launch: {issuer: 'https://m.example'}\n";
+	static const char *const good[] = {"https://n.example",	    "http://127.0.0.1:8080",
+					   "http://127.9.9.9/",	    "http://[::1]:8080",
+					   "http://localhost:8080", "https://10.0.0.1"};
+	static const char *const bad[] = {"n.example", "10.0.0.1", "127.0.0.1.example",
+					  "localhost.example"};
+	const char *at = strstr(complete, "producer: {") + strlen("producer: {");
+	int head = (int)(at - complete);
+
+	(void)state;
+	setenv("NAVETTE_LAUNCH_SECRET", "0123456789abcdef0123456789abcdef", 1);
+	for (size_t i = 0; i < NV_ARRAY_LEN(good); i++) {
+		nv_auto_free char *text = nv_asprintf("%.*sbase_url: '%s', %s%s", head, complete,
+						      good[i], at, launch);
+		nv_config_free(expect_good(text, NV_ROLE_PRODUCER));
+	}
+	for (size_t i = 0; i < NV_ARRAY_LEN(bad); i++) {
+		nv_auto_free char *text = nv_asprintf("%.*sbase_url: 'http://%s', %s%s", head,
+						      complete, bad[i], at, launch);
+		nv_auto_free char *wanted = nv_asprintf(
+			"9: producer.base_url: http:// to %s is not encrypted; allowed with "
+			"launch.secret_file is https://, or this machine",
+			bad[i]);
+		expect_mistake(text, NV_ROLE_PRODUCER, wanted);
+	}
+	unsetenv("NAVETTE_LAUNCH_SECRET");
+	/* Nobody comes with a token. */
+	nv_auto_free char *text =
+		nv_asprintf("%.*sbase_url: 'http://n.example', %s", head, complete, at);
+	nv_config_free(expect_good(text, NV_ROLE_PRODUCER));
+}
+
 static void plain_connections_stay_on_this_machine(void **state)
 {
 	static const char *const good[] = {
@@ -774,6 +808,7 @@ int main(void)
 		cmocka_unit_test(a_site_needs_what_its_type_takes),
 		cmocka_unit_test(a_store_needs_what_its_type_needs),
 		cmocka_unit_test(a_launch_needs_a_long_secret_and_both_addresses),
+		cmocka_unit_test(tokens_of_a_launch_are_not_sent_in_plain),
 		cmocka_unit_test(plain_connections_stay_on_this_machine),
 		cmocka_unit_test(mail_to_another_machine_is_encrypted_unless_said_otherwise),
 		cmocka_unit_test(an_address_with_a_password_is_refused_and_not_shown),
