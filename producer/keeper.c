@@ -140,7 +140,6 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		free(n);
 		return;
 	}
-	sites_heard(k->app, &n->env);
 	n->next = k->all;
 	if (n->next)
 		n->next->prev = n;
@@ -150,6 +149,7 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		forget(n);
 		return;
 	}
+	sites_heard(k->app, &n->env);
 	write_news(n);
 }
 

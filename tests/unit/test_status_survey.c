@@ -128,6 +128,37 @@ static void who_says_nothing_any_more_is_not_there(void **state)
 	assert_string_equal(present(f), "");
 }
 
+/* Says it of so many names and tells how many are there then. */
+static long long names_after(struct fixture *f, const char *owner, int from, int to, uint64_t ttl)
+{
+	for (int i = from; i < to; i++) {
+		char name[64];
+
+		snprintf(name, sizeof name, "%s%d", owner, i);
+		nv_status_present(f->s, name, "{}", ttl, on_plain, fresh());
+		ok(f);
+	}
+	return raw_int(f, "ZCARD %s", "nv:present");
+}
+
+static void nobody_fills_the_list_with_names_they_make_up(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(names_after(f, "archiver:one:", 0, 70, 60000), 64);
+	assert_int_equal(raw_int(f, "EXISTS %s", "nv:present:archiver:one:69"), 0);
+	/* Others are still heard, and so are those that are known. */
+	assert_int_equal(names_after(f, "archiver:two:", 0, 1, 60000), 65);
+	assert_int_equal(names_after(f, "archiver:one:", 0, 1, 1), 65);
+	while (raw_int(f, "EXISTS %s", "nv:present:archiver:one:0"))
+		;
+	/* Who has gone makes room. */
+	assert_int_equal(names_after(f, "archiver:one:", 70, 72, 60000), 65);
+	assert_int_equal(raw_int(f, "EXISTS %s", "nv:present:archiver:one:70"), 1);
+	assert_int_equal(raw_int(f, "EXISTS %s", "nv:present:archiver:one:71"), 0);
+	assert_int_equal(names_after(f, "name ", 0, 1000, 60000), 1000);
+}
+
 /* --- counts and times --- */
 
 static uint64_t counted[2][NV_ST_COUNT];
@@ -213,6 +244,7 @@ int main(int argc, char **argv)
 		T(texts_are_found_in_any_case_and_only_where_they_are_looked_for),
 		T(lists_come_in_the_order_that_was_asked_for),
 		T(who_says_nothing_any_more_is_not_there),
+		T(nobody_fills_the_list_with_names_they_make_up),
 		T(counts_are_of_each_site),
 		T(each_phase_has_its_time),
 	};
