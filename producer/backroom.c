@@ -92,7 +92,8 @@ static void turn_away(const struct back_job *job)
 void back_run(struct app *app, enum back_lane lane, const struct back_job *job)
 {
 	struct back *b = app->back;
-	if (b->on_closed_cb || b->lanes[lane].len >= WAITING_MAX) {
+	/* Redis may answer late whoever asked it first: then all this is closing, or gone. */
+	if (!b || b->on_closed_cb || b->lanes[lane].len >= WAITING_MAX) {
 		turn_away(job);
 		return;
 	}

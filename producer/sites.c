@@ -10,13 +10,16 @@
 #define NOTE_EVERY_MS 5000u
 #define ARCHIVER_TTL_MS 86400000u
 #define NOTE_NAME 320u
+#define NOTES_MAX 64u /* of each site within NOTE_EVERY_MS */
 
 /* --- what course servers say --- */
 
-/* Written at most every few seconds for each archiver. */
+/* Written at most every few seconds for each archiver.  Hosts are called what their site says, and
+ * a site may make names up without end: what is old makes room, and each site has so much of it. */
 struct note {
 	struct note *next;
 	uint64_t at; /* nv_mono_ms */
+	char site[NOTE_NAME];
 	char name[NOTE_NAME];
 };
 
@@ -26,20 +29,31 @@ static void noted(void *arg, const struct nv_err *err)
 	(void)err;
 }
 
-static bool is_due(struct app *app, const char *name)
+static bool is_due(struct app *app, const char *site, const char *name)
 {
-	struct note *n = app->notes;
-	while (n && strcmp(n->name, name) != 0)
-		n = n->next;
-	if (n && nv_mono_ms() - n->at < NOTE_EVERY_MS)
-		return false;
-	if (!n) {
-		n = nv_alloc(sizeof *n);
-		snprintf(n->name, sizeof n->name, "%s", name);
-		n->next = app->notes;
-		app->notes = n;
+	uint64_t now = nv_mono_ms();
+	struct note *spare = NULL;
+	unsigned len = 0;
+	for (struct note *n = app->notes; n; n = n->next) {
+		if (now - n->at >= NOTE_EVERY_MS) {
+			spare = n;
+			continue;
+		}
+		if (!strcmp(n->name, name))
+			return false;
+		if (!strcmp(n->site, site))
+			len++;
 	}
-	n->at = nv_mono_ms();
+	if (len >= NOTES_MAX)
+		return false;
+	if (!spare) {
+		spare = nv_alloc(sizeof *spare);
+		spare->next = app->notes;
+		app->notes = spare;
+	}
+	snprintf(spare->site, sizeof spare->site, "%s", site);
+	snprintf(spare->name, sizeof spare->name, "%s", name);
+	spare->at = now;
 	return true;
 }
 
@@ -73,7 +87,7 @@ void sites_heard(struct app *app, const struct nv_envelope *env)
 	} else if (env->kind == NV_KIND_STATUS_EVENT && env->body.status_event.host) {
 		snprintf(name, sizeof name, "archiver:%s:%s", env->from,
 			 env->body.status_event.host);
-		if (is_due(app, name))
+		if (is_due(app, env->from, name))
 			nv_status_present(app->status, name, "{}", ARCHIVER_TTL_MS, noted, NULL);
 	}
 }
@@ -93,8 +107,9 @@ struct asking {
 static void seen(void *arg, const struct nv_err *err, const struct broker_seen *broker)
 {
 	struct asking *a = arg;
+	json_t *jobs = a->jobs; /* with the answer the arena may go, and a with it */
 	a->answer(a, err ? NULL : broker);
-	json_decref(a->jobs);
+	json_decref(jobs);
 }
 
 static void got_present(struct asking *a, const struct nv_presence *list, size_t len)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The API below the administrator's pages: every answer is as described, says what is so, and no
 teacher gets one."""
+import concurrent.futures
 import datetime
 import os
 import socket
@@ -245,6 +246,26 @@ def test_a_management_interface_that_is_away_is_a_clear_problem(make_farm):
     d.start()
     answer = root.call("GET", "/queues")
     assert answer.status_code == 503 and "401" in answer.json()["detail"]
+
+
+def test_a_management_interface_that_never_answers_outlives_no_producer(make_farm):
+    """Who asked has been answered for by then, when what they asked comes to its end."""
+    farm = make_farm()
+    d = farm.daemon("producer")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(8)
+        s.settimeout(30)
+        set_broker(d, management_url=f"http://m@127.0.0.1:{s.getsockname()[1]}", timeout="8s")
+        d.start()
+        root = farm.person("root")
+        root.get("/session")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(root.call, "GET", "/workers")
+            with s.accept()[0]:
+                d.stop()
+                assert asked.result().status_code == 503
+    assert not d.broken(), d.tail()
 
 
 def test_dead_letters_are_shown_requeued_and_discarded(town):
