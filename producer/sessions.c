@@ -170,9 +170,13 @@ static bool read_stored(struct entering *e, const void *value, size_t len)
 static void found(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct entering *e = arg;
-	if (err)
+	struct nv_err closing;
+	if (err) {
 		api_fail(e->r, err);
-	else if (!value || !read_stored(e, value, len))
+	} else if (!e->app->http) { /* Redis was slow, and what answers is being taken down */
+		api_err(&closing, 503, NV_R_busy, "the server is just being stopped");
+		api_fail(e->r, &closing);
+	} else if (!value || !read_stored(e, value, len))
 		refuse(e, 401, "session", "the session has ended; please sign in");
 	else if (may_pass(e))
 		e->route->handler(e->app, e->r, &e->s);
