@@ -723,6 +723,27 @@ static void without_a_queue_a_request_says_so_then_fails(void **state)
 	assert_int_equal(get(f, other)->state, NV_ST_scheduled);
 }
 
+static void a_late_confirm_leaves_what_has_failed_alone(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, false);
+	nv_status_unroutable(f->s, id, 1, 0, "no queue", on_plain, fresh());
+	ok(f);
+	assert_int_equal(get(f, id)->state, NV_ST_failed);
+	for (unsigned again = 0; again < 2; again++) {
+		nv_status_published(f->s, id, 1, on_plain, fresh());
+		ok(f);
+		assert_int_equal(get(f, id)->state, NV_ST_failed);
+		assert_true(got.published);
+		assert_string_equal(got.reason, "unroutable");
+		assert_string_equal(got.message, "no queue");
+		assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 1);
+	}
+}
+
 /* --- history --- */
 
 static void history_is_rebuilt_by_one_and_leaves_the_living_alone(void **state)
@@ -786,6 +807,7 @@ int main(int argc, char **argv)
 		T(only_old_unconfirmed_scheduled_requests_are_swept),
 		T(many_that_cannot_be_published_keep_no_other_from_its_turn),
 		T(without_a_queue_a_request_says_so_then_fails),
+		T(a_late_confirm_leaves_what_has_failed_alone),
 		T(history_is_rebuilt_by_one_and_leaves_the_living_alone),
 	};
 

@@ -457,6 +457,34 @@ static void failures_beyond_the_first_are_collected_each_once(void **state)
 	nv_status_notices_close(h.n);
 }
 
+static void what_is_put_back_and_fails_again_is_collected_again(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h = {.f = f};
+	char ids[3][NV_UUID_SIZE] = {{0}}, token[NV_TOKEN_SIZE], first[64], second[64];
+	struct nv_restore_request q = {0};
+
+	for (unsigned i = 0; i < 3; i++) {
+		q = request(ids[i], "ann", "7");
+		bring_to(f, &q, NV_ST_failed, token);
+		assert_int_equal(is_collected(f, ids[i], 1, "store_full"), i == 2);
+	}
+	raw(f, "DEL nv:notices"); /* of the requests themselves: not what this is about */
+	h.n = nv_status_notices(f->s, "a", on_event, &h);
+	await_digest(f, &h, first);
+	assert_int_equal(read_digest(f, first)->total, 1);
+	/* An operator requeues it: the revision stays the same. */
+	put(token, sizeof token, claim_as(f, &q, NULL, LEASE, true)->token);
+	assert_false(finish(f, &q, token, NV_ST_failed)->failed);
+	for (unsigned again = 0; again < 2; again++)
+		assert_true(is_collected(f, ids[2], 1, "store_full"));
+	hear(&h, 2); /* of the failure itself */
+	await_digest(f, &h, second);
+	assert_string_not_equal(first, second);
+	assert_int_equal(read_digest(f, second)->total, 1);
+	nv_status_notices_close(h.n);
+}
+
 static void failures_far_apart_are_told_one_by_one(void **state)
 {
 	struct fixture *f = *state;
@@ -699,6 +727,7 @@ int main(int argc, char **argv)
 		T(a_notice_that_was_put_back_comes_again_and_holds_up_nobody),
 		T(a_notice_put_back_outlives_its_notifier_and_is_put_back_once),
 		T(failures_beyond_the_first_are_collected_each_once),
+		T(what_is_put_back_and_fails_again_is_collected_again),
 		T(failures_far_apart_are_told_one_by_one),
 		T(values_end_with_their_life_time),
 		T(a_redis_that_does_not_answer_is_an_error_not_a_hang),

@@ -2,7 +2,8 @@
 -- id, revision, how many by themselves within the window, the window in ms, course's name, site, user,
 -- reason
 -- A failure that administrators are to hear of: 'alone', or the id of the digest that collects it.  The
--- record remembers what was said, so that a notice that comes again is neither counted nor told twice.
+-- record remembers what was said of which failure (the revision, and when it ended: a requeued request may
+-- fail again), so that a notice that comes again is neither counted nor told twice.
 local RECENT, OPEN = 'nv:digest:recent', 'nv:digest:open'
 local ROWS = 20
 local DAYS = 31 -- longer than a notice is tried
@@ -10,8 +11,9 @@ local id, rev, alone, window = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARG
 if redis.call('EXISTS', key(id)) == 0 then
 	return not_found(id)
 end
-local told_rev, told_as = string.match(redis.call('HGET', key(id), 'digest') or '', '^(%d+) (%S+)$')
-if told_rev == rev then
+local failure = rev .. ':' .. (redis.call('HGET', key(id), 'finished') or '')
+local told_of, told_as = string.match(redis.call('HGET', key(id), 'digest') or '', '^(%S+) (%S+)$')
+if told_of == failure then
 	return {'ok', told_as}
 end
 
@@ -47,7 +49,7 @@ if as then
 	collect(as)
 end
 -- The newest tell whether as many as that lie within the window.
-redis.call('ZADD', RECENT, int(NOW), id .. ' ' .. rev)
+redis.call('ZADD', RECENT, int(NOW), id .. ' ' .. failure)
 redis.call('ZREMRANGEBYRANK', RECENT, '0', int(-alone - 1))
-redis.call('HSET', key(id), 'digest', rev .. ' ' .. (as or 'alone'))
+redis.call('HSET', key(id), 'digest', failure .. ' ' .. (as or 'alone'))
 return {'ok', as or 'alone'}
