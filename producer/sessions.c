@@ -3,7 +3,8 @@
  *
  * Of a local account they hold no rights: those are the account's, as it is at each request, and a
  * changed password ends the account's sessions.  Whoever came from Moodle has no account here: who
- * they are and what they may is kept as their token said it. */
+ * they are and what they may is kept as their token said it; another secret or another Moodle ends
+ * their sessions. */
 #include <string.h>
 #include <strings.h>
 
@@ -29,6 +30,20 @@ static void password_tag(const struct nv_account *a, char ret[17])
 {
 	uint8_t digest[NV_SHA256_LEN];
 	nv_sha256(a->password, strlen(a->password), digest);
+	nv_hex(digest, 8, ret);
+}
+
+/* Changes with what tokens are signed with, and with who signs them. */
+static void launch_tag(const struct nv_config *c, char ret[17])
+{
+	static const char name[] = "navette-launch";
+	uint8_t digest[NV_SHA256_LEN];
+	struct nv_hash *h = nv_hash_new(NV_SHA256);
+	nv_hash_update(h, name, sizeof name - 1);
+	nv_hash_update(h, c->launch.secret, strlen(c->launch.secret));
+	nv_hash_update(h, c->launch.issuer, strlen(c->launch.issuer));
+	nv_hash_final(h, digest);
+	nv_hash_free(h);
 	nv_hex(digest, 8, ret);
 }
 
@@ -127,11 +142,17 @@ static bool of_moodle(struct entering *e, json_t *o, const char *user)
 {
 	struct nv_arena *arena = nv_http_arena(e->r);
 	json_t *name, *mail, *lang;
+	const char *tag;
+	char now_tag[17];
 	int admin, user_data, link;
 	const struct nv_config *c = e->app->config;
 	if (!c->launch.secret || /* given up since */
-	    json_unpack(o, "{s:o, s:o, s:o, s:b, s:b, s:b}", "name", &name, "mail", &mail, "lang",
-			&lang, "admin", &admin, "user_data", &user_data, "link", &link))
+	    json_unpack(o, "{s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "tag", &tag, "name", &name,
+			"mail", &mail, "lang", &lang, "admin", &admin, "user_data", &user_data,
+			"link", &link))
+		return false;
+	launch_tag(c, now_tag);
+	if (strcmp(tag, now_tag) != 0)
 		return false;
 	e->s.username = nv_arena_strdup(arena, user);
 	e->s.identity = e->s.username;
@@ -334,11 +355,13 @@ void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_
 void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
+	char tag[17];
 	*b = (struct beginning){.app = app, .r = r, .s = *s, .launched = true};
+	launch_tag(app->config, tag);
 	begin(b, "moodle",
-	      json_pack("{s:o, s:o, s:o, s:b, s:b, s:b}", "name", api_text(s->name), "mail",
-			api_text(s->mail), "lang", api_text(s->lang), "admin", s->admin,
-			"user_data", s->may_user_data, "link", s->may_link));
+	      json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "tag", tag, "name",
+			api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
+			"admin", s->admin, "user_data", s->may_user_data, "link", s->may_link));
 }
 
 /* --- showing, ending --- */

@@ -207,6 +207,31 @@ def test_an_earlier_session_of_the_browser_ends(town):
     assert town.session(second).status_code == 200
 
 
+def test_another_secret_or_issuer_ends_the_sessions_of_the_old_one(town):
+    other, elsewhere = "another secret, as long as the first one", "https://elsewhere.example.org"
+    old, _ = town.enter()
+
+    def again(**launch):
+        server = town.server
+        server.stop()
+        server.configure({**server.config, "launch": {**server.config["launch"], **launch}})
+        server.start()
+
+    again()
+    assert town.session(old).status_code == 200, "a restart alone ends nothing"
+    keys.write_secret(town.farm.path("launch.secret"), other)
+    again()
+    assert town.session(old).status_code == 401
+    answer = town.launch(forge(town.claims(), secret=other))
+    assert answer.status_code == 303
+    new = {"Cookie": answer.headers["Set-Cookie"].split(";")[0]}
+    assert town.session(new).status_code == 200
+    again(issuer=elsewhere)
+    assert town.session(new).status_code == 401
+    (first, *_) = town.farm.redis.client.keys("nv:kv:session*")
+    assert other.encode() not in town.farm.redis.client.get(first)
+
+
 def test_the_api_enforces_what_the_token_allows(town):
     """Also against a local account of the same name that may do more."""
     farm = town.farm
