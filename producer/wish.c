@@ -83,7 +83,8 @@ static int judge_user_data(const struct judge *j, const struct wish *w,
 	if (w->enrolment_given) {
 		if (!j->s->may_user_data && w->enrolment != q->enrolment)
 			return deny(j, "enrolment", right);
-		if (w->enrolment == NV_ENROL_WITH_USERS && !q->user_data)
+		if (w->enrolment == NV_ENROL_WITH_USERS && !q->user_data &&
+		    w->enrolment != q->enrolment)
 			return api_err(j->err, 422, NV_R_bad_message,
 				       "%senrolment: with-users needs user_data", j->where);
 		q->enrolment = w->enrolment;

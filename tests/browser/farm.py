@@ -93,6 +93,16 @@ class Stage:
                 d.start()
         self.serve(True)
         self.may_create(True)
+        self.enrolment("always")
+
+    def enrolment(self, mode):
+        """The site's own enrolment mode."""
+        producer = self._daemon("producer")
+        restore = producer.config["restore"]
+        if restore.get("enrolment", "always") != mode:
+            producer.stop()
+            producer.configure({**producer.config, "restore": {**restore, "enrolment": mode}})
+            producer.start()
 
     def serve(self, yes):
         """Is the archiver's time window open?  It tells of its courses all the same."""

@@ -244,6 +244,25 @@ static void user_data_is_chosen_only_by_who_holds_the_capability(void **state)
 	assert_int_equal(ask(r, &r->teacher, "{" COURSE ", \"user_data\": false}"), 403);
 }
 
+static void a_mode_that_holds_already_may_be_named_also_without_user_data(void **state)
+{
+	struct rig *r = *state;
+	const struct session *const both[] = {&r->teacher, &r->trusted};
+	r->config.restore.enrolment = NV_ENROL_WITH_USERS; /* the setting of the whole site */
+	for (size_t i = 0; i < NV_ARRAY_LEN(both); i++) {
+		assert_int_equal(ask(r, both[i], "{" COURSE ", \"enrolment\": \"with-users\"}"), 0);
+		assert_int_equal(r->q.enrolment, NV_ENROL_WITH_USERS);
+		assert_int_equal(
+			change(r, both[i], "{\"user_data\": false, \"enrolment\": \"with-users\"}"),
+			0);
+		assert_int_equal(r->q.enrolment, NV_ENROL_WITH_USERS);
+	}
+	/* Once it is another, it cannot come back without user data. */
+	assert_int_equal(change(r, &r->trusted, "{\"enrolment\": \"always\"}"), 0);
+	assert_int_equal(change(r, &r->trusted, "{\"enrolment\": \"with-users\"}"), 422);
+	assert_int_equal(r->q.enrolment, NV_ENROL_ALWAYS);
+}
+
 static void the_original_category_is_kept_only_where_the_site_offers_it(void **state)
 {
 	struct rig *r = *state;
@@ -343,6 +362,7 @@ int main(void)
 		T(every_wrong_field_is_named),
 		T(a_teacher_asks_for_nobody_else_and_for_nothing_reserved),
 		T(user_data_is_chosen_only_by_who_holds_the_capability),
+		T(a_mode_that_holds_already_may_be_named_also_without_user_data),
 		T(the_original_category_is_kept_only_where_the_site_offers_it),
 		T(an_administrator_asks_for_others_or_for_nobody),
 		T(a_change_says_what_and_of_which_revision),

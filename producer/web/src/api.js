@@ -44,7 +44,9 @@ export async function call(method, path, body, headers = {}) {
 	if (answer.status === 204)
 		return null;
 	if (answer.ok)
-		return answer.json();
+		return answer.json().catch(() => {
+			throw new Problem(0, 'offline'); // it broke off
+		});
 	const problem = await problemOf(answer);
 	if (problem.status === 401 && csrf)
 		onSessionLost();

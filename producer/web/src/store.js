@@ -55,10 +55,25 @@ export class Store {
 	changed() {
 		this.drawn ??= requestAnimationFrame(() => {
 			this.drawn = null;
-			this.onChange();
+			this.show();
 		});
 		if (document.hidden) // no frames there
-			this.onChange();
+			this.show();
+	}
+
+	show() {
+		this.prune();
+		this.onChange();
+	}
+
+	// What can no longer be asked for is no longer chosen: its tick could not be taken away.
+	prune() {
+		if (!this.chosen.size)
+			return;
+		const free = new Set(this.rows.filter((r) => r.available).map((r) => r.key));
+		for (const key of [...this.chosen.keys()])
+			if (!free.has(key))
+				this.chosen.delete(key);
 	}
 
 	// --- reading ---
@@ -165,14 +180,17 @@ export class Store {
 		this.changed();
 	}
 
-	// "Only if users are included" makes no sense without them.
-	static consistent(options) {
-		return !options.user_data && options.enrolment === 'with-users'
-			? {...options, enrolment: 'always'} : options;
+	// Who takes the users away takes "only if users are included" with them.  Where the site itself
+	// says so without users, it stays as it is.
+	static amended(options, change) {
+		const wanted = {...options, ...change};
+		if ('user_data' in change && !wanted.user_data && wanted.enrolment === 'with-users')
+			wanted.enrolment = 'always';
+		return wanted;
 	}
 
 	setOptions(key, change) {
-		this.chosen.set(key, Store.consistent({...this.chosen.get(key), ...change}));
+		this.chosen.set(key, Store.amended(this.chosen.get(key), change));
 		this.changed();
 	}
 
@@ -191,7 +209,7 @@ export class Store {
 			item.keep_category = wanted.keep_category;
 		if (may.choose_user_data)
 			item.user_data = wanted.user_data;
-		if (may.choose_enrolment)
+		if (may.choose_enrolment && wanted.enrolment !== may.enrolment)
 			item.enrolment = wanted.enrolment;
 		return item;
 	}
@@ -234,7 +252,10 @@ export class Store {
 			this.takeResults(rows, answer.results);
 			this.coursesSoon();
 		} catch (problem) {
-			this.notice = {kind: 'danger', text: t('unsent', {why: problemText(problem)})};
+			// Only a refusal is certain: without an answer it may have arrived all the same.
+			const refused = problem.status >= 400 && problem.status < 500;
+			const why = problemText(problem);
+			this.notice = {kind: 'danger', text: refused ? t('unsent', {why}) : t('unanswered', {why})};
 		}
 		this.set({sending: false});
 	}
@@ -273,13 +294,12 @@ export class Store {
 
 	// Options of what is scheduled already.
 	async amend(row, change) {
-		const wanted = Store.consistent({user_data: row.own.user_data, enrolment: row.own.enrolment,
-			...change});
-		const body = {rev: row.own.rev};
-		for (const name of ['keep_category', 'user_data', 'enrolment'])
-			if (name in change || (name === 'enrolment' && wanted.enrolment !== row.own.enrolment))
-				body[name] = name in wanted ? wanted[name] : change[name];
 		const before = row.own;
+		const wanted = Store.amended(before, change);
+		const body = {rev: before.rev};
+		for (const name of ['keep_category', 'user_data', 'enrolment'])
+			if (name in change || wanted[name] !== before[name])
+				body[name] = wanted[name];
 		this.requests.set(before.id, {...before, ...body, rev: before.rev}); // as it will be, we hope
 		const record = await this.act(row, 'PATCH', `/requests/${before.id}`, body);
 		if (record)
