@@ -3,8 +3,8 @@
  *
  * Redis hands each final state to one of all notifiers; the record says whom it concerns.  The
  * requester is told through the site and by mail, and so are administrators of failures.  Each
- * message has an id made of request, revision and state: what is sent twice after a crash is seen
- * as one.
+ * message has an id made of request, revision and state, and for a failure the time of it: what is
+ * sent twice after a crash is seen as one, but not what was requeued and failed again.
  *
  * What cannot be sent now goes back, with the names of those who have been told, and comes again
  * after a growing time until it is too old: neither a mail server that is away for a night nor one
@@ -300,6 +300,19 @@ static void write_text(const struct notifier *n, const struct matter *m, bool ad
 	nv_texts(&f, l->words, &l->page);
 }
 
+/* A requeued request keeps its revision and may fail again.  It is restored only once, and history,
+ * when it tells of that again, may have another time for it (recall.lua). */
+static char *letter_id(const struct notifier *n, const struct nv_status_record *r, const char *to)
+{
+	if (!r)
+		return nv_asprintf("digest.%s.%s", n->id, to);
+	unsigned long long rev = r->request.rev, finished = r->finished;
+	const char *state = nv_state_word(r->state);
+	if (r->state == NV_ST_failed)
+		return nv_asprintf("%s.%llu.%s.%llu.%s", r->request.id, rev, state, finished, to);
+	return nv_asprintf("%s.%llu.%s.%s", r->request.id, rev, state, to);
+}
+
 static void add_letter(struct notifier *n, const struct matter *m, const struct address *a)
 {
 	const struct nv_status_record *r = m->record;
@@ -308,9 +321,7 @@ static void add_letter(struct notifier *n, const struct matter *m, const struct 
 	struct letter *l = nv_alloc(sizeof *l);
 	l->kind = a->admin ? NV_NOTICE_problem : kind_of(r);
 	l->to = nv_strdup(a->to);
-	l->id = r ? nv_asprintf("%s.%llu.%s.%s", r->request.id, (unsigned long long)r->request.rev,
-				nv_state_word(r->state), a->id)
-		  : nv_asprintf("digest.%s.%s", n->id, a->id);
+	l->id = letter_id(n, r, a->id);
 	l->user = nv_strdup(a->user);
 	l->mail = nv_strdup(a->mail);
 	l->lang = nv_strdup(a->admin ? NULL : r->request.lang);

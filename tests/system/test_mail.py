@@ -89,7 +89,8 @@ def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
         text = text_of(mail)
         assert mail["Subject"] == "Course not restored: Course 7"
         assert bad in text and "unknown_user" in text and "mallory" in text
-        assert mail["Message-ID"] == f"<{bad}.1.failed.mail1.{n}@this-year.example.org>"
+        finished = farm.record(bad)["finished"]
+        assert mail["Message-ID"] == f"<{bad}.1.failed.{finished}.mail1.{n}@this-year.example.org>"
     # And through the site, once each.
     for request in good:
         assert len(farm.local.mail(request)) == 1
@@ -142,6 +143,45 @@ def test_a_mail_whose_fate_is_unknown_comes_again_under_the_same_id(make_farm, s
     assert first["Message-ID"] == second["Message-ID"]
     assert text_of(first) == text_of(second)
     assert not farm.local.mail(request)
+
+
+def dead(farm, *args):
+    return farm.navette("dead", *args, broker={
+        "uris": [f"amqp://guest@127.0.0.1:{farm.broker.amqp}/{farm.vhost}"],
+        "password_file": farm.path("admin.password"),
+        "clients": [farm.client], "sites": [farm.site]})
+
+
+def test_what_is_put_back_and_fails_again_is_told_again(make_farm, sink):
+    """The revision stays the same: the second failure is another one all the same. A letter of which
+    nobody knows whether it arrived still comes again under its own id."""
+    farm = make(make_farm, sink)
+    sink.answers += [""]  # to the first letter: taken, then silence
+    farm.producer()
+    farm.archiver()
+    configured(farm).start()
+    bad = farm.ask("99", mail="ada@example.org")  # there is no such course
+    farm.wait_state(bad, "failed")
+    first = farm.record(bad)["finished"]
+    sink.wait_count(4)
+    wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "the notice done", 20)
+    people = ["ada@example.org", *ADMINS]
+    assert sorted(len(sink.to(p)) for p in people) == [1, 1, 2]
+    queue = f"dead.{farm.site}"
+    wait.until(lambda: farm.broker.depth(farm.vhost, queue) == 1, "the dead letter")
+    dead(farm, "requeue", "1", "--queue", queue)
+    sink.wait_count(7)
+    wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "the second notice done", 20)
+    second = farm.record(bad)["finished"]
+    assert first != second and farm.states(bad).count("failed") == 2
+    for to, person in zip(("mail0", "mail1.0", "mail1.1"), people):
+        ids = {m["Message-ID"] for m in sink.to(person)}
+        assert ids == {f"<{bad}.1.failed.{at}.{to}@this-year.example.org>"
+                       for at in (first, second)}
+    assert len(sink.mails) == 7
+    # And through the site, which drops what it has had.
+    assert [n for n in farm.local.mail(bad) if "site0" in n] == [
+        f"{bad}.1.failed.{at}.site0.txt" for at in (first, second)]
 
 
 def test_an_address_that_is_refused_does_not_hold_up_the_others(make_farm, sink):
