@@ -97,7 +97,8 @@ static int work(struct app *app, void *arg, struct nv_err *err)
 	struct nv_dead d;
 	int rc = nv_dead_open(&d, app->config, app->me.name, "producer, dead letters", err);
 	if (rc == 0)
-		rc = nv_dead_take_all(&d, p->id ? 0 : LIST_MAX, look, p, err);
+		rc = p->id ? nv_dead_take_until(&d, p->id, look, p, err)
+			   : nv_dead_take_all(&d, LIST_MAX, look, p, err);
 	if (rc == 0 && p->id)
 		rc = use(p, &d, err);
 	for (size_t i = 0; rc == 0 && !p->id && i < d.len; i++)
@@ -109,17 +110,18 @@ static int work(struct app *app, void *arg, struct nv_err *err)
 
 /* --- on the loop --- */
 
+/* Answers last: the arena may go with the answer, and p with it. */
 static void done(void *arg, const struct nv_err *err)
 {
 	struct post *p = arg;
-	struct nv_err mine;
+	struct nv_http_request *r = p->r;
+	struct nv_err mine = p->refused;
 	json_t *answer = NULL;
 	if (err) {
 		api_err(&mine, 503, err->reason == NV_R_busy ? NV_R_busy : NV_R_broker_unavailable,
 			"%s", err->msg);
-		api_fail(p->r, &mine);
-	} else if (p->refused.kind != NV_OK) {
-		api_fail(p->r, &p->refused);
+	} else if (mine.kind != NV_OK) {
+		; /* said below */
 	} else if (p->id) {
 		NV_LOG(NV_INFO, "dead.settled", NV_S("what", p->what), NV_S("letter", p->id),
 		       NV_S("req", json_string_value(json_object_get(p->letter, "request"))),
@@ -131,7 +133,9 @@ static void done(void *arg, const struct nv_err *err)
 	json_decref(p->letter);
 	json_decref(p->letters);
 	if (answer)
-		api_json(p->r, 200, answer);
+		api_json(r, 200, answer);
+	else
+		api_fail(r, &mine);
 }
 
 static void go(struct app *app, struct nv_http_request *r, const struct session *s,

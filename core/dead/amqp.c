@@ -3,7 +3,10 @@
 
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define FRAME_MAX 131072
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt" /* librabbitmq loads none by itself */
@@ -73,6 +76,13 @@ static int tls_socket(struct nv_amqp *m, const struct nv_config *c, amqp_socket_
 	return 0;
 }
 
+/* What is sent and not taken: the library waits for ever, the kernel ends the connection. */
+static void limit_sending(struct nv_amqp *m, const struct nv_config *c)
+{
+	unsigned ms = (unsigned)(2 * c->broker.timeout);
+	setsockopt(amqp_get_sockfd(m->conn), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 static int open_socket(struct nv_amqp *m, const struct nv_config *c,
 		       const struct amqp_connection_info *info, struct nv_err *err)
 {
@@ -93,7 +103,17 @@ static int open_socket(struct nv_amqp *m, const struct nv_config *c,
 						   : AMQP_RESPONSE_NORMAL,
 			      .library_error = status};
 	nv_auto_free char *what = nv_asprintf("connecting to %s", m->where);
+	if (!status)
+		limit_sending(m, c);
 	return nv_amqp_reply(r, what, err);
+}
+
+/* What does not come: a message that has begun is read without any time limit but that of the
+ * heartbeats, of which two may be missing. */
+static int heartbeat_s(const struct nv_config *c)
+{
+	int s = (int)((c->broker.heartbeat + 999) / 1000);
+	return s ? s : 1;
 }
 
 static int open_channel(struct nv_amqp *m, struct nv_err *err)
@@ -119,8 +139,8 @@ static int log_in(struct nv_amqp *m, const struct nv_config *c,
 	amqp_table_t properties = {.num_entries = 1, .entries = entries};
 	nv_auto_free char *what = nv_asprintf("logging in at %s as %s", m->where, info->user);
 	amqp_rpc_reply_t r = amqp_login_with_properties(
-		m->conn, *info->vhost ? info->vhost : "/", 0, FRAME_MAX, 0, &properties,
-		AMQP_SASL_METHOD_PLAIN, info->user,
+		m->conn, *info->vhost ? info->vhost : "/", 0, FRAME_MAX, heartbeat_s(c),
+		&properties, AMQP_SASL_METHOD_PLAIN, info->user,
 		c->broker.password ? c->broker.password : info->password);
 	if (nv_amqp_reply(r, what, err) < 0)
 		return -1;

@@ -10,7 +10,7 @@
 
 #define BACK_TRIES 100u
 #define BACK_WAIT_US 20000u
-#define CONFIRM_TIMEOUT_S 30
+#define CONFIRM_TIMEOUT_MS 30000u
 
 /* --- headers --- */
 
@@ -128,8 +128,8 @@ static void put_in_order(struct nv_dead *d)
 		d->letters[i].n = i + 1;
 }
 
-int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
-		     void *arg, struct nv_err *err)
+static int take_some(struct nv_dead *d, size_t most, const char *until,
+		     bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err)
 {
 	struct nv_letter l;
 	int rc;
@@ -145,9 +145,23 @@ int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, str
 		}
 		d->letters = nv_realloc(d->letters, (d->len + 1) * sizeof(*d->letters));
 		d->letters[d->len++] = l;
+		if (until && !strcmp(l.id, until))
+			break;
 	}
 	put_in_order(d);
 	return rc < 0 ? -1 : 0;
+}
+
+int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
+		     void *arg, struct nv_err *err)
+{
+	return take_some(d, most, NULL, look, arg, err);
+}
+
+int nv_dead_take_until(struct nv_dead *d, const char *id,
+		       bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err)
+{
+	return take_some(d, 0, id, look, arg, err);
 }
 
 const struct nv_letter *nv_dead_by_number(const struct nv_dead *d, uint64_t n)
@@ -210,13 +224,27 @@ void nv_dead_close(struct nv_dead *d)
 
 /* --- requeue --- */
 
+static int skip_returned(struct nv_dead *d, struct nv_err *err)
+{
+	amqp_message_t message;
+	amqp_rpc_reply_t r = amqp_read_message(d->amqp->conn, NV_AMQP_CHANNEL, &message, 0);
+	if (nv_amqp_reply(r, "reading what came back", err) < 0)
+		return -1;
+	amqp_destroy_message(&message);
+	return 0;
+}
+
 /* Waits for the broker's confirm of the one message under way. */
 static int wait_confirmed(struct nv_dead *d, const char *queue, struct nv_err *err)
 {
-	struct timeval tv = {.tv_sec = CONFIRM_TIMEOUT_S};
+	uint64_t until = nv_mono_ms() + CONFIRM_TIMEOUT_MS;
 	bool returned = false;
 	for (;;) {
 		amqp_frame_t frame;
+		uint64_t now = nv_mono_ms();
+		uint64_t left = now < until ? until - now : 1; /* 0 is for ever */
+		struct timeval tv = {.tv_sec = (time_t)(left / 1000),
+				     .tv_usec = (suseconds_t)(left % 1000) * 1000};
 		int status = amqp_simple_wait_frame_noblock(d->amqp->conn, &frame, &tv);
 		if (status)
 			return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
@@ -226,9 +254,8 @@ static int wait_confirmed(struct nv_dead *d, const char *queue, struct nv_err *e
 			continue;
 		amqp_method_number_t id = frame.payload.method.id;
 		if (id == AMQP_BASIC_RETURN_METHOD) {
-			amqp_message_t message;
-			amqp_read_message(d->amqp->conn, NV_AMQP_CHANNEL, &message, 0);
-			amqp_destroy_message(&message);
+			if (skip_returned(d, err) < 0)
+				return -1;
 			returned = true;
 		} else if (id == AMQP_BASIC_ACK_METHOD && !returned) {
 			return 0;

@@ -55,6 +55,10 @@ int nv_dead_open(struct nv_dead *d, const struct nv_config *config, const char *
  * with its message and says whether to keep that: only what is kept can be requeued. */
 int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
 		     void *arg, struct nv_err *err);
+/* As nv_dead_take_all, but not beyond the letter with this id: the numbers are not those of the
+ * whole queue. */
+int nv_dead_take_until(struct nv_dead *d, const char *id,
+		       bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err);
 /* NULL: there is no such number or id (any more). */
 const struct nv_letter *nv_dead_by_number(const struct nv_dead *d, uint64_t n);
 const struct nv_letter *nv_dead_by_id(const struct nv_dead *d, const char *id);

@@ -2,9 +2,11 @@
 """The API below the administrator's pages: every answer is as described, says what is so, and no
 teacher gets one."""
 import concurrent.futures
+import contextlib
 import datetime
 import os
 import socket
+import threading
 
 import pytest
 import requests
@@ -313,6 +315,65 @@ def test_a_letter_about_a_request_names_it(town):
     town.worker()  # takes archive.ready and enrol.request only
     letter = eventually(lambda: root.get("/dead")["letters"], bool, "the letter")[0]
     assert (letter["request"], letter["kind"]) == (request, "restore.request")
+
+
+class Relay:
+    """In front of the broker. What comes from it stops for good where a text ends, for whoever it
+    was sent to, as long as there is such a text."""
+
+    def __init__(self, port):
+        self.port, self.stop_after = port, None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.own = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listener.accept()[0]
+                far = socket.create_connection(("127.0.0.1", self.port))
+                for pair in ((near, far, False), (far, near, True)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source, sink, brokers):
+        silent = False
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                text = self.stop_after if brokers else None
+                if not silent and text and text in data:
+                    silent = True
+                    sink.sendall(data[:data.index(text) + len(text)])
+                elif not silent:
+                    sink.sendall(data)
+        for s in (source, sink):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
+
+
+def test_a_dead_letter_that_stops_half_way_holds_up_nobody(make_farm):
+    farm = make_farm()
+    d = farm.daemon("producer")
+    with contextlib.closing(Relay(farm.broker.amqp)) as relay:
+        set_broker(d, heartbeat="2s", timeout="2s",
+                   uris=[u.replace(f":{farm.broker.amqp}/", f":{relay.own}/")
+                         for u in d.config["broker"]["uris"]])
+        d.start()
+        _, _, root = people(farm)
+        farm.publish(f"dead.{farm.client}", b"half of it" + b"." * 1000,
+                     exchange=f"self.{farm.client}")
+        letter = eventually(lambda: root.get("/dead")["letters"], bool, "the letter")[0]
+        relay.stop_after = b"half of it"
+        for method, path in (("GET", "/dead"), ("DELETE", f"/dead/{letter['id']}")):
+            answer = root.call(method, path)
+            assert answer.status_code == 503, answer.text
+            assert answer.json()["reason"] == "broker_unavailable"
+        relay.stop_after = None
+        eventually(lambda: root.call("DELETE", f"/dead/{letter['id']}").status_code,
+                   lambda status: status == 200, "discarded")
+        assert root.get("/dead")["letters"] == []
 
 
 def test_where_time_goes_adds_up(town):
