@@ -87,6 +87,11 @@ def stopped(pid):
             os.kill(pid, signal.SIGCONT)
 
 
+def with_children(pid):
+    """PostgreSQL has a process for each connection."""
+    return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
 # --- the stand ---
 
 class Stand(MoodleFarm):
@@ -580,7 +585,9 @@ def test_a_database_that_stands_still_is_waited_for(make, pair):  # noqa: F811
     request = f.submit(pair.courses["S"], by="teacher1", user_data=False)
     f.child("worker", "import")
     wait.until(lambda: ["importing"] in [row[1:] for row in f.rows(request)], "an import", LONG)
-    with stopped(program.state["pids"][name][0]):
+    with contextlib.ExitStack() as database:
+        for pid in with_children(program.state["pids"][name][0]):
+            database.enter_context(stopped(pid))
         time.sleep(30 if NIGHTLY else 8)  # longer than a lease
         assert f.state(request) == "importing"
     f.whole(request, whole)
