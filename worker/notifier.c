@@ -94,13 +94,20 @@ static void timer_closed(uv_handle_t *handle)
 	nv_worker_maybe_stopped(w);
 }
 
+/* What was said of the last notice still gets to Redis. */
+static void end(struct notifier *n)
+{
+	nv_status_notices_close(n->notices);
+	uv_close((uv_handle_t *)&n->timer, timer_closed);
+}
+
 static void finished(struct notifier *n, bool done)
 {
 	n->working = false;
-	if (done && !n->stopped)
+	if (done)
 		nv_notice_done(n->notices, n->cursor);
 	if (n->stopped)
-		uv_close((uv_handle_t *)&n->timer, timer_closed);
+		end(n);
 }
 
 /* --- sending, on a thread --- */
@@ -225,8 +232,6 @@ static void letters_sent(void *arg, const struct nv_err *err)
 	(void)err;
 	if (!n->letters)
 		finished(n, true);
-	else if (n->stopped)
-		finished(n, false); /* another notifier gets it */
 	else
 		put_back(n);
 }
@@ -493,12 +498,12 @@ struct notifier *nv_notifier_start(struct worker *w)
 	return n;
 }
 
+/* A round under way comes to its end, so that those who have been told are not told again. */
 void nv_notifier_stop(struct notifier *n)
 {
 	bool waiting = uv_is_active((uv_handle_t *)&n->timer);
 	n->stopped = true;
 	uv_timer_stop(&n->timer);
-	nv_status_notices_close(n->notices);
 	if (!n->working || waiting)
-		uv_close((uv_handle_t *)&n->timer, timer_closed);
+		end(n);
 }

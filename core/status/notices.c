@@ -24,6 +24,7 @@ struct nv_notices {
 	nv_follow_cb cb;
 	void *arg;
 	unsigned open;
+	unsigned settling; /* answers to come to what was said of notices */
 	bool ended;
 };
 
@@ -75,12 +76,21 @@ static void wait_for_more(struct nv_notices *n, const char *last, uint64_t due_m
 	nv_args_fini(&a);
 }
 
+static void on_conn_closed(void *arg);
+
+/* Closing the connection drops what is on its way, so it waits for these. */
+static void settled(struct nv_notices *n)
+{
+	if (--n->settling == 0 && n->ended)
+		nv_conn_close(n->conn, on_conn_closed, n);
+}
+
 static void on_acked(void *arg, const struct nv_err *err, const redisReply *r)
 {
 	/* Not acked: it comes again after a minute, as at-least-once allows. */
-	(void)arg;
 	(void)err;
 	(void)r;
+	settled(arg);
 }
 
 static void ack(struct nv_notices *n, const char *cursor)
@@ -91,12 +101,13 @@ static void ack(struct nv_notices *n, const char *cursor)
 	nv_args_str(&a, STREAM);
 	nv_args_str(&a, GROUP);
 	nv_args_str(&a, cursor);
-	nv_conn_call(n->conn, &a, 0, on_acked, NULL);
+	n->settling += 2;
+	nv_conn_call(n->conn, &a, 0, on_acked, n);
 	nv_args_fini(&a);
 	nv_args_str(&a, "XDEL");
 	nv_args_str(&a, STREAM);
 	nv_args_str(&a, cursor);
-	nv_conn_call(n->conn, &a, 0, on_acked, NULL);
+	nv_conn_call(n->conn, &a, 0, on_acked, n);
 	nv_args_fini(&a);
 }
 
@@ -172,8 +183,15 @@ static void done_later(struct nv_op *op, const struct nv_err *err, const redisRe
 
 	(void)err; /* not put back: it comes again after a minute */
 	(void)r;
-	if (n)
-		look_in(n, 0);
+	look_in(n, 0);
+	settled(n);
+}
+
+static void done_late(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	(void)err;
+	(void)r;
+	settled(op->arg);
 }
 
 void nv_notice_later(struct nv_notices *n, const char *cursor, uint64_t delay_ms, const char *told)
@@ -184,8 +202,9 @@ void nv_notice_later(struct nv_notices *n, const char *cursor, uint64_t delay_ms
 		return;
 	if (is_current(n, cursor))
 		uv_timer_stop(&n->timer);
-	op = nv_op_new(n->s, NV_SC_notice_later, done_later, NULL,
-		       is_current(n, cursor) ? n : NULL);
+	op = nv_op_new(n->s, NV_SC_notice_later, is_current(n, cursor) ? done_later : done_late,
+		       NULL, n);
+	n->settling++;
 	op->conn = n->conn;
 	nv_args_str(&op->args, cursor);
 	nv_args_uint(&op->args, delay_ms);
@@ -249,5 +268,6 @@ void nv_status_notices_close(struct nv_notices *n)
 	n->ended = true;
 	LIST_REMOVE(&n->child, link);
 	uv_close((uv_handle_t *)&n->timer, on_timer_closed);
-	nv_conn_close(n->conn, on_conn_closed, n);
+	if (!n->settling)
+		nv_conn_close(n->conn, on_conn_closed, n);
 }

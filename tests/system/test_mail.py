@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """People are told by mail, once, in their language; administrators hear of failures."""
 import re
+import signal
+import threading
 
 import pytest
 
@@ -323,6 +325,43 @@ def test_a_recipient_refused_is_final_a_sender_refused_is_not(make_farm, sink):
     sink.sender_answer = ""
     sink.wait_count(1)
     assert sink.to("ada2@example.org")
+
+
+class Gate(dict):
+    """As a sink's recipients: the server is silent at the first one, until it is opened."""
+    def __init__(self):
+        super().__init__()
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __contains__(self, address):
+        self.reached.set()
+        self.opened.wait(30)
+        return super().__contains__(address)
+
+
+@pytest.mark.parametrize("refused", [{}, {ADMINS[0]: "452 mailbox full"}])
+def test_a_worker_that_stops_while_it_tells_people_says_whom_it_told(make_farm, sink, refused):
+    farm = make(make_farm, sink)
+    sink.recipients = gate = Gate()
+    gate.update(refused)
+    farm.archiver()
+    worker = configured(farm).start()
+    bad = ask_what_fails(farm, 1)
+    farm.wait_state(bad, "failed")
+    assert gate.reached.wait(30), "no mail"
+    worker.signal(signal.SIGTERM)
+    wait.until(lambda: worker.events("daemon.stopping"), "the stop")
+    gate.opened.set()
+    assert worker.wait_end() == 0, worker.tail()
+    sent = len(sink.mails)
+    assert sent == 3 - len(refused)
+    assert farm.redis.client.xlen("nv:notices") == 0, "told, and not said so"
+    assert farm.redis.client.zcard("nv:notices:waiting") == len(refused)
+    gate.clear()
+    worker.start()
+    wake(farm)
+    wait_nothing_to_tell(farm)
+    assert len(sink.mails) == 3
 
 
 # --- many failures at once ---

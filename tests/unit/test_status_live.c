@@ -367,6 +367,31 @@ static void a_notice_put_back_outlives_its_notifier_and_is_put_back_once(void **
 	nv_status_notices_close(heir.n);
 }
 
+static void what_is_said_of_a_notice_before_the_close_is_heard(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned later = 0; later < 2; later++) {
+		struct nv_status *other = status_new(f);
+		struct heard h = {.f = f, .keep = true};
+		char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+		struct nv_restore_request q = request(id, "ann", "7");
+
+		raw(f, "SCRIPT FLUSH"); /* it takes two tries */
+		h.n = nv_status_notices(other, "a", on_event, &h);
+		bring_to(f, &q, NV_ST_failed, token);
+		hear(&h, 1);
+		if (later)
+			nv_notice_later(h.n, h.cursor, 60000, "mail0 ");
+		else
+			nv_notice_done(h.n, h.cursor);
+		nv_status_notices_close(h.n);
+		status_close(f, other);
+		assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 0);
+		assert_int_equal(raw_int(f, "ZCARD %s", "nv:notices:waiting"), later);
+	}
+}
+
 /* --- digests --- */
 
 /* Whether this failure, one of ann's, is collected. */
@@ -726,6 +751,7 @@ int main(int argc, char **argv)
 		T(a_notice_not_done_comes_again),
 		T(a_notice_that_was_put_back_comes_again_and_holds_up_nobody),
 		T(a_notice_put_back_outlives_its_notifier_and_is_put_back_once),
+		T(what_is_said_of_a_notice_before_the_close_is_heard),
 		T(failures_beyond_the_first_are_collected_each_once),
 		T(what_is_put_back_and_fails_again_is_collected_again),
 		T(failures_far_apart_are_told_one_by_one),
