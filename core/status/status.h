@@ -391,9 +391,9 @@ struct nv_digest_failure {
 	struct nv_digest_row row;
 	uint64_t rev;
 };
-/* collected: a digest will tell of it.  Asked again, for the same id, revision and time of its end, it answers the
- * same.  alone: how many within window_ms are told by themselves.  NV_REJECT/not_found: no such
- * request any more. */
+/* collected: a digest will tell of it.  Asked again, for the same id, revision and time of its end,
+ * it answers the same.  alone: how many within window_ms are told by themselves.
+ * NV_REJECT/not_found: no such request any more. */
 typedef void (*nv_digest_add_cb)(void *arg, const struct nv_err *err, bool collected);
 void nv_status_digest_add(struct nv_status *s, const struct nv_digest_failure *f, uint64_t alone,
 			  uint64_t window_ms, nv_digest_add_cb cb, void *arg);
