@@ -5,7 +5,6 @@ says which file is no course; and leaves no process and no port behind when it i
 import os
 import shutil
 import signal
-import socket
 import subprocess
 
 import pytest
@@ -185,6 +184,4 @@ def test_what_cannot_be_done_is_said_before_anything_is_started(quickstart, fold
                        (("--programs", folder), "navette"), (("--colour",), "--courses DIR")):
         status, said = quickstart(*args)
         assert status != 0 and word in said, args
-    assert not quickstart.processes()
-    with socket.socket() as s:  # nobody has taken what it would have used
-        s.bind(("127.0.0.1", quickstart.ports[0]))
+    assert not quickstart.processes() and not quickstart.open_ports()
