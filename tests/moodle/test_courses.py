@@ -17,22 +17,19 @@ import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import pytest  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import daemon, staging  # noqa: E402
 from test_constant_memory import memory, release_build  # noqa: E402
 from test_daemons import LONG, MoodleFarm, broker, restored_by_moodle  # noqa: E402, F401
 from test_scripts import differences, pair  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
-    reason="MOODLE_DIR is not set")
+pytestmark = gate.mark(gate.missing())
 
 MIB = 1 << 20
 GROWTH = 64 * MIB

@@ -15,22 +15,19 @@ import shutil
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import pytest  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import api, keys, samples, wait, wire  # noqa: E402
 from harness.farm import Farm  # noqa: E402
 from harness.rabbit import Broker  # noqa: E402
 from test_scripts import differences, pair  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
-    reason="MOODLE_DIR is not set")
+pytestmark = gate.mark(gate.missing())
 
 # An import takes some seconds, and the machine has other things to do.
 LONG = 240

@@ -30,23 +30,21 @@ import tempfile
 import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+from gate import HERE
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import msgpack  # noqa: E402
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import api, keys, ports, smtp, wait, wire  # noqa: E402
 from test_daemons import LONG, MoodleFarm, broker, restored_by_moodle  # noqa: E402, F401
 from test_scripts import differences, pair, uuid7  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
-    reason="MOODLE_DIR is not set")
+pytestmark = gate.mark(gate.missing())
 
 NIGHTLY = os.environ.get("NAVETTE_NIGHTLY") == "1"
 SEED = int(os.environ.get("NAVETTE_SEED", str(random.randrange(10 ** 6))))

@@ -8,18 +8,16 @@ it, for administrators, in order with the attempts.
 Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.  See test_daemons.py.
 """
 import contextlib
-import os
 import pathlib
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import pytest  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import wait  # noqa: E402
 from test_daemons import (LONG, broker, farm, pair, pytestmark, removed_afterwards,  # noqa: E402, F401
                           start_farm)

@@ -19,22 +19,20 @@ import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+from gate import HERE
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import daemon as daemons, wait  # noqa: E402
 from test_daemons import MoodleFarm, broker, enrolled  # noqa: E402, F401
 from test_scripts import differences, pair  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
-    reason="MOODLE_DIR is not set")
+pytestmark = gate.mark(gate.missing())
 
 # What an administrator finds who has set nothing.
 DEFAULTS = {

@@ -27,17 +27,16 @@ import threading
 import time
 import uuid
 
-HERE = pathlib.Path(__file__).resolve().parent
-if __name__ == "__main__" and not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")):
-    print("skipped: MOODLE_DIR is not set")
-    sys.exit(77)
+import gate
+from gate import HERE
+
+if __name__ == "__main__":
+    gate.leave_if(gate.missing())
 
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("MOODLE_DIR") or os.environ.get("NAVETTE_PAIR")),
-    reason="MOODLE_DIR is not set")
+pytestmark = gate.mark(gate.missing())
 
 EXIT = {"retry": 75, "hold": 76, "reject": 65, "cancelled": 77, "fatal": 70}
 EMPTY = "da39a3ee5e6b4b0d3255bfef95601890afd80709"

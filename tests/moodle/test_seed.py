@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
+import gate
+
 SEED = "my_external_backup_restore_courses"
 
 
@@ -26,25 +27,23 @@ def missing():
     if os.environ.get("NAVETTE_PAIR"):
         state = json.loads((pathlib.Path(os.environ["NAVETTE_PAIR"]) / "pair.json").read_text())
         return None if state["seed_plugin"] else "the pair was made without --seed-plugin"
-    if not os.environ.get("MOODLE_DIR"):
-        return "MOODLE_DIR is not set"
+    if gate.missing():
+        return gate.missing()
     tree = pathlib.Path(os.environ["MOODLE_DIR"])
     return None if (tree / "blocks" / SEED).exists() else f"{tree} has no blocks/{SEED}"
 
 
-if __name__ == "__main__" and missing():
-    print(f"skipped: {missing()}")
-    sys.exit(77)
+if __name__ == "__main__":
+    gate.leave_if(missing())
 
 import pytest  # noqa: E402
 
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
 from harness import api, processes, wait  # noqa: E402
 from test_daemons import (  # noqa: E402, F401
     LONG, MoodleFarm, broker, enrolled, restored, restored_by_moodle)
 from test_scripts import differences, pair  # noqa: E402, F401
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=str(missing()))
+pytestmark = gate.mark(missing())
 
 FAST, SLOW = "fast", "slow"  # ports of the front
 RATE = 1 << 20  # bytes a second on the slow one
