@@ -42,3 +42,17 @@ function(navette_unit_test name)
   set_tests_properties(unit.${name} PROPERTIES TIMEOUT 120 LABELS unit
     ENVIRONMENT "NAVETTE_SOURCE=${PROJECT_SOURCE_DIR}")
 endfunction()
+
+# navette_npm(COMMENT): what this folder's package-lock.json names, in node_modules of its build
+# folder, once; modules.stamp there says that it is.
+function(navette_npm comment)
+  set(here ${CMAKE_CURRENT_SOURCE_DIR})
+  add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/modules.stamp
+    COMMAND ${CMAKE_COMMAND} -E copy ${here}/package.json ${here}/package-lock.json ${here}/.npmrc
+            ${CMAKE_CURRENT_BINARY_DIR}
+    COMMAND ${NPM} ci --ignore-scripts --prefer-offline --no-progress --loglevel=error
+    COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_CURRENT_BINARY_DIR}/modules.stamp
+    DEPENDS package.json package-lock.json .npmrc
+    WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}
+    COMMENT ${comment} VERBATIM)
+endfunction()
