@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ if __name__ == "__main__":
 
 import pytest  # noqa: E402
 
-from harness import api, processes, wait  # noqa: E402
+from harness import api, ports, processes, wait  # noqa: E402
 from test_daemons import (  # noqa: E402, F401
     LONG, MoodleFarm, broker, enrolled, restored, restored_by_moodle)
 from test_scripts import differences, pair  # noqa: E402, F401
@@ -82,17 +81,6 @@ def seed(pair):  # noqa: F811
 
 
 # --- TLS in front of it ---
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
 
 class Front:
     """nginx with a certificate of our own authority; Moodle behind it believes it is asked as ever."""
@@ -140,18 +128,16 @@ class Front:
                 f"    access_log {self.dir}/access.log whole;\n{temp}{servers}\n}}\n")
 
     def _start(self):
-        """On free ports; somebody may take one in between, then again."""
-        for _ in range(5):
-            self.ports = {FAST: free_port(), SLOW: free_port()}
-            (self.dir / "nginx.conf").write_text(self._configuration())
-            self.child = processes.start(
-                ["/usr/sbin/nginx", "-e", f"{self.dir}/error.log", "-p", str(self.dir), "-c",
-                 f"{self.dir}/nginx.conf"], f"{self.dir}/nginx.out")
-            wait.until(lambda: self.child.poll() is not None or all(
-                map(answers, self.ports.values())), "nginx", 20)
-            if self.child.poll() is None:
-                return
-            processes.reap(self.child, 1)
+        self.ports = {FAST: ports.free(), SLOW: ports.free()}
+        (self.dir / "nginx.conf").write_text(self._configuration())
+        self.child = processes.start(
+            ["/usr/sbin/nginx", "-e", f"{self.dir}/error.log", "-p", str(self.dir), "-c",
+             f"{self.dir}/nginx.conf"], f"{self.dir}/nginx.out")
+        wait.until(lambda: self.child.poll() is not None or all(
+            map(ports.listening, self.ports.values())), "nginx", 20)
+        if self.child.poll() is None:
+            return
+        processes.reap(self.child, 1)
         raise AssertionError((self.dir / "error.log").read_text())
 
     def url(self, speed):

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Free ports of 127.0.0.1. Tests run in parallel: a port is reserved by a lock file for the life of
-this process, and taken below the range from which the kernel hands out ports of its own accord."""
+this process, and taken below the range from which the kernel hands out ports of its own accord.
+
+    ports.py NAME [NAME …] -- COMMAND …
+
+runs the command with a port in each variable NAME, reserved until it and what it started have ended."""
 import fcntl
 import os
 import random
 import socket
+import sys
 import tempfile
 
 _held = []
@@ -40,3 +45,18 @@ def listening(port):
     with socket.socket() as s:
         s.settimeout(1)
         return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def main(words):
+    if "--" not in words[1:-1]:
+        sys.exit(__doc__)
+    names, command = words[:words.index("--")], words[words.index("--") + 1:]
+    for name in names:
+        os.environ[name] = str(free())
+    for lock in _held:
+        os.set_inheritable(lock, True)
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
