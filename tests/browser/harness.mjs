@@ -6,16 +6,19 @@ import {mkdirSync, readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 import {createInterface} from 'node:readline';
+import test from 'node:test';
 import {fileURLToPath} from 'node:url';
 
-export const here = dirname(fileURLToPath(import.meta.url));
+export const NASTY = '<img src=x onerror="document.title=1"><b>Histoire</b> &amp; \u202eمرحبا\u202c 🎓';
+
+const here = dirname(fileURLToPath(import.meta.url));
 const build = process.env.NAVETTE_BUILD;
 const require = createRequire(join(build, 'tests', 'browser', 'x.js'));
 const {chromium} = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = join(build, 'screenshots');
 
-export async function startFarm() {
+async function startFarm() {
 	const child = spawn('/usr/bin/python3', ['-B', join(here, 'farm.py')],
 		{stdio: ['pipe', 'pipe', 'inherit']});
 	const lines = createInterface({input: child.stdout})[Symbol.asyncIterator]();
@@ -47,7 +50,7 @@ export async function startFarm() {
 	return {...hello, ask, end};
 }
 
-export function startBrowser() {
+function startBrowser() {
 	// Chromium's own sandbox does not work for root, as whom containers run tests.
 	return chromium.launch({executablePath: '/usr/bin/chromium',
 		args: process.getuid() === 0 ? ['--no-sandbox'] : []});
@@ -68,13 +71,45 @@ export async function openPage(browser, farm, options = {}, allowed = []) {
 			wrong.push(text);
 	});
 	page.on('pageerror', (e) => wrong.push(String(e)));
-	page.on('request', (r) => r.url().startsWith(farm.url) || r.url().startsWith('data:') ||
+	page.on('request', (r) => r.url().startsWith(farm.url) || /^(data|blob):/.test(r.url()) ||
 		wrong.push(`a request to ${r.url()}`));
 	page.setDefaultTimeout(Number(process.env.NAVETTE_PATIENCE || 30) * 1000);
 	return {page, close: async () => {
 		await context.close();
 		assert.deepEqual(wrong, []);
 	}};
+}
+
+// The farm and the browser of a file, until its end; on(name, act) is a test whose act(open) opens pages
+// of its own and makes courses of its own.
+export async function stage() {
+	const farm = await startFarm();
+	const browser = await startBrowser();
+	let failed = false;
+	test.after(async () => {
+		await browser.close();
+		await farm.end(failed);
+	});
+	const on = (name, act) => test(name, async () => {
+		const opened = [];
+		const open = async (options, allowed) => {
+			const p = await openPage(browser, farm, options, allowed);
+			opened.push(p);
+			return p.page;
+		};
+		try {
+			await farm.ask('all_up');
+			await act(open);
+			for (const p of opened)
+				await p.close();
+		} catch (error) {
+			failed = true;
+			for (const [i, p] of opened.entries())
+				await picture(p.page, `failed-${name.replace(/\W+/g, '-')}-${i}`).catch(() => {});
+			throw error;
+		}
+	});
+	return {farm, browser, on};
 }
 
 export async function signIn(page, farm, user) {

@@ -1,44 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The teacher's whole way: signing in, choosing, watching, mending, joining.
 import assert from 'node:assert/strict';
-import test from 'node:test';
-import {assertAccessible, launch, openPage, picture, row, signIn, startBrowser, startFarm, waitState}
-	from './harness.mjs';
+import {assertAccessible, launch, NASTY, picture, row, signIn, stage, waitState} from './harness.mjs';
 
-const NASTY = '<img src=x onerror="document.title=1"><b>Histoire</b> &amp; \u202eمرحبا\u202c 🎓';
 const LONG = 'Très long cours '.repeat(63).slice(0, 1000);
 
-const farm = await startFarm();
-const browser = await startBrowser();
-let failed = false;
-
-// Each test opens pages of its own and makes courses of its own.
-function on(name, act) {
-	test(name, async () => {
-		const opened = [];
-		const open = async (options, allowed) => {
-			const p = await openPage(browser, farm, options, allowed);
-			opened.push(p);
-			return p.page;
-		};
-		try {
-			await farm.ask('all_up');
-			await act(open);
-			for (const p of opened)
-				await p.close();
-		} catch (error) {
-			failed = true;
-			for (const [i, p] of opened.entries())
-				await picture(p.page, `failed-${name.replace(/\W+/g, '-')}-${i}`).catch(() => {});
-			throw error;
-		}
-	});
-}
-
-test.after(async () => {
-	await browser.close();
-	await farm.end(failed);
-});
+const {farm, on} = await stage();
 
 on('a wrong password is told, the right one lets in, signing out lets out', async (open) => {
 	await farm.ask('course', {fullname: 'Algebra', shortname: 'ALG'});
