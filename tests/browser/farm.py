@@ -39,6 +39,9 @@ class Stage:
         producer = farm.daemon("producer")
         producer.configure({
             **producer.config,
+            "broker": {**producer.config["broker"],
+                       "management_url": f"http://guest@127.0.0.1:{self.broker.management}",
+                       "management_password_file": farm.path("admin.password")},
             "restore": {**producer.config["restore"], "original_category": True},
             "producer": {**producer.config["producer"], "base_url": self.url,
                          "listen": self.url.removeprefix("http://"), "catalog_timeout": "2s"},
@@ -74,6 +77,17 @@ class Stage:
             del remote.sources[course]
         remote._save()
         return count
+
+    def submit(self, course, by="ada"):
+        return self.farm.submit(course, by)
+
+    def dead_letter(self):
+        """A message to the worker that nobody understands."""
+        self.farm.publish(f"restore.{self.farm.client}", b"nonsense",
+                          exchange=f"self.{self.farm.client}")
+
+    def site(self):
+        return {"site": self.farm.site, "client": self.farm.client}
 
     def may_create(self, yes):
         """May teachers create courses on the client?  Without, every restore fails."""

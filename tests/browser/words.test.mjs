@@ -36,14 +36,24 @@ test('every reason there is has its words', () => {
 });
 
 test('every word that the pages name is there', () => {
-	for (const name of readdirSync(join(web, 'src')).filter((n) => /\.jsx?$/.test(n)))
-		for (const [, word, key] of read('producer', 'web', 'src', name).matchAll(/\b(tn?)\('([\w.-]+)'/g))
-			assert.ok((word === 'tn' ? `${key}.one` : key) in languages['en.json'], `${name}: ${key}`);
+	for (const folder of [['src'], ['src', 'admin']])
+		for (const name of readdirSync(join(web, ...folder)).filter((n) => /\.jsx?$/.test(n)))
+			for (const [, word, key] of read('producer', 'web', ...folder, name).matchAll(/\b(tn?)\('([\w.-]+)'/g))
+				assert.ok((word === 'tn' ? `${key}.one` : key) in languages['en.json'], `${name}: ${key}`);
 });
 
 test('no lock file names where packages come from', () => {
 	for (const folder of [['producer', 'web'], ['tests', 'browser'], ['tests', 'openapi']])
 		assert.ok(!/"resolved"|https?:\/\/registry|npmjs/.test(read(...folder, 'package-lock.json')));
+});
+
+test('a spreadsheet takes no cell of ours for a formula', async () => {
+	const {csvText} = await import(join(web, 'src', 'admin', 'csv.js'));
+	const evil = ['=1+1', '+1', '-1', '@SUM(A1)', '\t=1', '\r=1', '\uff1d1'];
+	for (const text of evil)
+		assert.equal(csvText(['a'], [{a: text}]), `a\r\n"'${text}"\r\n`);
+	assert.equal(csvText(['a', 'b'], [{a: 'x "y", z', b: null}, {a: 'plain', b: 0}]),
+		'a,b\r\n"x ""y"", z",\r\nplain,0\r\n');
 });
 
 test('progress never goes back within a revision, and begins anew with the next', () => {

@@ -27,11 +27,13 @@ async function problemOf(answer) {
 	return new Problem(answer.status, document.reason || 'internal', document.detail);
 }
 
+// body: an object, sent as JSON; or a text, sent as the CSV it is.
 export async function call(method, path, body, headers = {}) {
 	const options = {method, headers: {...headers}};
 	if (body !== undefined) {
-		options.headers['Content-Type'] = 'application/json';
-		options.body = JSON.stringify(body);
+		const csv = typeof body === 'string';
+		options.headers['Content-Type'] = csv ? 'text/csv' : 'application/json';
+		options.body = csv ? body : JSON.stringify(body);
 	}
 	if (csrf && method !== 'GET')
 		options.headers['X-Navette-CSRF'] = csrf;

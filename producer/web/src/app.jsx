@@ -2,6 +2,7 @@
 // The frame of all pages: who is signed in, language, signing in and out.
 import {render} from 'preact';
 import {useEffect, useState} from 'preact/hooks';
+import {Admin, ADMIN_HOME, adminRoute} from './admin/admin.jsx';
 import {call, setCsrf, whenSessionLost} from './api.js';
 import {chooseLanguage, forgetLanguage, language, pickLanguage, problemText, t} from './i18n.js';
 import {Teacher} from './teacher.jsx';
@@ -17,10 +18,33 @@ function Languages({onChange}) {
 	</div>;
 }
 
-function Header({session, home, onLanguage, onSignOut}) {
+// Where we are, behind the address's #; what is in sight begins at its top, for the keyboard as well.
+function useHash() {
+	const [hash, setHash] = useState(location.hash);
+	useEffect(() => {
+		const moved = () => {
+			setHash(location.hash);
+			scrollTo(0, 0);
+			document.getElementById('main')?.focus();
+		};
+		addEventListener('hashchange', moved);
+		return () => removeEventListener('hashchange', moved);
+	}, []);
+	return hash;
+}
+
+function Places({session, route}) {
+	const link = (href, word, here) => <a class={`nav-link ${here ? 'active' : ''}`} href={href}
+		aria-current={here ? 'page' : undefined}>{t(word)}</a>;
+	return session?.user.admin && <nav class="nav nv-places" aria-label={t('places')}>
+		{link('#/', 'places.mine', !route)}{link(ADMIN_HOME, 'admin', route)}</nav>;
+}
+
+function Header({session, route, home, onLanguage, onSignOut}) {
 	return <header class="navbar border-bottom nv-header">
 		<div class="container-xxl">
 			<span class="navbar-brand">Navette</span>
+			<Places session={session} route={route} />
 			<div class="nv-header-end">
 				{home && <a class="btn btn-sm btn-link" href={home}>{t('moodle')}</a>}
 				<Languages onChange={onLanguage} />
@@ -78,6 +102,8 @@ function App() {
 	const [home, setHome] = useState(null);
 	const [note, setNote] = useState(null);
 	const [, draw] = useState(0);
+	const hash = useHash();
+	const route = session?.user.admin ? adminRoute(hash) : null;
 
 	const enter = (s) => {
 		setCsrf(s.csrf);
@@ -119,14 +145,18 @@ function App() {
 		look();
 	}, []);
 	return <>
-		<a class="visually-hidden-focusable nv-skip" href="#main">{t('skip')}</a>
-		<Header session={session} home={home} onSignOut={signOut} onLanguage={(tag) => {
+		<a class="visually-hidden-focusable nv-skip" href="#main" onClick={(e) => {
+			e.preventDefault(); // the address says which page this is
+			document.getElementById('main')?.focus();
+		}}>{t('skip')}</a>
+		<Header session={session} route={route} home={home} onSignOut={signOut} onLanguage={(tag) => {
 			chooseLanguage(tag);
 			draw((n) => n + 1);
 		}} />
 		{phase === 'signin' && <SignIn note={note} onSession={enter} />}
 		{phase === 'away' && <Away />}
-		{phase === 'page' && <Teacher key={session.csrf} session={session} />}
+		{phase === 'page' && (route ? <Admin key={session.csrf} session={session} route={route} />
+			: <Teacher key={session.csrf} session={session} />)}
 	</>;
 }
 

@@ -76,6 +76,10 @@ export function when(iso) {
 		.format(new Date(iso)) : '';
 }
 
+export function number(n) {
+	return new Intl.NumberFormat(current, {maximumFractionDigits: 1}).format(n);
+}
+
 export function bytes(n) {
 	const units = ['kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
 	let value = n / 1000;

@@ -16,8 +16,12 @@ const BADGES = {
 };
 const MODES = ['always', 'with-users', 'manual'];
 
+export function Badge({word, text}) {
+	return <span class={`badge ${BADGES[word]}`}>{text}</span>;
+}
+
 // What a site gave as an address, where it is one of the web.
-function address(url) {
+export function address(url) {
 	return /^https?:\/\//i.test(url || '') ? url : null;
 }
 
@@ -90,7 +94,7 @@ function timeLeft(ms) {
 	return tn('left.minutes', Math.round(ms / 60000));
 }
 
-function amount(request) {
+export function amount(request) {
 	if (!inBytes(request))
 		return '';
 	return request.total ? t('amount', {done: bytes(request.done), total: bytes(request.total)})
@@ -117,7 +121,7 @@ function reasonText(request) {
 	return has(key) ? t(key) : request.message;
 }
 
-function Why({request}) {
+export function Why({request}) {
 	if (!request.reason)
 		return null;
 	return <div class="nv-why">
@@ -182,7 +186,7 @@ function OtherStatus({store, row}) {
 function Status({store, row}) {
 	const problem = store.problems.get(row.key);
 	return <>
-		{row.word !== 'none' && <span class={`badge ${BADGES[row.word]}`}>{t(`state.${row.word}`)}</span>}
+		{row.word !== 'none' && <Badge word={row.word} text={t(`state.${row.word}`)} />}
 		{row.own && <OwnStatus store={store} row={row} />}
 		{row.other && <OtherStatus store={store} row={row} />}
 		{problem && <div class="text-danger-emphasis nv-why" role="alert">{problemText(problem)}</div>}
