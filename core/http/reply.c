@@ -121,6 +121,7 @@ void nv_http_abandon(struct nv_http_request *r)
 {
 	nv_auto_free char *text =
 		problem_text(503, NV_R_busy, "the server stops; please ask again");
+	nv_http_add_header(r, "Retry-After", "5"); /* as every 503: openapi.yaml */
 	answer(r, 503, "application/problem+json", text, strlen(text));
 }
 

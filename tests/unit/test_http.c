@@ -512,6 +512,7 @@ static void never_client(struct fixture *f)
 {
 	ask(f, "GET /never" HEAD "\r\n");
 	expect(f->text, "HTTP/1.1 503");
+	expect(f->text, "Retry-After: 5");
 }
 
 static void closing_answers_for_handlers_that_are_too_late(void **state)
