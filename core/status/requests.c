@@ -158,29 +158,11 @@ void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_re
 	nv_op_run(op);
 }
 
-static void done_get(struct nv_op *op, const struct nv_err *err, const redisReply *r)
-{
-	nv_record_cb cb = (nv_record_cb)op->cb;
-	nv_auto_arena struct nv_arena arena = {0};
-	struct nv_status_record rec;
-	struct nv_err mine;
-
-	if (!err && r->type == REDIS_REPLY_ARRAY && !r->elements) {
-		nv_fail(&mine, NV_REJECT, NV_R_not_found, "status: no such request");
-		err = &mine;
-	} else if (!err && nv_record_from_reply(r, &rec, &arena, &mine)) {
-		err = &mine;
-	}
-	cb(op->arg, err, err ? NULL : &rec);
-}
-
 void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg)
 {
-	struct nv_op *op = nv_op_new(s, NV_SC_COUNT, done_get, NV_CB(cb), arg);
-	nv_auto_free char *key = nv_asprintf("nv:req:%s", id);
+	struct nv_op *op = nv_op_new(s, NV_SC_get, done_record, NV_CB(cb), arg);
 
-	nv_args_str(&op->args, "HGETALL");
-	nv_args_str(&op->args, key);
+	nv_args_str(&op->args, id);
 	nv_op_run(op);
 }
 

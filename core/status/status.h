@@ -72,6 +72,8 @@ struct nv_status_record {
 	uint64_t modified;
 	uint64_t started;
 	uint64_t finished;
+	uint64_t place; /* among this client's that wait for the same course server, from 1; 0: it
+			   does not */
 	/* once restored */
 	char *course;
 	char *course_url;

@@ -94,6 +94,7 @@ on('what is scheduled can be changed until it begins', async (open) => {
 	await row(page, course).locator('.nv-choose input').check();
 	await page.getByRole('button', {name: 'Restore', exact: true}).click();
 	await waitState(page, course, 'scheduled');
+	await row(page, course).getByText(/in the queue$/).waitFor();
 	const [answer] = await Promise.all([
 		page.waitForResponse((r) => r.request().method() === 'PATCH'),
 		row(page, course).getByLabel('Restore user data: Comedy').check()]);

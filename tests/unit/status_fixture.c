@@ -26,6 +26,7 @@ static void note_record(struct answer *a, const struct nv_status_record *r)
 	a->bytes = r->done;
 	a->created = r->created;
 	a->finished = r->finished;
+	a->place = r->place;
 	a->published = r->published;
 	a->deleted = r->course_deleted;
 	put(a->id, sizeof a->id, r->request.id);

@@ -623,6 +623,36 @@ static void lists_filter_and_page_2000_records(void **state)
 	assert_int_equal(got.counts[NV_ST_failed], 300);
 }
 
+static void who_waits_knows_its_place(void **state)
+{
+	struct fixture *f = *state;
+	char ids[4][NV_UUID_SIZE] = {"", "", "", ""}, attempt[NV_UUID_SIZE],
+	     last[NV_UUID_SIZE] = "";
+	char elsewhere[] = "older";
+	struct nv_restore_request q[4], other;
+
+	for (unsigned i = 0; i < 4; i++) {
+		q[i] = request(ids[i], "ann", "7");
+		assert_int_equal(create(f, &q[i], false)->place, i + 1);
+	}
+	other = request(last, "bob", "7");
+	other.site = elsewhere; /* another course server's queue is another */
+	assert_int_equal(create(f, &other, false)->place, 1);
+	nv_uuid_new(attempt);
+	event(f, &q[0], attempt, 1, NV_EV_EXPORTING, 1);
+	assert_int_equal(get(f, ids[0])->place, 0);
+	assert_int_equal(get(f, ids[1])->place, 1);
+	nv_status_cancel(f->s, ids[2], NULL, on_record, fresh());
+	assert_int_equal(ok(f)->place, 0);
+	assert_int_equal(get(f, ids[3])->place, 2);
+	/* What is changed is asked for anew, behind the others. */
+	q[1].rev = 2;
+	nv_status_change(f->s, &q[1], false, on_record, fresh());
+	assert_int_equal(ok(f)->place, 2);
+	assert_int_equal(get(f, ids[3])->place, 1);
+	assert_int_equal(get(f, last)->place, 1);
+}
+
 static void only_old_unconfirmed_scheduled_requests_are_swept(void **state)
 {
 	struct fixture *f = *state;
@@ -804,6 +834,7 @@ int main(int argc, char **argv)
 		T(a_course_is_held_until_its_request_failed_was_cancelled_or_deleted),
 		T(a_deleted_course_is_free_again),
 		T(lists_filter_and_page_2000_records),
+		T(who_waits_knows_its_place),
 		T(only_old_unconfirmed_scheduled_requests_are_swept),
 		T(many_that_cannot_be_published_keep_no_other_from_its_turn),
 		T(without_a_queue_a_request_says_so_then_fails),

@@ -39,8 +39,20 @@ local function logged_key(id)
 	return 'nv:logged:' .. id
 end
 
+local function waiting_key(site)
+	return 'nv:idx:waiting:' .. site
+end
+
+-- All that is known of it, with its place among those that wait for its course server, from 1.
 local function whole(id)
-	return redis.call('HGETALL', key(id))
+	local fields = redis.call('HGETALL', key(id))
+	local v = redis.call('HMGET', key(id), 'state', 'site')
+	local before = v[1] == 'scheduled' and redis.call('ZRANK', waiting_key(v[2]), id)
+	if before then
+		fields[#fields + 1] = 'place'
+		fields[#fields + 1] = int(before + 1)
+	end
+	return fields
 end
 
 local function may(who, from, to)
@@ -152,7 +164,7 @@ end
 
 -- Write the fields of `set` (false: no longer there) and keep the state's indexes right.
 local function save(r, set)
-	local before = r.state
+	local before, site = r.state, r.site
 	local put, del = {}, {}
 	set.modified = int(NOW)
 	if set.state and set.state ~= before then
@@ -185,6 +197,13 @@ local function save(r, set)
 		redis.call('ZREM', 'nv:idx:state:' .. before, r.id)
 	end
 	redis.call('ZADD', 'nv:idx:state:' .. r.state, r.created, r.id)
+	-- A new revision is a new message, and stands behind those that wait already.
+	if site and (site ~= r.site or r.state ~= 'scheduled') then
+		redis.call('ZREM', waiting_key(site), r.id)
+	end
+	if r.state == 'scheduled' and (set.rev or before ~= r.state) then
+		redis.call('ZADD', waiting_key(r.site), int(now_is[1] * 1000000 + now_is[2]), r.id)
+	end
 	redis.call('ZADD', MODIFIED, set.modified, r.id)
 	if r.state ~= 'scheduled' or r.published == '1' then
 		redis.call('ZREM', UNPUBLISHED, r.id)

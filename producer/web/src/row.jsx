@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One course in the teacher's table.
-import {bytes, has, problemText, t, tn, when} from './i18n.js';
+import {bytes, has, number, problemText, t, tn, when} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
 const BADGES = {
@@ -121,6 +121,12 @@ function reasonText(request) {
 	return has(key) ? t(key) : request.message;
 }
 
+// Its place in the course server's queue.
+export function Place({request}) {
+	return request.place && <div class="nv-by">{request.place === 1 ? t('place.first')
+		: t('place', {n: number(request.place)})}</div>;
+}
+
 export function Why({request}) {
 	if (!request.reason)
 		return null;
@@ -145,6 +151,7 @@ function OwnStatus({store, row}) {
 	const held = r.state === 'scheduled' && r.reason;
 	return <>
 		<div class="nv-by">{r.by && r.by !== store.user ? t('by.other', {who: r.by}) : t('by.self')}</div>
+		<Place request={r} />
 		{isActive(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
 		{(r.state === 'failed' || held) && <Why request={r} />}
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}

@@ -6,7 +6,7 @@ import {Live} from './live.js';
 import {isActive, Meter} from './progress.js';
 import {makeRows, rowKey} from './rows.js';
 
-const LOOK_AGAIN_MS = 60000; // colleagues' requests bring no event to us
+const LOOK_AGAIN_MS = 60000; // colleagues' requests bring no event to us, but move ours on
 const SOON_MS = 400;
 
 export class Store {
@@ -36,7 +36,7 @@ export class Store {
 			connected: (yes) => this.set({connected: yes}),
 			check: () => call('GET', '/session'),
 		});
-		this.timer = setInterval(() => document.hidden || this.loadCourses(), LOOK_AGAIN_MS);
+		this.timer = setInterval(() => document.hidden || this.lookAgain(), LOOK_AGAIN_MS);
 		this.load();
 	}
 
@@ -98,6 +98,14 @@ export class Store {
 			if (strict)
 				throw problem;
 		}
+	}
+
+	async lookAgain() {
+		await this.loadCourses();
+		if (![...this.requests.values()].some((r) => r.place))
+			return;
+		const all = await allRequests(this.user).catch(() => []);
+		all.filter((r) => r.place && this.requests.get(r.id)?.place).forEach((r) => this.put(r));
 	}
 
 	coursesSoon() {

@@ -5,7 +5,7 @@ import {call} from '../api.js';
 import {Live} from '../live.js';
 import {t, tn, when} from '../i18n.js';
 import {inBytes, isActive} from '../progress.js';
-import {amount, Badge, Why} from '../row.jsx';
+import {amount, Badge, Place, Why} from '../row.jsx';
 import {saveCsv} from './csv.js';
 import {Details} from './details.jsx';
 import {STATES, Trouble, useAnswer, Wide} from './shared.jsx';
@@ -106,6 +106,7 @@ function State({request: r}) {
 		<Badge word={r.restored?.deleted ? 'deleted' : r.state} text={r.restored?.deleted ? t('state.deleted')
 			: t(`admin.state.${r.state}`)} />
 		{step && <div class="nv-by">{step}{inBytes(r) && ` · ${amount(r)}`}</div>}
+		<Place request={r} />
 		{!r.published && r.state === 'scheduled' && <div class="nv-by">{t('list.unpublished')}</div>}
 		{(r.state === 'failed' || (r.state === 'scheduled' && r.reason)) && <Why request={r} />}
 	</>;
