@@ -23,6 +23,8 @@ struct reader {
 	char *session_key;
 	bool admin;
 	uint64_t expires;
+	char *cursor; /* to catch up from, once it is known what there was; NULL: nothing to wait
+			 for */
 };
 
 struct events {
@@ -31,6 +33,7 @@ struct events {
 	uv_timer_t heartbeat;
 	struct reader *readers;
 	double readers_len;
+	bool caught_up; /* with what was in Redis when this producer began */
 	struct kept ring[KEPT];
 	size_t first, len;
 };
@@ -83,7 +86,7 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 	nv_auto_free char *text = event_text(ev);
 	const struct kept *k = keep(e, ev->cursor, ev->user, text);
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
-		if (for_reader(k, rd))
+		if (!rd->cursor && for_reader(k, rd))
 			nv_http_stream_send(rd->r, text, strlen(text));
 	if (!strcmp(ev->kind, "catalog") && ev->id && ev->user)
 		catalog_announced(e->app, ev->id, ev->user);
@@ -101,7 +104,8 @@ static void on_lost(void *arg)
 	while (e->len)
 		drop_oldest(e);
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
-		send_reset(rd);
+		if (!rd->cursor)
+			send_reset(rd);
 }
 
 /* --- readers --- */
@@ -118,6 +122,7 @@ static void forget(struct reader *rd)
 	nv_metric_set(e->app->m.readers, NULL, --e->readers_len);
 	free(rd->identity);
 	free(rd->session_key);
+	free(rd->cursor);
 	free(rd);
 }
 
@@ -145,10 +150,12 @@ static void heartbeat(uv_timer_t *timer)
 	}
 }
 
-/* Everything after the cursor; reset when it is not known (any more). */
-static void catch_up(struct reader *rd, const char *cursor)
+/* Everything after its cursor; reset when it is not known (any more). */
+static void catch_up(struct reader *rd)
 {
 	struct events *e = rd->e;
+	nv_auto_free char *cursor = rd->cursor;
+	rd->cursor = NULL;
 	size_t i = 0;
 	while (i < e->len && strcmp(e->ring[(e->first + i) % KEPT].cursor, cursor) != 0)
 		i++;
@@ -163,12 +170,24 @@ static void catch_up(struct reader *rd, const char *cursor)
 	}
 }
 
+/* Who came back sooner than what they missed was read from Redis. */
+static void on_caught_up(void *arg)
+{
+	struct events *e = arg;
+	struct reader *next;
+	e->caught_up = true;
+	for (struct reader *rd = e->readers; rd; rd = next) {
+		next = rd->next;
+		if (rd->cursor)
+			catch_up(rd);
+	}
+}
+
 void events_open(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	static const char hello[] = "retry: 3000\n\n";
 	struct events *e = app->events;
 	const char *last = nv_http_header(r, "Last-Event-ID");
-	nv_auto_free char *cursor = nv_strdup(last); /* the stream outlives its request's headers */
 	struct reader *rd = nv_alloc(sizeof *rd);
 	*rd = (struct reader){.e = e,
 			      .next = e->readers,
@@ -176,7 +195,8 @@ void events_open(struct app *app, struct nv_http_request *r, const struct sessio
 			      .identity = nv_strdup(s->identity),
 			      .session_key = nv_strdup(s->key),
 			      .admin = s->admin,
-			      .expires = s->expires};
+			      .expires = s->expires,
+			      .cursor = nv_strdup(last)}; /* the stream outlives its headers */
 	if (rd->next)
 		rd->next->prev = rd;
 	e->readers = rd;
@@ -186,8 +206,8 @@ void events_open(struct app *app, struct nv_http_request *r, const struct sessio
 	if (e->readers != rd) /* the reader left before this */
 		return;
 	nv_http_stream_send(r, hello, sizeof hello - 1);
-	if (cursor)
-		catch_up(rd, cursor);
+	if (rd->cursor && e->caught_up)
+		catch_up(rd);
 }
 
 void events_signed_out(struct app *app, const char *session_key)
@@ -210,7 +230,7 @@ struct events *events_new(struct app *app)
 	e->heartbeat.data = e;
 	uv_timer_start(&e->heartbeat, heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);
 	/* from the stream's beginning: readers of an earlier producer catch up here */
-	e->follow = nv_status_follow(app->status, "0", on_event, on_lost, e);
+	e->follow = nv_status_follow(app->status, "0-0", on_event, on_lost, on_caught_up, e);
 	return e;
 }
 

@@ -19,6 +19,7 @@ struct nv_follow {
 	char *cursor;
 	nv_follow_cb cb;
 	void (*lost_cb)(void *arg);
+	void (*caught_up_cb)(void *arg); /* NULL: said, or nobody asks */
 	void *arg;
 	unsigned open; /* connection, timer */
 	bool ended;
@@ -138,9 +139,14 @@ static void done_look(struct nv_op *op, const struct nv_err *err, const redisRep
 		return;
 	free(f->cursor);
 	f->cursor = nv_strdup(cursor);
-	if (entries->elements)
+	if (entries->elements) {
 		look(f);
-	else
+		return;
+	}
+	if (f->caught_up_cb)
+		f->caught_up_cb(f->arg);
+	f->caught_up_cb = NULL;
+	if (!f->ended)
 		wait_for_more(f);
 }
 
@@ -195,7 +201,8 @@ static bool cursor_ok(const char *c)
 }
 
 struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_follow_cb cb,
-				   void (*lost_cb)(void *arg), void *arg)
+				   void (*lost_cb)(void *arg), void (*caught_up_cb)(void *arg),
+				   void *arg)
 {
 	struct nv_follow *f = nv_alloc(sizeof *f);
 	struct nv_conn_options co = {.loop = s->loop, .config = s->options.config};
@@ -203,6 +210,7 @@ struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_f
 	f->s = s;
 	f->cb = cb;
 	f->lost_cb = lost_cb;
+	f->caught_up_cb = caught_up_cb;
 	f->arg = arg;
 	f->child.close = close_follow;
 	/* A cursor that never was one: nobody knows what came after it, so from the beginning of

@@ -12,7 +12,8 @@ struct heard {
 	char ids[32][NV_UUID_SIZE];
 	char cursor[64];
 	struct nv_notices *n;
-	bool keep; /* do not say done */
+	bool keep;			 /* do not say done */
+	unsigned caught_up, told_before; /* how often that was said; events by then */
 };
 
 static void on_event(void *arg, const struct nv_status_change_event *e)
@@ -37,12 +38,46 @@ static void on_lost(void *arg)
 	h->enough = h->enough || !h->want;
 }
 
+static void on_caught_up(void *arg)
+{
+	struct heard *h = arg;
+
+	h->told_before = h->events;
+	h->caught_up++;
+	h->enough = true;
+}
+
 /* Until it has heard so many in all. */
 static void hear(struct heard *h, unsigned total)
 {
 	h->want = total;
 	h->enough = h->events >= total;
 	assert_true(run_until(h->f, &h->enough, 12000));
+}
+
+static void a_follower_says_once_that_it_has_told_all_that_was_there(void **state)
+{
+	struct fixture *f = *state;
+	struct heard h = {.f = f, .want = 1000};
+	char id[NV_UUID_SIZE];
+	struct nv_restore_request q;
+
+	for (unsigned i = 0; i < 250; i++) { /* more than it takes at a time */
+		*id = '\0';
+		q = request(id, "ann", "7");
+		create(f, &q, false);
+	}
+	struct nv_follow *follow =
+		nv_status_follow(f->s, "0-0", on_event, on_lost, on_caught_up, &h);
+	assert_true(run_until(f, &h.enough, 5000));
+	assert_int_equal(h.told_before, 250);
+	*id = '\0';
+	q = request(id, "ann", "7");
+	create(f, &q, false);
+	hear(&h, 251);
+	assert_int_equal(h.caught_up, 1);
+	assert_int_equal(h.lost, 0);
+	nv_status_unfollow(follow);
 }
 
 static void a_follower_hears_every_change_in_order(void **state)
@@ -55,7 +90,7 @@ static void a_follower_hears_every_change_in_order(void **state)
 	char after_first[64];
 
 	create(f, &q, false); /* before "$": not heard */
-	follow = nv_status_follow(f->s, "$", on_event, on_lost, &h);
+	follow = nv_status_follow(f->s, "$", on_event, on_lost, NULL, &h);
 	/* It begins where its first look finds the end: announce until it hears. */
 	while (!h.events) {
 		nv_status_announce(f->s, "catalog", "old", NULL, on_plain, fresh());
@@ -76,7 +111,7 @@ static void a_follower_hears_every_change_in_order(void **state)
 	nv_status_unfollow(follow);
 	/* Last-Event-ID: from there on, nothing lost. */
 	late.want = 3;
-	follow = nv_status_follow(f->s, after_first, on_event, on_lost, &late);
+	follow = nv_status_follow(f->s, after_first, on_event, on_lost, NULL, &late);
 	assert_true(run_until(f, &late.enough, 5000));
 	assert_int_equal(late.lost, 0);
 	nv_status_unfollow(follow);
@@ -92,7 +127,7 @@ static void a_follower_survives_a_restart_and_notices_an_emptied_redis(void **st
 	char old[64];
 
 	create(f, &q, false);
-	follow = nv_status_follow(f->s, "0-0", on_event, on_lost, &h);
+	follow = nv_status_follow(f->s, "0-0", on_event, on_lost, NULL, &h);
 	hear(&h, 1);
 	put(old, sizeof old, h.cursor);
 	redis_kill(f);
@@ -121,8 +156,8 @@ static void a_follower_survives_a_restart_and_notices_an_emptied_redis(void **st
 	q.id = one;
 	create(f, &q, false);
 	cut.want = odd.want = 1;
-	second = nv_status_follow(f->s, old, on_event, on_lost, &cut);
-	third = nv_status_follow(f->s, "';--", on_event, on_lost, &odd);
+	second = nv_status_follow(f->s, old, on_event, on_lost, NULL, &cut);
+	third = nv_status_follow(f->s, "';--", on_event, on_lost, NULL, &odd);
 	assert_true(run_until(f, &cut.enough, 5000));
 	assert_true(run_until(f, &odd.enough, 5000));
 	assert_int_equal(cut.lost, 1);
@@ -143,7 +178,7 @@ static void a_follower_behind_a_cut_stream_is_told(void **state)
 		ok(f);
 	}
 	raw(f, "XTRIM nv:events MAXLEN = 2");
-	follow = nv_status_follow(f->s, "1-1", on_event, on_lost, &h);
+	follow = nv_status_follow(f->s, "1-1", on_event, on_lost, NULL, &h);
 	assert_true(run_until(f, &h.enough, 5000));
 	assert_int_equal(h.lost, 1);
 	assert_int_equal(h.events, 2);
@@ -187,7 +222,7 @@ static void a_callback_may_end_what_called_it(void **state)
 		nv_status_announce(f->s, "catalog", "old", NULL, on_plain, fresh());
 		ok(f);
 	}
-	l.follow = nv_status_follow(f->s, "0-0", on_event_leave, NULL, &l);
+	l.follow = nv_status_follow(f->s, "0-0", on_event_leave, NULL, NULL, &l);
 	assert_true(run_until(f, &l.left, 5000));
 	assert_int_equal(l.events, 1);
 	l.left = false;
@@ -658,7 +693,7 @@ static void calls_in_flight_are_answered_when_it_closes(void **state)
 	other = status_new(f);
 	nv_kv_get(other, "k", on_value, fresh());
 	ok(f);
-	nv_status_follow(other, "$", on_event, NULL, NULL);
+	nv_status_follow(other, "$", on_event, NULL, NULL, NULL);
 	nv_status_notices(other, "x", on_event, NULL);
 	nv_kv_get(other, "k", on_value, fresh());
 	status_close(f, other);
@@ -742,6 +777,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(a_follower_says_once_that_it_has_told_all_that_was_there),
 		T(a_follower_hears_every_change_in_order),
 		T(a_follower_survives_a_restart_and_notices_an_emptied_redis),
 		T(a_follower_behind_a_cut_stream_is_told),
