@@ -2,7 +2,7 @@
 // The administrator's whole way: seeing everything, restoring for others, mending.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
-import {assertAccessible, launch, NASTY, picture, stage} from './harness.mjs';
+import {assertAccessible, launch, NASTY, picture, row, stage, waitState} from './harness.mjs';
 
 const {farm, on} = await stage();
 const {site, client} = await farm.ask('site');
@@ -89,6 +89,19 @@ on('a failure says why in plain words, and goes well when asked for again', asyn
 	await item(page, id).waitFor({state: 'detached'}); // it is not failed any more
 	await page.selectOption('#nv-state', '');
 	await waitItem(page, id, 'restored');
+});
+
+on('from an own course there is a way to its log, for administrators only', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Carving', shortname: 'CAR'});
+	const id = await farm.ask('submit', {course});
+	const page = await open();
+	await launch(page, farm);
+	await waitState(page, course, 'restored');
+	assert.equal(await row(page, course).getByRole('link', {name: /^Log/}).count(), 0);
+	await launch(page, farm, {caps: ['manage']});
+	await row(page, course).getByRole('link', {name: 'Log: Carving'}).click();
+	await waitItem(page, id, 'restored');
+	assert.equal(await page.locator('tr[data-request]').count(), 1);
 });
 
 on('a course is restored for a user, and without one', async (open) => {

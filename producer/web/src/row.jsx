@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One course in the teacher's table.
+import {requestAddress} from './admin/shared.jsx';
 import {bytes, has, number, problemText, t, tn, when} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
@@ -167,6 +168,8 @@ function OwnStatus({store, row}) {
 				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
 					aria-label={`${t('retry')}: ${name}`} onClick={() => store.retry(row)}>
 					{t('retry')}</button>}
+			{store.session.user.admin && <a class="btn btn-sm btn-link" href={requestAddress(r.id)}
+				aria-label={`${t('log')}: ${name}`}>{t('log')}</a>}
 		</div>
 	</>;
 }
