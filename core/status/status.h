@@ -359,8 +359,9 @@ struct nv_status_change_event {
 typedef void (*nv_follow_cb)(void *arg, const struct nv_status_change_event *e);
 struct nv_follow;
 /* Every event after the cursor ("$": from now on), on a connection of its own, kept up across
- * reconnects; "0-0": from the beginning.  lost_cb (may be NULL): the stream was emptied or cut before
- * the cursor, read anew.  caught_up_cb (may be NULL): once, when all that was there has been told. */
+ * reconnects; "0-0": from the beginning.  lost_cb (may be NULL): the stream was emptied or cut
+ * before the cursor, read anew.  caught_up_cb (may be NULL): once, when all that was there has been
+ * told. */
 struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_follow_cb cb,
 				   void (*lost_cb)(void *arg), void (*caught_up_cb)(void *arg),
 				   void *arg);

@@ -48,7 +48,11 @@ on('a request is found, changed, run outside the window and followed live to its
 	await administer(page, 'requests');
 	await item(page, id).waitFor();
 	assert.equal(await item(page, id).locator('.nv-name').textContent(), NASTY);
+	// News draw the list anew while somebody types: the words stay.
 	await page.fill('#nv-text', 'nas');
+	await Promise.all([page.waitForResponse((r) => r.url().includes('/requests?')),
+		farm.ask('submit', {course: await farm.ask('course', {fullname: 'Nasal', shortname: 'NSL'})})]);
+	assert.equal(await page.inputValue('#nv-text'), 'nas');
 	await page.keyboard.press('Enter');
 	await item(page, other).waitFor({state: 'detached'});
 	await item(page, id).getByRole('button', {name: /^Details/}).click();

@@ -45,9 +45,12 @@ function useLive(onNews, onConnected) {
 
 // --- search ---
 
+// What is being typed is its own: news that come meanwhile draw the list anew and must not take it away.
 function Field({id, label, value, onChange, ...more}) {
+	const [text, setText] = useState(value);
 	return <div class="col-6 col-lg-2"><label class="form-label" for={id}>{label}</label>
-		<input type="search" class="form-control" id={id} value={value} {...more}
+		<input type="search" class="form-control" id={id} value={text} {...more}
+			onInput={(e) => setText(e.currentTarget.value)}
 			onChange={(e) => onChange(e.currentTarget.value.trim())} /></div>;
 }
 
