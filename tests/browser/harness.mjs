@@ -50,16 +50,18 @@ async function startFarm() {
 	return {...hello, ask, end};
 }
 
-function startBrowser() {
+export function startBrowser() {
 	// Chromium's own sandbox does not work for root, as whom containers run tests.
 	return chromium.launch({executablePath: '/usr/bin/chromium',
 		args: process.getuid() === 0 ? ['--no-sandbox'] : []});
 }
 
 // A page whose console, errors and CSP are watched; allowed: what one test brings about on purpose.
+// farm: {url: of the pages, moodle: of a real site beside it, whose own pages are not ours to watch}.
 export async function openPage(browser, farm, options = {}, allowed = []) {
 	const context = await browser.newContext({baseURL: farm.url, locale: 'en-GB', ...options});
 	const wrong = [];
+	const ofMoodle = (url) => Boolean(farm.moodle) && url.startsWith(`${farm.moodle}/`);
 	await context.addInitScript(() => document.addEventListener('securitypolicyviolation',
 		(e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
 	const page = await context.newPage();
@@ -67,11 +69,12 @@ export async function openPage(browser, farm, options = {}, allowed = []) {
 	const fine = [/api\/v1\/session: .*401/, ...allowed];
 	page.on('console', (m) => {
 		const text = `${m.location().url}: ${m.text()}`;
-		if (m.type() === 'error' && !fine.some((f) => f.test(text)))
+		if (m.type() === 'error' && !ofMoodle(page.url()) && !fine.some((f) => f.test(text)))
 			wrong.push(text);
 	});
-	page.on('pageerror', (e) => wrong.push(String(e)));
-	page.on('request', (r) => r.url().startsWith(farm.url) || /^(data|blob):/.test(r.url()) ||
+	page.on('pageerror', (e) => ofMoodle(page.url()) || wrong.push(String(e)));
+	page.on('request', (r) => r.url().startsWith(farm.url) ||
+		ofMoodle(r.url()) || ofMoodle(r.frame().url()) || /^(data|blob):/.test(r.url()) ||
 		wrong.push(`a request to ${r.url()}`));
 	page.setDefaultTimeout(Number(process.env.NAVETTE_PATIENCE || 30) * 1000);
 	return {page, close: async () => {

@@ -150,6 +150,28 @@ class Pair:
         finally:
             self.config(site, name, default)
 
+    @contextlib.contextmanager
+    def button(self, address: str):
+        """The block on the client's front page, leading to a Navette at this address; its id."""
+        self.run("thisyear", "setup", {"role": "client"})
+        where = "'blockname' => 'navette', 'parentcontextid' => SYSCONTEXTID"
+        gone = ("require_once($CFG->libdir . '/blocklib.php'); foreach ($DB->get_records("
+                f"'block_instances', [{where}]) as $block) {{ blocks_delete_instance($block); }}")
+        try:
+            with self.setting("thisyear", "navetteurl", address, ""):
+                yield self.code(
+                    "thisyear", f"{gone} $id = $DB->insert_record('block_instances', (object) [{where}, "
+                    "'showinsubcontexts' => 0, 'requiredbytheme' => 0, 'pagetypepattern' => "
+                    "'site-index', 'defaultregion' => 'side-pre', 'defaultweight' => 0, "
+                    "'timecreated' => 1, 'timemodified' => 1]); context_block::instance($id); echo $id;"
+                ).split()[-1]
+        finally:
+            self.code("thisyear", gone)
+
+    def launch_secret(self) -> str:
+        return self.query("thisyear", "SELECT value FROM {config_plugins} WHERE plugin = "
+                          "'block_navette' AND name = 'launchsecret'")[0][0]
+
     # --- course server to client ---
 
     def folder(self, name: str) -> pathlib.Path:
@@ -949,14 +971,7 @@ def test_the_older_blocks_restores_count_as_taken(pair):
 
 def test_the_blocks_button_signs_its_user_in(pair):
     url = pair.sites["thisyear"]["url"]
-    pair.run("thisyear", "setup", {"role": "client"})
-    with pair.setting("thisyear", "navetteurl", "https://navette.example.org", ""):
-        instance = pair.code("thisyear", "$id = $DB->insert_record('block_instances', (object) ["
-                             "'blockname' => 'navette', 'parentcontextid' => SYSCONTEXTID, "
-                             "'showinsubcontexts' => 0, 'requiredbytheme' => 0, 'pagetypepattern' => "
-                             "'site-index', 'defaultregion' => 'side-pre', 'defaultweight' => 0, "
-                             "'timecreated' => 1, 'timemodified' => 1]); context_block::instance($id);"
-                             "echo $id;").split()[-1]
+    with pair.button("https://navette.example.org") as instance:
         web = requests.Session()
         launch = f"{url}/blocks/navette/launch.php"
         answer = web.post(launch, data={"instance": instance}, allow_redirects=False)
@@ -980,9 +995,7 @@ def test_the_blocks_button_signs_its_user_in(pair):
     def plain(text):
         return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
-    secret = pair.query("thisyear", "SELECT value FROM {config_plugins} WHERE plugin = "
-                        "'block_navette' AND name = 'launchsecret'")[0][0]
-    assert plain(signature) == hmac.digest(secret.encode(), f"{head}.{body}".encode(), "sha256")
+    assert plain(signature) == hmac.digest(pair.launch_secret().encode(), f"{head}.{body}".encode(), "sha256")
     claims = json.loads(plain(body))
     assert place == "https://navette.example.org/launch" == claims["aud"] + "/launch"
     assert claims["sub"] == "manager1" and claims["exp"] - claims["iat"] == 60
