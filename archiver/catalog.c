@@ -2,6 +2,7 @@
 /* One question: which courses may this user bring? */
 #include "archiver/archiver.h"
 
+#include "core/base/id.h"
 #include "core/base/log.h"
 
 #define ANSWER_TTL_MS 60000u
@@ -33,6 +34,13 @@ static void answered(void *arg, const struct nv_err *err)
 	question_free(q);
 }
 
+/* When exports begin again, whatever is waiting then; 0: they do now. */
+static uint64_t opens(const struct archiver *a, uint64_t now)
+{
+	uint64_t change;
+	return nv_window_open(&a->config->archiver.window, now, &change) ? 0 : now + change;
+}
+
 static void catalog_ended(void *arg, const struct nv_err *err)
 {
 	struct question *q = arg;
@@ -45,6 +53,7 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 	q->reply.id = asked->id;
 	q->reply.user = asked->user;
 	q->reply.at = nv_now_ms();
+	q->reply.opens = opens(q->a, q->reply.at);
 	nv_metric_add(q->a->metrics.catalog, nv_catalog_status_words[q->reply.status], 1);
 	struct nv_send s = {.kind = NV_KIND_CATALOG_REPLY,
 			    .body = &q->reply,

@@ -99,6 +99,11 @@ json_t *api_time(uint64_t ms)
 	return json_string(text);
 }
 
+json_t *api_time_to_come(uint64_t ms)
+{
+	return api_time(ms > nv_now_ms() ? ms : 0);
+}
+
 void api_json(struct nv_http_request *r, unsigned status, json_t *o)
 {
 	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);

@@ -116,11 +116,12 @@ static void add_site(struct listing *l, const struct catalog_site *s)
 		ids[i] = nv_arena_strdup(a, items[i].course);
 	}
 	json_array_append_new(l->sites,
-			      json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "site",
+			      json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "site",
 					s->site->name, "label", s->site->label, "url",
 					api_text(s->site->url), "status", words[s->status], "error",
 					api_text(s->status == CATALOG_OK ? NULL : s->error), "at",
-					api_time(s->at), "courses", courses));
+					api_time(s->at), "opens", api_time_to_come(s->reply.opens),
+					"courses", courses));
 	if (!len)
 		return;
 	struct holding *h = nv_arena_alloc(a, sizeof *h);

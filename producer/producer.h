@@ -132,7 +132,8 @@ void api_fail(struct nv_http_request *r, const struct nv_err *err);
 json_t *api_problem(const struct nv_err *err);			      /* as part of an answer */
 void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
 json_t *api_text(const char *s);				      /* NULL: null */
-json_t *api_time(uint64_t ms);					      /* 0: null */
+json_t *api_time_to_come(uint64_t ms); /* null when that is past, or 0 */
+json_t *api_time(uint64_t ms);	       /* 0: null */
 /* A query parameter's whole number; 422 in *err. */
 int api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 	       struct nv_err *err);

@@ -70,9 +70,10 @@ void sites_notes_free(struct app *app)
 static void note_answer(struct app *app, const char *site, const struct nv_catalog_reply *reply)
 {
 	char name[NOTE_NAME];
-	json_t *o = json_pack("{s:I, s:I, s:o, s:I}", "at", (json_int_t)reply->at, "status",
+	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "at", (json_int_t)reply->at, "status",
 			      (json_int_t)reply->status, "error", api_text(reply->error),
-			      "moodle_version", (json_int_t)reply->moodle_version);
+			      "moodle_version", (json_int_t)reply->moodle_version, "opens",
+			      (json_int_t)reply->opens);
 	nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	snprintf(name, sizeof name, "answer:%s", site);
@@ -181,10 +182,11 @@ static json_t *site_json(const struct asking *a, size_t i, const struct broker_s
 								 : NV_CAT_ERROR],
 				 "error", json_object_get(told, "error"));
 	json_t *o = json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name, "label",
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name, "label",
 		site->label ? site->label : site->name, "url", api_text(site->url), "up",
 		any(broker_seen_consumers(broker, nv_queue_catalog(site->name).s)), "open",
-		any(broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)),
+		any(broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)), "opens",
+		api_time_to_come((uint64_t)json_integer_value(json_object_get(told, "opens"))),
 		"moodle_version", version ? json_integer(version) : json_null(), "last_seen",
 		api_time(last_seen(a, site->name)), "last_answer", last);
 	json_decref(told);

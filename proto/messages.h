@@ -111,6 +111,8 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(error, false, 512, "what went wrong, for people")                                    \
 	FU(moodle_version, false, NV_UNLIMITED, "the site's Moodle version number, 0: unknown") \
 	FL(courses, true, course, 5000, "the courses")                                          \
+	FU(opens, false, NV_UNLIMITED,                                                          \
+	   "when the archiver's time window opens, ms since the epoch; 0: it is open")          \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
 
 #define NV_STATUS_EVENT_FIELDS                                                               \

@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 import requests
 
-from harness import samples, wait
+from harness import samples, wait, window
 from harness.description import METHODS, Description, Validator, described
 
 # OpenAPI 3.1.0: the fields an object may have, and (second) those it must have.
@@ -258,6 +258,29 @@ def test_the_same_key_makes_the_same_requests(town):
     assert wait.until(lambda: ada_503(town, ada), "503", 20)
     town.redis.start()
     wait.until(lambda: plain(town, "GET", "/readyz").status_code == 200, "ready again", 20)
+
+
+def test_who_waits_is_told_the_place_in_the_queue(town):
+    ada, emmy, root = town.people
+    courses = [made(town, n) for n in (1, 2)]
+    made(town, 3, "emmy")
+    archiver = town.archiver()
+    archiver.reconfigure("archiver", **window.closed())  # it tells its courses all the same
+    first, second = (ada.submit(town.site, c) for c in courses)
+    third = emmy.submit(town.site, "3")
+
+    def places(person):
+        """By the list; each request by itself says the same."""
+        listed = {r["id"]: r["place"] for r in person.get("/requests")["requests"]}
+        assert listed == {i: person.request(i)["place"] for i in listed}
+        return listed
+    assert places(ada) == {first: 1, second: 2}
+    assert places(emmy) == {third: 3}, "others' requests count"
+    root.cancel(first)
+    assert places(root) == {first: None, second: 1, third: 2}
+    archiver.reconfigure("archiver", **window.opened())
+    town.wait_state(second, "exporting", "ready")
+    assert ada.request(second)["place"] is None
 
 
 def ada_503(town, ada):

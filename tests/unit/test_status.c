@@ -651,6 +651,11 @@ static void who_waits_knows_its_place(void **state)
 	assert_int_equal(ok(f)->place, 2);
 	assert_int_equal(get(f, ids[3])->place, 1);
 	assert_int_equal(get(f, last)->place, 1);
+	/* Who overtakes does not wait in that queue. */
+	q[1].rev = 3;
+	q[1].now = true;
+	nv_status_change(f->s, &q[1], false, on_record, fresh());
+	assert_int_equal(ok(f)->place, 0);
 }
 
 static void only_old_unconfirmed_scheduled_requests_are_swept(void **state)

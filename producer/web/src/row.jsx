@@ -209,8 +209,9 @@ function scheduledFor(store, row) {
 	const r = row.own || row.other;
 	if (!r)
 		return '';
-	return r.state === 'scheduled' && !r.now && store.options.next_run ? when(store.options.next_run)
-		: when(r.requested);
+	// The course server's window comes first on the way, the restore worker's second.
+	const opens = store.sites.find((s) => s.site === row.site)?.opens || store.options.next_run;
+	return when(r.state === 'scheduled' && !r.now && opens || r.requested);
 }
 
 function performedAt(row) {

@@ -34,7 +34,8 @@ export function Sites() {
 		<tbody>{sites.map((s) => <tr key={s.site} data-site={s.site}>
 			<th scope="row"><bdi>{s.label}</bdi><div class="nv-by">{s.site}</div></th>
 			<td><YesNoUnknown value={s.up} yes="sites.connected" no="sites.away" /></td>
-			<td><YesNoUnknown value={s.open} yes="sites.open" no="sites.closed" /></td>
+			<td><YesNoUnknown value={s.open} yes="sites.open" no="sites.closed" />
+				{s.opens && !s.open && <div class="nv-by">{t('sites.opens', {when: when(s.opens)})}</div>}</td>
 			<td>{s.moodle_version ?? '–'}</td>
 			<td>{when(s.last_seen) || t('machines.never')}</td>
 			<td><LastAnswer answer={s.last_answer} /></td>
