@@ -90,31 +90,6 @@ int cli_inspect(struct cli *c)
 
 /* --- mbz: which archive --- */
 
-struct found {
-	const char *prefix; /* <site>/<client>/archives/<id>/ */
-	char attempt[NV_UUID_SIZE];
-	uint64_t size; /* of the manifest */
-	uint64_t at;
-};
-
-/* Attempts are UUIDv7: the newest is the greatest. */
-static int look_at(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
-{
-	struct found *f = arg;
-	char attempt[NV_UUID_SIZE] = "";
-	const char *rest = key + strlen(f->prefix);
-	if (strncmp(key, f->prefix, strlen(f->prefix)) != 0 || strlen(rest) != 36 + 9 ||
-	    strcmp(rest + 36, "/manifest") != 0)
-		return 0;
-	memcpy(attempt, rest, 36);
-	if (!nv_uuid_valid(attempt) || strcmp(attempt, f->attempt) <= 0)
-		return 0;
-	memcpy(f->attempt, attempt, sizeof(attempt));
-	f->size = size;
-	f->at = modified_ms;
-	return 0;
-}
-
 static const char *only(const char *own, const char *const *names, size_t len, const char *given)
 {
 	if (given)
@@ -142,39 +117,7 @@ static int find_place(struct cli *c, const struct nv_config *config, struct nv_a
 	return CLI_OK;
 }
 
-static int find_attempt(struct nv_store *store, const struct nv_archive_place *place,
-			struct found *f, struct nv_err *err)
-{
-	nv_auto_free char *prefix =
-		nv_asprintf("%s/%s/archives/%s/", place->site, place->client, place->id);
-	f->prefix = prefix;
-	int rc = nv_store_list(store, prefix, look_at, f, err);
-	f->prefix = NULL;
-	if (rc < 0)
-		return -1;
-	if (f->attempt[0])
-		return 0;
-	return nv_fail(err, NV_REJECT, NV_R_not_found,
-		       "%s holds no complete archive of request %s (%s for %s); once a course is "
-		       "restored, its archive is removed",
-		       nv_store_describe(store), place->id, place->site, place->client);
-}
-
 /* --- mbz: bring it, write it --- */
-
-/* The course's short name as a file name: letters, digits, the rest as '-'. */
-static char *file_name(const struct nv_manifest *m)
-{
-	char *name =
-		nv_asprintf("%.100s.mbz", m->shortname && *m->shortname ? m->shortname : m->id);
-	for (unsigned char *p = (unsigned char *)name; *p; p++)
-		if (*p < 0x80 && !strchr("._-", *p) && !(*p >= '0' && *p <= '9') &&
-		    !(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z'))
-			*p = '-';
-	if (*name == '.' || *name == '-')
-		*name = '_';
-	return name;
-}
 
 struct job {
 	struct cli *c;
@@ -182,7 +125,8 @@ struct job {
 	const char *work;
 	struct nv_store *store;
 	struct nv_archive_place place;
-	struct found found;
+	char attempt[NV_UUID_SIZE];
+	uint64_t manifest_size;
 };
 
 static int written(const struct job *j, const struct nv_manifest *m, const char *path)
@@ -206,10 +150,11 @@ static int fetch_and_write(struct job *j, const struct nv_config *config, struct
 					   .max_entries = config->store.max_entries,
 					   .max_ratio = config->store.max_ratio};
 	struct nv_fetched fetched;
-	if (nv_archive_fetch(j->store, &j->place, NULL, j->found.size, &limits, j->work, NULL,
+	if (nv_archive_fetch(j->store, &j->place, NULL, j->manifest_size, &limits, j->work, NULL,
 			     &fetched, err) < 0)
 		return -1;
-	nv_auto_free char *path = j->output ? nv_strdup(j->output) : file_name(&fetched.manifest);
+	nv_auto_free char *path =
+		j->output ? nv_strdup(j->output) : nv_archive_file_name(&fetched.manifest);
 	int rc = nv_archive_to_mbz(&fetched, path, NULL, err);
 	if (rc == 0)
 		written(j, &fetched.manifest, path);
@@ -219,9 +164,9 @@ static int fetch_and_write(struct job *j, const struct nv_config *config, struct
 
 static int bring(struct job *j, const struct nv_config *config, struct nv_err *err)
 {
-	if (find_attempt(j->store, &j->place, &j->found, err) < 0)
+	if (nv_archive_find(j->store, &j->place, j->attempt, &j->manifest_size, err) < 0)
 		return -1;
-	j->place.attempt = j->found.attempt;
+	j->place.attempt = j->attempt;
 	/* Beside the result, where there is room for it if anywhere. */
 	nv_auto_free char *work =
 		nv_asprintf("%s.%s.work", j->output ? j->output : "navette", j->place.id);

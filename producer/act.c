@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "producer/download.h"
 #include "producer/wish.h"
 
 struct act {
@@ -96,6 +97,18 @@ static void read_log(struct act *a, const struct nv_status_record *rec)
 void requests_log(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	find(begin(app, r, s, "log"), read_log);
+}
+
+/* --- its archive --- */
+
+static void bring_archive(struct act *a, const struct nv_status_record *rec)
+{
+	download(a->app, a->r, a->s, rec);
+}
+
+void requests_archive(struct app *app, struct nv_http_request *r, const struct session *s)
+{
+	find(begin(app, r, s, "archive"), bring_archive);
 }
 
 /* --- a new revision: change, retry, run now --- */

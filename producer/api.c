@@ -16,6 +16,7 @@
 	X(GET, "/api/v1/requests", requests_list, false, false)                   \
 	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
 	X(GET, "/api/v1/requests/{id}/log", requests_log, false, true)            \
+	X(GET, "/api/v1/requests/{id}/archive", requests_archive, false, false)   \
 	X(PATCH, "/api/v1/requests/{id}", requests_change, false, false)          \
 	X(POST, "/api/v1/requests/{id}/cancel", requests_cancel, false, false)    \
 	X(POST, "/api/v1/requests/{id}/retry", requests_retry, false, false)      \

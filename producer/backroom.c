@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What would block the loop, one after another on a thread: a lane for the management interface and
- * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time).
- */
+/* What would block the loop, one after another on a thread: a lane for the management interface,
+ * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time)
+ * and one for archives that people download (disk and processor belong to others, too). */
 #include "producer/backroom.h"
 
 #include <curl/curl.h>
@@ -15,6 +15,7 @@ struct waiting {
 	struct back *back;
 	enum back_lane lane;
 	struct back_job job;
+	struct nv_running *handle; /* while it runs */
 };
 
 struct back {
@@ -52,8 +53,7 @@ static void end_when_idle(struct back *b)
 static int work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct waiting *w = arg;
-	(void)job;
-	return w->job.work(w->back->app, w->job.arg, err);
+	return w->job.work(w->back->app, job, w->job.arg, err);
 }
 
 static void ended(void *arg, const struct nv_err *err)
@@ -79,13 +79,13 @@ static void next_job(struct back *b, enum back_lane lane)
 	b->lanes[lane].len--;
 	b->lanes[lane].running = w;
 	struct nv_run run = {.work = work, .on_done_cb = ended, .arg = w};
-	nv_run_start(b->app->d->loop, &run);
+	w->handle = nv_run_start(b->app->d->loop, &run);
 }
 
 static void turn_away(const struct back_job *job)
 {
 	struct nv_err err;
-	nv_fail(&err, NV_RETRY, NV_R_busy, "too many administrators ask the broker just now");
+	nv_fail(&err, NV_RETRY, NV_R_busy, "too many ask for this just now");
 	job->done(job->arg, &err);
 }
 
@@ -118,6 +118,8 @@ void back_close(struct back *b, void (*cb)(struct app *app))
 			turn_away(&w->job);
 			free(w);
 		}
+		if (b->lanes[i].running)
+			nv_run_stop(b->lanes[i].running->handle);
 	}
 	end_when_idle(b);
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* For administrators: what is asked of the broker on a thread, and what it told. */
+/* What is asked of the broker and the store on a thread, and what the broker told. */
 #ifndef NV_PRODUCER_BACKROOM_H
 #define NV_PRODUCER_BACKROOM_H
 
+#include "core/base/job.h"
 #include "producer/producer.h"
 
 /* --- backroom.c --- */
 
-enum back_lane { BACK_BROKER, BACK_DEAD, BACK_LANES };
+enum back_lane { BACK_BROKER, BACK_DEAD, BACK_ARCHIVE, BACK_LANES };
 struct back_job {
 	/* On a thread: touches neither the loop nor anything of app but what never changes. */
-	int (*work)(struct app *app, void *arg, struct nv_err *err);
+	int (*work)(struct app *app, struct nv_job *job, void *arg, struct nv_err *err);
 	void (*done)(void *arg, const struct nv_err *err); /* on the loop, once */
 	void *arg;
 };
 struct back *back_new(struct app *app);
 void back_run(struct app *app, enum back_lane lane, const struct back_job *job);
-/* After the HTTP server: who waits is turned away, who works is waited for. */
+/* After the HTTP server: who waits is turned away, who works is told to stop and waited for. */
 void back_close(struct back *b, void (*cb)(struct app *app));
 
 /* --- broker_view.c --- */

@@ -144,8 +144,9 @@ static int ask(struct broker_view *v, struct nv_mgmt *m, struct nv_err *err)
 	return 0;
 }
 
-static int work(struct app *app, void *arg, struct nv_err *err)
+static int work(struct app *app, struct nv_job *job, void *arg, struct nv_err *err)
 {
+	(void)job;
 	struct broker_view *v = arg;
 	struct nv_mgmt m;
 	if (nv_mgmt_init(&m, app->config, err) < 0)

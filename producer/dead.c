@@ -91,8 +91,9 @@ static int use(struct post *p, struct nv_dead *d, struct nv_err *err)
 	return 0;
 }
 
-static int work(struct app *app, void *arg, struct nv_err *err)
+static int work(struct app *app, struct nv_job *job, void *arg, struct nv_err *err)
 {
+	(void)job;
 	struct post *p = arg;
 	struct nv_dead d;
 	int rc = nv_dead_open(&d, app->config, app->me.name, "producer, dead letters", err);

@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/daemon/links.h"
+#include "core/daemon/workdir.h"
 #include "producer/backroom.h"
 
 #define HTTP_STOP_MS 5000u
@@ -79,6 +80,15 @@ static void register_metrics(struct app *app)
 	app->m.up = nv_gauge("navette_up", "1: connected.", "part");
 	nv_metric_set(app->m.up, "broker", 0);
 	nv_metric_set(app->m.up, "redis", 0);
+}
+
+/* What an earlier producer left is of no use. */
+static int make_room(const struct app *app, struct nv_err *err)
+{
+	const char *dir = app->config->producer.work_dir;
+	if (!dir)
+		return 0;
+	return nv_workdir_make(dir, err) < 0 ? -1 : nv_workdir_sweep(dir, 0, err);
 }
 
 static int load_keys(struct app *app, struct nv_err *err)
@@ -206,7 +216,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->back = back_new(app);
 	app->broker_view = broker_view_new(app);
 	app->people = people_new(app, err);
-	if (!app->people || load_keys(app, err) < 0)
+	if (!app->people || load_keys(app, err) < 0 || make_room(app, err) < 0)
 		goto fail;
 	app->status = nv_status_new(d->loop, &so, err);
 	if (!app->status)

@@ -179,6 +179,7 @@ void requests_check(struct app *app, struct nv_http_request *r, const struct ses
 void requests_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_log(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_archive(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_change(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s);

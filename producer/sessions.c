@@ -11,6 +11,7 @@
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "producer/csrf.h"
+#include "producer/download.h"
 #include "producer/producer.h"
 
 #define COOKIE "navette_session"
@@ -250,13 +251,13 @@ static json_t *next_run(const struct nv_config *c)
 static json_t *options_json(const struct app *app, const struct session *s)
 {
 	const struct nv_config *c = app->config;
-	return json_pack("{s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b, s:o}", "choose_user_data",
+	return json_pack("{s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b, s:b, s:o}", "choose_user_data",
 			 s->may_user_data, "user_data", c->restore.user_data, "choose_enrolment",
 			 s->may_user_data, "enrolment", nv_enrolment_words[c->restore.enrolment],
 			 "choose_category", c->restore.original_category, "keep_category",
 			 c->restore.original_category && c->restore.original_category_checked,
-			 "enrol_me", c->restore.enrol_button, "run_now", s->admin, "next_run",
-			 next_run(c));
+			 "enrol_me", c->restore.enrol_button, "run_now", s->admin, "download",
+			 download_offered(app), "next_run", next_run(c));
 }
 
 static json_t *session_json(const struct app *app, const struct session *s)

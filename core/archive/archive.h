@@ -16,6 +16,7 @@
 #define NV_ARCHIVE_H
 
 #include "core/archive/mbz.h"
+#include "core/base/id.h"
 
 #define NV_MANIFEST_FORMAT 1u
 
@@ -90,6 +91,14 @@ void nv_fetched_fini(struct nv_fetched *f);
 /* Every entry in the manifest's order. */
 int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,
 		    struct nv_err *err);
+/* Which attempt of a request (place->attempt is not looked at) has a complete archive, the newest
+ * one; NV_REJECT/not_found: none has. */
+int nv_archive_find(struct nv_store *store, const struct nv_archive_place *place,
+		    char ret_attempt[NV_UUID_SIZE], uint64_t *ret_manifest_size,
+		    struct nv_err *err);
+/* A file name for it, owned: the course's short name, .mbz; bytes above 0x7f are left as they are.
+ */
+char *nv_archive_file_name(const struct nv_manifest *m);
 /* Write it as a standard .mbz (nv_mbz_create …). */
 int nv_archive_to_mbz(const struct nv_fetched *f, const char *path, const struct nv_job *job,
 		      struct nv_err *err);

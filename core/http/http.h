@@ -79,6 +79,10 @@ void nv_http_add_header(struct nv_http_request *r, const char *name, const char 
 /* body is copied; type NULL: no body. */
 void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,
 		   size_t len);
+/* The first size bytes of an open file (taken: closed when it is sent, or cannot be), at any time
+ * from its beginning. */
+void nv_http_reply_file(struct nv_http_request *r, unsigned status, const char *type, int fd,
+			uint64_t size);
 /* application/problem+json: type "about:blank#<reason word>", title, status, detail, reason. */
 void nv_http_problem(struct nv_http_request *r, unsigned status, enum nv_reason reason,
 		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/http/internal.h"
 
@@ -71,16 +72,23 @@ static bool let_go(struct nv_http_request *r)
 	return true;
 }
 
-static void answer(struct nv_http_request *r, unsigned status, const char *type, const void *body,
-		   size_t len)
+static void answer_with(struct nv_http_request *r, unsigned status, const char *type,
+			struct MHD_Response *response)
 {
-	r->response = MHD_create_response_from_buffer(type ? len : 0, (void *)(uintptr_t)body,
-						      MHD_RESPMEM_MUST_COPY);
+	r->response = response;
 	put_headers(r, r->response, type);
 	r->status = status;
 	r->state = NV_HS_ANSWERED;
 	if (!r->inside)
 		nv_http_wake(r);
+}
+
+static void answer(struct nv_http_request *r, unsigned status, const char *type, const void *body,
+		   size_t len)
+{
+	answer_with(r, status, type,
+		    MHD_create_response_from_buffer(type ? len : 0, (void *)(uintptr_t)body,
+						    MHD_RESPMEM_MUST_COPY));
 }
 
 void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,
@@ -89,6 +97,15 @@ void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type,
 	if (let_go(r) || r->state == NV_HS_ANSWERED)
 		return; /* nobody is there to read it */
 	answer(r, status, type, body, len);
+}
+
+void nv_http_reply_file(struct nv_http_request *r, unsigned status, const char *type, int fd,
+			uint64_t size)
+{
+	if (let_go(r) || r->state == NV_HS_ANSWERED)
+		close(fd);
+	else
+		answer_with(r, status, type, MHD_create_response_from_fd64(size, fd));
 }
 
 static char *problem_text(unsigned status, enum nv_reason reason, const char *detail)

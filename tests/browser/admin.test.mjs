@@ -88,6 +88,9 @@ on('a failure says why in plain words, and goes well when asked for again', asyn
 	await waitItem(page, id, 'failed');
 	await item(page, id).getByText('You may not create courses in that category').waitFor();
 	await item(page, id).getByRole('button', {name: /^Details/}).click();
+	const [file] = await Promise.all([page.waitForEvent('download'),
+		page.getByRole('button', {name: 'Download (.mbz): Baroque'}).click()]);
+	assert.match(file.suggestedFilename(), /\.mbz$/);
 	await farm.ask('may_create', {yes: true});
 	await page.getByRole('button', {name: 'Try again: Baroque'}).click();
 	await item(page, id).waitFor({state: 'detached'}); // it is not failed any more

@@ -44,7 +44,9 @@ class Stage:
                        "management_password_file": farm.path("admin.password")},
             "restore": {**producer.config["restore"], "original_category": True},
             "producer": {**producer.config["producer"], "base_url": self.url,
-                         "listen": self.url.removeprefix("http://"), "catalog_timeout": "2s"},
+                         "listen": self.url.removeprefix("http://"), "catalog_timeout": "2s",
+                         "work_dir": farm.path("work", "producer")},
+            "store": farm.config("worker", "worker")["store"],
             "launch": {"secret_file": farm.path("launch.secret"), "issuer": MOODLE}})
         producer.start()
         farm.archiver()
@@ -91,14 +93,7 @@ class Stage:
 
     def may_create(self, yes):
         """May teachers create courses on the client?  Without, every restore fails."""
-        path = self.farm.local.path + "/site.json"
-        with open(path, encoding="utf-8") as f:
-            site = json.load(f)
-        for user in site["users"]:
-            user["can_create_in"] = ["*"] if yes else []
-        with open(path + ".new", "w", encoding="utf-8") as f:
-            json.dump(site, f)
-        os.rename(path + ".new", path)
+        self.farm.local.may_create(yes)
 
     def all_up(self):
         """What an earlier test has stopped and not started again."""

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The teacher's whole way: signing in, choosing, watching, mending, joining.
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 import {assertAccessible, launch, NASTY, picture, row, signIn, stage, waitState} from './harness.mjs';
 
 const LONG = 'Très long cours '.repeat(63).slice(0, 1000);
@@ -217,6 +218,10 @@ on('a failure is told in plain words and mended by trying again', async (open) =
 	await row(page, course).getByText('Details').click();
 	await assertAccessible(page);
 	await picture(page, 'failed-en');
+	const [file] = await Promise.all([page.waitForEvent('download'),
+		row(page, course).getByRole('button', {name: 'Download (.mbz): Ethics'}).click()]);
+	assert.match(file.suggestedFilename(), /\.mbz$/);
+	assert.deepEqual([...readFileSync(await file.path()).subarray(0, 2)], [0x1f, 0x8b]);
 	await farm.ask('may_create', {yes: true});
 	await row(page, course).getByRole('button', {name: 'Try again: Ethics'}).click();
 	await waitState(page, course, 'restored');

@@ -683,9 +683,23 @@ static void a_secret_is_taken_from_the_environment_first_and_by_those_who_use_it
 	assert_string_equal(c->store.password, "hunter3");
 	nv_config_free(c);
 	unsetenv("NAVETTE_STORE_PASSWORD");
-	/* The producer has nothing to do with the store. */
-	assert_null(load(text, NV_ROLE_PRODUCER, &out));
-	assert_null(strstr((char *)out.data, "password_file"));
+	/* The producer has nothing to do with the site. */
+	assert_null(load("site:\n  token_file: /nonexistent\n", NV_ROLE_PRODUCER, &out));
+	assert_null(strstr((char *)out.data, "token_file"));
+}
+
+static void downloads_need_a_store(void **state)
+{
+	nv_auto_buf struct nv_buf out = {0};
+
+	(void)state;
+	assert_null(load("producer:\n  work_dir: /tmp\n", NV_ROLE_PRODUCER, &out));
+	assert_non_null(strstr((char *)out.data,
+			       ":2: producer.work_dir: needs section store, whose archives"));
+	out.len = 0;
+	assert_null(load("producer:\n  work_dir: /tmp\nstore:\n  type: webdav\n", NV_ROLE_PRODUCER,
+			 &out));
+	assert_non_null(strstr((char *)out.data, "store.url: is missing"));
 }
 
 static void reload_takes_what_may_change_and_names_what_may_not(void **state)
@@ -816,6 +830,7 @@ int main(void)
 		cmocka_unit_test(a_secret_file_is_for_its_owner_only),
 		cmocka_unit_test(
 			a_secret_is_taken_from_the_environment_first_and_by_those_who_use_it),
+		cmocka_unit_test(downloads_need_a_store),
 		cmocka_unit_test(reload_takes_what_may_change_and_names_what_may_not),
 		cmocka_unit_test(the_example_loads_and_shows_the_defaults),
 		cmocka_unit_test(the_example_in_deploy_is_the_one_the_table_makes),

@@ -35,7 +35,7 @@ export async function call(method, path, body, headers = {}) {
 		options.headers['Content-Type'] = csv ? 'text/csv' : 'application/json';
 		options.body = csv ? body : JSON.stringify(body);
 	}
-	if (csrf && method !== 'GET')
+	if (csrf && method !== 'GET' && method !== 'HEAD')
 		options.headers['X-Navette-CSRF'] = csrf;
 	let answer;
 	try {
@@ -43,7 +43,7 @@ export async function call(method, path, body, headers = {}) {
 	} catch {
 		throw new Problem(0, 'offline');
 	}
-	if (answer.status === 204)
+	if (answer.status === 204 || (answer.ok && method === 'HEAD'))
 		return null;
 	if (answer.ok)
 		return answer.json().catch(() => {
@@ -53,6 +53,17 @@ export async function call(method, path, body, headers = {}) {
 	if (problem.status === 401 && csrf)
 		onSessionLost();
 	throw problem;
+}
+
+// The file itself is the browser's business; rejects with what keeps it from coming.
+export async function download(id) {
+	const path = `/requests/${id}/archive`;
+	try {
+		await call('HEAD', path);
+	} catch (problem) {
+		throw problem.status === 404 ? new Problem(404, 'no_archive') : problem;
+	}
+	location.assign(`/api/v1${path}`);
 }
 
 // For Idempotency-Key; not crypto.randomUUID, which plain http does not have.

@@ -145,6 +145,13 @@ function Warnings({list}) {
 		<ul class="mb-0">{list.map((w, i) => <li key={i} class="nv-detail" dir="auto">{w}</li>)}</ul></details>;
 }
 
+// The archive, while the store may have it: before the course is there, or where it could not be made.
+export function Download({request, name, disabled, onClick}) {
+	return ['ready', 'importing', 'failed'].includes(request.state) &&
+		<button type="button" class="btn btn-sm btn-outline-secondary" disabled={disabled} onClick={onClick}
+			aria-label={`${t('download')}: ${name}`} title={t('download.title')}>{t('download')}</button>;
+}
+
 function OwnStatus({store, row}) {
 	const r = row.own;
 	const name = row.fullname;
@@ -168,6 +175,8 @@ function OwnStatus({store, row}) {
 				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
 					aria-label={`${t('retry')}: ${name}`} onClick={() => store.retry(row)}>
 					{t('retry')}</button>}
+			{store.options.download &&
+				<Download request={r} name={name} disabled={busy} onClick={() => store.download(row)} />}
 			{store.session.user.admin && <a class="btn btn-sm btn-link" href={requestAddress(r.id)}
 				aria-label={`${t('log')}: ${name}`}>{t('log')}</a>}
 		</div>

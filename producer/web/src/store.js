@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the teacher's page knows and does; the components only draw it.
-import {allRequests, call, Problem, randomKey} from './api.js';
+import {allRequests, call, download, Problem, randomKey} from './api.js';
 import {problemText, t, tn} from './i18n.js';
 import {Live} from './live.js';
 import {isActive, Meter} from './progress.js';
@@ -284,6 +284,15 @@ export class Store {
 		this.busy.delete(row.key);
 		this.changed();
 		return answer;
+	}
+
+	async download(row) {
+		this.busy.add(row.key);
+		this.problems.delete(row.key);
+		this.changed();
+		await download(row.own.id).catch((problem) => this.problems.set(row.key, problem));
+		this.busy.delete(row.key);
+		this.changed();
 	}
 
 	async changeRequest(row, action) {

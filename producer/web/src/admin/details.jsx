@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One request of the administrators' list, opened: its options, what can be done, its log.
 import {useState} from 'preact/hooks';
-import {call} from '../api.js';
+import {call, download} from '../api.js';
 import {t, tn, when} from '../i18n.js';
 import {isActive} from '../progress.js';
-import {address, Mode} from '../row.jsx';
+import {address, Download, Mode} from '../row.jsx';
 import {Trouble, useAnswer} from './shared.jsx';
 
 const LOOK_AGAIN_MS = 5000;
@@ -42,7 +42,7 @@ export function Fields({id, name, wanted, set, disabled}) {
 	</div>;
 }
 
-export function Details({request: r, name, reload}) {
+export function Details({request: r, name, downloads, reload}) {
 	const [change, setChange] = useState({});
 	const [busy, setBusy] = useState(false);
 	const [problem, setProblem] = useState(null);
@@ -50,18 +50,16 @@ export function Details({request: r, name, reload}) {
 		enrolment: r.enrolment, ...change};
 	const changed = Object.keys(change).length > 0;
 	const ended = r.state === 'failed' || r.state === 'cancelled';
-	const act = async (method, path, body) => {
+	const attempt = async (what) => {
 		setBusy(true);
 		setProblem(null);
-		try {
-			await call(method, `/requests/${r.id}${path}`, body);
-			setChange({});
-		} catch (p) {
-			setProblem(p);
-		}
+		await what().catch(setProblem);
 		setBusy(false);
-		reload();
 	};
+	const act = (method, path, body) => attempt(async () => {
+		await call(method, `/requests/${r.id}${path}`, body);
+		setChange({});
+	}).then(reload);
 	const options = () => ({...change, ...('category' in change ? {category: change.category.trim() || null} : {})});
 	const save = (more) => act('PATCH', '', {rev: r.rev, ...options(), ...more});
 	const button = (word, look, onClick, disabled) => <button type="button" class={`btn btn-sm btn-${look}`}
@@ -77,6 +75,8 @@ export function Details({request: r, name, reload}) {
 			{ended && button('retry', 'primary', () => changed ? save({state: 'scheduled'}) : act('POST', '/retry'))}
 			{isActive(r) && r.state !== 'cancelling' &&
 				button('cancel', 'outline-danger', () => act('POST', '/cancel'))}
+			{downloads && <Download request={r} name={name} disabled={busy}
+				onClick={() => attempt(() => download(r.id))} />}
 			{r.state === 'restored' && !r.restored?.deleted && address(r.restored?.url) &&
 				<a class="btn btn-sm btn-primary" href={address(r.restored.url)}>{t('open')}</a>}
 		</div>

@@ -115,7 +115,7 @@ function State({request: r}) {
 	</>;
 }
 
-function Item({request: r, sites, open, toggle, reload}) {
+function Item({request: r, downloads, open, toggle, reload}) {
 	const name = r.fullname || r.restored?.fullname || r.shortname || r.course;
 	const panel = `nv-panel-${r.id}`;
 	return <>
@@ -134,7 +134,7 @@ function Item({request: r, sites, open, toggle, reload}) {
 				onClick={toggle}>{t('list.details')}</button></td>
 		</tr>
 		{open && <tr id={panel} class="nv-panel"><td colSpan={9}>
-			<Details request={r} sites={sites} name={name} reload={reload} /></td></tr>}
+			<Details request={r} name={name} downloads={downloads} reload={reload} /></td></tr>}
 	</>;
 }
 
@@ -153,7 +153,7 @@ async function exportAll(filter) {
 		'finished'], found);
 }
 
-export function Requests({values}) {
+export function Requests({values, session}) {
 	const [filter, setFilter] = useState({...START, ...Object.fromEntries(['text', 'state', 'site', 'person']
 		.filter((n) => values.get(n)).map((n) => [n, values.get(n)]))});
 	const [open, setOpen] = useState(() => new Set());
@@ -191,7 +191,7 @@ export function Requests({values}) {
 				<SortHead name="modified" label="list.modified" {...sorted} />
 				<SortHead name="finished" label="list.finished" {...sorted} />
 				<th scope="col">{t('list.actions')}</th></>}>
-				<tbody>{data.requests.map((r) => <Item key={r.id} request={r} sites={sites} open={open.has(r.id)}
+				<tbody>{data.requests.map((r) => <Item key={r.id} request={r} open={open.has(r.id)} downloads={session.options.download}
 					toggle={() => toggle(r.id)} reload={load} />)}</tbody>
 			</Wide>
 			<Pages filter={filter} total={data.total} set={(change) => setFilter({...filter, ...change})} />

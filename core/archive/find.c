@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which archive of a request the store holds, for who has no archive.ready at hand. */
+#include "core/archive/internal.h"
+
+#include <string.h>
+
+#include "core/base/id.h"
+
+#define MANIFEST "/manifest"
+
+struct finding {
+	const char *prefix; /* <site>/<client>/archives/<id>/ */
+	char *attempt;
+	uint64_t size; /* of the manifest */
+};
+
+/* Attempts are UUIDv7: the newest is the greatest. */
+static int look_at(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
+{
+	struct finding *f = arg;
+	char attempt[NV_UUID_SIZE] = "";
+	const char *rest = key + strlen(f->prefix);
+	(void)modified_ms;
+	if (strncmp(key, f->prefix, strlen(f->prefix)) != 0 ||
+	    strlen(rest) != NV_UUID_SIZE - 1 + strlen(MANIFEST) ||
+	    strcmp(rest + NV_UUID_SIZE - 1, MANIFEST) != 0)
+		return 0;
+	memcpy(attempt, rest, NV_UUID_SIZE - 1);
+	if (!nv_uuid_valid(attempt) || strcmp(attempt, f->attempt) <= 0)
+		return 0;
+	memcpy(f->attempt, attempt, sizeof(attempt));
+	f->size = size;
+	return 0;
+}
+
+int nv_archive_find(struct nv_store *store, const struct nv_archive_place *place,
+		    char ret_attempt[NV_UUID_SIZE], uint64_t *ret_manifest_size, struct nv_err *err)
+{
+	nv_auto_free char *prefix =
+		nv_asprintf("%s/%s/archives/%s/", place->site, place->client, place->id);
+	struct finding f = {.prefix = prefix, .attempt = ret_attempt};
+	ret_attempt[0] = '\0';
+	if (nv_store_list(store, prefix, look_at, &f, err) < 0)
+		return -1;
+	*ret_manifest_size = f.size;
+	if (ret_attempt[0])
+		return 0;
+	return nv_fail(err, NV_REJECT, NV_R_not_found,
+		       "%s holds no complete archive of request %s (%s for %s); once a course is "
+		       "restored, its archive is removed",
+		       nv_store_describe(store), place->id, place->site, place->client);
+}
+
+/* The course's short name as a file name: letters, digits, the rest as '-'. */
+char *nv_archive_file_name(const struct nv_manifest *m)
+{
+	char *name =
+		nv_asprintf("%.100s.mbz", m->shortname && *m->shortname ? m->shortname : m->id);
+	for (unsigned char *p = (unsigned char *)name; *p; p++)
+		if (*p < 0x80 && !strchr("._-", *p) && !(*p >= '0' && *p <= '9') &&
+		    !(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z'))
+			*p = '-';
+	if (*name == '.' || *name == '-')
+		*name = '_';
+	return name;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A request's archive as a file, for who may see the request. */
+#ifndef NV_PRODUCER_DOWNLOAD_H
+#define NV_PRODUCER_DOWNLOAD_H
+
+#include "producer/producer.h"
+
+/* Whether this producer has a store and room to put archives together. */
+bool download_offered(const struct app *app);
+void download(struct app *app, struct nv_http_request *r, const struct session *s,
+	      const struct nv_status_record *rec);
+
+#endif
