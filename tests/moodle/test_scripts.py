@@ -239,8 +239,9 @@ class Pair:
                 "importing": self.count(site, "{block_navette_restores} WHERE state = 'importing'")}
 
 
-@pytest.fixture(scope="session")
-def pair():
+@contextlib.contextmanager
+def standing_pair():
+    """The pair that NAVETTE_PAIR names, or one that is stood up and taken down."""
     work = pathlib.Path(tempfile.mkdtemp(prefix="navette-moodle-"))
     work.chmod(0o755)
     own = None
@@ -266,6 +267,12 @@ def pair():
         if own:
             subprocess.run([HERE / "pair", "down", "--dir", own], check=True)
         shutil.rmtree(work, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pair():
+    with standing_pair() as p:
+        yield p
 
 
 # --- versions, catalog ---
