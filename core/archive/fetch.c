@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/fs.h"
+#include "core/base/parallel.h"
 
 #define MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
 
@@ -24,17 +26,36 @@ struct fetching {
 	const char *dir;
 	const struct nv_job *job;
 	struct nv_fetched *ret;
-	uint64_t done; /* bytes of objects, for progress */
-	uint64_t moved;
 	uint64_t total;
+	pthread_mutex_t lock; /* of done: several objects come at once */
+	uint64_t done;	      /* bytes of objects, for progress */
+};
+
+/* One object. */
+struct moving {
+	struct fetching *f;
+	uint64_t bytes; /* that were counted */
 };
 
 static void moved_cb(void *arg, uint64_t bytes)
 {
-	struct fetching *f = arg;
-	f->moved += bytes;
-	uint64_t done = f->done + f->moved;
-	nv_job_progress(f->job, "fetch", done < f->total ? done : f->total, f->total);
+	struct moving *m = arg;
+	struct fetching *f = m->f;
+	pthread_mutex_lock(&f->lock);
+	m->bytes += bytes;
+	f->done += bytes;
+	nv_job_progress(f->job, "fetch", f->done < f->total ? f->done : f->total, f->total);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* What was there already counts as well, what came twice does once. */
+static void settle_moved(struct moving *m, uint64_t size)
+{
+	pthread_mutex_lock(&m->f->lock);
+	m->f->done -= m->bytes;
+	m->bytes = 0;
+	pthread_mutex_unlock(&m->f->lock);
+	moved_cb(m, size);
 }
 
 /* --- what is there already --- */
@@ -79,11 +100,11 @@ static int have_object(struct fetching *f, const char *key, const struct nv_expe
 		       const char *path, bool remove_damaged, struct nv_err *err)
 {
 	bool good = false;
+	struct moving m = {f, 0};
 	struct nv_err local = {0};
 	if (verify_file(f, path, expect, &good, err) < 0)
 		return -1;
-	f->moved = 0;
-	if (!good && nv_store_get(f->store, key, expect, path, f->job, moved_cb, f, &local) < 0) {
+	if (!good && nv_store_get(f->store, key, expect, path, f->job, moved_cb, &m, &local) < 0) {
 		struct nv_err deletion = {0};
 		if (remove_damaged && local.reason == NV_R_store_corrupt &&
 		    nv_store_delete(f->store, key, &deletion) < 0)
@@ -92,9 +113,7 @@ static int have_object(struct fetching *f, const char *key, const struct nv_expe
 			*err = local;
 		return -1;
 	}
-	f->done += expect->size;
-	f->moved = 0;
-	nv_job_progress(f->job, "fetch", f->done < f->total ? f->done : f->total, f->total);
+	settle_moved(&m, expect->size);
 	return 0;
 }
 
@@ -259,23 +278,26 @@ static int fetch_skeleton(struct fetching *f, struct nv_err *err)
 	return unpack_skeleton(f, path, err);
 }
 
+static int fetch_blob(void *ctx, size_t i, struct nv_err *err)
+{
+	struct fetching *f = ctx;
+	const struct nv_manifest_entry *e =
+		(const struct nv_manifest_entry *)f->ret->manifest.entries.items + i;
+	if (!e->blob)
+		return 0;
+	nv_auto_free char *key = nv_blob_key(f->place, e->sha1.data, e->size);
+	nv_auto_free char *path = blob_path(f->dir, e);
+	struct nv_expect expect = {.size = e->size, .sha1 = e->sha1.data, .sha256 = e->sha256.data};
+	return have_object(f, key, &expect, path, true, err);
+}
+
 static int fetch_blobs(struct fetching *f, struct nv_err *err)
 {
-	const struct nv_manifest *m = &f->ret->manifest;
-	const struct nv_manifest_entry *e = m->entries.items;
 	nv_auto_free char *dir = nv_asprintf("%s/blobs", f->dir);
 	if (nv_mkdir_p(dir, 0750, err) < 0)
 		return -1;
-	for (size_t i = 0; i < m->entries.len; i++) {
-		if (!e[i].blob)
-			continue;
-		nv_auto_free char *key = nv_blob_key(f->place, e[i].sha1.data, e[i].size);
-		nv_auto_free char *path = blob_path(f->dir, &e[i]);
-		struct nv_expect expect = {.size = e[i].size, .sha256 = e[i].sha256.data};
-		if (have_object(f, key, &expect, path, true, err) < 0)
-			return -1;
-	}
-	return 0;
+	return nv_parallel(nv_store_transfers(f->store), f->ret->manifest.entries.len, fetch_blob,
+			   f, err);
 }
 
 int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
@@ -291,7 +313,8 @@ int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *plac
 			     .dir = dir,
 			     .job = job,
 			     .ret = ret,
-			     .total = manifest_size};
+			     .total = manifest_size,
+			     .lock = PTHREAD_MUTEX_INITIALIZER};
 	if (nv_place_check(place, err) == 0 && nv_mkdir_p(dir, 0750, err) == 0 &&
 	    fetch_manifest(&f, manifest_sha256, manifest_size, err) == 0 &&
 	    check_room(&f, err) == 0 && fetch_skeleton(&f, err) == 0 && fetch_blobs(&f, err) == 0)

@@ -32,6 +32,9 @@ struct nv_sink {
 	int (*entry_cb)(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 			struct nv_err *err);
 	void *ctx;
+	/* So many threads may call it at once with entries that lie in folders fed before; 0: one.
+	 */
+	unsigned threads;
 };
 
 /* Feed every entry of the file but .ARCHIVE_INDEX to the sink. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,10 +25,13 @@ struct nv_archive_put {
 	struct nv_manifest_entry *entries;
 	size_t len;
 	size_t cap;
+	/* Blobs are sent by several threads at once; what they share of the above, and the skeleton
+	 * as a whole, is under this lock, the three figures under the other. */
+	pthread_mutex_t lock;
+	pthread_mutex_t figures;
 	uint64_t handled; /* bytes of entries, for progress */
 	uint64_t sent;
 	uint64_t saved;
-	uint8_t *buf;
 	struct nv_arena arena;
 };
 
@@ -55,24 +59,25 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 	p->skeleton = skeleton;
 	p->names = nv_names_new();
 	p->count.limits = limits;
-	p->buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->figures, NULL);
 	return p;
 }
 
-static struct nv_manifest_entry *add_entry(struct nv_archive_put *p, const struct nv_entry *entry)
+/* Its index; under the lock. */
+static size_t add_entry(struct nv_archive_put *p, const struct nv_entry *entry)
 {
 	if (p->len == p->cap) {
 		p->cap = p->cap ? p->cap * 2 : 256;
 		p->entries = nv_realloc(p->entries, p->cap * sizeof(*p->entries));
 	}
-	struct nv_manifest_entry *e = &p->entries[p->len++];
-	*e = (struct nv_manifest_entry){
+	p->entries[p->len] = (struct nv_manifest_entry){
 		.path = nv_arena_strdup(&p->arena, entry->path),
 		.folder = entry->folder,
 		.size = entry->size,
 		.mtime = entry->mtime > 0 ? (uint64_t)entry->mtime : 0,
 	};
-	return e;
+	return p->len++;
 }
 
 /* --- a source that tells progress --- */
@@ -87,8 +92,10 @@ static ssize_t counted_read(void *ctx, void *buf, size_t len, struct nv_err *err
 	const struct counted *c = ctx;
 	ssize_t n = c->inner->read_cb(c->inner->ctx, buf, len, err);
 	if (n > 0) {
+		pthread_mutex_lock(&c->put->figures);
 		c->put->handled += (uint64_t)n;
 		nv_job_progress(c->put->job, "upload", c->put->handled, 0);
+		pthread_mutex_unlock(&c->put->figures);
 	}
 	return n;
 }
@@ -100,6 +107,7 @@ static int hash_blob(struct nv_archive_put *p, const struct nv_entry *entry, con
 		     const struct nv_source *from, uint8_t ret_sha256[NV_SHA256_LEN],
 		     struct nv_err *err)
 {
+	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
 	struct nv_hash *h256 = nv_hash_new(NV_SHA256);
 	struct nv_hash *h1 = nv_hash_new(NV_SHA1);
 	uint8_t found[NV_SHA1_LEN];
@@ -108,13 +116,13 @@ static int hash_blob(struct nv_archive_put *p, const struct nv_entry *entry, con
 	for (;;) {
 		ssize_t n = nv_job_check(p->job, err) < 0
 				    ? -1
-				    : from->read_cb(from->ctx, p->buf, NV_ARCHIVE_BLOCK, err);
+				    : from->read_cb(from->ctx, buf, NV_ARCHIVE_BLOCK, err);
 		if (n < 0)
 			rc = -1;
 		if (n <= 0)
 			break;
-		nv_hash_update(h256, p->buf, (size_t)n);
-		nv_hash_update(h1, p->buf, (size_t)n);
+		nv_hash_update(h256, buf, (size_t)n);
+		nv_hash_update(h1, buf, (size_t)n);
 		done += (uint64_t)n;
 	}
 	nv_hash_final(h256, ret_sha256);
@@ -138,34 +146,51 @@ static int send_blob(struct nv_archive_put *p, const char *key, const struct nv_
 			nv_err_prefix(err, "archive: %s", entry->path);
 		return -1;
 	}
-	p->sent += entry->size;
 	nv_fault("archive.after-blob");
 	return 0;
 }
 
 static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, const uint8_t *sha1,
-		    const struct nv_source *from, struct nv_err *err)
+		    const struct nv_source *from, uint8_t ret_sha256[NV_SHA256_LEN],
+		    struct nv_err *err)
 {
 	nv_auto_free char *key = nv_blob_key(p->place, sha1, entry->size);
-	uint8_t *sha256 = nv_arena_alloc(&p->arena, NV_SHA256_LEN);
 	bool exists = false;
 	uint64_t size = 0;
 	if (nv_store_head(p->store, key, &exists, &size, err) < 0)
 		return -1;
-	if (exists && size == entry->size) {
-		if (hash_blob(p, entry, sha1, from, sha256, err) < 0)
-			return -1;
-		p->saved += entry->size;
-	} else if (send_blob(p, key, entry, sha1, from, sha256, err) < 0) {
+	bool there = exists && size == entry->size;
+	int rc = there ? hash_blob(p, entry, sha1, from, ret_sha256, err)
+		       : send_blob(p, key, entry, sha1, from, ret_sha256, err);
+	if (rc < 0)
 		return -1;
-	}
-	uint8_t *name = nv_arena_alloc(&p->arena, NV_SHA1_LEN);
-	memcpy(name, sha1, NV_SHA1_LEN);
-	struct nv_manifest_entry *e = add_entry(p, entry);
-	e->blob = true;
-	e->sha1 = (struct nv_bytes){name, NV_SHA1_LEN};
-	e->sha256 = (struct nv_bytes){sha256, NV_SHA256_LEN};
+	pthread_mutex_lock(&p->figures);
+	*(there ? &p->saved : &p->sent) += entry->size;
+	pthread_mutex_unlock(&p->figures);
 	return 0;
+}
+
+static struct nv_bytes keep_bytes(struct nv_arena *arena, const uint8_t *data, size_t len)
+{
+	uint8_t *copy = nv_arena_alloc(arena, len);
+	memcpy(copy, data, len);
+	return (struct nv_bytes){copy, len};
+}
+
+/* A blob's hash comes later; any other goes into the skeleton, in the manifest's order. */
+static int begin_entry(struct nv_archive_put *p, const struct nv_entry *entry, bool blob,
+		       const struct nv_source *from, size_t *ret_i, struct nv_err *err)
+{
+	pthread_mutex_lock(&p->lock);
+	int rc = nv_names_add(p->names, entry->path, entry->folder, err);
+	if (rc == 0)
+		rc = nv_limits_add(&p->count, entry->size, err);
+	if (rc == 0 && !blob)
+		rc = nv_pack_add(p->skeleton, entry, from, p->job, err);
+	if (rc == 0)
+		*ret_i = add_entry(p, entry);
+	pthread_mutex_unlock(&p->lock);
+	return rc;
 }
 
 static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
@@ -173,22 +198,31 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 {
 	struct nv_archive_put *p = ctx;
 	uint8_t sha1[NV_SHA1_LEN];
+	uint8_t sha256[NV_SHA256_LEN];
 	struct counted c = {.put = p, .inner = from};
 	struct nv_source counted = {.read_cb = counted_read, .ctx = &c};
-	if (nv_names_add(p->names, entry->path, entry->folder, err) < 0 ||
-	    nv_limits_add(&p->count, entry->size, err) < 0)
+	bool blob =
+		!entry->folder && entry->size >= p->threshold && nv_content_path(entry->path, sha1);
+	size_t i = 0;
+	if (begin_entry(p, entry, blob, &counted, &i, err) < 0)
 		return -1;
-	if (!entry->folder && entry->size >= p->threshold && nv_content_path(entry->path, sha1))
-		return put_blob(p, entry, sha1, &counted, err);
-	if (nv_pack_add(p->skeleton, entry, &counted, p->job, err) < 0)
+	if (!blob)
+		return 0;
+	if (put_blob(p, entry, sha1, &counted, sha256, err) < 0)
 		return -1;
-	add_entry(p, entry);
+	pthread_mutex_lock(&p->lock);
+	struct nv_manifest_entry *e = &p->entries[i];
+	e->blob = true;
+	e->sha1 = keep_bytes(&p->arena, sha1, sizeof(sha1));
+	e->sha256 = keep_bytes(&p->arena, sha256, sizeof(sha256));
+	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
 
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)
 {
-	return (struct nv_sink){.entry_cb = put_entry, .ctx = p};
+	return (struct nv_sink){
+		.entry_cb = put_entry, .ctx = p, .threads = nv_store_transfers(p->store)};
 }
 
 /* --- commit --- */
@@ -274,7 +308,8 @@ void nv_archive_put_free(struct nv_archive_put *p)
 	free(p->skeleton_path);
 	nv_names_free(p->names);
 	free(p->entries);
-	free(p->buf);
+	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->figures);
 	nv_arena_fini(&p->arena);
 	free(p);
 }

@@ -140,6 +140,7 @@ struct nv_config {
 		bool allow_plain;
 		uint64_t connect_timeout;
 		uint64_t stall_timeout;	 /* no byte for so long: broken off */
+		uint64_t transfers;	 /* of one job at once */
 		uint64_t blob_threshold; /* a file of at least so many bytes becomes an object */
 		uint64_t max_archive;	 /* limits against bombs: bytes, entries, ratio */
 		uint64_t max_entries;

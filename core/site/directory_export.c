@@ -131,7 +131,7 @@ static int feed(const struct nv_dir_course_info *info, const struct nv_archive_l
 		const struct nv_sink *to, const struct nv_job *job, struct nv_err *err)
 {
 	struct meter meter = {.to = to, .job = job, .total = info->unpacked};
-	struct nv_sink through = {meter_entry, &meter};
+	struct nv_sink through = {.entry_cb = meter_entry, .ctx = &meter};
 	if (nv_job_check(job, err) < 0)
 		return -1;
 	nv_job_progress(job, "export", 0, info->unpacked);

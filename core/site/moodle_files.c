@@ -17,6 +17,7 @@
 #include "core/base/hash.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/base/parallel.h"
 #include "core/site/moodle_internal.h"
 
 #define DEPTH_MAX 32	      /* of folders in a skeleton */
@@ -298,28 +299,62 @@ static int feed_content(const struct feed *f, const struct nv_moodle_content *c,
 	return rc;
 }
 
-static int feed_contents(const struct feed *f, struct nv_moodle_content *contents, size_t len,
-			 struct nv_err *err)
+/* Each content once, sorted; returns how many. */
+static size_t unique(struct nv_moodle_content *contents, size_t len)
+{
+	size_t kept = 0;
+	if (len)
+		qsort(contents, len, sizeof(*contents), compare_contents);
+	for (size_t i = 0; i < len; i++)
+		if (!kept || strcmp(contents[i].sha1, contents[kept - 1].sha1) != 0)
+			contents[kept++] = contents[i];
+	return kept;
+}
+
+static int feed_content_folders(const struct feed *f, const struct nv_moodle_content *contents,
+				size_t len, struct nv_err *err)
 {
 	struct nv_entry folder = {.path = "files", .folder = true};
 	char name[] = "files/xx";
-	if (len)
-		qsort(contents, len, sizeof(*contents), compare_contents);
 	if (len && f->to->entry_cb(f->to->ctx, &folder, NULL, err) < 0)
 		return -1;
+	folder.path = name;
 	for (size_t i = 0; i < len; i++) {
-		if (i && strcmp(contents[i].sha1, contents[i - 1].sha1) == 0)
+		if (i && strncmp(contents[i].sha1, contents[i - 1].sha1, 2) == 0)
 			continue;
-		if (!i || strncmp(contents[i].sha1, contents[i - 1].sha1, 2) != 0) {
-			memcpy(name + strlen("files/"), contents[i].sha1, 2);
-			folder.path = name;
-			if (f->to->entry_cb(f->to->ctx, &folder, NULL, err) < 0)
-				return -1;
-		}
-		if (feed_content(f, &contents[i], err) < 0)
+		memcpy(name + strlen("files/"), contents[i].sha1, 2);
+		if (f->to->entry_cb(f->to->ctx, &folder, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+struct feeding {
+	const struct feed *f;
+	const struct nv_moodle_content *contents;
+};
+
+static int feed_nth(void *ctx, size_t i, struct nv_err *err)
+{
+	const struct feeding *all = ctx;
+	return feed_content(all->f, &all->contents[i], err);
+}
+
+/* Small ones into the skeleton, in order; then the others, several at once. */
+static int feed_contents(const struct feed *f, struct nv_moodle_content *contents, size_t len,
+			 struct nv_err *err)
+{
+	len = unique(contents, len);
+	if (feed_content_folders(f, contents, len, err) < 0)
+		return -1;
+	size_t large = 0;
+	for (size_t i = 0; i < len; i++)
+		if (contents[i].size >= f->s->verified)
+			contents[large++] = contents[i];
+		else if (feed_content(f, &contents[i], err) < 0)
+			return -1;
+	struct feeding all = {f, contents};
+	return nv_parallel(f->to->threads, large, feed_nth, &all, err);
 }
 
 int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,

@@ -32,6 +32,7 @@ struct nv_store {
 	const struct nv_store_ops *ops;
 	void *impl; /* owned */
 	char *about;
+	unsigned transfers;
 };
 
 int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, struct nv_err *err);

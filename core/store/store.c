@@ -46,6 +46,7 @@ struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *er
 	struct nv_store *s = nv_alloc(sizeof(*s));
 	int rc = config->store.type == NV_STORE_WEBDAV ? nv_store_open_webdav(config, s, err)
 						       : nv_store_open_directory(config, s, err);
+	s->transfers = config->store.transfers ? (unsigned)config->store.transfers : 1;
 	if (rc == 0)
 		return s;
 	free(s->about);
@@ -65,6 +66,11 @@ void nv_store_close(struct nv_store *s)
 const char *nv_store_describe(const struct nv_store *s)
 {
 	return s->about;
+}
+
+unsigned nv_store_transfers(const struct nv_store *s)
+{
+	return s->transfers;
 }
 
 int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,

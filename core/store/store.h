@@ -46,6 +46,8 @@ struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *er
 void nv_store_close(struct nv_store *s); /* NULL allowed */
 /* "directory /srv/staging", "webdav https://…": for logs and doctor */
 const char *nv_store_describe(const struct nv_store *s);
+/* How many transfers of one job it is to be used for at once (store.transfers), at least 1. */
+unsigned nv_store_transfers(const struct nv_store *s);
 
 /* Write an object from a stream of exactly expect->size bytes.  The bytes are hashed on their way;
  * if they are not what is expected, the object never appears and the error is

@@ -53,7 +53,7 @@ const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expec
 	}
 	if (d->sha1) {
 		nv_hash_final(d->sha1, sha1);
-		if (expect->sha1 && memcmp(sha1, expect->sha1, sizeof(sha1)) != 0)
+		if (!wrong && expect->sha1 && memcmp(sha1, expect->sha1, sizeof(sha1)) != 0)
 			wrong = "SHA-1";
 	}
 	return wrong;

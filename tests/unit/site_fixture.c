@@ -313,7 +313,7 @@ void fingerprint(const char *mbz, char ret[NV_SHA256_HEX])
 	struct nv_err err = {0};
 	uint8_t digest[NV_SHA256_LEN];
 	struct nv_hash *h = nv_hash_new(NV_SHA256);
-	struct nv_sink sink = {hash_entry, h};
+	struct nv_sink sink = {.entry_cb = hash_entry, .ctx = h};
 	if (nv_mbz_read(mbz, &no_limits, &sink, NULL, &err) < 0)
 		fail_msg("%s: %s", mbz, err.msg);
 	nv_hash_final(h, digest);

@@ -587,7 +587,7 @@ static int take_entry(void *ctx, const struct nv_entry *entry, const struct nv_s
 /* Whatever comes of it, nothing stays in the work folder. */
 static int export_it(struct fixture *f)
 {
-	struct nv_sink to = {take_entry, f};
+	struct nv_sink to = {.entry_cb = take_entry, .ctx = f};
 	f->err = (struct nv_err){0};
 	f->entries = 0;
 	f->warnings = (struct nv_strs){0};
@@ -767,7 +767,7 @@ static void *export_alone(void *arg)
 {
 	struct fixture *f = arg;
 	struct fixture own = {.site = f->site, .request = f->request};
-	struct nv_sink to = {take_entry, &own};
+	struct nv_sink to = {.entry_cb = take_entry, .ctx = &own};
 	own.request.course = (char[]){"11"};
 	int rc = nv_site_export(own.site, &own.request, NULL, NULL, &to, NULL, &own.about,
 				&own.warnings, &own.arena, &own.err);

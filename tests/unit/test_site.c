@@ -32,7 +32,7 @@ static int run_export(struct fixture *f, const struct nv_config_client *policy,
 		      struct nv_manifest *ret, struct nv_strs *warnings)
 {
 	unsigned count = 0;
-	struct nv_sink sink = {ignore_entry, &count};
+	struct nv_sink sink = {.entry_cb = ignore_entry, .ctx = &count};
 	int rc = nv_site_export(f->src, &f->request, policy, &no_limits, &sink, NULL, ret, warnings,
 				&f->arena, &f->err);
 	assert_true(rc == 0 ? count == 3 : count == 0);
@@ -319,7 +319,7 @@ static void export_tells_its_progress_and_can_be_cancelled(void **state)
 	uint64_t seen[2] = {0};
 	unsigned count = 0;
 	struct nv_job job = {.progress_cb = note_progress, .arg = seen};
-	struct nv_sink sink = {ignore_entry, &count};
+	struct nv_sink sink = {.entry_cb = ignore_entry, .ctx = &count};
 	struct nv_manifest about;
 	assert_int_equal(nv_site_export(f->src, &f->request, NULL, NULL, &sink, &job, &about, NULL,
 					&f->arena, &f->err),

@@ -711,7 +711,7 @@ static void an_export_is_the_skeleton_and_then_the_contents(void **state)
 	struct nv_config_client policy = {
 		.name = "next", .user_data = true, .categories = categories, .categories_len = 1};
 	nv_auto_buf struct nv_buf seen = {0};
-	struct nv_sink to = {describe, &seen};
+	struct nv_sink to = {.entry_cb = describe, .ctx = &seen};
 	struct nv_manifest m;
 	struct nv_strs warnings = {0};
 	struct told told = {0};
@@ -730,8 +730,8 @@ static void an_export_is_the_skeleton_and_then_the_contents(void **state)
 		(char *)seen.data,
 		"activities d|activities/x d|activities/x/a.xml fa|files.xml ffiles|"
 		"moodle_backup.xml f<moodle_backup><information><include_files>1</include_files>\n"
-		"</information></moodle_backup>|files d|files/aa d|files/aa/" SHA1_HELLO
-		" fhello|files/da d|files/da/" SHA1_EMPTY " f|");
+		"</information></moodle_backup>|files d|files/aa d|files/da d|files/aa/" SHA1_HELLO
+		" fhello|files/da/" SHA1_EMPTY " f|");
 	assert_string_equal(m.shortname, "S");
 	assert_null(m.category);
 	assert_string_equal(m.moodle_version, "2024100705");

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Work for many items on some threads. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/parallel.h"
+
+#define MANY 1000u
+
+struct seen {
+	atomic_uint calls[MANY];
+	atomic_uint all;
+	size_t fails_at;
+	unsigned together; /* wait until so many are at it */
+	atomic_uint inside;
+};
+
+static int work(void *ctx, size_t i, struct nv_err *err)
+{
+	struct seen *s = ctx;
+	atomic_fetch_add(&s->calls[i], 1);
+	atomic_fetch_add(&s->all, 1);
+	atomic_fetch_add(&s->inside, 1);
+	while (atomic_load(&s->inside) < s->together)
+		;
+	if (i == s->fails_at)
+		return nv_fail(err, NV_RETRY, NV_R_io, "item %zu", i);
+	return 0;
+}
+
+static void every_item_is_done_once(void **state)
+{
+	static const unsigned threads[] = {0, 1, 4, 1000};
+	(void)state;
+	for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+		struct seen s = {.fails_at = SIZE_MAX};
+		struct nv_err err = {0};
+		assert_int_equal(nv_parallel(threads[t], MANY, work, &s, &err), 0);
+		for (size_t i = 0; i < MANY; i++)
+			assert_int_equal(s.calls[i], 1);
+	}
+	assert_int_equal(nv_parallel(4, 0, work, NULL, NULL), 0);
+}
+
+/* Each waits for the others: one thread alone would never come back. */
+static void several_are_at_it_at_once(void **state)
+{
+	struct seen s = {.fails_at = SIZE_MAX, .together = 4};
+	(void)state;
+	assert_int_equal(nv_parallel(4, 8, work, &s, NULL), 0);
+}
+
+static void the_first_error_ends_it_and_is_told(void **state)
+{
+	struct seen s = {.fails_at = 10};
+	struct nv_err err = {0};
+	(void)state;
+	assert_int_equal(nv_parallel(1, MANY, work, &s, &err), -1);
+	assert_string_equal(err.msg, "item 10");
+	assert_int_equal(s.all, 11);
+	assert_int_equal(nv_parallel(4, MANY, work, &s, NULL), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_item_is_done_once),
+		cmocka_unit_test(several_are_at_it_at_once),
+		cmocka_unit_test(the_first_error_ends_it_and_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
