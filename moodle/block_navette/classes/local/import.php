@@ -34,6 +34,9 @@ class import {
     /** Contents of at least so many bytes are stored by one process at a time. */
     const LOCKED_SIZE = 65536;
 
+    /** Rows of files that are written at once. */
+    const ROWS = 200;
+
     /** How often storing a content is tried. */
     const TRIES = 8;
 
@@ -279,16 +282,19 @@ class import {
                 continue;
             }
             $path = null;
-            foreach (["$blobs/$sha1-$file->filesize", "$tree/files/" . substr($sha1, 0, 2) . "/$sha1"] as $candidate) {
+            // A blob's bytes were compared with its name when it was fetched, those of the tree were not.
+            $places = ["$blobs/$sha1-$file->filesize" => true, "$tree/files/" . substr($sha1, 0, 2) . "/$sha1" => false];
+            foreach ($places as $candidate => $verified) {
                 if ($path === null && is_file($candidate) && filesize($candidate) === $file->filesize) {
                     $path = $candidate;
+                    break;
                 }
             }
             if ($path === null && $sha1 !== contents::EMPTY) {
                 $missing[$sha1] = $file->filename;
             } else {
                 $this->contents[$sha1] = (object) ['size' => $file->filesize, 'path' => $path,
-                    'name' => $file->filename];
+                    'name' => $file->filename, 'verified' => $verified];
             }
         }
         if (!$missing) {
@@ -309,17 +315,34 @@ class import {
      * Make the contents rows of our own file area, where Moodle's restore finds them.
      */
     private function stage(): void {
+        global $DB;
         // Noted first: a content that comes into the pool without a row, because we are killed just
         // then, is collected by nobody else.
         restores::note_contents($this->row, array_keys($this->contents));
         $record = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
             'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => get_admin()->id];
+        // Moodle may change a new file by its type: since 4.5 it writes every JPEG anew, without EXIF data.
+        // The course's files get their own types afterwards (settle_files).
+        $record['mimetype'] = 'application/x-navette';
         $total = array_sum(array_column($this->contents, 'size'));
         $done = 0;
+        $pool = new pool();
+        $rows = [];
         foreach ($this->contents as $sha1 => $content) {
             channel::progress('contents', $done, $total);
-            $this->put($record, (string) $sha1, $content);
+            if ($content->path !== null && $pool->link((string) $sha1, $content)) {
+                $rows[] = pool::row($record, (string) $sha1, $content->size);
+            } else {
+                $this->put($record, (string) $sha1, $content);
+            }
+            if (count($rows) === self::ROWS) {
+                $DB->insert_records('files', $rows);
+                $rows = [];
+            }
             $done += $content->size;
+        }
+        if ($rows) {
+            $DB->insert_records('files', $rows);
         }
         channel::progress('contents', $total, $total);
     }
@@ -335,9 +358,6 @@ class import {
     private function put(array $record, string $sha1, \stdClass $content): void {
         $fs = get_file_storage();
         $record['filename'] = $sha1;
-        // Moodle may change a new file by its type: since 4.5 it writes every JPEG anew, without EXIF data.
-        // The course's files get their own types afterwards (settle_files).
-        $record['mimetype'] = 'application/x-navette';
         for ($try = 1;; $try++) {
             $lock = $content->size >= self::LOCKED_SIZE ? site::lock("content-$sha1", 600) : null;
             try {

@@ -202,7 +202,24 @@ class restores {
      * @param int $rowid
      */
     public static function remove_contents(int $rowid): void {
-        get_file_storage()->delete_area_files(\context_system::instance()->id, 'block_navette', self::AREA, $rowid);
+        global $DB;
+        $area = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
+            'filearea' => self::AREA, 'itemid' => $rowid];
+        // What a course has taken stays in the pool whatever becomes of our rows: they go in one step.  The
+        // others, usually none, go Moodle's way, their contents with them.
+        $alone = $DB->get_fieldset_sql('SELECT f.id
+                  FROM {files} f
+             LEFT JOIN {files} o ON o.contenthash = f.contenthash AND NOT (o.contextid = f.contextid
+                       AND o.component = f.component AND o.filearea = f.filearea AND o.itemid = f.itemid)
+                 WHERE f.contextid = :contextid AND f.component = :component AND f.filearea = :filearea
+                       AND f.itemid = :itemid AND o.id IS NULL', $area);
+        foreach ($alone as $id) {
+            $file = get_file_storage()->get_file_by_id($id);
+            if ($file) {
+                $file->delete();
+            }
+        }
+        $DB->delete_records('files', $area);
     }
 
     /**
