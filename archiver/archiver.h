@@ -34,6 +34,7 @@ struct archiver {
 	struct nv_courier courier;
 	struct nv_settle settle;
 	struct nv_store *store;
+	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_memo *finished;  /* mid → when */
 	struct nv_memo *withdrawn; /* client/request id → revision */

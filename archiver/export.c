@@ -111,8 +111,9 @@ static int upload(struct export *e, const char *work_dir, const struct nv_archiv
 	const struct nv_config *c = e->a->config;
 	struct nv_archive_limits limits = {c->store.max_archive, c->store.max_entries,
 					   c->store.max_ratio};
-	struct nv_archive_put *put = nv_archive_put_new(e->a->store, place, work_dir,
-							c->store.blob_threshold, &limits, job, err);
+	struct nv_archive_put *put =
+		nv_archive_put_new(e->a->store, place, work_dir, c->store.blob_threshold, &limits,
+				   e->a->known, job, err);
 	if (!put)
 		return -1;
 	struct nv_sink sink = nv_archive_put_sink(put);
@@ -124,6 +125,9 @@ static int upload(struct export *e, const char *work_dir, const struct nv_archiv
 					       &e->manifest_size, &e->size, &e->entries, err);
 	for (size_t i = 0; result == 0 && i < e->warnings.len; i++)
 		nv_job_log(job, NV_WARN, "%s", e->warnings.items[i]); /* those not told yet */
+	struct nv_err unsaved = {0};
+	if (nv_known_save(e->a->known, &unsaved) < 0)
+		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
 	nv_archive_put_stats(put, &e->sent, &e->saved);
 	nv_archive_put_free(put);
 	return result;

@@ -65,6 +65,7 @@ static int open_parts(struct archiver *a, struct nv_err *err)
 	a->site = a->store ? nv_site_open(a->config, err) : NULL;
 	if (!a->site)
 		return -1;
+	a->known = nv_known_in(a->config->archiver.work_dir);
 	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(a->store)),
 	       NV_S("site", nv_site_describe(a->site)));
 	struct nv_err left = {0};
@@ -126,6 +127,7 @@ static void archiver_free(struct archiver *a)
 {
 	nv_bus_free(a->bus);
 	nv_site_close(a->site);
+	nv_known_close(a->known);
 	nv_store_close(a->store);
 	nv_memo_close(a->finished);
 	nv_memo_close(a->withdrawn);

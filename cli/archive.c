@@ -151,7 +151,7 @@ static int fetch_and_write(struct job *j, const struct nv_config *config, struct
 					   .max_ratio = config->store.max_ratio};
 	struct nv_fetched fetched;
 	if (nv_archive_fetch(j->store, &j->place, NULL, j->manifest_size, &limits, j->work, NULL,
-			     &fetched, err) < 0)
+			     NULL, &fetched, err) < 0)
 		return -1;
 	nv_auto_free char *path =
 		j->output ? nv_strdup(j->output) : nv_archive_file_name(&fetched.manifest);

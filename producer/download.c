@@ -45,8 +45,8 @@ static int put_together(struct download *d, struct nv_store *store, uint64_t man
 					   c->store.max_ratio};
 	nv_auto_free char *path = nv_asprintf("%s/archive.mbz", dir);
 	struct nv_fetched fetched;
-	if (nv_archive_fetch(store, &d->place, NULL, manifest_size, &limits, dir, job, &fetched,
-			     err) < 0)
+	if (nv_archive_fetch(store, &d->place, NULL, manifest_size, &limits, dir, NULL, job,
+			     &fetched, err) < 0)
 		return -1;
 	int rc = nv_archive_to_mbz(&fetched, path, job, err);
 	if (rc == 0)

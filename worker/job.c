@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One request, on its thread: find → preflight → fetch → import. */
+/* One request, on its thread: find → preflight → fetch what is missing → import. */
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
@@ -11,6 +11,26 @@ static struct nv_archive_place place_of(const struct nv_restore_job *j)
 					 j->request->id, j->ready->attempt};
 }
 
+struct borrowing {
+	const struct nv_restore_job *j;
+	const struct nv_job *job;
+};
+
+/* What does not work out is fetched instead, unless the job is to end. */
+static int borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
+			   struct nv_err *err)
+{
+	const struct borrowing *b = arg;
+	struct nv_reuse reuse = {m, blobs, b->j->worker->known};
+	struct nv_err local = {0};
+	if (nv_site_reuse(b->j->worker->site, b->j->request->id, &reuse, b->job, &local) < 0) {
+		if (nv_job_check(b->job, err) < 0)
+			return -1;
+		NV_LOG(NV_WARN, "contents.unknown", NV_S("req", b->j->request->id), NV_E(&local));
+	}
+	return 0;
+}
+
 static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv_job *job,
 			    struct nv_err *err)
 {
@@ -18,9 +38,17 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 	struct nv_archive_limits limits = {c->store.max_archive, c->store.max_entries,
 					   c->store.max_ratio};
 	struct nv_archive_place place = place_of(j);
+	struct borrowing b = {j, job};
+	struct nv_fetch_help help = {
+		.known = j->worker->known, .reuse_cb = borrow_contents, .arg = &b};
+	struct nv_err unsaved = {0};
 	struct nv_fetched fetched;
-	if (nv_archive_fetch(j->worker->store, &place, j->ready->manifest_sha256.data,
-			     j->ready->manifest_size, &limits, dir, job, &fetched, err) < 0)
+	int fetch_result =
+		nv_archive_fetch(j->worker->store, &place, j->ready->manifest_sha256.data,
+				 j->ready->manifest_size, &limits, dir, &help, job, &fetched, err);
+	if (nv_known_save(j->worker->known, &unsaved) < 0)
+		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
+	if (fetch_result < 0)
 		return -1;
 	nv_fault("worker.after-fetch");
 	struct nv_import in = {.request = j->request,

@@ -55,6 +55,7 @@ static int open_parts(struct worker *w, struct nv_err *err)
 	if (nv_follow_once(w->daemon->config, err) < 0)
 		NV_LOG(NV_WARN, "settings.unknown", NV_E(err),
 		       NV_S("meanwhile", "the configuration and its defaults"));
+	w->known = nv_known_in(w->config->worker.work_dir);
 	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(w->store)),
 	       NV_S("site", nv_site_describe(w->site)));
 	return 0;
@@ -106,6 +107,7 @@ static void worker_free(struct worker *w)
 {
 	nv_bus_free(w->bus);
 	nv_site_close(w->site);
+	nv_known_close(w->known);
 	nv_store_close(w->store);
 	nv_keyring_fini(&w->sites);
 	nv_keyring_fini(&w->myself);

@@ -40,6 +40,7 @@ struct worker {
 	struct nv_settle settle;
 	struct nv_status *status;
 	struct nv_store *store;
+	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_intake *intake;
 	struct restore *restores; /* under way, newest first */

@@ -15,6 +15,7 @@
 #ifndef NV_ARCHIVE_H
 #define NV_ARCHIVE_H
 
+#include "core/archive/known.h"
 #include "core/archive/mbz.h"
 #include "core/base/id.h"
 
@@ -59,9 +60,10 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  const struct nv_archive_place *place,
 					  const char *work_dir, uint64_t blob_threshold,
 					  const struct nv_archive_limits *limits,
-					  const struct nv_job *job, struct nv_err *err);
-/* Blobs that the store already has (same key, same size) are not sent again; their bytes are still
- * read, hashed and compared with their name. */
+					  struct nv_known *known, const struct nv_job *job,
+					  struct nv_err *err);
+/* Blobs that the store already has (same key, same size) are not sent again; their bytes are read,
+ * hashed and compared with their name, unless they are known (NULL: none are). */
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p);
 /* Upload the skeleton, then the manifest.  about: shortname … user_data are taken from it. */
 int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
@@ -77,6 +79,15 @@ struct nv_fetched {
 	struct nv_manifest manifest;
 	struct nv_arena arena;
 };
+/* What else may save a transfer; all may be NULL. */
+struct nv_fetch_help {
+	struct nv_known *known; /* blobs in dir that are known are not read again */
+	/* Called once the manifest is there: puts blobs that it has got elsewhere into the folder
+	 * blobs, as <sha1>-<size>. */
+	int (*reuse_cb)(void *arg, const struct nv_manifest *m, const char *blobs,
+			struct nv_err *err);
+	void *arg;
+};
 /* Bring everything into dir (made when missing); what an earlier try left there is verified and
  * used. A blob or skeleton that does not match its SHA-256 is deleted from the store before
  * NV_RETRY/ store_corrupt is returned, so that the next export sends it again.  Fails with
@@ -86,7 +97,8 @@ struct nv_fetched {
 int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
 		     const uint8_t manifest_sha256[NV_SHA256_LEN], uint64_t manifest_size,
 		     const struct nv_archive_limits *limits, const char *dir,
-		     const struct nv_job *job, struct nv_fetched *ret, struct nv_err *err);
+		     const struct nv_fetch_help *help, const struct nv_job *job,
+		     struct nv_fetched *ret, struct nv_err *err);
 void nv_fetched_fini(struct nv_fetched *f);
 /* Every entry in the manifest's order. */
 int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,

@@ -24,6 +24,7 @@ struct fetching {
 	const struct nv_archive_place *place;
 	const struct nv_archive_limits *limits;
 	const char *dir;
+	const struct nv_fetch_help *help;
 	const struct nv_job *job;
 	struct nv_fetched *ret;
 	uint64_t total;
@@ -71,6 +72,13 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s", path);
+	uint8_t known[NV_SHA256_LEN];
+	*ret_good = expect->sha1 && expect->sha256 && (uint64_t)st.st_size == expect->size &&
+		    nv_known_get(f->help->known, expect->sha1, expect->size, st.st_mtim.tv_sec,
+				 known) &&
+		    memcmp(known, expect->sha256, sizeof(known)) == 0;
+	if (*ret_good)
+		return 0;
 	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
 	struct nv_source from = nv_source_fd(&fd);
 	struct nv_hash *h = nv_hash_new(NV_SHA256);
@@ -288,14 +296,26 @@ static int fetch_blob(void *ctx, size_t i, struct nv_err *err)
 	nv_auto_free char *key = nv_blob_key(f->place, e->sha1.data, e->size);
 	nv_auto_free char *path = blob_path(f->dir, e);
 	struct nv_expect expect = {.size = e->size, .sha1 = e->sha1.data, .sha256 = e->sha256.data};
-	return have_object(f, key, &expect, path, true, err);
+	struct stat st;
+	if (have_object(f, key, &expect, path, true, err) < 0)
+		return -1;
+	if (stat(path, &st) == 0)
+		nv_known_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec,
+			     e->sha256.data);
+	return 0;
 }
 
-static int fetch_blobs(struct fetching *f, struct nv_err *err)
+/* Before the room is counted: what is here needs none. */
+static int reuse(struct fetching *f, struct nv_err *err)
 {
 	nv_auto_free char *dir = nv_asprintf("%s/blobs", f->dir);
 	if (nv_mkdir_p(dir, 0750, err) < 0)
 		return -1;
+	return f->help->reuse_cb ? f->help->reuse_cb(f->help->arg, &f->ret->manifest, dir, err) : 0;
+}
+
+static int fetch_blobs(struct fetching *f, struct nv_err *err)
+{
 	return nv_parallel(nv_store_transfers(f->store), f->ret->manifest.entries.len, fetch_blob,
 			   f, err);
 }
@@ -303,20 +323,23 @@ static int fetch_blobs(struct fetching *f, struct nv_err *err)
 int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
 		     const uint8_t manifest_sha256[NV_SHA256_LEN], uint64_t manifest_size,
 		     const struct nv_archive_limits *limits, const char *dir,
-		     const struct nv_job *job, struct nv_fetched *ret, struct nv_err *err)
+		     const struct nv_fetch_help *help, const struct nv_job *job,
+		     struct nv_fetched *ret, struct nv_err *err)
 {
+	static const struct nv_fetch_help none = {0};
 	*ret = (struct nv_fetched){0};
 	ret->dir = nv_arena_strdup(&ret->arena, dir);
 	struct fetching f = {.store = store,
 			     .place = place,
 			     .limits = limits,
 			     .dir = dir,
+			     .help = help ? help : &none,
 			     .job = job,
 			     .ret = ret,
 			     .total = manifest_size,
 			     .lock = PTHREAD_MUTEX_INITIALIZER};
 	if (nv_place_check(place, err) == 0 && nv_mkdir_p(dir, 0750, err) == 0 &&
-	    fetch_manifest(&f, manifest_sha256, manifest_size, err) == 0 &&
+	    fetch_manifest(&f, manifest_sha256, manifest_size, err) == 0 && reuse(&f, err) == 0 &&
 	    check_room(&f, err) == 0 && fetch_skeleton(&f, err) == 0 && fetch_blobs(&f, err) == 0)
 		return 0;
 	nv_fetched_fini(ret);

@@ -24,10 +24,13 @@ struct nv_entry {
 	bool folder;
 	uint64_t size;
 	int64_t mtime; /* seconds since the epoch */
+	/* A file of a Moodle's pool, which never changes: one whose hash is known (known.h) need
+	 * not be read.  Entries of an archive are: whoever made it may have named them anything. */
+	bool lasting;
 };
 
 /* Where entries go: called for each, in order; from NULL for a folder.  The callee reads exactly
- * entry->size bytes or fails. */
+ * entry->size bytes or fails; of a lasting one, or none at all. */
 struct nv_sink {
 	int (*entry_cb)(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 			struct nv_err *err);

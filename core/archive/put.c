@@ -17,6 +17,7 @@ struct nv_archive_put {
 	struct nv_store *store;
 	const struct nv_archive_place *place;
 	uint64_t threshold;
+	struct nv_known *known;
 	const struct nv_job *job;
 	char *skeleton_path;
 	struct nv_pack *skeleton;
@@ -39,7 +40,8 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  const struct nv_archive_place *place,
 					  const char *work_dir, uint64_t blob_threshold,
 					  const struct nv_archive_limits *limits,
-					  const struct nv_job *job, struct nv_err *err)
+					  struct nv_known *known, const struct nv_job *job,
+					  struct nv_err *err)
 {
 	if (nv_place_check(place, err) < 0 || nv_mkdir_p(work_dir, 0700, err) < 0)
 		return NULL;
@@ -54,6 +56,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 	p->store = store;
 	p->place = place;
 	p->threshold = blob_threshold;
+	p->known = known;
 	p->job = job;
 	p->skeleton_path = path;
 	p->skeleton = skeleton;
@@ -160,11 +163,19 @@ static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, cons
 	if (nv_store_head(p->store, key, &exists, &size, err) < 0)
 		return -1;
 	bool there = exists && size == entry->size;
-	int rc = there ? hash_blob(p, entry, sha1, from, ret_sha256, err)
-		       : send_blob(p, key, entry, sha1, from, ret_sha256, err);
+	bool known = there && entry->lasting &&
+		     nv_known_get(p->known, sha1, size, entry->mtime, ret_sha256);
+	int rc = 0;
+	if (there && !known)
+		rc = hash_blob(p, entry, sha1, from, ret_sha256, err);
+	else if (!there)
+		rc = send_blob(p, key, entry, sha1, from, ret_sha256, err);
 	if (rc < 0)
 		return -1;
+	if (entry->lasting && !known)
+		nv_known_put(p->known, sha1, entry->size, entry->mtime, ret_sha256);
 	pthread_mutex_lock(&p->figures);
+	p->handled += known ? entry->size : 0;
 	*(there ? &p->saved : &p->sent) += entry->size;
 	pthread_mutex_unlock(&p->figures);
 	return 0;

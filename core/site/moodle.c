@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/base/fs.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
 
@@ -27,6 +29,7 @@ static void moodle_close(struct nv_site *base)
 	free(s->php);
 	free(s->export_dir);
 	free(s->import_dir);
+	free(s->cache_dir);
 	free(s->user_field);
 	free(s->base.describe);
 	free(s);
@@ -57,6 +60,21 @@ static const char *or_else(const char *text, const char *fallback)
 	return text && *text ? text : fallback;
 }
 
+/* PHP keeps compiled scripts only for servers.  A command compiles all that it needs of Moodle each
+ * time, unless it has a folder to keep them in; there, too, a script that has changed is compiled
+ * anew. */
+static void make_cache(struct nv_moodle *s, const char *work_dir)
+{
+	struct nv_err err = {0};
+	if (!work_dir)
+		return;
+	nv_auto_free char *dir = nv_asprintf("%s/.opcache", work_dir);
+	if (nv_mkdir_p(dir, 0700, &err) < 0 || nv_moodle_let_through(s, work_dir, &err) < 0 ||
+	    (s->user.other && lchown(dir, s->user.uid, s->user.gid) < 0))
+		return;
+	s->cache_dir = nv_strdup(dir);
+}
+
 static struct nv_site *moodle_open(const struct nv_config *c, struct nv_err *err)
 {
 	if (!c->site.path || !*c->site.path) {
@@ -75,8 +93,10 @@ static struct nv_site *moodle_open(const struct nv_config *c, struct nv_err *err
 	s->timeout = c->site.timeout ? c->site.timeout : TIMEOUT_MS;
 	s->grace = GRACE_MS;
 	s->verified = c->store.blob_threshold ? c->store.blob_threshold : UINT64_MAX;
-	if (nv_moodle_user_find(c->site.user, &s->user, err) == 0 && find_files(s, err) == 0)
+	if (nv_moodle_user_find(c->site.user, &s->user, err) == 0 && find_files(s, err) == 0) {
+		make_cache(s, or_else(c->archiver.work_dir, c->worker.work_dir));
 		return &s->base;
+	}
 	moodle_close(&s->base);
 	return NULL;
 }
@@ -284,6 +304,7 @@ const struct nv_site_ops nv_site_moodle_ops = {
 	.catalog = moodle_catalog,
 	.export = nv_moodle_export,
 	.preflight = nv_moodle_preflight,
+	.reuse = nv_moodle_reuse,
 	.import = nv_moodle_import,
 	.find = moodle_find,
 	.enrol = moodle_enrol,

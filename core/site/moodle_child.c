@@ -19,6 +19,7 @@
 
 #define FD_MAX_BY_HAND 4096 /* descriptors looked at one by one on an old kernel */
 #define ENV_MAX 8u
+#define ARGS_MAX 8
 #define USER_BUFFER 16384u /* bytes of a passwd entry */
 
 /* --- whose --- */
@@ -211,6 +212,34 @@ static void make_environment(const struct nv_moodle *s, const char *tmp, struct 
 	ret[n] = NULL;
 }
 
+/* PHP ends at once when the folder it is given cannot be used. */
+static bool can_cache(const struct nv_moodle *s)
+{
+	if (!s->cache_dir)
+		return false;
+	nv_moodle_as_user(s, true);
+	nv_auto_fd int fd = open(s->cache_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	nv_moodle_as_user(s, false);
+	return fd >= 0;
+}
+
+static void make_arguments(const struct nv_moodle *s, const char *operation, struct nv_arena *arena,
+			   char **ret)
+{
+	size_t n = 0;
+	ret[n++] = s->php;
+	/* What goes wrong before the script begins must not stand among its answers. */
+	ret[n++] = nv_arena_strdup(arena, "-ddisplay_errors=stderr");
+	if (can_cache(s)) {
+		ret[n++] = nv_arena_strdup(arena, "-dopcache.enable_cli=1");
+		ret[n++] = nv_arena_strdup(arena, "-dopcache.file_cache_only=1");
+		ret[n++] = nv_arena_printf(arena, "-dopcache.file_cache=%s", s->cache_dir);
+	}
+	ret[n++] = s->script;
+	ret[n++] = nv_arena_strdup(arena, operation);
+	ret[n] = NULL;
+}
+
 static pid_t fork_quietly(const struct plan *p)
 {
 	/* No handler of ours may run in the child. */
@@ -243,16 +272,11 @@ int nv_moodle_spawn(const struct nv_moodle *s, const char *operation, const char
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	char *envp[ENV_MAX];
-	/* What goes wrong before the script begins must not stand among its answers. */
-	char *argv[] = {s->php,
-			nv_arena_strdup(&arena, "-d"),
-			nv_arena_strdup(&arena, "display_errors=stderr"),
-			s->script,
-			nv_arena_strdup(&arena, operation),
-			NULL};
+	char *argv[ARGS_MAX];
 	struct ends e;
 	*ret = (struct nv_moodle_child){.pid = -1, .pidfd = -1, .in = -1, .out = -1, .err = -1};
 	make_environment(s, tmp, &arena, envp);
+	make_arguments(s, operation, &arena, argv);
 	if (make_ends(&e) < 0) {
 		int why = errno;
 		close_ends(&e);

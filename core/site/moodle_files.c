@@ -44,9 +44,10 @@ static __thread const struct nv_moodle_user *giving_to;
 
 static int give_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	(void)st;
-	(void)type;
 	(void)at;
+	/* A content that Moodle's own pool has under another name is Moodle's. */
+	if (type == FTW_F && st->st_nlink > 1)
+		return 0;
 	return lchown(path, giving_to->uid, giving_to->gid);
 }
 
@@ -285,7 +286,8 @@ static int feed_content(const struct feed *f, const struct nv_moodle_content *c,
 		return nv_fail(err, NV_RETRY, NV_R_export_failed,
 			       "moodle: the content %s does not have its %llu bytes any more",
 			       c->path, (unsigned long long)c->size);
-	struct nv_entry entry = {.path = path, .size = c->size, .mtime = st.st_mtim.tv_sec};
+	struct nv_entry entry = {
+		.path = path, .size = c->size, .mtime = st.st_mtim.tv_sec, .lasting = true};
 	struct file file = {.path = c->path,
 			    .fd = fd,
 			    .left = c->size,

@@ -33,6 +33,7 @@ struct nv_moodle {
 	struct nv_moodle_user user;
 	char *export_dir;  /* exports get folders of their own below it */
 	char *import_dir;  /* what is imported lies below it; NULL: not known */
+	char *cache_dir;   /* compiled scripts, the children's own; NULL: none */
 	char *user_field;  /* what identifies a user where the caller does not say; NULL: Moodle's
 			      own setting */
 	uint64_t timeout;  /* of a short operation, ms */
@@ -129,7 +130,8 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		   struct nv_moodle_content *contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
-/* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_settings.c) ---
+/* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_reuse.c,
+ * moodle_settings.c) ---
  */
 
 int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
@@ -140,6 +142,8 @@ int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struc
 		       struct nv_err *err);
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
 			struct nv_err *err);
+int nv_moodle_reuse(struct nv_site *base, const char *request_id, const struct nv_reuse *reuse,
+		    const struct nv_job *job, struct nv_err *err);
 int nv_moodle_import(struct nv_site *base, const struct nv_import *in,
 		     const struct nv_fetched *from, const struct nv_job *job,
 		     struct nv_imported *ret, struct nv_arena *arena, struct nv_err *err);

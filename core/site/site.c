@@ -67,6 +67,12 @@ int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t by
 	return s->ops->preflight(s, in, bytes, err);
 }
 
+int nv_site_reuse(struct nv_site *s, const char *request_id, const struct nv_reuse *reuse,
+		  const struct nv_job *job, struct nv_err *err)
+{
+	return s->ops->reuse ? s->ops->reuse(s, request_id, reuse, job, err) : 0;
+}
+
 int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct nv_fetched *from,
 		   const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
 		   struct nv_err *err)

@@ -76,6 +76,16 @@ struct nv_imported {
  * asked before anything is fetched.  bytes: of the archive, unpacked. */
 int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
 		      struct nv_err *err);
+/* Contents that the site has need not be fetched: those of the manifest's blobs whose SHA-256 is
+ * theirs are put into the folder blobs, as <sha1>-<size>, by hard links.  Does nothing where that
+ * cannot be. */
+struct nv_reuse {
+	const struct nv_manifest *manifest;
+	const char *blobs;
+	struct nv_known *known; /* NULL: none */
+};
+int nv_site_reuse(struct nv_site *s, const char *request_id, const struct nv_reuse *reuse,
+		  const struct nv_job *job, struct nv_err *err);
 /* ret's strings in the arena.  With config->restore.only_one, a course of the same site and remote
  * id that another request restored and that still exists: NV_REJECT/already_restored. */
 int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct nv_fetched *from,
@@ -129,6 +139,7 @@ struct nv_site_ops {
 	__typeof__(nv_site_catalog) *catalog;
 	__typeof__(nv_site_export) *export;
 	__typeof__(nv_site_preflight) *preflight;
+	__typeof__(nv_site_reuse) *reuse; /* NULL: it has none to give */
 	__typeof__(nv_site_import) *import;
 	__typeof__(nv_site_find) *find;
 	__typeof__(nv_site_enrol) *enrol;

@@ -9,6 +9,7 @@ Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.  Th
 test_scripts.py (NAVETTE_PAIR, NAVETTE_DB), the rest that of tests/system/harness (NAVETTE_BUILD).
 """
 import contextlib
+import hashlib
 import os
 import pathlib
 import shutil
@@ -240,6 +241,32 @@ def test_a_teachers_course_comes_as_moodle_itself_would_bring_it(farm, course, u
         assert after | {"courses": 0} == before | {"courses": 0}
         assert after["courses"] == before["courses"] + 1
         assert farm.told(since) == [["teacher1", "restored"]]
+
+
+def pool(pair):  # noqa: F811
+    """What the client's Moodle keeps of files: {SHA-1: (file, owner, mode)}."""
+    folder = pathlib.Path(pair.sites["thisyear"]["data"]) / "filedir"
+    found = {p.name: p.stat() for p in folder.glob("??/??/*")}
+    return {name: (st.st_ino, st.st_uid, st.st_gid, st.st_mode) for name, st in found.items()}
+
+
+def test_what_the_site_has_is_not_fetched_again(start_farm):
+    farm = start_farm(only_one=False)
+    with restored(farm, "S") as (_, first):
+        before, data = pool(farm.pair), pathlib.Path(farm.pair.sites["thisyear"]["data"])
+        with restored(farm, "S") as (request, second):
+            log = [line["text"] for line in farm.person("root").get(f"/requests/{request}/log")["lines"]]
+            assert [line for line in log if line.endswith("are here already")], log
+            assert differences(farm.pair.describe("thisyear", first),
+                               farm.pair.describe("thisyear", second)) == {}
+            assert pool(farm.pair) == before, "nothing is doubled, and nothing has become anybody else's"
+        assert {name: pool(farm.pair)[name] for name in before if name in pool(farm.pair)}.items() <= before.items()
+        # The first one's files are still whole when the second is gone.
+        for row in farm.pair.query("thisyear", "SELECT DISTINCT f.contenthash, f.filesize FROM {files} f JOIN "
+                                   "{context} x ON x.id = f.contextid WHERE x.path LIKE CONCAT((SELECT path FROM "
+                                   f"{{context}} WHERE contextlevel = 50 AND instanceid = {first}), '/%')"):
+            path = data / "filedir" / row[0][:2] / row[0][2:4] / row[0]
+            assert row[1] == "0" or hashlib.sha1(path.read_bytes()).hexdigest() == row[0]
 
 
 def test_the_same_course_comes_once_only(farm):

@@ -953,6 +953,21 @@ def test_privacy_exports_and_deletes_who_asked_but_not_that_there_is_a_course(pa
     pair.delete(made["course"])
 
 
+def test_contents_that_the_site_has_are_told_by_hash_and_size(pair):
+    sha1, size = pair.query("thisyear", "SELECT contenthash, filesize FROM {files} WHERE filesize > 0 "
+                            "ORDER BY id LIMIT 1")[0]
+    reply = pair.run("thisyear", "contents", {"contents": [
+        [3, sha1, int(size)], [4, sha1, int(size) + 1], [5, "f" * 40, int(size)]]})
+    assert reply.result == {"found": 1}
+    content, = reply.all("content")
+    assert content["i"] == 3 and pathlib.Path(content["path"]).stat().st_size == int(size)
+    # A content that no file of the site names is about to go: it is not told.
+    stray = pathlib.Path(content["path"]).parents[2] / "ff" / "ff" / ("f" * 40)
+    pair.code("thisyear", f"mkdir('{stray.parent}', 0777, true); file_put_contents('{stray}', 'x');")
+    assert pair.run("thisyear", "contents", {"contents": [[0, "f" * 40, 1]]}).result == {"found": 0}
+    stray.unlink()
+
+
 def test_the_older_blocks_restores_count_as_taken(pair):
     if not pair.state["seed_plugin"]:
         pytest.skip("the pair has no older block (pair up --seed-plugin)")

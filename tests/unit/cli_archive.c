@@ -15,7 +15,7 @@ static int put(struct nv_store *store, char **argv, struct nv_err *err)
 	uint8_t sha256[NV_SHA256_LEN];
 	uint64_t manifest_size, size, entries;
 	struct nv_archive_put *p =
-		nv_archive_put_new(store, &place, argv[7], 4096, &limits, NULL, err);
+		nv_archive_put_new(store, &place, argv[7], 4096, &limits, NULL, NULL, err);
 	if (!p)
 		return -1;
 	struct nv_sink to = nv_archive_put_sink(p);

@@ -232,7 +232,7 @@ static void fetch_from(struct fixture *f, struct nv_site *from, const char *cour
 	struct nv_archive_place place = {"last-year", "this-year", f->request.id, attempt};
 	f->request.course = nv_arena_strdup(&f->arena, course);
 	struct nv_archive_put *put = nv_archive_put_new(f->store, &place, path_of(f, "work"), 65536,
-							&no_limits, NULL, &f->err);
+							&no_limits, NULL, NULL, &f->err);
 	if (!put)
 		fail_msg("%s", f->err.msg);
 	struct nv_sink sink = nv_archive_put_sink(put);
@@ -250,7 +250,7 @@ static void fetch_from(struct fixture *f, struct nv_site *from, const char *cour
 	f->has_fetched = true;
 	if (nv_archive_fetch(f->store, &place, sha256, manifest_size, &no_limits,
 			     nv_arena_printf(&f->arena, "%s/fetched-%s", f->dir, attempt), NULL,
-			     &f->fetched, &f->err) < 0)
+			     NULL, &f->fetched, &f->err) < 0)
 		fail_msg("%s", f->err.msg);
 }
 

@@ -2,6 +2,7 @@
 /* Archives through a store and back.  The comparison is libarchive's, not ours. */
 #include "tests/unit/test_archive.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,6 +26,8 @@ struct trip {
 	uint64_t sent;
 	uint64_t saved;
 	char *root;
+	struct nv_known *known; /* NULL: none */
+	struct nv_fetch_help help;
 };
 
 static void trip_begin(struct trip *t, const char *store)
@@ -55,8 +58,8 @@ static int put_mbz(struct trip *t, const char *mbz, const struct nv_job *job, st
 	uint64_t size = 0;
 	char name[] = "XS1";
 	struct nv_manifest about = {.shortname = name, .user_data = true};
-	struct nv_archive_put *p =
-		nv_archive_put_new(t->store, &t->place, work, THRESHOLD, &wide_limits, job, err);
+	struct nv_archive_put *p = nv_archive_put_new(t->store, &t->place, work, THRESHOLD,
+						      &wide_limits, t->known, job, err);
 	if (!p)
 		return -1;
 	struct nv_sink to = nv_archive_put_sink(p);
@@ -79,7 +82,7 @@ static void put_or_fail(struct trip *t, const char *mbz)
 static int fetch(struct trip *t, const char *dir, struct nv_fetched *ret, struct nv_err *err)
 {
 	return nv_archive_fetch(t->store, &t->place, t->sha256, t->manifest_size, &wide_limits, dir,
-				NULL, ret, err);
+				&t->help, NULL, ret, err);
 }
 
 static char *fresh_dir(const char *name)
@@ -358,6 +361,114 @@ static void what_an_earlier_fetch_left_is_verified_and_used(void **state)
 	trip_end(&t);
 }
 
+static char *first_blob(const struct nv_fetched *f)
+{
+	const struct nv_manifest_entry *e = f->manifest.entries.items;
+	char hex[NV_SHA1_HEX];
+	while (!e->blob)
+		e++;
+	nv_hex(e->sha1.data, NV_SHA1_LEN, hex);
+	return nv_asprintf("%s/blobs/%s-%llu", f->dir, hex, (unsigned long long)e->size);
+}
+
+/* Change its first byte; touched: its time as well. */
+static void damage(const char *path, bool touched)
+{
+	struct stat st;
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	struct timespec times[2] = {st.st_atim, st.st_mtim};
+	times[1].tv_sec += touched ? 10 : 0;
+	assert_int_equal(pwrite(fd, "\xff", 1, 0), 1);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+static uint8_t first_byte(const char *path)
+{
+	uint8_t byte = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, &byte, 1, 0), 1);
+	close(fd);
+	return byte;
+}
+
+/* What it holds tells whether it was read again. */
+static void a_known_blob_that_is_here_is_not_read_again_unless_it_was_changed(void **state)
+{
+	(void)state;
+	struct trip t;
+	struct nv_err err = {0};
+	struct nv_fetched f;
+	nv_auto_free char *mbz = sample("files.tgz.mbz");
+	nv_auto_free char *dir = fresh_dir("known");
+	trip_begin(&t, "known-store");
+	t.known = t.help.known = nv_known_in(test_dir);
+	assert_non_null(t.known);
+	put_or_fail(&t, mbz);
+	assert_int_equal(fetch(&t, dir, &f, &err), 0);
+	assert_int_equal(nv_known_save(t.known, &err), 0);
+	nv_auto_free char *blob = first_blob(&f);
+	nv_fetched_fini(&f);
+	uint8_t right = first_byte(blob);
+	damage(blob, false);
+	assert_int_equal(fetch(&t, dir, &f, &err), 0);
+	nv_fetched_fini(&f);
+	assert_int_equal(first_byte(blob), 0xff);
+	damage(blob, true);
+	assert_int_equal(fetch(&t, dir, &f, &err), 0);
+	nv_fetched_fini(&f);
+	assert_int_equal(first_byte(blob), right);
+	nv_known_close(t.known);
+	trip_end(&t);
+}
+
+/* The blob that another has put there is not asked of the store. */
+static int lend_first(void *arg, const struct nv_manifest *m, const char *blobs, struct nv_err *err)
+{
+	const struct nv_manifest_entry *e = m->entries.items;
+	char hex[NV_SHA1_HEX];
+	(void)err;
+	while (!e->blob)
+		e++;
+	nv_hex(e->sha1.data, NV_SHA1_LEN, hex);
+	nv_auto_free char *to = nv_asprintf("%s/%s-%llu", blobs, hex, (unsigned long long)e->size);
+	return link(arg, to);
+}
+
+static void blobs_from_elsewhere_are_verified_and_not_fetched(void **state)
+{
+	(void)state;
+	struct trip t;
+	struct nv_err err = {0};
+	struct nv_fetched f;
+	nv_auto_free char *mbz = sample("files.tgz.mbz");
+	nv_auto_free char *dir = fresh_dir("lent");
+	nv_auto_free char *other = fresh_dir("lent-again");
+	trip_begin(&t, "lent-store");
+	put_or_fail(&t, mbz);
+	assert_int_equal(fetch(&t, dir, &f, &err), 0);
+	nv_auto_free char *blob = first_blob(&f);
+	nv_auto_free char *key = nv_asprintf("%s/lastyear/campus/blobs/%.2s/%s", t.root,
+					     strrchr(blob, '/') + 1, strrchr(blob, '/') + 1);
+	nv_fetched_fini(&f);
+	assert_int_equal(unlink(key), 0); /* the store has it no more */
+	assert_int_equal(fetch(&t, other, &f, &err), -1);
+	assert_int_equal(err.reason, NV_R_store_missing);
+	t.help.reuse_cb = lend_first;
+	t.help.arg = blob;
+	if (fetch(&t, other, &f, &err) < 0)
+		fail_msg("%s", err.msg);
+	nv_fetched_fini(&f);
+	/* One that is not what the manifest says is taken away, and asked of the store after all.
+	 */
+	assert_int_equal(nv_remove_tree(other, &err), 0);
+	damage(blob, false);
+	assert_int_equal(fetch(&t, other, &f, &err), -1);
+	assert_int_equal(err.reason, NV_R_store_missing);
+	trip_end(&t);
+}
+
 static void a_manifest_of_another_hash_or_request_is_refused(void **state)
 {
 	(void)state;
@@ -553,6 +664,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_content_that_is_not_what_its_name_says_is_refused),
 	cmocka_unit_test(damage_in_the_store_is_noticed_removed_and_mended_by_the_next_put),
 	cmocka_unit_test(what_an_earlier_fetch_left_is_verified_and_used),
+	cmocka_unit_test(a_known_blob_that_is_here_is_not_read_again_unless_it_was_changed),
+	cmocka_unit_test(blobs_from_elsewhere_are_verified_and_not_fetched),
 	cmocka_unit_test(a_manifest_of_another_hash_or_request_is_refused),
 	cmocka_unit_test(a_cancelled_put_leaves_no_manifest),
 	cmocka_unit_test(backups_tell_about_themselves),

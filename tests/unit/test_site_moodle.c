@@ -114,7 +114,7 @@ static unsigned count_in(const char *path)
 	if (!dir)
 		return 0;
 	for (struct dirent *e; (e = readdir(dir)) != NULL;)
-		n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+		n += e->d_name[0] != '.'; /* hidden: what is kept on purpose */
 	closedir(dir);
 	return n;
 }
@@ -134,7 +134,9 @@ static int set_up(void **state)
 	memcpy(f->dir, name, sizeof(name));
 	chmod(f->dir, 0755);
 	f->work = at(f, "work");
-	put(f, "php", "#!/bin/sh\nshift 2\nexec /bin/sh \"$@\"\n", 0755);
+	put(f, "php",
+	    "#!/bin/sh\nwhile [ \"${1#-d}\" != \"$1\" ]; do shift; done\nexec /bin/sh \"$@\"\n",
+	    0755);
 	put(f, "moodle/config.php", "", 0644);
 	script(f, "exit 0");
 	f->log = open(at(f, "log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -336,6 +338,45 @@ static void small_calls_carry_what_they_are_given(void **state)
 	script(f, "echo '{\"result\":{\"swept\":2}}'");
 	assert_int_equal(nv_site_sweep(f->site, &f->err), 0);
 	assert_non_null(strstr(logged(f), "moodle.swept"));
+}
+
+/* --- contents that are here --- */
+
+static void what_is_here_is_lent_when_its_sha256_is_the_manifests(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t sha1[NV_SHA1_LEN] = {1}, others[NV_SHA1_LEN] = {2};
+	uint8_t sha256[NV_SHA256_LEN];
+	struct stat here, lent;
+	nv_sha256("hello", 5, sha256);
+	struct nv_manifest_entry e[] = {
+		{.path = NULL, .folder = true},
+		{.size = 5, .blob = true, .sha1 = {sha1, 20}, .sha256 = {sha256, 32}},
+		{.size = 5, .blob = true, .sha1 = {others, 20}, .sha256 = {sha256, 32}},
+	};
+	struct nv_manifest m = {.entries = {e, 3}};
+	struct nv_reuse reuse = {.manifest = &m, .blobs = at(f, "blobs")};
+	assert_int_equal(nv_mkdir_p(reuse.blobs, 0700, &f->err), 0);
+	put(f, "same", "hello", 0644);
+	put(f, "other", "hallo", 0644); /* the SHA-1 is said to be right, the bytes are not */
+	script(f, "cat >$D/contents\n"
+		  "echo \"{\\\"content\\\":{\\\"i\\\":1,\\\"path\\\":\\\"$D/same\\\"}}\"\n"
+		  "echo \"{\\\"content\\\":{\\\"i\\\":2,\\\"path\\\":\\\"$D/other\\\"}}\"\n"
+		  "echo '{\"result\":{\"found\":2}}'");
+	if (nv_site_reuse(f->site, f->request.id, &reuse, &f->job, &f->err) < 0)
+		fail_msg("%s", f->err.msg);
+	assert_non_null(strstr(get(f, "contents"),
+			       "[1,\"0100000000000000000000000000000000000000\",5],[2,\"02"));
+	assert_int_equal(count_in(reuse.blobs), 1);
+	assert_int_equal(stat(at(f, "same"), &here), 0);
+	assert_int_equal(stat(at(f, "blobs/0100000000000000000000000000000000000000-5"), &lent), 0);
+	assert_int_equal(here.st_ino, lent.st_ino);
+	script(f, "echo \"{\\\"content\\\":{\\\"i\\\":0,\\\"path\\\":\\\"$D/same\\\"}}\"\n"
+		  "echo '{\"result\":{\"found\":1}}'");
+	assert_int_equal(nv_site_reuse(f->site, f->request.id, &reuse, &f->job, &f->err), -1);
+	expect_error(f, NV_RETRY, NV_R_internal);
+	m.entries.len = 1; /* nothing to ask for: the script is not run */
+	assert_int_equal(nv_site_reuse(f->site, f->request.id, &reuse, &f->job, &f->err), 0);
 }
 
 static int remember(void *arg, const struct nv_restore_request *request,
@@ -952,6 +993,7 @@ int main(void)
 		TEST(settings_are_what_moodles_administrator_has_set),
 		TEST(what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it),
 		TEST(small_calls_carry_what_they_are_given),
+		TEST(what_is_here_is_lent_when_its_sha256_is_the_manifests),
 		TEST(history_is_told_row_by_row_and_survives_a_damaged_one),
 		TEST(nothing_of_ours_reaches_the_command_line_or_the_environment),
 		TEST(errors_keep_their_kind_and_reason),

@@ -38,8 +38,8 @@ require(__DIR__ . '/../classes/local/failure.php');
 require(__DIR__ . '/../classes/local/channel.php');
 channel::open();
 
-$operations = ['versions', 'settings', 'catalog', 'export', 'preflight', 'import', 'find', 'history', 'sweep',
-    'enrol', 'notify', 'adopt', 'setup'];
+$operations = ['versions', 'settings', 'catalog', 'export', 'preflight', 'contents', 'import', 'find', 'history',
+    'sweep', 'enrol', 'notify', 'adopt', 'setup'];
 $operation = $argv[1] ?? '';
 if (!in_array($operation, $operations, true)) {
     exit(channel::error(failure::reject('bad_message', 'usage: php navette.php OPERATION [ROLE] < JSON; operations: '
@@ -91,6 +91,8 @@ function block_navette_run(string $operation, ?stdClass $in): array {
             return \block_navette\local\export::run($in);
         case 'preflight':
             return \block_navette\local\import::preflight($in);
+        case 'contents':
+            return (new \block_navette\local\pool())->tell((array) ($in->contents ?? []));
         case 'import':
             raise_memory_limit(MEMORY_HUGE);
             return \block_navette\local\import::run($in);

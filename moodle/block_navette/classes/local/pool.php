@@ -31,6 +31,9 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class pool {
+    /** Hashes that are asked for at once. */
+    const CHUNK = 500;
+
     /** @var string|null its folder; null: it is no folder of this machine */
     private $folder = null;
 
@@ -61,11 +64,39 @@ class pool {
         if (!is_dir($folder) && !@mkdir($folder, $CFG->directorypermissions, true) && !is_dir($folder)) {
             return false;
         }
-        if (!@link($content->path, "$folder/$sha1")) {
-            return false;
+        if (@link($content->path, "$folder/$sha1")) {
+            @chmod("$folder/$sha1", $CFG->filepermissions);
+            return true;
         }
-        @chmod("$folder/$sha1", $CFG->filepermissions);
-        return true;
+        // Lent from here, perhaps: then it is the same file.
+        clearstatcache();
+        $there = @stat("$folder/$sha1");
+        $ours = @stat($content->path);
+        return $there && $ours && $there['ino'] === $ours['ino'] && $there['dev'] === $ours['dev'];
+    }
+
+    /**
+     * Tell which contents the site has, and where they lie.
+     *
+     * @param array $wanted of [index, SHA-1, bytes]
+     * @return array
+     */
+    public function tell(array $wanted): array {
+        global $DB;
+        $found = 0;
+        foreach ($this->folder === null ? [] : array_chunk($wanted, self::CHUNK) as $chunk) {
+            [$in, $params] = $DB->get_in_or_equal(array_column($chunk, 1));
+            // A content that no file names is about to be removed.
+            $known = array_flip($DB->get_fieldset_sql("SELECT DISTINCT contenthash FROM {files} WHERE contenthash $in", $params));
+            foreach ($chunk as [$index, $sha1, $size]) {
+                $path = "$this->folder/" . substr($sha1, 0, 2) . '/' . substr($sha1, 2, 2) . "/$sha1";
+                if (isset($known[$sha1]) && is_file($path) && filesize($path) === $size) {
+                    channel::write(['content' => ['i' => $index, 'path' => $path]]);
+                    $found++;
+                }
+            }
+        }
+        return ['found' => $found];
     }
 
     /**
