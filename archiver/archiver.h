@@ -8,6 +8,7 @@
  * export.c   one request's course: export → upload
  * outcome.c  what is said of it: archive.ready → status.event → ack
  * catalog.c  one question: whose courses
+ * upkeep.c   what nobody needs any more goes from the store
  * memo.c     what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
@@ -24,6 +25,7 @@
 #define NV_MESSAGE_TTL_MS (30ull * 24 * 3600 * 1000)
 
 struct export;
+struct upkeep;
 
 struct archiver {
 	struct nv_daemon *daemon;
@@ -43,13 +45,14 @@ struct archiver {
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
 	unsigned questions;	/* being answered */
+	struct upkeep *upkeep;
 	uv_timer_t stop_timer;
 	bool bus_stopping;
 	struct {
 		struct nv_metric *jobs; /* by result */
 		struct nv_metric *running;
 		struct nv_metric *seconds;
-		struct nv_metric *bytes;   /* sent, saved */
+		struct nv_metric *bytes;   /* sent, saved, collected */
 		struct nv_metric *refused; /* by reason */
 		struct nv_metric *catalog;
 	} metrics;
@@ -74,6 +77,11 @@ void nv_export_decline(struct archiver *a, struct nv_delivery *d, struct nv_enve
 
 /* catalog.c */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);
+
+/* upkeep.c */
+struct upkeep *nv_upkeep_start(struct archiver *a);
+/* a->upkeep becomes NULL, then nv_archiver_maybe_stopped is called. */
+void nv_upkeep_stop(struct upkeep *u);
 
 /* main.c: something ended; go on stopping if nothing is left. */
 void nv_archiver_maybe_stopped(struct archiver *a);

@@ -24,8 +24,8 @@ static void register_metrics(struct archiver *a)
 	a->metrics.seconds = nv_histogram("navette_archiver_export_seconds",
 					  "From taking a request to acknowledging it", NULL);
 	a->metrics.bytes = nv_counter("navette_archiver_blob_bytes_total",
-				      "Bytes of file contents sent, or saved because the store had "
-				      "them",
+				      "Bytes of file contents sent, saved because the store had "
+				      "them, or collected because nobody needs them",
 				      "what");
 	a->metrics.refused = nv_counter("navette_archiver_refused_total",
 					"Messages put into the dead queue unserved", "reason");
@@ -150,6 +150,7 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	uv_timer_init(d->loop, &a->stop_timer);
 	a->stop_timer.data = a;
 	consume(a);
+	a->upkeep = nv_upkeep_start(a);
 	return 0;
 }
 
@@ -171,7 +172,7 @@ static void timer_closed(uv_handle_t *handle)
 
 void nv_archiver_maybe_stopped(struct archiver *a)
 {
-	if (!a->daemon->stopping || a->exports || a->questions || a->bus_stopping)
+	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || a->bus_stopping)
 		return;
 	a->bus_stopping = true;
 	uv_close((uv_handle_t *)&a->stop_timer, timer_closed);
@@ -187,6 +188,7 @@ static void archiver_stop(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
 	nv_intake_close(a->intake);
+	nv_upkeep_stop(a->upkeep);
 	nv_bus_cancel(a->catalog, false);
 	nv_bus_cancel(a->control, false);
 	uv_timer_start(&a->stop_timer, patience_ended, a->config->archiver.stop_timeout, 0);

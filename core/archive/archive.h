@@ -4,11 +4,12 @@
  * Below `<site>/<client>/` of the store:
  *   archives/<id>/<attempt>/manifest          msgpack record (nv_manifest_record), zstd-compressed
  *   archives/<id>/<attempt>/skeleton.tar.zst  every entry that is not a blob
+ *   pins/<attempt>                            while it is written: no blob may go
  *   blobs/<aa>/<sha1>-<size>                  file contents of at least blob_threshold bytes:
  * entries files/<aa>/<sha1> of a Moodle backup The manifest's SHA-256 travels in the signed
  * archive.ready; the manifest holds SHA-256 and size of the skeleton and of each blob, so every
- * byte that is used has been verified from the signature on. Order of writing: blobs, skeleton,
- * manifest; a manifest names only what is there.
+ * byte that is used has been verified from the signature on. Order of writing: pin, blobs,
+ * skeleton, manifest; a manifest names only what is there.
  *
  * Writing: nv_archive_put_new → its sink takes entries → nv_archive_put_commit → _free.
  * Reading: nv_archive_fetch → a folder with everything, verified → nv_archive_each. */
@@ -114,6 +115,22 @@ char *nv_archive_file_name(const struct nv_manifest *m);
 /* Write it as a standard .mbz (nv_mbz_create …). */
 int nv_archive_to_mbz(const struct nv_fetched *f, const char *path, const struct nv_job *job,
 		      struct nv_err *err);
+/* What may go from a client's part of the prefix; any number of archivers may collect at once. */
+struct nv_collect {
+	uint64_t now_ms;   /* since the epoch; ages are by it and the store's own times */
+	uint64_t grace_ms; /* blobs that no manifest names go when they are older */
+	uint64_t pin_ms;   /* a younger pin keeps all blobs; an older one goes: more than an upload
+			      may take */
+	uint64_t keep_ms;  /* archives go when they are older: nobody has restored them */
+	uint64_t archives; /* what went */
+	uint64_t blobs;
+	uint64_t bytes; /* of blobs */
+};
+/* work_dir: a folder for what is read.  A manifest that cannot be read fails it, and no blob goes:
+ * it may name any. */
+int nv_archive_collect(struct nv_store *store, const char *site, const char *client,
+		       const char *work_dir, struct nv_collect *c, const struct nv_job *job,
+		       struct nv_err *err);
 /* Delete archives/<id>/<attempt>/ (its blobs stay for others). */
 int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *place,
 		      struct nv_err *err);

@@ -17,8 +17,6 @@
 #include "core/base/fs.h"
 #include "core/base/parallel.h"
 
-#define MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
-
 struct fetching {
 	struct nv_store *store;
 	const struct nv_archive_place *place;
@@ -130,7 +128,7 @@ static int have_object(struct fetching *f, const char *key, const struct nv_expe
 static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t size,
 			  struct nv_err *err)
 {
-	if (size > MANIFEST_PACKED_MAX)
+	if (size > NV_MANIFEST_PACKED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: a manifest of %" PRIu64 " bytes is refused", size);
 	nv_auto_free char *key = nv_manifest_key(f->place);
@@ -139,7 +137,7 @@ static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t si
 	if (have_object(f, key, &expect, path, false, err) < 0)
 		return -1;
 	nv_auto_buf struct nv_buf packed = {0};
-	if (nv_read_file(path, MANIFEST_PACKED_MAX, &packed, err) < 0)
+	if (nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err) < 0)
 		return -1;
 	return nv_manifest_unpack(packed.data, packed.len, f->place, f->limits, &f->ret->manifest,
 				  &f->ret->arena, err);

@@ -63,6 +63,9 @@ void nv_pack_free(struct nv_pack *p); /* removes an unfinished file; NULL allowe
 
 /* --- manifest.c --- */
 
+#define NV_MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
+char *nv_pin_key(const struct nv_archive_place *place);
+
 /* "files/<aa>/<sha1>" of a Moodle backup: true with its SHA-1. */
 bool nv_content_path(const char *path, uint8_t ret_sha1[NV_SHA1_LEN]);
 /* Keys in the store; free them. */

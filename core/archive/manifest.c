@@ -86,6 +86,11 @@ char *nv_skeleton_key(const struct nv_archive_place *p)
 			   p->attempt);
 }
 
+char *nv_pin_key(const struct nv_archive_place *p)
+{
+	return nv_asprintf("%s/%s/pins/%s", p->site, p->client, p->attempt);
+}
+
 char *nv_blob_key(const struct nv_archive_place *p, const uint8_t *sha1, uint64_t size)
 {
 	char hex[NV_SHA1_HEX];

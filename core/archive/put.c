@@ -12,6 +12,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/fs.h"
+#include "core/base/log.h"
 
 struct nv_archive_put {
 	struct nv_store *store;
@@ -36,6 +37,25 @@ struct nv_archive_put {
 	struct nv_arena arena;
 };
 
+/* Before anything is looked for in the store. */
+static int put_pin(struct nv_store *store, const struct nv_archive_place *place,
+		   const struct nv_job *job, struct nv_err *err)
+{
+	nv_auto_free char *key = nv_pin_key(place);
+	struct nv_bytes rest = {(const uint8_t *)place->id, strlen(place->id)};
+	struct nv_source from = nv_source_bytes(&rest);
+	struct nv_expect expect = {.size = rest.len};
+	return nv_store_put(store, key, &expect, &from, job, NULL, err);
+}
+
+static void remove_pin(struct nv_store *store, const struct nv_archive_place *place)
+{
+	nv_auto_free char *key = nv_pin_key(place);
+	struct nv_err err = {0};
+	if (nv_store_delete(store, key, &err) < 0) /* the collector does, later */
+		NV_LOG(NV_WARN, "pin.left", NV_S("key", key), NV_E(&err));
+}
+
 struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  const struct nv_archive_place *place,
 					  const char *work_dir, uint64_t blob_threshold,
@@ -43,12 +63,14 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  struct nv_known *known, const struct nv_job *job,
 					  struct nv_err *err)
 {
-	if (nv_place_check(place, err) < 0 || nv_mkdir_p(work_dir, 0700, err) < 0)
+	if (nv_place_check(place, err) < 0 || nv_mkdir_p(work_dir, 0700, err) < 0 ||
+	    put_pin(store, place, job, err) < 0)
 		return NULL;
 	char *path = nv_asprintf("%s/skeleton.tar.zst", work_dir);
 	unlink(path); /* an earlier try's */
 	struct nv_pack *skeleton = nv_pack_new(path, NV_PACK_SKELETON, err);
 	if (!skeleton) {
+		remove_pin(store, place);
 		free(path);
 		return NULL;
 	}
@@ -314,6 +336,7 @@ void nv_archive_put_free(struct nv_archive_put *p)
 {
 	if (!p)
 		return;
+	remove_pin(p->store, p->place);
 	nv_pack_free(p->skeleton);
 	unlink(p->skeleton_path);
 	free(p->skeleton_path);

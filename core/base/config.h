@@ -145,6 +145,7 @@ struct nv_config {
 		uint64_t max_archive;	 /* limits against bombs: bytes, entries, ratio */
 		uint64_t max_entries;
 		uint64_t max_ratio;
+		uint64_t keep;	/* archives that nobody restored */
 		uint64_t grace; /* the collector leaves younger objects alone */
 	} store;
 

@@ -200,8 +200,12 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"store", "max_ratio", NV_CFG_NUMBER, AT(store.max_ratio), .min = 2, .max = 100000,
 	 .fallback = "200",
 	 .doc = "The most an archive may grow when it is unpacked, as a factor."},
+	{"store", "keep", NV_CFG_DURATION, AT(store.keep), .min = 1 * HOUR, .max = 3650 * DAY,
+	 .fallback = "30d",
+	 .doc = "Archives that nobody has restored for so long are removed by the archiver."},
 	{"store", "grace", NV_CFG_DURATION, AT(store.grace), .min = 1 * SECOND, .max = 365 * DAY,
-	 .fallback = "24h", .doc = "The collector of unused objects leaves younger ones alone."},
+	 .fallback = "24h",
+	 .doc = "Objects that no archive needs any more are removed when they are older."},
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
 	 .required = ARCHIVER | WORKER, .sample = "directory", .doc = "What the courses are in."},

@@ -682,6 +682,8 @@ int main(void)
 	if (!test_dir)
 		return 1;
 	int failed = cmocka_run_group_tests_name("archives", tests, NULL, NULL);
+	failed +=
+		_cmocka_run_group_tests("collector", collect_tests, collect_tests_len, NULL, NULL);
 	failed += _cmocka_run_group_tests("refused archives", bad_tests, bad_tests_len, NULL, NULL);
 	nv_remove_tree(test_dir, &err);
 	return failed ? 1 : 0;

@@ -42,5 +42,8 @@ int read_discarding(const char *path, const struct nv_archive_limits *limits, st
 
 extern const struct CMUnitTest bad_tests[];
 extern const size_t bad_tests_len;
+/* test_archive_collect.c */
+extern const struct CMUnitTest collect_tests[];
+extern const size_t collect_tests_len;
 
 #endif
