@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/fs.h"
+#include "core/base/id.h"
 #include "core/site/moodle_internal.h"
 
 struct export
@@ -102,8 +103,11 @@ static int export_into(const struct nv_moodle *s, const struct nv_restore_reques
 		.line_cb = export_line,
 		.arg = e,
 	};
+	uint64_t began = nv_mono_ms();
 	if (nv_moodle_ask(s, &call, &result, err) < 0)
 		return -1;
+	nv_job_log(e->job, NV_INFO, "Moodle wrote its backup in %.1f s, it names %zu files",
+		   (double)(nv_mono_ms() - began) / 1000, e->len);
 	return feed(s, e, result, folder->out, to, ret, ret_warnings, err);
 }
 

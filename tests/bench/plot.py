@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result files as pictures: docs/pictures/bench-<name>.svg.  Needs python3-matplotlib.
+
+    /usr/bin/python3 tests/bench/plot.py"""
+import json
+import os
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402  pylint: disable=wrong-import-position
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PICTURES = os.path.join(HERE, "..", "..", "docs", "pictures")
+WHO = {"navette": ("Navette", "#0f6cbf"), "block": ("older block", "#b0b7be"),
+       "plain": ("Moodle by hand", "#d9a441")}
+CASES = {"first": "first time", "again": "again, a little changed", "there": "files are there already"}
+
+
+def result(name):
+    path = os.path.join(HERE, "results", f"{name}.json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
+def draw_course(axes, name, course, key, unit):
+    """Bars of the medians, lines from the least to the most."""
+    cases = [c for c in CASES if c in course["cases"]]
+    people = [w for w in WHO if any(w in course["cases"][c]["seconds"] for c in cases)]
+    width = 0.8 / len(people)
+    for n, w in enumerate(people):
+        for x, case in enumerate(cases):
+            values = sorted(key(run) for run in course["cases"][case]["runs"].get(w, []))
+            if not values:
+                continue
+            middle = values[len(values) // 2] if len(values) % 2 else sum(
+                values[len(values) // 2 - 1:len(values) // 2 + 1]) / 2
+            at = x + (n - (len(people) - 1) / 2) * width
+            axes.bar(at, middle, width * 0.92, color=WHO[w][1], label=WHO[w][0] if x == 0 else None)
+            axes.vlines(at, values[0], values[-1], color="black", linewidth=1)
+            axes.text(at, values[-1], f" {middle:.3g}", ha="center", va="bottom", fontsize=8)
+    axes.set_xticks(range(len(cases)), [CASES[c] for c in cases])
+    axes.set_ylabel(unit)
+    axes.set_title(f"{name}: {course['bytes'] / 1e6:.0f} MB", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def moodle_restore(document):
+    courses = document["courses"]
+    figure, all_axes = plt.subplots(len(courses), 2, figsize=(9, 3.2 * len(courses)), squeeze=False)
+    for row, (name, course) in zip(all_axes, courses.items()):
+        draw_course(row[0], name, course, lambda run: run["seconds"], "seconds")
+        draw_course(row[1], name, course, lambda run: run["written_mb"], "MB written to disk")
+        if "floor_s" in course:
+            floor = course["floor_s"]["both"]["median"]
+            row[0].axhline(floor, color="#555555", linestyle=":", linewidth=1)
+            row[0].text(-0.45, floor, f"Moodle's own work, {floor:.3g}", fontsize=7, va="bottom")
+    all_axes[0][0].legend(frameon=False, fontsize=8)
+    machine = document["machine"]
+    figure.text(0.01, 0.005, f"{machine['cpu']}, {machine['cores']} cores; commit {machine['commit'][:7]}, "
+                f"{machine['date'][:10]}", fontsize=6, color="#555555")
+    figure.tight_layout(rect=(0, 0.02, 1, 1))
+    return figure
+
+
+def main():
+    for name, draw in {"moodle_restore": moodle_restore}.items():
+        document = result(name)
+        if document:
+            path = os.path.join(PICTURES, f"bench-{name}.svg")
+            draw(document).savefig(path, metadata={"Date": None})
+            print(os.path.normpath(path))
+
+
+if __name__ == "__main__":
+    main()
