@@ -131,7 +131,7 @@ static int read_manifest(const struct collecting *g, const struct nv_archive_pla
 	nv_auto_buf struct nv_buf packed = {0};
 	nv_auto_free char *key = nv_manifest_key(place);
 	nv_auto_free char *path = nv_asprintf("%s/manifest", g->work_dir);
-	struct nv_expect expect = {.size = size};
+	struct nv_expect expect = {.size = size, .passing = true};
 	struct nv_manifest m = {0};
 	int rc = nv_store_get(g->store, key, &expect, path, g->job, NULL, NULL, err);
 	if (rc == 0)

@@ -426,9 +426,9 @@ class Disk:
 
 @contextlib.contextmanager
 def small_disk(path, mode="0711"):
-    """A file system of its own, of 24 MB."""
+    """A file system of its own, with room for PHP's compiled scripts and some small courses."""
     os.makedirs(path, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=24m,mode={mode}", "tmpfs", path],
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=128m,mode={mode}", "tmpfs", path],
                           capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
