@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One request, on its thread: find → preflight → fetch what is missing → import. */
+/* One request, on its thread: preflight → fetch what is missing → import. */
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
@@ -72,16 +72,17 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_restore_job *j = arg;
 	struct nv_site *site = j->worker->site;
 	struct nv_workdir dir;
+	bool existed;
+	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
+	if (nv_site_preflight(site, &in, j->ready->size, &existed, err) < 0)
+		return -1;
 	/* A worker that died after the import left a course: nothing need be fetched. */
-	if (nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)
+	if (existed && nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)
 		return -1;
 	if (j->outcome.course) {
 		nv_job_log(job, NV_INFO, "the course is there already: %s", j->outcome.course);
 		return 0;
 	}
-	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
-	if (nv_site_preflight(site, &in, j->ready->size, err) < 0)
-		return -1;
 	if (nv_workdir_open(j->worker->config->worker.work_dir, j->request->id, &dir, err) < 0)
 		return -1;
 	int result = fetch_and_import(j, dir.path, job, err);

@@ -6,7 +6,7 @@
  * intake.c    which messages are served: trust, the request inside, replays
  * restore.c   one request, on the loop: claim → job
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
- * job.c       the same request, on its thread: find → preflight → fetch → import
+ * job.c       the same request, on its thread: preflight → fetch what is missing → import
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis

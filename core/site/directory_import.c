@@ -125,7 +125,7 @@ static int check_disk(const char *site, uint64_t bytes, struct nv_err *err)
 }
 
 int nv_dir_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
-		     struct nv_err *err)
+		     bool *ret_existed, struct nv_err *err)
 {
 	struct nv_dir_site *s = nv_dir_site(base);
 	nv_auto_arena struct nv_arena arena = {0};
@@ -134,7 +134,8 @@ int nv_dir_preflight(struct nv_site *base, const struct nv_import *in, uint64_t 
 	if (check_ids(in, err) < 0)
 		return -1;
 	/* What is there needs no permission any more: the import will only say so. */
-	if (nv_dir_course_exists(s->path, in->request->id))
+	*ret_existed = nv_dir_course_exists(s->path, in->request->id);
+	if (*ret_existed)
 		return 0;
 	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
 	if (!m || nv_dir_choose_target(m, in, &target, &warnings, &arena, err) < 0 ||

@@ -218,7 +218,7 @@ int nv_dir_export(struct nv_site *s, const struct nv_restore_request *q,
 		  const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
 		  struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err);
 int nv_dir_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
-		     struct nv_err *err);
+		     bool *ret_existed, struct nv_err *err);
 int nv_dir_import(struct nv_site *s, const struct nv_import *in, const struct nv_fetched *from,
 		  const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
 		  struct nv_err *err);

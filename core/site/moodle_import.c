@@ -14,9 +14,10 @@
 #define WHOLE 1000u
 
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
-			struct nv_err *err)
+			bool *ret_existed, struct nv_err *err)
 {
 	struct nv_moodle *s = nv_moodle(base);
+	nv_auto_json json_t *result = NULL;
 	nv_auto_json json_t *input = nv_moodle_import_json(in, bytes, in->moodle_version);
 	/* Before the archive is there nobody knows its original category: the right to create a
 	 * course in it is looked at by the import. */
@@ -30,7 +31,10 @@ int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64
 		.timeout = s->timeout,
 		.reason = NV_R_import_failed,
 	};
-	return nv_moodle_ask(s, &call, NULL, err);
+	if (nv_moodle_ask(s, &call, &result, err) < 0)
+		return -1;
+	*ret_existed = json_is_true(json_object_get(result, "existed"));
+	return 0;
 }
 
 /* --- what it tells --- */

@@ -141,7 +141,7 @@ int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
 		       struct nv_err *err);
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
-			struct nv_err *err);
+			bool *ret_existed, struct nv_err *err);
 int nv_moodle_reuse(struct nv_site *base, const char *request_id, const struct nv_reuse *reuse,
 		    const struct nv_job *job, struct nv_err *err);
 int nv_moodle_import(struct nv_site *base, const struct nv_import *in,

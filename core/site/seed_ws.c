@@ -118,11 +118,12 @@ static int source_only(struct nv_err *err)
 }
 
 static int seed_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
-			  struct nv_err *err)
+			  bool *ret_existed, struct nv_err *err)
 {
 	(void)base;
 	(void)in;
 	(void)bytes;
+	(void)ret_existed;
 	return source_only(err);
 }
 

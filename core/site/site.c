@@ -62,9 +62,10 @@ int nv_site_export(struct nv_site *s, const struct nv_restore_request *q,
 }
 
 int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
-		      struct nv_err *err)
+		      bool *ret_existed, struct nv_err *err)
 {
-	return s->ops->preflight(s, in, bytes, err);
+	*ret_existed = false;
+	return s->ops->preflight(s, in, bytes, ret_existed, err);
 }
 
 int nv_site_reuse(struct nv_site *s, const char *request_id, const struct nv_reuse *reuse,

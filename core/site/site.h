@@ -73,9 +73,10 @@ struct nv_imported {
 };
 
 /* Would the import be refused (category, capability, course taken by a colleague, disk)?  Cheap;
- * asked before anything is fetched.  bytes: of the archive, unpacked. */
+ * asked before anything is fetched.  bytes: of the archive, unpacked.  *ret_existed: this request
+ * has its course already, see nv_site_find; nothing else was looked at. */
 int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
-		      struct nv_err *err);
+		      bool *ret_existed, struct nv_err *err);
 /* Contents that the site has need not be fetched: those of the manifest's blobs whose SHA-256 is
  * theirs are put into the folder blobs, as <sha1>-<size>, by hard links.  Does nothing where that
  * cannot be. */

@@ -45,6 +45,8 @@ enum {
 	SATISFIED,
 };
 
+static bool existed; /* what nv_site_preflight says */
+
 static struct {
 	char dir[64];
 	pid_t pid;
@@ -461,7 +463,7 @@ static void it_restores_nothing(void **state)
 	struct nv_imported out;
 	struct nv_import in = {.request = &f->request, .config = &f->config};
 	struct nv_notice notice = {.id = "x"};
-	assert_int_equal(nv_site_preflight(f->site, &in, 1, &f->err), -1);
+	assert_int_equal(nv_site_preflight(f->site, &in, 1, &existed, &f->err), -1);
 	expect_error(f, NV_FATAL, NV_R_config);
 	assert_int_equal(nv_site_import(f->site, &in, NULL, NULL, &out, &f->arena, &f->err), -1);
 	assert_int_equal(nv_site_find(f->site, ID, &out, &f->arena, &f->err), -1);

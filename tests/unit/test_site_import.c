@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+static bool existed; /* what nv_site_preflight says */
+
 static void expect_import_refused(struct fixture *f, enum nv_err_kind kind, enum nv_reason reason)
 {
 	struct nv_imported ret;
@@ -52,7 +54,8 @@ static void an_import_makes_the_course_with_the_same_entries_and_bytes(void **st
 	struct fixture *f = *state;
 	char before[NV_SHA256_HEX], after[NV_SHA256_HEX];
 	fetch(f, "10");
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, 100000, &f->err), 0);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 100000, &existed, &f->err), 0);
+	assert_false(existed);
 	struct nv_imported r = do_import(f);
 	assert_string_equal(r.course, f->request.id);
 	assert_string_equal(r.shortname, "P1");
@@ -73,6 +76,8 @@ static void the_same_request_again_gets_the_same_course(void **state)
 	struct nv_imported first = do_import(f);
 	struct nv_imported again = do_import(f);
 	assert_true(again.existed && again.enrolled);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), 0);
+	assert_true(existed);
 	assert_string_equal(again.course, first.course);
 	assert_string_equal(again.shortname, first.shortname);
 	assert_true(again.at == first.at);
@@ -179,7 +184,7 @@ static void the_category_is_the_original_one_the_one_asked_for_or_the_default(vo
 	f->dst_config.restore.default_category = "NOWHERE";
 	new_id(f);
 	expect_import_refused(f, NV_REJECT, NV_R_category_missing);
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &f->err), -1);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), -1);
 	assert_int_equal(f->err.reason, NV_R_category_missing);
 }
 
@@ -198,7 +203,7 @@ static void the_requester_must_be_allowed_to_create_courses_there(void **state)
 	new_id(f);
 	f->request.user = nv_arena_strdup(&f->arena, "eve");
 	expect_import_refused(f, NV_REJECT, NV_R_capability_missing);
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &f->err), -1);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), -1);
 	assert_int_equal(f->err.reason, NV_R_capability_missing);
 	f->request.user = nv_arena_strdup(&f->arena, "sub"); /* in a category above it */
 	f->import.category = "SUB";
@@ -226,7 +231,8 @@ static void an_unknown_requester_is_refused(void **state)
 static void preflight_asks_for_the_room_that_is_needed(void **state)
 {
 	struct fixture *f = *state;
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, UINT64_MAX / 4, &f->err), -1);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, UINT64_MAX / 4, &existed, &f->err),
+			 -1);
 	assert_int_equal(f->err.kind, NV_RETRY);
 	assert_int_equal(f->err.reason, NV_R_disk_full);
 }
@@ -240,14 +246,14 @@ static void only_one_request_restores_a_remote_course(void **state)
 	assert_true(do_import(f).existed); /* the same request may come again */
 	new_id(f);
 	expect_import_refused(f, NV_REJECT, NV_R_already_restored);
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &f->err), -1);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), -1);
 	assert_int_equal(f->err.reason, NV_R_already_restored);
 	f->import.site = "another-site"; /* the same number elsewhere is another course */
 	do_import(f);
 	f->import.site = "last-year";
 	new_id(f);
 	assert_int_equal(nv_site_directory_delete(path_of(f, "dst"), first.course, &f->err), 0);
-	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &f->err), 0);
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), 0);
 	do_import(f); /* freed */
 }
 

@@ -41,6 +41,8 @@ struct fixture {
 
 /* --- helpers --- */
 
+static bool existed; /* what nv_site_preflight says */
+
 static char *at(struct fixture *f, const char *name)
 {
 	return nv_arena_printf(&f->arena, "%s/%s", f->dir, name);
@@ -331,10 +333,14 @@ static void small_calls_carry_what_they_are_given(void **state)
 	assert_non_null(strstr(get(f, "notify"), "\"provider\":\"problem\""));
 	assert_non_null(strstr(get(f, "notify"), "\"user\":null"));
 	f->request.keep_category = true;
-	assert_int_equal(nv_site_preflight(f->site, &f->import, 77, &f->err), 0);
+	assert_int_equal(nv_site_preflight(f->site, &f->import, 77, &existed, &f->err), 0);
+	assert_false(existed);
 	assert_non_null(strstr(get(f, "preflight"), "\"bytes\":77"));
 	assert_non_null(strstr(get(f, "preflight"), "\"enrolment\":\"manual\""));
 	assert_non_null(strstr(get(f, "preflight"), "\"check_course_create\":false"));
+	script(f, "echo '{\"result\":{\"existed\":true}}'");
+	assert_int_equal(nv_site_preflight(f->site, &f->import, 77, &existed, &f->err), 0);
+	assert_true(existed);
 	script(f, "echo '{\"result\":{\"swept\":2}}'");
 	assert_int_equal(nv_site_sweep(f->site, &f->err), 0);
 	assert_non_null(strstr(logged(f), "moodle.swept"));
