@@ -53,7 +53,7 @@ def test_a_teacher_comes_from_moodles_button_and_opens_the_restored_course(pair,
                 done = subprocess.run(
                     ["node", os.path.join(gate.HERE, "launch.mjs")], timeout=LONG, check=False,
                     env={**os.environ, "NAVETTE_WAY": json.dumps({
-                        "url": url, "moodle": moodle, "password": pair.state["password"],
+                        "url": url, "moodle": moodle, "site": farm.site, "password": pair.state["password"],
                         "user": "teacher1", "course": str(pair.courses["HAND"]),
                         "told": str(told)})})
                 told = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
