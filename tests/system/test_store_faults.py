@@ -43,8 +43,10 @@ class Rig:
         record = self.farm.record(request)
         assert (record["state"], record["reason"]) == ("failed", reason), record
         assert text in record["message"], record
-        assert not self.farm.local.courses() and not self.farm.local.leftovers()
+        assert not self.farm.local.courses()
         wait.until(lambda: self.farm.local.mail(request), "a message to the requester")
+        wait.until(lambda: not self.farm.local.leftovers(),  # a message may just be written
+                   lambda: f"left: {self.farm.local.leftovers()}")
 
     def assert_dead(self, owner, reason):
         dead = wait.until(lambda: self.farm.broker.look(self.farm.vhost, f"dead.{owner}"),

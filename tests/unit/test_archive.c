@@ -374,7 +374,7 @@ static char *first_blob(const struct nv_fetched *f)
 /* Change its first byte; touched: its time as well. */
 static void damage(const char *path, bool touched)
 {
-	struct stat st;
+	struct stat st = {0};
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	assert_true(fd >= 0 && fstat(fd, &st) == 0);
 	struct timespec times[2] = {st.st_atim, st.st_mtim};

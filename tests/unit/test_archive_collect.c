@@ -7,7 +7,7 @@
 #include "core/base/fs.h"
 #include "core/base/id.h"
 
-#define HOUR 3600000u
+#define HOUR 3600000ull
 #define THRESHOLD 65536u
 
 struct town {
@@ -71,7 +71,7 @@ static int collect_in(struct town *t, uint64_t hours)
 	t->what = (struct nv_collect){.now_ms = nv_now_ms() + hours * HOUR,
 				      .grace_ms = 24 * HOUR,
 				      .pin_ms = 30 * HOUR,
-				      .keep_ms = 100ull * HOUR};
+				      .keep_ms = 100 * HOUR};
 	return nv_archive_collect(t->store, "lastyear", "campus", work, &t->what, NULL, &t->err);
 }
 
@@ -170,7 +170,7 @@ static void others_parts_are_left_alone(void **state)
 	struct town *t = *state;
 	nv_auto_free char *work = in_dir("collect-work");
 	put(t, false);
-	t->what = (struct nv_collect){.now_ms = nv_now_ms() + 1000ull * HOUR};
+	t->what = (struct nv_collect){.now_ms = nv_now_ms() + 1000 * HOUR};
 	assert_int_equal(
 		nv_archive_collect(t->store, "lastyear", "other", work, &t->what, NULL, &t->err),
 		0);
