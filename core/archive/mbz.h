@@ -35,7 +35,8 @@ struct nv_sink {
 	int (*entry_cb)(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 			struct nv_err *err);
 	void *ctx;
-	/* So many threads may call it at once with entries that lie in folders fed before; 0: one.
+	/* So many threads may call it at once with file contents, whose folders may come later; 0:
+	 * one.
 	 */
 	unsigned threads;
 };

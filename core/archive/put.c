@@ -14,6 +14,12 @@
 #include "core/base/fs.h"
 #include "core/base/log.h"
 
+struct entries {
+	struct nv_manifest_entry *items;
+	size_t len;
+	size_t cap;
+};
+
 struct nv_archive_put {
 	struct nv_store *store;
 	const struct nv_archive_place *place;
@@ -24,14 +30,14 @@ struct nv_archive_put {
 	struct nv_pack *skeleton;
 	struct nv_names *names;
 	struct nv_limits_count count;
-	struct nv_manifest_entry *entries;
-	size_t len;
-	size_t cap;
+	struct entries entries;	 /* in the backup's order */
+	struct entries contents; /* blobs of a Moodle's pool, in any order */
 	/* Blobs are sent by several threads at once; what they share of the above, and the skeleton
 	 * as a whole, is under this lock, the three figures under the other. */
 	pthread_mutex_t lock;
 	pthread_mutex_t figures;
 	uint64_t handled; /* bytes of entries, for progress */
+	bool telling;	  /* it: blobs may come while the export still tells its own */
 	uint64_t sent;
 	uint64_t saved;
 	struct nv_arena arena;
@@ -89,20 +95,25 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 	return p;
 }
 
-/* Its index; under the lock. */
-static size_t add_entry(struct nv_archive_put *p, const struct nv_entry *entry)
+static struct nv_manifest_entry *entries_add(struct entries *e)
 {
-	if (p->len == p->cap) {
-		p->cap = p->cap ? p->cap * 2 : 256;
-		p->entries = nv_realloc(p->entries, p->cap * sizeof(*p->entries));
+	if (e->len == e->cap) {
+		e->cap = e->cap ? e->cap * 2 : 256;
+		e->items = nv_realloc(e->items, e->cap * sizeof(*e->items));
 	}
-	p->entries[p->len] = (struct nv_manifest_entry){
+	return &e->items[e->len++];
+}
+
+/* Its index in `to`; under the lock. */
+static size_t add_entry(struct nv_archive_put *p, struct entries *to, const struct nv_entry *entry)
+{
+	*entries_add(to) = (struct nv_manifest_entry){
 		.path = nv_arena_strdup(&p->arena, entry->path),
 		.folder = entry->folder,
 		.size = entry->size,
 		.mtime = entry->mtime > 0 ? (uint64_t)entry->mtime : 0,
 	};
-	return p->len++;
+	return to->len - 1;
 }
 
 /* --- a source that tells progress --- */
@@ -119,7 +130,8 @@ static ssize_t counted_read(void *ctx, void *buf, size_t len, struct nv_err *err
 	if (n > 0) {
 		pthread_mutex_lock(&c->put->figures);
 		c->put->handled += (uint64_t)n;
-		nv_job_progress(c->put->job, "upload", c->put->handled, 0);
+		if (c->put->telling)
+			nv_job_progress(c->put->job, "upload", c->put->handled, 0);
 		pthread_mutex_unlock(&c->put->figures);
 	}
 	return n;
@@ -203,6 +215,14 @@ static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, cons
 	return 0;
 }
 
+/* The skeleton comes once the export has been written. */
+static void begin_telling(struct nv_archive_put *p)
+{
+	pthread_mutex_lock(&p->figures);
+	p->telling = true;
+	pthread_mutex_unlock(&p->figures);
+}
+
 static struct nv_bytes keep_bytes(struct nv_arena *arena, const uint8_t *data, size_t len)
 {
 	uint8_t *copy = nv_arena_alloc(arena, len);
@@ -211,8 +231,8 @@ static struct nv_bytes keep_bytes(struct nv_arena *arena, const uint8_t *data, s
 }
 
 /* A blob's hash comes later; any other goes into the skeleton, in the manifest's order. */
-static int begin_entry(struct nv_archive_put *p, const struct nv_entry *entry, bool blob,
-		       const struct nv_source *from, size_t *ret_i, struct nv_err *err)
+static int begin_entry(struct nv_archive_put *p, struct entries *to, const struct nv_entry *entry,
+		       bool blob, const struct nv_source *from, size_t *ret_i, struct nv_err *err)
 {
 	pthread_mutex_lock(&p->lock);
 	int rc = nv_names_add(p->names, entry->path, entry->folder, err);
@@ -221,7 +241,7 @@ static int begin_entry(struct nv_archive_put *p, const struct nv_entry *entry, b
 	if (rc == 0 && !blob)
 		rc = nv_pack_add(p->skeleton, entry, from, p->job, err);
 	if (rc == 0)
-		*ret_i = add_entry(p, entry);
+		*ret_i = add_entry(p, to, entry);
 	pthread_mutex_unlock(&p->lock);
 	return rc;
 }
@@ -236,15 +256,18 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 	struct nv_source counted = {.read_cb = counted_read, .ctx = &c};
 	bool blob =
 		!entry->folder && entry->size >= p->threshold && nv_content_path(entry->path, sha1);
+	struct entries *to = blob && entry->lasting ? &p->contents : &p->entries;
 	size_t i = 0;
-	if (begin_entry(p, entry, blob, &counted, &i, err) < 0)
+	if (!blob)
+		begin_telling(p);
+	if (begin_entry(p, to, entry, blob, &counted, &i, err) < 0)
 		return -1;
 	if (!blob)
 		return 0;
 	if (put_blob(p, entry, sha1, &counted, sha256, err) < 0)
 		return -1;
 	pthread_mutex_lock(&p->lock);
-	struct nv_manifest_entry *e = &p->entries[i];
+	struct nv_manifest_entry *e = &to->items[i];
 	e->blob = true;
 	e->sha1 = keep_bytes(&p->arena, sha1, sizeof(sha1));
 	e->sha256 = keep_bytes(&p->arena, sha256, sizeof(sha256));
@@ -300,11 +323,32 @@ static int send_manifest(struct nv_archive_put *p, const struct nv_manifest *m,
 	return 0;
 }
 
+static int compare_paths(const void *a, const void *b)
+{
+	const struct nv_manifest_entry *x = a;
+	const struct nv_manifest_entry *y = b;
+	return strcmp(x->path, y->path);
+}
+
+/* Contents of a pool came in no order, some before the backup's own first entry: they stand behind
+ * it, as a reader likes it. */
+static void append_contents(struct nv_archive_put *p)
+{
+	struct entries *all = &p->entries;
+	if (p->contents.len)
+		qsort(p->contents.items, p->contents.len, sizeof(*p->contents.items),
+		      compare_paths);
+	for (size_t i = 0; i < p->contents.len; i++)
+		*entries_add(all) = p->contents.items[i];
+	p->contents.len = 0;
+}
+
 int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
 			  uint8_t ret_manifest_sha256[NV_SHA256_LEN], uint64_t *ret_manifest_size,
 			  uint64_t *ret_size, uint64_t *ret_entries, struct nv_err *err)
 {
 	uint8_t sha256[NV_SHA256_LEN];
+	append_contents(p);
 	struct nv_manifest m = {
 		.format = NV_MANIFEST_FORMAT,
 		/* The record's fields are not const; it is only read here. */
@@ -316,13 +360,13 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.moodle_version = about->moodle_version,
 		.user_data = about->user_data,
 		.size = p->count.bytes,
-		.entries = {.items = p->entries, .len = p->len},
+		.entries = {.items = p->entries.items, .len = p->entries.len},
 	};
 	if (send_skeleton(p, &m, sha256, err) < 0 ||
 	    send_manifest(p, &m, ret_manifest_sha256, ret_manifest_size, err) < 0)
 		return -1;
 	*ret_size = m.size;
-	*ret_entries = p->len;
+	*ret_entries = p->entries.len;
 	return 0;
 }
 
@@ -341,7 +385,8 @@ void nv_archive_put_free(struct nv_archive_put *p)
 	unlink(p->skeleton_path);
 	free(p->skeleton_path);
 	nv_names_free(p->names);
-	free(p->entries);
+	free(p->entries.items);
+	free(p->contents.items);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->figures);
 	nv_arena_fini(&p->arena);

@@ -2,65 +2,162 @@
 #include "core/base/parallel.h"
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "core/base/mem.h"
 
 #define THREADS_MAX 64u
 
-struct shared {
-	pthread_mutex_t lock;
-	size_t next;
-	size_t len;
-	int (*work)(void *ctx, size_t i, struct nv_err *err);
+struct nv_crew {
+	int (*work)(void *ctx, void *item, struct nv_err *err);
 	void *ctx;
+	unsigned threads_max;
+	unsigned threads;
+	pthread_t thread[THREADS_MAX];
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* an item more, or no more to come */
+	void **items;
+	size_t next, len, cap;
+	unsigned idle; /* threads that wait for an item */
+	bool over;     /* no more will come */
 	bool failed;
 	struct nv_err why;
 };
 
-/* false: there is nothing left to begin. */
-static bool take(struct shared *s, size_t *ret_i)
+struct nv_crew *nv_crew_new(unsigned threads,
+			    int (*work)(void *ctx, void *item, struct nv_err *err), void *ctx)
 {
-	pthread_mutex_lock(&s->lock);
-	bool more = !s->failed && s->next < s->len;
+	struct nv_crew *c = nv_alloc(sizeof(*c));
+	c->work = work;
+	c->ctx = ctx;
+	c->threads_max = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->changed, NULL);
+	return c;
+}
+
+/* false: nothing is left to begin, and nothing will come. */
+static bool take(struct nv_crew *c, void **ret_item)
+{
+	pthread_mutex_lock(&c->lock);
+	c->idle++;
+	while (!c->failed && !c->over && c->next == c->len)
+		pthread_cond_wait(&c->changed, &c->lock);
+	c->idle--;
+	bool more = !c->failed && c->next < c->len;
 	if (more)
-		*ret_i = s->next++;
-	pthread_mutex_unlock(&s->lock);
+		*ret_item = c->items[c->next++];
+	pthread_mutex_unlock(&c->lock);
 	return more;
+}
+
+static void fail(struct nv_crew *c, const struct nv_err *why)
+{
+	pthread_mutex_lock(&c->lock);
+	if (!c->failed)
+		c->why = *why;
+	c->failed = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void *run(void *arg)
 {
-	struct shared *s = arg;
-	size_t i;
-	while (take(s, &i)) {
+	struct nv_crew *c = arg;
+	void *item;
+	while (take(c, &item)) {
 		struct nv_err err = {0};
-		if (s->work(s->ctx, i, &err) == 0)
-			continue;
-		pthread_mutex_lock(&s->lock);
-		if (!s->failed)
-			s->why = err;
-		s->failed = true;
-		pthread_mutex_unlock(&s->lock);
+		if (c->work(c->ctx, item, &err) < 0)
+			fail(c, &err);
 	}
 	return NULL;
+}
+
+void nv_crew_give(struct nv_crew *c, void *item)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->len == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 64;
+		c->items = nv_realloc(c->items, c->cap * sizeof(*c->items));
+	}
+	c->items[c->len++] = item;
+	bool another = c->idle < c->len - c->next && c->threads < c->threads_max && !c->failed;
+	pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	if (another && pthread_create(&c->thread[c->threads], NULL, run, c) == 0)
+		c->threads++;
+}
+
+int nv_crew_check(struct nv_crew *c, struct nv_err *err)
+{
+	pthread_mutex_lock(&c->lock);
+	bool failed = c->failed;
+	if (failed && err)
+		*err = c->why;
+	pthread_mutex_unlock(&c->lock);
+	return failed ? -1 : 0;
+}
+
+static void dismiss(struct nv_crew *c)
+{
+	while (c->threads)
+		pthread_join(c->thread[--c->threads], NULL);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->changed);
+	free(c->items);
+	free(c);
+}
+
+static void say_over(struct nv_crew *c, bool drop)
+{
+	pthread_mutex_lock(&c->lock);
+	c->over = true;
+	if (drop)
+		c->next = c->len;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int nv_crew_end(struct nv_crew *c, struct nv_err *err)
+{
+	say_over(c, false);
+	if (!c->threads)
+		run(c);
+	while (c->threads)
+		pthread_join(c->thread[--c->threads], NULL);
+	int rc = nv_crew_check(c, err);
+	dismiss(c);
+	return rc;
+}
+
+void nv_crew_abandon(struct nv_crew *c)
+{
+	if (!c)
+		return;
+	say_over(c, true);
+	dismiss(c);
+}
+
+/* --- all of them known --- */
+
+struct indexed {
+	int (*work)(void *ctx, size_t i, struct nv_err *err);
+	void *ctx;
+};
+
+static int work_at(void *ctx, void *item, struct nv_err *err)
+{
+	const struct indexed *x = ctx;
+	return x->work(x->ctx, (size_t)(uintptr_t)item, err);
 }
 
 int nv_parallel(unsigned threads, size_t len, int (*work)(void *ctx, size_t i, struct nv_err *err),
 		void *ctx, struct nv_err *err)
 {
-	struct shared s = {.lock = PTHREAD_MUTEX_INITIALIZER, .len = len, .work = work, .ctx = ctx};
-	pthread_t others[THREADS_MAX - 1];
-	unsigned begun = 0;
-	if (threads > THREADS_MAX)
-		threads = THREADS_MAX;
-	while (begun + 1 < threads && begun + 1 < len &&
-	       pthread_create(&others[begun], NULL, run, &s) == 0)
-		begun++;
-	run(&s);
-	while (begun)
-		pthread_join(others[--begun], NULL);
-	if (!s.failed)
-		return 0;
-	if (err)
-		*err = s.why;
-	return -1;
+	struct indexed x = {work, ctx};
+	struct nv_crew *c = nv_crew_new(threads, work_at, &x);
+	for (size_t i = 0; i < len; i++)
+		nv_crew_give(c, (void *)(uintptr_t)i);
+	return nv_crew_end(c, err);
 }

@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The same work for many items, some at a time. */
+/* The same work for many items, some at a time: nv_parallel where all of them are known, a crew
+ * where they come one by one.
+ *
+ * A crew lives from nv_crew_new over nv_crew_give to nv_crew_end or nv_crew_abandon, all called by
+ * one thread; its threads begin with the first items.  The first item that fails ends it: what was
+ * not begun never is, and its error is told in the end. */
 #ifndef NV_PARALLEL_H
 #define NV_PARALLEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/base/err.h"
 
-/* Call work for each index below len, taken in order by at most `threads` threads (the caller's is
- * one of them; 0 counts as 1).  The first that fails ends it: its error is returned when those that
- * were under way have ended, and the items after it are not begun.  Where no more threads can be
- * had, those there are do all of it. */
+struct nv_crew;
+
+/* At most `threads` of its own (0 counts as 1, more than 64 as 64). */
+struct nv_crew *nv_crew_new(unsigned threads,
+			    int (*work)(void *ctx, void *item, struct nv_err *err), void *ctx);
+/* Never blocks.  item is borrowed until it was worked on, or the crew's end. */
+void nv_crew_give(struct nv_crew *c, void *item);
+/* -1 with its error: an item has failed already. */
+int nv_crew_check(struct nv_crew *c, struct nv_err *err);
+/* Wait until all is done; frees it.  Where no thread could be had, the caller's does the work. */
+int nv_crew_end(struct nv_crew *c, struct nv_err *err);
+/* Begin nothing more, wait for what was begun; frees it.  NULL allowed. */
+void nv_crew_abandon(struct nv_crew *c);
+
+/* Call work for each index below len, taken in order by at most `threads` threads at once. */
 int nv_parallel(unsigned threads, size_t len, int (*work)(void *ctx, size_t i, struct nv_err *err),
 		void *ctx, struct nv_err *err);
 

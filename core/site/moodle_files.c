@@ -17,7 +17,6 @@
 #include "core/base/hash.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
-#include "core/base/parallel.h"
 #include "core/site/moodle_internal.h"
 
 #define DEPTH_MAX 32	      /* of folders in a skeleton */
@@ -267,17 +266,19 @@ static int feed_folder(const struct feed *f, int folder, const char *path, int d
 
 static int compare_contents(const void *a, const void *b)
 {
-	return strcmp(((const struct nv_moodle_content *)a)->sha1,
-		      ((const struct nv_moodle_content *)b)->sha1);
+	const struct nv_moodle_content *const *x = a;
+	const struct nv_moodle_content *const *y = b;
+	return strcmp((*x)->sha1, (*y)->sha1);
 }
 
-static int feed_content(const struct feed *f, const struct nv_moodle_content *c, struct nv_err *err)
+int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_content *c,
+			   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("files/%.2s/%s", c->sha1, c->sha1);
 	struct stat st;
 	/* Links are Moodle's business here: its data folder may be one. */
-	nv_auto_fd int fd = open_as_user(f->s, AT_FDCWD, c->path, OPEN_FLAGS & ~O_NOFOLLOW);
-	if (nv_job_check(f->job, err) < 0)
+	nv_auto_fd int fd = open_as_user(s, AT_FDCWD, c->path, OPEN_FLAGS & ~O_NOFOLLOW);
+	if (nv_job_check(job, err) < 0)
 		return -1;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_export_failed,
@@ -294,27 +295,16 @@ static int feed_content(const struct feed *f, const struct nv_moodle_content *c,
 			    .patch = UINT64_MAX,
 			    .sha1 = c->sha1,
 			    /* Larger ones become objects, whose SHA-1 is looked at there. */
-			    .hash = c->size < f->s->verified ? nv_hash_new(NV_SHA1) : NULL};
+			    .hash = c->size < s->verified ? nv_hash_new(NV_SHA1) : NULL};
 	struct nv_source from = {file_read, &file};
-	int rc = f->to->entry_cb(f->to->ctx, &entry, &from, err);
+	int rc = to->entry_cb(to->ctx, &entry, &from, err);
 	nv_hash_free(file.hash);
 	return rc;
 }
 
-/* Each content once, sorted; returns how many. */
-static size_t unique(struct nv_moodle_content *contents, size_t len)
-{
-	size_t kept = 0;
-	if (len)
-		qsort(contents, len, sizeof(*contents), compare_contents);
-	for (size_t i = 0; i < len; i++)
-		if (!kept || strcmp(contents[i].sha1, contents[kept - 1].sha1) != 0)
-			contents[kept++] = contents[i];
-	return kept;
-}
-
-static int feed_content_folders(const struct feed *f, const struct nv_moodle_content *contents,
-				size_t len, struct nv_err *err)
+static int feed_content_folders(const struct feed *f,
+				const struct nv_moodle_content *const *contents, size_t len,
+				struct nv_err *err)
 {
 	struct nv_entry folder = {.path = "files", .folder = true};
 	char name[] = "files/xx";
@@ -322,45 +312,17 @@ static int feed_content_folders(const struct feed *f, const struct nv_moodle_con
 		return -1;
 	folder.path = name;
 	for (size_t i = 0; i < len; i++) {
-		if (i && strncmp(contents[i].sha1, contents[i - 1].sha1, 2) == 0)
+		if (i && strncmp(contents[i]->sha1, contents[i - 1]->sha1, 2) == 0)
 			continue;
-		memcpy(name + strlen("files/"), contents[i].sha1, 2);
+		memcpy(name + strlen("files/"), contents[i]->sha1, 2);
 		if (f->to->entry_cb(f->to->ctx, &folder, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-struct feeding {
-	const struct feed *f;
-	const struct nv_moodle_content *contents;
-};
-
-static int feed_nth(void *ctx, size_t i, struct nv_err *err)
-{
-	const struct feeding *all = ctx;
-	return feed_content(all->f, &all->contents[i], err);
-}
-
-/* Small ones into the skeleton, in order; then the others, several at once. */
-static int feed_contents(const struct feed *f, struct nv_moodle_content *contents, size_t len,
-			 struct nv_err *err)
-{
-	len = unique(contents, len);
-	if (feed_content_folders(f, contents, len, err) < 0)
-		return -1;
-	size_t large = 0;
-	for (size_t i = 0; i < len; i++)
-		if (contents[i].size >= f->s->verified)
-			contents[large++] = contents[i];
-		else if (feed_content(f, &contents[i], err) < 0)
-			return -1;
-	struct feeding all = {f, contents};
-	return nv_parallel(f->to->threads, large, feed_nth, &all, err);
-}
-
 int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
-		   struct nv_moodle_content *contents, size_t contents_len,
+		   struct nv_moodle_content **contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err)
 {
 	struct feed f = {s, to, job};
@@ -368,7 +330,15 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 	if (fd < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_export_failed, "moodle: opening %s",
 				     skeleton);
-	if (feed_folder(&f, fd, "", 0, err) < 0)
-		return -1;
-	return feed_contents(&f, contents, contents_len, err);
+	if (contents_len)
+		qsort(contents, contents_len, sizeof(*contents), compare_contents);
+	int rc = feed_folder(&f, fd, "", 0, err);
+	if (rc == 0)
+		rc = feed_content_folders(&f, (const struct nv_moodle_content *const *)contents,
+					  contents_len, err);
+	for (size_t i = 0; rc == 0 && i < contents_len; i++)
+		if (contents[i]->size < s->verified &&
+		    (!i || compare_contents(&contents[i - 1], &contents[i]) != 0))
+			rc = nv_moodle_feed_content(s, contents[i], to, job, err);
+	return rc;
 }

@@ -124,10 +124,13 @@ struct nv_moodle_content {
 	uint64_t size;
 	char *path;
 };
-/* The skeleton's folders and files in the order of their names, then the contents as
- * files/<aa>/<sha1>; sorts contents. */
+/* One as the entry files/<aa>/<sha1>; several threads may, where the sink allows it. */
+int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_content *c,
+			   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
+/* The skeleton's folders and files in the order of their names, the folders of all contents, and
+ * those contents that are smaller than s->verified; sorts contents. */
 int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
-		   struct nv_moodle_content *contents, size_t contents_len,
+		   struct nv_moodle_content **contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
 /* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_reuse.c,

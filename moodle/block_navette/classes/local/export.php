@@ -207,6 +207,7 @@ class export {
         $CFG->backuptempdir = $this->workdir . '/moodle';
         $CFG->keeptempdirectoriesonbackup = true;
         $controller = null;
+        $naming = new naming($this->workdir);
         try {
             channel::progress('export', 0, 1000);
             $controller = new \backup_controller(
@@ -218,7 +219,10 @@ class export {
                 get_admin()->id
             );
             $controller->add_logger(new logger());
-            $controller->set_progress(new progress('export'));
+            $id = $controller->get_backupid();
+            $progress = new progress('export');
+            $progress->follow($naming, $id);
+            $controller->set_progress($progress);
             $this->settings($controller->get_plan());
             plan::without_packing($controller->get_plan());
             $controller->execute_plan();
@@ -226,7 +230,7 @@ class export {
             if (!empty($results['backup_destination'])) {
                 $results['backup_destination']->delete();
             }
-            $tree = $CFG->backuptempdir . '/' . $controller->get_backupid();
+            $tree = "$CFG->backuptempdir/$id";
         } catch (\Throwable $e) {
             if ($e instanceof failure) {
                 throw $e;
@@ -242,7 +246,7 @@ class export {
             throw failure::reject('course_missing', "course {$this->course->id} was deleted during the export");
         }
         @unlink("$tree/backup.mbz");
-        [$files, $bytes] = $this->list_contents($tree);
+        [$files, $bytes] = $naming->finish($tree);
         if (channel::disk_full() !== '') {
             // Moodle takes a file that was written in part for a whole one.
             throw new failure(failure::RETRY, 'disk_full', "backup of course {$this->course->id}");
@@ -265,72 +269,5 @@ class export {
             'competencies' => 1, 'customfield' => 1, 'contentbankcontent' => 1, 'xapistate' => $users,
             'legacyfiles' => 1, 'permissions' => 1,
         ]);
-    }
-
-    /**
-     * Where the contents lie.  A content that the site itself has lost is left out, and said.
-     *
-     * @param string $tree
-     * @return int[] how many, how many bytes
-     */
-    private function list_contents(string $tree): array {
-        $fs = get_file_storage();
-        $seen = [];
-        $missing = [];
-        $bytes = 0;
-        foreach (contents::each($tree) as $file) {
-            if (isset($seen[$file->contenthash])) {
-                continue;
-            }
-            $seen[$file->contenthash] = true;
-            $path = $this->local_path($fs, $file);
-            if ($path === null) {
-                $missing[$file->contenthash] = true;
-                channel::warn("The content of the file \"$file->filename\" is missing on the course server: "
-                    . 'the file was left out.');
-                continue;
-            }
-            $bytes += $file->filesize;
-            channel::write(['file' => ['sha1' => $file->contenthash, 'size' => $file->filesize, 'path' => $path]]);
-            channel::check();
-        }
-        if ($missing) {
-            contents::leave_out($tree, $missing);
-        }
-        return [count($seen) - count($missing), $bytes];
-    }
-
-    /**
-     * A content as a file on this machine.
-     *
-     * @param \file_storage $fs
-     * @param \stdClass $file
-     * @return string|null
-     */
-    private function local_path(\file_storage $fs, \stdClass $file): ?string {
-        $stored = $fs->get_file_by_id($file->id);
-        if (!$stored || $stored->get_contenthash() !== $file->contenthash) {
-            // Changed or deleted since the backup was written: perhaps another has the same content.
-            global $DB;
-            $row = $DB->get_records('files', ['contenthash' => $file->contenthash], 'id', '*', 0, 1);
-            $stored = $row ? $fs->get_file_instance(reset($row)) : false;
-        }
-        if (!$stored) {
-            return null;
-        }
-        try {
-            $path = $fs->get_file_system()->get_local_path_from_storedfile($stored, true);
-            if (is_readable($path) && filesize($path) === $file->filesize) {
-                return $path;
-            }
-            // A file system elsewhere that keeps no copy here.
-            $path = make_writable_directory($this->workdir . '/contents') . '/' . $file->contenthash;
-            if ($stored->copy_content_to($path) && filesize($path) === $file->filesize) {
-                return $path;
-            }
-        } catch (\moodle_exception $e) {
-            channel::warn($e->getMessage());
-        }
-        return null;
     }
 }

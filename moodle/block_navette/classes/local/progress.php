@@ -29,6 +29,12 @@ class progress extends \core\progress\base {
     /** @var string name of the step */
     private $step;
 
+    /** @var naming|null told what a backup names meanwhile */
+    private $naming = null;
+
+    /** @var string of that backup */
+    private $backupid = '';
+
     /**
      * Constructor.
      *
@@ -36,6 +42,38 @@ class progress extends \core\progress\base {
      */
     public function __construct(string $step) {
         $this->step = $step;
+    }
+
+    /**
+     * Of a backup: let it look at what was named, at every step.
+     *
+     * @param naming $naming
+     * @param string $backupid
+     */
+    public function follow(naming $naming, string $backupid): void {
+        $this->naming = $naming;
+        $this->backupid = $backupid;
+    }
+
+    /**
+     * Moodle keeps a copy of the controller, and of us in it, which nobody will wake up.
+     *
+     * @return string[]
+     */
+    public function __sleep() {
+        return ['step'];
+    }
+
+    /**
+     * Moodle has come a little further.
+     *
+     * @param int $progress
+     */
+    public function progress($progress = self::INDETERMINATE) {
+        parent::progress($progress);
+        if ($this->naming) {
+            $this->naming->look($this->backupid);
+        }
     }
 
     /**
