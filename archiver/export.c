@@ -71,6 +71,8 @@ static void export_progress(void *arg, const char *step, uint64_t done, uint64_t
 {
 	struct export *e = arg;
 	uint64_t now = nv_mono_ms();
+	if (e->opened && !e->announced)
+		nv_export_announce(e);
 	if (e->reporting || now - e->reported < REPORT_EVERY_MS)
 		return;
 	struct progress_sent *p = nv_alloc(sizeof *p);
@@ -105,6 +107,12 @@ static void export_ended(void *arg, const struct nv_err *err)
 
 /* --- the thread --- */
 
+static void opened(void *arg)
+{
+	struct export *e = arg;
+	e->opened = true; /* the loop looks with the next progress */
+}
+
 static int upload(struct export *e, const char *work_dir, const struct nv_archive_place *place,
 		  struct nv_job *job, struct nv_err *err)
 {
@@ -117,6 +125,7 @@ static int upload(struct export *e, const char *work_dir, const struct nv_archiv
 	if (!put)
 		return -1;
 	struct nv_sink sink = nv_archive_put_sink(put);
+	nv_archive_put_tell(put, opened, e);
 	int result =
 		nv_site_export(e->a->site, nv_export_request(e), nv_config_client(c, e->env.from),
 			       &limits, &sink, job, &e->about, &e->warnings, &e->arena, err);

@@ -9,6 +9,8 @@
 #ifndef NV_ARCHIVER_EXPORT_H
 #define NV_ARCHIVER_EXPORT_H
 
+#include <stdatomic.h>
+
 #include "archiver/archiver.h"
 #include "core/daemon/lines.h"
 
@@ -25,6 +27,8 @@ struct export
 	uint64_t seq;		    /* of status events */
 	uint64_t reported;	    /* nv_mono_ms of the last progress event */
 	bool reporting;		    /* a progress event is not confirmed yet */
+	atomic_bool opened;	    /* by the thread: objects are in the store */
+	bool announced;		    /* archive.opened was sent */
 	struct nv_err why;	    /* how it failed */
 	struct nv_lines lines;	    /* for the request's log, not yet with the client */
 	/* written by the thread, read after it ended */
@@ -55,6 +59,8 @@ struct nv_report {
  */
 void nv_export_report(struct export *e, const struct nv_report *r,
 		      void (*cb)(void *arg, const struct nv_err *err), void *arg);
+/* Its first objects are in the store: whoever is to restore it may begin to fetch. */
+void nv_export_announce(struct export *e);
 /* The archive is in the store.  Ends the export. */
 void nv_export_succeeded(struct export *e);
 /* e->why says how it failed.  Ends the export. */

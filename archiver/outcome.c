@@ -12,6 +12,7 @@
 #include "core/base/text.h"
 
 #define PROGRESS_TTL_MS 60000u
+#define OPENED_TTL_MS 600000u
 /* The limits of archive.ready. */
 #define NAME_MAX_BYTES 1333u
 #define WARNINGS_MAX 100u
@@ -45,6 +46,29 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 			    .ttl_ms = passing ? PROGRESS_TTL_MS : NV_MESSAGE_TTL_MS,
 			    .drop_when_expired = passing};
 	nv_courier_send(&a->courier, &s, cb, arg);
+}
+
+static void announced(void *arg, const struct nv_err *err)
+{
+	(void)arg;
+	if (err) /* archive.ready will say more */
+		NV_LOG(NV_INFO, "opened.unsent", NV_E(err));
+}
+
+void nv_export_announce(struct export *e)
+{
+	struct nv_archive_opened opened = {.request = {e->sealed.data, e->sealed.len},
+					   .attempt = e->attempt,
+					   .at = nv_now_ms()};
+	struct nv_send s = {.kind = NV_KIND_ARCHIVE_OPENED,
+			    .body = &opened,
+			    .to = nv_queue_opened(e->env.from),
+			    .ttl_ms = OPENED_TTL_MS,
+			    .drop_when_expired = true};
+	e->announced = true;
+	NV_LOG(NV_INFO, "export.opened", NV_S("req", nv_export_request(e)->id),
+	       NV_S("attempt", e->attempt));
+	nv_courier_send(&e->a->courier, &s, announced, NULL);
 }
 
 /* --- the message --- */

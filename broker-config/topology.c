@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/id.h"
+#include "core/base/mem.h"
 
 static struct nv_topology_name name2(const char *prefix, const char *owner, const char *suffix)
 {
@@ -66,6 +67,11 @@ struct nv_topology_name nv_queue_restore(const char *client, bool now)
 	return name2("restore", client, now ? ".now" : "");
 }
 
+struct nv_topology_name nv_queue_opened(const char *client)
+{
+	return name2("opened", client, "");
+}
+
 struct nv_topology_name nv_queue_events(const char *client)
 {
 	return name2("events", client, "");
@@ -90,6 +96,8 @@ size_t nv_owner_queues(const char *owner, bool site, struct nv_topology_name ret
 	for (unsigned t = 0; t < NV_RETRY_TIER_COUNT; t++)
 		ret[n++] = nv_exchange_retry(owner, t); /* the queue has its exchange's name */
 	ret[n++] = nv_queue_dead(owner);
+	if (!site)
+		ret[n++] = nv_queue_opened(owner);
 	return n;
 }
 
@@ -145,6 +153,8 @@ static void visit_client(const struct nv_topology_visitor *v, const char *client
 	own_queue(v, client, nv_queue_restore(client, false).s, dead.s, replicas);
 	own_queue(v, client, now.s, dead.s, replicas);
 	own_queue(v, client, nv_queue_events(client).s, dead.s, replicas);
+	/* What nobody looks ahead at is no dead letter: archive.ready follows. */
+	own_queue(v, client, nv_queue_opened(client).s, NULL, replicas);
 	v->binding(v->ctx, nv_exchange_from(client).s, now.s, true, now.s);
 }
 
@@ -156,6 +166,7 @@ static void visit_pair(const struct nv_topology_visitor *v, const char *client, 
 	const struct nv_topology_name to_client[] = {
 		nv_queue_restore(client, false),
 		nv_queue_restore(client, true),
+		nv_queue_opened(client),
 		nv_queue_events(client),
 	};
 	const struct nv_topology_name to_site[] = {
@@ -163,10 +174,10 @@ static void visit_pair(const struct nv_topology_visitor *v, const char *client, 
 		nv_queue_archive(site, true),
 		nv_queue_catalog(site),
 	};
-	for (unsigned i = 0; i < 3; i++) {
+	for (size_t i = 0; i < NV_ARRAY_LEN(to_client); i++)
 		v->binding(v->ctx, from_site.s, to_client[i].s, true, to_client[i].s);
+	for (size_t i = 0; i < NV_ARRAY_LEN(to_site); i++)
 		v->binding(v->ctx, from_client.s, to_site[i].s, true, to_site[i].s);
-	}
 	v->binding(v->ctx, from_client.s, control.s, false, control.s);
 }
 
@@ -197,7 +208,7 @@ static void visit_client_users(const struct nv_topology_visitor *v, const char *
 	snprintf(read, sizeof(read), "^(events\\.%s|dead\\.%s)$", c, c);
 	v->user(v->ctx, nv_broker_user("producer", c).s, "^$", write, read);
 	snprintf(write, sizeof(write), "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+)$", c, c, c);
-	snprintf(read, sizeof(read), "^(restore\\.%s(\\.now)?|dead\\.%s)$", c, c);
+	snprintf(read, sizeof(read), "^(restore\\.%s(\\.now)?|opened\\.%s|dead\\.%s)$", c, c, c);
 	v->user(v->ctx, nv_broker_user("worker", c).s, "^$", write, read);
 }
 

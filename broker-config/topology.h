@@ -5,8 +5,8 @@
  *
  * For a site S (course server):
  *
- *   from.S            direct  what S sends to others: restore.C, restore.C.now, events.C of each
- *                             client C
+ *   from.S            direct  what S sends to others: restore.C, restore.C.now, opened.C,
+ *                             events.C of each client C
  *   self.S            direct  S to itself: archive.S, archive.S.now, catalog.S, dead.S (dead
  *                             letters, requeue, and what comes back from a delay)
  *   control.S         fanout  to every archiver of S at once (each has an exclusive queue
@@ -27,6 +27,8 @@
  *   retry.C.<tier>    fanout  as above, to self.C
  *   restore.C         quorum  archive.ready, held back outside the workers' time window
  *   restore.C.now     quorum  the same at any time, and enrol.request
+ *   opened.C          quorum  archive.opened, served within the workers' time window; short-lived:
+ *                             a hint that nobody took is dropped
  *   events.C          quorum  status.event, catalog.reply
  *   dead.C            quorum  dead letters of C's workers and producers
  *
@@ -65,6 +67,7 @@ struct nv_topology_name nv_queue_archive(const char *site, bool now);
 struct nv_topology_name nv_queue_catalog(const char *site);
 struct nv_topology_name nv_queue_control(const char *site, const char *token);
 struct nv_topology_name nv_queue_restore(const char *client, bool now);
+struct nv_topology_name nv_queue_opened(const char *client);
 struct nv_topology_name nv_queue_events(const char *client);
 struct nv_topology_name nv_queue_dead(const char *owner);
 /* which: "archiver", "producer", "worker" */

@@ -40,6 +40,7 @@ struct nv_envelope {
 		struct nv_catalog_reply catalog_reply;
 		struct nv_status_event status_event;
 		struct nv_archive_ready archive_ready;
+		struct nv_archive_opened archive_opened;
 		struct nv_enrol_request enrol_request;
 	} body;
 	struct nv_arena arena; /* owns what body points to */

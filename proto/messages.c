@@ -88,6 +88,9 @@ static const struct nv_field status_event_fields[] = {NV_STATUS_EVENT_FIELDS};
 #define RECORD nv_archive_ready
 static const struct nv_field archive_ready_fields[] = {NV_ARCHIVE_READY_FIELDS};
 #undef RECORD
+#define RECORD nv_archive_opened
+static const struct nv_field archive_opened_fields[] = {NV_ARCHIVE_OPENED_FIELDS};
+#undef RECORD
 #define RECORD nv_enrol_request
 static const struct nv_field enrol_request_fields[] = {NV_ENROL_REQUEST_FIELDS};
 #undef RECORD

@@ -147,6 +147,11 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FT(warnings, false, 500, 100, "what the export wants people to know")                    \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
+#define NV_ARCHIVE_OPENED_FIELDS                                                                 \
+	FX(request, true, 262144, "the restore.request's envelope, as the client signed it")     \
+	FI(attempt, true, "the export attempt: archives/<id>/<attempt>/ below <site>/<client>/") \
+	FU(at, true, NV_UNLIMITED, "ms since the epoch")
+
 #define NV_ENROL_REQUEST_FIELDS                                \
 	FI(id, true, "this wish")                              \
 	FI(request, true, "the restore whose course is meant") \
@@ -193,6 +198,9 @@ struct nv_status_event {
 struct nv_archive_ready {
 	NV_ARCHIVE_READY_FIELDS
 };
+struct nv_archive_opened {
+	NV_ARCHIVE_OPENED_FIELDS
+};
 struct nv_enrol_request {
 	NV_ENROL_REQUEST_FIELDS
 };
@@ -208,20 +216,23 @@ struct nv_enrol_request {
 #undef FL
 
 /* X(kind, word, record, who signs: 'c' client 's' site, largest body, doc) */
-#define NV_MESSAGES(X)                                                                         \
-	X(RESTORE_REQUEST, "restore.request", restore_request, 'c', 262144,                    \
-	  "Bring this course. Client to course server; every later message carries it whole.") \
-	X(CANCEL_REQUEST, "cancel.request", cancel_request, 'c', 4096,                         \
-	  "Stop. Client to every archiver of the course server.")                              \
-	X(CATALOG_REQUEST, "catalog.request", catalog_request, 'c', 16384,                     \
-	  "Which courses may this user bring? Client to course server.")                       \
-	X(CATALOG_REPLY, "catalog.reply", catalog_reply, 's', 8388608,                         \
-	  "The courses. Course server to client.")                                             \
-	X(STATUS_EVENT, "status.event", status_event, 's', 524288,                             \
-	  "Progress and outcome of an export. Course server to client.")                       \
-	X(ARCHIVE_READY, "archive.ready", archive_ready, 's', 524288,                          \
-	  "The archive is in the staging store. Course server to restore workers.")            \
-	X(ENROL_REQUEST, "enrol.request", enrol_request, 'c', 4096,                            \
+#define NV_MESSAGES(X)                                                                             \
+	X(RESTORE_REQUEST, "restore.request", restore_request, 'c', 262144,                        \
+	  "Bring this course. Client to course server; every later message carries it whole.")     \
+	X(CANCEL_REQUEST, "cancel.request", cancel_request, 'c', 4096,                             \
+	  "Stop. Client to every archiver of the course server.")                                  \
+	X(CATALOG_REQUEST, "catalog.request", catalog_request, 'c', 16384,                         \
+	  "Which courses may this user bring? Client to course server.")                           \
+	X(CATALOG_REPLY, "catalog.reply", catalog_reply, 's', 8388608,                             \
+	  "The courses. Course server to client.")                                                 \
+	X(STATUS_EVENT, "status.event", status_event, 's', 524288,                                 \
+	  "Progress and outcome of an export. Course server to client.")                           \
+	X(ARCHIVE_READY, "archive.ready", archive_ready, 's', 524288,                              \
+	  "The archive is in the staging store. Course server to restore workers.")                \
+	X(ARCHIVE_OPENED, "archive.opened", archive_opened, 's', 524288,                           \
+	  "The archive's first objects are in the staging store, the rest is on its way; a hint, " \
+	  "archive.ready follows. Course server to restore workers.")                              \
+	X(ENROL_REQUEST, "enrol.request", enrol_request, 'c', 4096,                                \
 	  "Let this person join a restored course. Client to its own restore workers.")
 
 enum nv_kind {

@@ -6,24 +6,41 @@
 #include "worker/worker.h"
 
 /* What is restored is what our client signed, not what a site says it asked for. */
-static int open_wish(struct worker *w, const struct nv_envelope *ready, struct nv_envelope *wish,
-		     struct nv_err *err)
+static int open_wish(struct worker *w, const struct nv_envelope *env, const struct nv_bytes *inner,
+		     struct nv_envelope *wish, struct nv_err *err)
 {
-	const struct nv_bytes *inner = &ready->body.archive_ready.request;
-	if (ready->body.archive_ready.manifest_sha256.len != NV_SHA256_LEN)
-		return nv_fail(err, NV_REJECT, NV_R_bad_message,
-			       "archive.ready.manifest_sha256: not %u bytes", NV_SHA256_LEN);
 	if (nv_envelope_open(inner->data, inner->len, &w->myself, 1u << NV_KIND_RESTORE_REQUEST, 0,
 			     wish, err) < 0) {
-		nv_err_prefix(err, "the request inside archive.ready");
+		nv_err_prefix(err, "the request inside %s", nv_kind_info(env->kind)->word);
 		return -1;
 	}
 	const char *site = wish->body.restore_request.site;
-	if (strcmp(site, ready->from) == 0)
+	if (strcmp(site, env->from) == 0)
 		return 0;
 	nv_fail(err, NV_REJECT, NV_R_untrusted, "site \"%s\" answers a request to site \"%s\"",
-		ready->from, site);
+		env->from, site);
 	nv_envelope_fini(wish);
+	return -1;
+}
+
+static int open_wish_of_ready(struct worker *w, const struct nv_envelope *ready,
+			      struct nv_envelope *wish, struct nv_err *err)
+{
+	if (ready->body.archive_ready.manifest_sha256.len != NV_SHA256_LEN)
+		return nv_fail(err, NV_REJECT, NV_R_bad_message,
+			       "archive.ready.manifest_sha256: not %u bytes", NV_SHA256_LEN);
+	return open_wish(w, ready, &ready->body.archive_ready.request, wish, err);
+}
+
+int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
+			 struct nv_envelope *ret_wish, struct nv_err *err)
+{
+	if (nv_envelope_open(data, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, nv_now_ms(), ret,
+			     err) < 0)
+		return -1;
+	if (open_wish_of_ready(w, ret, ret_wish, err) == 0)
+		return 0;
+	nv_envelope_fini(ret);
 	return -1;
 }
 
@@ -37,7 +54,7 @@ static bool decline_expired(struct worker *w, struct nv_delivery *d, const struc
 	if (why->reason != NV_R_expired ||
 	    nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return false;
-	if (open_wish(w, &env, &wish, &err) < 0) {
+	if (open_wish_of_ready(w, &env, &wish, &err) < 0) {
 		nv_envelope_fini(&env);
 		return false;
 	}
@@ -91,10 +108,39 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
-	} else if (open_wish(w, &env, &wish, &err) < 0) {
+	} else if (open_wish_of_ready(w, &env, &wish, &err) < 0) {
 		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
 		nv_restore_start(w, d, &env, &wish);
+	}
+}
+
+/* Outside the window only what is urgent is fetched; nobody waits for the rest. */
+static bool is_time(const struct worker *w, const struct nv_restore_request *q)
+{
+	uint64_t change = 0;
+	return q->now || nv_window_open(&w->config->worker.window, nv_now_ms(), &change);
+}
+
+void nv_worker_opened(void *arg, struct nv_delivery *d)
+{
+	struct worker *w = arg;
+	struct nv_envelope env, wish;
+	struct nv_err err = {0};
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if (nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_OPENED, nv_now_ms(), &env,
+			     &err) < 0) {
+		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+	} else if (open_wish(w, &env, &env.body.archive_opened.request, &wish, &err) < 0) {
+		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+		nv_envelope_fini(&env);
+	} else if (!is_time(w, &wish.body.restore_request)) {
+		nv_bus_ack(d);
+		nv_envelope_fini(&env);
+		nv_envelope_fini(&wish);
+	} else {
+		nv_ahead_start(w, d, &env, &wish);
 	}
 }

@@ -11,22 +11,17 @@ static struct nv_archive_place place_of(const struct nv_restore_job *j)
 					 j->request->id, j->ready->attempt};
 }
 
-struct borrowing {
-	const struct nv_restore_job *j;
-	const struct nv_job *job;
-};
-
 /* What does not work out is fetched instead, unless the job is to end. */
-static int borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
-			   struct nv_err *err)
+int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
+		       struct nv_err *err)
 {
-	const struct borrowing *b = arg;
-	struct nv_reuse reuse = {m, blobs, b->j->worker->known};
+	const struct nv_borrow *b = arg;
+	struct nv_reuse reuse = {m, blobs, b->worker->known};
 	struct nv_err local = {0};
-	if (nv_site_reuse(b->j->worker->site, b->j->request->id, &reuse, b->job, &local) < 0) {
+	if (nv_site_reuse(b->worker->site, b->request, &reuse, b->job, &local) < 0) {
 		if (nv_job_check(b->job, err) < 0)
 			return -1;
-		NV_LOG(NV_WARN, "contents.unknown", NV_S("req", b->j->request->id), NV_E(&local));
+		NV_LOG(NV_WARN, "contents.unknown", NV_S("req", b->request), NV_E(&local));
 	}
 	return 0;
 }
@@ -38,9 +33,9 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 	struct nv_archive_limits limits = {c->store.max_archive, c->store.max_entries,
 					   c->store.max_ratio};
 	struct nv_archive_place place = place_of(j);
-	struct borrowing b = {j, job};
+	struct nv_borrow b = {j->worker, j->request->id, job};
 	struct nv_fetch_help help = {
-		.known = j->worker->known, .reuse_cb = borrow_contents, .arg = &b};
+		.known = j->worker->known, .reuse_cb = nv_borrow_contents, .arg = &b};
 	struct nv_err unsaved = {0};
 	struct nv_fetched fetched;
 	int fetch_result =
@@ -72,9 +67,9 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_restore_job *j = arg;
 	struct nv_site *site = j->worker->site;
 	struct nv_workdir dir;
-	bool existed;
+	bool existed = false;
 	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
-	if (nv_site_preflight(site, &in, j->ready->size, &existed, err) < 0)
+	if (!j->asked && nv_site_preflight(site, &in, j->ready->size, &existed, err) < 0)
 		return -1;
 	/* A worker that died after the import left a course: nothing need be fetched. */
 	if (existed && nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)

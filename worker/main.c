@@ -22,6 +22,8 @@ static void register_metrics(struct worker *w)
 					  "From taking archive.ready to acknowledging it", NULL);
 	w->metrics.refused = nv_counter("navette_worker_refused_total",
 					"Messages put into the dead queue unserved", "reason");
+	w->metrics.ahead = nv_counter("navette_worker_ahead_bytes_total",
+				      "Bytes fetched before their archive was whole", NULL);
 	w->metrics.enrolments = nv_counter("navette_worker_enrolments_total",
 					   "Wishes to join a restored course", "result");
 	w->metrics.notices =
@@ -101,6 +103,13 @@ static void begin(struct worker *w)
 	w->history = nv_history_start(w);
 	w->notifier = nv_notifier_start(w);
 	w->intake = nv_intake_open(&o);
+	struct nv_topology_name opened = nv_queue_opened(client);
+	struct nv_consume ahead = {.queue = opened.s,
+				   .prefetch = (uint16_t)w->config->worker.ahead,
+				   .on_delivery_cb = nv_worker_opened,
+				   .arg = w};
+	if (ahead.prefetch)
+		w->opened = nv_bus_consume(w->bus, &ahead);
 }
 
 static void worker_free(struct worker *w)
@@ -157,7 +166,7 @@ static void timer_closed(uv_handle_t *handle)
 
 void nv_worker_maybe_stopped(struct worker *w)
 {
-	if (!w->daemon->stopping || w->restores || w->busy || w->closing)
+	if (!w->daemon->stopping || w->restores || w->aheads || w->busy || w->closing)
 		return;
 	w->closing = true;
 	uv_close((uv_handle_t *)&w->stop_timer, timer_closed);
@@ -172,6 +181,9 @@ static void worker_stop(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
 	nv_intake_close(w->intake);
+	if (w->opened)
+		nv_bus_cancel(w->opened, false);
+	nv_ahead_stop_all(w);
 	nv_upkeep_stop(w->upkeep);
 	nv_follow_stop(w->follow);
 	nv_history_stop(w->history);

@@ -52,6 +52,12 @@ static void settled(void *arg, bool dead)
 void nv_outcome_settle(struct restore *r)
 {
 	struct nv_delivery *d = r->delivery;
+	if (r->borrowed) {
+		r->result = "left";
+		nv_bus_ack(d);
+		nv_restore_end(r);
+		return;
+	}
 	r->delivery = NULL; /* the bus's from here on: a redelivery is not adopted for it */
 	nv_bus_settle(r->w->bus, &r->w->settle, d, &r->why, settled, r);
 }

@@ -122,8 +122,10 @@ static void job_ended(void *arg, const struct nv_err *err)
 	if (err)
 		r->why = *err;
 	/* No attempt is used up by what another does, who has the claim or the message. */
-	bool ours = nv_delivery_live(r->delivery) && r->why.reason != NV_R_claim_lost;
-	if (!ours && (r->why.kind == NV_RETRY || r->why.kind == NV_REJECT))
+	bool failed = r->why.kind == NV_RETRY || r->why.kind == NV_REJECT;
+	bool ours =
+		!r->borrowed && nv_delivery_live(r->delivery) && r->why.reason != NV_R_claim_lost;
+	if (!ours && failed)
 		r->why.kind = NV_HOLD;
 	if (err)
 		NV_LOG(NV_WARN, "restore.failed", NV_S("req", nv_restore_request(r)->id),
@@ -199,11 +201,28 @@ static void start_job(struct restore *r)
 
 static void claim(struct restore *r);
 
+static void given(void *arg, const struct nv_err *err)
+{
+	struct restore *r = arg;
+	(void)err; /* it comes back in a second all the same */
+	nv_fail(&r->why, NV_HOLD, NV_R_busy, "another worker has fetched most of it already");
+	nv_outcome_settle(r);
+}
+
+static void give(struct restore *r)
+{
+	size_t len;
+	const void *body = nv_delivery_body(r->delivery, &len);
+	nv_status_ahead_give(r->w->status, nv_restore_request(r)->id, body, len, given, r);
+}
+
 static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result result,
 		    const char token[NV_TOKEN_SIZE])
 {
-	static const char *const results[] = {"",	   "",		"already", "already-failed",
-					      "cancelled", "superseded"};
+	static const char *const results[] = {[NV_CLAIM_DONE] = "already",
+					      [NV_CLAIM_FAILED] = "already-failed",
+					      [NV_CLAIM_CANCELLED] = "cancelled",
+					      [NV_CLAIM_SUPERSEDED] = "superseded"};
 	struct restore *r = arg;
 	if (err && err->kind == NV_RETRY) {
 		nv_restore_again(r, claim);
@@ -216,7 +235,9 @@ static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result re
 		       NV_S("site", r->ready.from), NV_S("course", nv_restore_request(r)->course),
 		       NV_S("attempt", r->ready.body.archive_ready.attempt));
 		start_job(r);
-	} else if (result == NV_CLAIM_BUSY) {
+	} else if (result == NV_CLAIM_AHEAD && !r->borrowed) {
+		give(r);
+	} else if (result == NV_CLAIM_BUSY || result == NV_CLAIM_AHEAD) {
 		nv_fail(&r->why, NV_HOLD, NV_R_busy, "another worker holds the claim");
 		nv_outcome_settle(r);
 	} else {
@@ -229,7 +250,8 @@ static void claim(struct restore *r)
 {
 	nv_status_claim(r->w->status, nv_restore_request(r), r->ready.body.archive_ready.attempt,
 			r->w->daemon->host, r->w->config->restore.lease,
-			nv_delivery_header(r->delivery, NV_H_REQUEUED) != NULL, claimed, r);
+			nv_delivery_header(r->delivery, NV_H_REQUEUED) != NULL,
+			*r->ahead ? r->ahead : NULL, claimed, r);
 }
 
 static void look_whether_seen(struct restore *r);
@@ -242,7 +264,7 @@ static void looked(void *arg, const struct nv_err *err, bool seen)
 	} else if (!seen || nv_delivery_header(r->delivery, NV_H_ATTEMPT) ||
 		   nv_delivery_header(r->delivery, NV_H_REQUEUED)) {
 		claim(r);
-	} else if (nv_delivery_again(r->delivery)) {
+	} else if (r->borrowed || nv_delivery_again(r->delivery)) {
 		r->result = "copy";
 		nv_outcome_clean(r);
 	} else {
@@ -265,9 +287,11 @@ static bool adopt(struct worker *w, struct nv_delivery *d, const struct nv_envel
 {
 	for (struct restore *r = w->restores; r; r = r->next)
 		if (r->delivery && strcmp(r->ready.mid, ready->mid) == 0 &&
-		    !nv_delivery_live(r->delivery)) {
-			nv_bus_ack(r->delivery); /* of a connection that is gone: only frees it */
+		    (r->borrowed || !nv_delivery_live(r->delivery))) {
+			/* archive.opened's, or of a connection that is gone: that only frees it */
+			nv_bus_ack(r->delivery);
 			r->delivery = d;
+			r->borrowed = false;
 			return true;
 		}
 	return false;
@@ -302,14 +326,27 @@ void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelop
 	if (adopt(w, d, ready)) {
 		nv_envelope_fini(ready);
 		nv_envelope_fini(wish);
+	} else if (nv_ahead_take(w, d, ready, wish)) {
+		return;
 	} else if (nv_delivery_exhausted(d)) {
 		struct nv_err err = {0};
 		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
 			"the broker has brought this message too many times");
 		nv_restore_decline(w, d, ready, wish, &err);
 	} else {
-		look_whether_seen(restore_new(w, d, ready, wish));
+		nv_restore_begin(w,
+				 &(struct nv_begin){.delivery = d, .ready = ready, .wish = wish});
 	}
+}
+
+void nv_restore_begin(struct worker *w, const struct nv_begin *b)
+{
+	struct restore *r = restore_new(w, b->delivery, b->ready, b->wish);
+	r->borrowed = b->borrowed;
+	r->job.asked = b->asked;
+	if (b->ahead)
+		memcpy(r->ahead, b->ahead, sizeof r->ahead);
+	look_whether_seen(r);
 }
 
 void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,

@@ -22,6 +22,10 @@ struct restore {
 	struct nv_envelope ready;  /* archive.ready; owned */
 	struct nv_envelope wish;   /* the restore.request in it; owned */
 	char token[NV_TOKEN_SIZE]; /* the claim's; "" before it */
+	char ahead[NV_TOKEN_SIZE]; /* of whoever fetched ahead for it; "": nobody */
+	/* delivery is archive.opened's, for archive.ready's is with another worker, in a delay
+	 * tier: what does not succeed is left to that, and uses up no attempt. */
+	bool borrowed;
 	struct nv_restore_job job;
 	struct nv_running *running;
 	struct nv_err why;  /* how the job failed; kind NV_OK: it did not */
@@ -50,6 +54,17 @@ static inline struct restore *nv_restore_of_job(void *job)
 }
 
 /* --- restore.c --- */
+
+struct nv_begin {
+	struct nv_delivery *delivery; /* taken */
+	struct nv_envelope *ready;    /* content taken */
+	struct nv_envelope *wish;     /* content taken */
+	const char *ahead;	      /* token; NULL: none */
+	bool borrowed;
+	bool asked; /* the preflight was done */
+};
+/* After everything that may have kept it from beginning. */
+void nv_restore_begin(struct worker *w, const struct nv_begin *b);
 
 /* Its delivery has been dealt with; r->result says how. */
 void nv_restore_end(struct restore *r);

@@ -5,6 +5,7 @@
  * main.c      life of the process, what it holds
  * intake.c    which messages are served: trust, the request inside, replays
  * restore.c   one request, on the loop: claim → job
+ * ahead.c     the same, begun while the archive is still being written
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
  * enrol.c     one "enrol me"
@@ -25,6 +26,7 @@
 #define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
 
 struct restore;
+struct ahead;
 struct notifier;
 struct history;
 struct upkeep;
@@ -43,6 +45,8 @@ struct worker {
 	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_intake *intake;
+	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
+	struct ahead *aheads;
 	struct restore *restores; /* under way, newest first */
 	unsigned busy;		  /* enrolments and other small things under way */
 	struct notifier *notifier;
@@ -56,6 +60,7 @@ struct worker {
 		struct nv_metric *running;
 		struct nv_metric *seconds;
 		struct nv_metric *refused; /* by reason */
+		struct nv_metric *ahead;   /* bytes */
 		struct nv_metric *enrolments;
 		struct nv_metric *notices;
 	} metrics;
@@ -63,6 +68,10 @@ struct worker {
 
 /* intake.c */
 void nv_worker_delivery(void *arg, struct nv_delivery *d);
+void nv_worker_opened(void *arg, struct nv_delivery *d);
+/* An archive.ready and the restore.request in it, both verified; owned by the caller. */
+int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
+			 struct nv_envelope *ret_wish, struct nv_err *err);
 
 /* restore.c; takes d, the content of ready and of wish */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
@@ -71,6 +80,15 @@ void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelop
 void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 			struct nv_envelope *wish, const struct nv_err *why);
 void nv_restore_stop_all(struct worker *w);
+
+/* ahead.c; takes d (archive.opened), the content of env and of wish */
+void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
+		    struct nv_envelope *wish);
+/* Is this archive.ready's request being fetched ahead here?  Then it takes the same, and begins the
+ * restore when it has come to a stop. */
+bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+		   struct nv_envelope *wish);
+void nv_ahead_stop_all(struct worker *w);
 
 /* enrol.c; takes d and env's content */
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);
@@ -82,9 +100,18 @@ struct nv_restore_job {
 	const struct nv_archive_ready *ready;
 	const char *site;
 	bool last;		    /* no attempt follows one that fails */
+	bool asked;		    /* the site was asked already whether it would refuse */
 	struct nv_imported outcome; /* strings in the arena */
 	struct nv_arena arena;
 };
+/* A nv_fetch_help.reuse_cb: contents that the site has need not be fetched. */
+struct nv_borrow {
+	const struct worker *worker;
+	const char *request;
+	const struct nv_job *job;
+};
+int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
+		       struct nv_err *err);
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
 /* Delete the archive of this attempt from the store, and what a worker that died has left of the
  * request here; failing is only logged. */

@@ -4,6 +4,8 @@
  * Below `<site>/<client>/` of the store:
  *   archives/<id>/<attempt>/manifest          msgpack record (nv_manifest_record), zstd-compressed
  *   archives/<id>/<attempt>/skeleton.tar.zst  every entry that is not a blob
+ *   archives/<id>/<attempt>/opened-<n>        manifests of the blobs that have come so far, while
+ *                                             the rest is on its way; unsigned, hints only
  *   pins/<attempt>                            while it is written: no blob may go
  *   blobs/<aa>/<sha1>-<size>                  file contents of at least blob_threshold bytes:
  * entries files/<aa>/<sha1> of a Moodle backup The manifest's SHA-256 travels in the signed
@@ -66,6 +68,9 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 /* Blobs that the store already has (same key, same size) are not sent again; their bytes are read,
  * hashed and compared with their name, unless they are known (NULL: none are). */
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p);
+/* Before the first entry: leave lists of what has come, and call opened_cb on some thread, once,
+ * when the first of them is there.  Small archives have none. */
+void nv_archive_put_tell(struct nv_archive_put *p, void (*opened_cb)(void *arg), void *arg);
 /* Upload the skeleton, then the manifest.  about: shortname … user_data are taken from it. */
 int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
 			  uint8_t ret_manifest_sha256[NV_SHA256_LEN], uint64_t *ret_manifest_size,
@@ -101,6 +106,14 @@ int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *plac
 		     const struct nv_fetch_help *help, const struct nv_job *job,
 		     struct nv_fetched *ret, struct nv_err *err);
 void nv_fetched_fini(struct nv_fetched *f);
+/* Bring the blobs that are told of into dir while the archive is still being written, until
+ * enough_cb (asked several times a second, on this thread) says so or nothing has come for ten
+ * minutes; nv_archive_fetch uses what is there.  *ret_bytes: of the blobs that came. */
+int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,
+			   const struct nv_archive_limits *limits, const char *dir,
+			   const struct nv_fetch_help *help, bool (*enough_cb)(void *arg),
+			   void *arg, const struct nv_job *job, uint64_t *ret_bytes,
+			   struct nv_err *err);
 /* Every entry in the manifest's order. */
 int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,
 		    struct nv_err *err);

@@ -320,6 +320,23 @@ static int fetch_blobs(struct fetching *f, struct nv_err *err)
 			   f, err);
 }
 
+int nv_fetch_part(struct nv_store *store, const struct nv_archive_place *place,
+		  const struct nv_manifest *part, const char *dir, const struct nv_fetch_help *help,
+		  const struct nv_job *job, struct nv_err *err)
+{
+	struct nv_fetched fetched = {.dir = dir, .manifest = *part};
+	struct fetching f = {.store = store,
+			     .place = place,
+			     .dir = dir,
+			     .help = help,
+			     .job = job,
+			     .ret = &fetched,
+			     .lock = PTHREAD_MUTEX_INITIALIZER};
+	if (reuse(&f, err) < 0 || check_room(&f, err) < 0)
+		return -1;
+	return fetch_blobs(&f, err);
+}
+
 int nv_archive_fetch(struct nv_store *store, const struct nv_archive_place *place,
 		     const uint8_t manifest_sha256[NV_SHA256_LEN], uint64_t manifest_size,
 		     const struct nv_archive_limits *limits, const char *dir,

@@ -72,6 +72,7 @@ bool nv_content_path(const char *path, uint8_t ret_sha1[NV_SHA1_LEN]);
 char *nv_manifest_key(const struct nv_archive_place *place);
 char *nv_skeleton_key(const struct nv_archive_place *place);
 char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uint64_t size);
+char *nv_opened_key(const struct nv_archive_place *place, unsigned n);
 int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
@@ -79,5 +80,26 @@ int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_
 int nv_manifest_unpack(const void *data, size_t len, const struct nv_archive_place *place,
 		       const struct nv_archive_limits *limits, struct nv_manifest *ret,
 		       struct nv_arena *arena, struct nv_err *err);
+
+/* --- opened.c: blobs told of before the manifest is there --- */
+
+struct nv_teller;
+/* opened_cb (may be NULL): on the thread that wrote the first list.  All borrowed until _free. */
+struct nv_teller *nv_teller_new(struct nv_store *store, const struct nv_archive_place *place,
+				const struct nv_job *job, void (*opened_cb)(void *arg), void *arg);
+/* This blob is in the store; by any thread. */
+void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob);
+/* No more blobs will come. */
+void nv_teller_finish(struct nv_teller *t);
+void nv_teller_free(struct nv_teller *t); /* NULL allowed */
+int nv_opened_delete(struct nv_store *store, const struct nv_archive_place *place,
+		     struct nv_err *err);
+
+/* --- fetch.c --- */
+
+/* The blobs of a part of an archive, as nv_archive_fetch brings all of them. */
+int nv_fetch_part(struct nv_store *store, const struct nv_archive_place *place,
+		  const struct nv_manifest *part, const char *dir, const struct nv_fetch_help *help,
+		  const struct nv_job *job, struct nv_err *err);
 
 #endif

@@ -29,6 +29,7 @@ struct nv_archive_put {
 	char *skeleton_path;
 	struct nv_pack *skeleton;
 	struct nv_names *names;
+	struct nv_teller *teller; /* NULL: nobody is told before the end */
 	struct nv_limits_count count;
 	struct entries entries;	 /* in the backup's order */
 	struct entries contents; /* blobs of a Moodle's pool, in any order */
@@ -271,8 +272,16 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 	e->blob = true;
 	e->sha1 = keep_bytes(&p->arena, sha1, sizeof(sha1));
 	e->sha256 = keep_bytes(&p->arena, sha256, sizeof(sha256));
+	struct nv_manifest_entry come = *e; /* the list may move */
 	pthread_mutex_unlock(&p->lock);
+	if (p->teller)
+		nv_teller_add(p->teller, &come);
 	return 0;
+}
+
+void nv_archive_put_tell(struct nv_archive_put *p, void (*opened_cb)(void *arg), void *arg)
+{
+	p->teller = nv_teller_new(p->store, p->place, p->job, opened_cb, arg);
 }
 
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)
@@ -349,6 +358,8 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 {
 	uint8_t sha256[NV_SHA256_LEN];
 	append_contents(p);
+	if (p->teller)
+		nv_teller_finish(p->teller);
 	struct nv_manifest m = {
 		.format = NV_MANIFEST_FORMAT,
 		/* The record's fields are not const; it is only read here. */
@@ -381,6 +392,7 @@ void nv_archive_put_free(struct nv_archive_put *p)
 	if (!p)
 		return;
 	remove_pin(p->store, p->place);
+	nv_teller_free(p->teller);
 	nv_pack_free(p->skeleton);
 	unlink(p->skeleton_path);
 	free(p->skeleton_path);
@@ -401,7 +413,7 @@ int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *pla
 	/* The manifest first: it names only what is there. */
 	nv_auto_free char *manifest = nv_manifest_key(place);
 	nv_auto_free char *skeleton = nv_skeleton_key(place);
-	if (nv_store_delete(store, manifest, err) < 0)
+	if (nv_store_delete(store, manifest, err) < 0 || nv_store_delete(store, skeleton, err) < 0)
 		return -1;
-	return nv_store_delete(store, skeleton, err);
+	return nv_opened_delete(store, place, err);
 }

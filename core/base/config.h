@@ -169,6 +169,7 @@ struct nv_config {
 	struct nv_config_jobs {
 		const char *work_dir;
 		uint64_t slots;		 /* jobs at once */
+		uint64_t ahead;		 /* worker: archives fetched while they are written */
 		struct nv_window window; /* `window`, `timezone`; reloadable */
 		uint64_t job_timeout;
 		uint64_t attempts;     /* before a request is rejected */

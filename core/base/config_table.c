@@ -238,6 +238,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	JOBS(archiver, ARCHIVER),
 	JOBS(worker, WORKER),
+	{"worker", "ahead", NV_CFG_NUMBER, AT(worker.ahead), .max = 64, .fallback = "2",
+	 .doc = "Archives that are fetched while the course server still writes them; 0: none."},
 
 	{"restore", "only_one", NV_CFG_BOOL, AT(restore.only_one), .fallback = "yes",
 	 .doc = "A course that somebody restored cannot be restored again."},

@@ -88,11 +88,18 @@ static bool is_same(const struct reusing *r, const struct nv_manifest_entry *e, 
 	return memcmp(sha256, e->sha256.data, sizeof(sha256)) == 0;
 }
 
+/* Among the fetched blobs. */
+static char *place_of(const struct nv_reuse *reuse, const struct nv_manifest_entry *e)
+{
+	char hex[NV_SHA1_HEX];
+	nv_hex(e->sha1.data, NV_SHA1_LEN, hex);
+	return nv_asprintf("%s/%s-%" PRIu64, reuse->blobs, hex, e->size);
+}
+
 static int reuse_one(void *ctx, size_t i, struct nv_err *err)
 {
 	struct reusing *r = ctx;
 	const struct nv_manifest_entry *e = r->list[i].e;
-	char hex[NV_SHA1_HEX];
 	char self[64];
 	if (nv_job_check(r->job, err) < 0)
 		return -1;
@@ -102,8 +109,7 @@ static int reuse_one(void *ctx, size_t i, struct nv_err *err)
 	nv_moodle_as_user(r->s, false);
 	if (fd < 0 || !is_same(r, e, fd))
 		return 0;
-	nv_hex(e->sha1.data, NV_SHA1_LEN, hex);
-	nv_auto_free char *to = nv_asprintf("%s/%s-%" PRIu64, r->reuse->blobs, hex, e->size);
+	nv_auto_free char *to = place_of(r->reuse, e);
 	/* The file that was looked at, whatever has its name by now. */
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, to, AT_SYMLINK_FOLLOW) < 0)
@@ -113,14 +119,18 @@ static int reuse_one(void *ctx, size_t i, struct nv_err *err)
 	return 0;
 }
 
-/* [[index, SHA-1, bytes], …] of the manifest's blobs. */
-static json_t *wanted(const struct nv_manifest *m)
+/* [[index, SHA-1, bytes], …] of the manifest's blobs that are not there yet. */
+static json_t *wanted(const struct nv_reuse *reuse)
 {
+	const struct nv_manifest *m = reuse->manifest;
 	const struct nv_manifest_entry *e = m->entries.items;
 	json_t *list = json_array();
 	for (size_t i = 0; i < m->entries.len; i++) {
 		char hex[NV_SHA1_HEX];
 		if (!e[i].blob)
+			continue;
+		nv_auto_free char *path = place_of(reuse, &e[i]);
+		if (access(path, F_OK) == 0)
 			continue;
 		nv_hex(e[i].sha1.data, NV_SHA1_LEN, hex);
 		json_array_append_new(
@@ -133,7 +143,7 @@ int nv_moodle_reuse(struct nv_site *base, const char *request_id, const struct n
 		    const struct nv_job *job, struct nv_err *err)
 {
 	struct nv_moodle *s = nv_moodle(base);
-	nv_auto_json json_t *input = json_pack("{s:o}", "contents", wanted(reuse->manifest));
+	nv_auto_json json_t *input = json_pack("{s:o}", "contents", wanted(reuse));
 	struct reusing r = {.s = s, .reuse = reuse, .job = job};
 	struct nv_moodle_call call = {
 		.operation = "contents",

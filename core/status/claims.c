@@ -24,9 +24,13 @@ static int answer_word(const redisReply *r, const char *const *words, size_t len
 static void done_claim(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	static const char *const words[] = {
-		[NV_CLAIM_OURS] = "ours",	    [NV_CLAIM_BUSY] = "busy",
-		[NV_CLAIM_DONE] = "done",	    [NV_CLAIM_FAILED] = "failed",
-		[NV_CLAIM_CANCELLED] = "cancelled", [NV_CLAIM_SUPERSEDED] = "superseded",
+		[NV_CLAIM_OURS] = "ours",
+		[NV_CLAIM_BUSY] = "busy",
+		[NV_CLAIM_DONE] = "done",
+		[NV_CLAIM_FAILED] = "failed",
+		[NV_CLAIM_AHEAD] = "ahead",
+		[NV_CLAIM_CANCELLED] = "cancelled",
+		[NV_CLAIM_SUPERSEDED] = "superseded",
 	};
 	struct nv_err mine;
 	int i = NV_CLAIM_BUSY;
@@ -40,7 +44,8 @@ static void done_claim(struct nv_op *op, const struct nv_err *err, const redisRe
 }
 
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, bool reopen, nv_claim_cb cb, void *arg)
+		     const char *host, uint64_t lease_ms, bool reopen, const char *ahead,
+		     nv_claim_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_claim, done_claim, NV_CB(cb), arg);
 	struct nv_err err;
@@ -55,6 +60,49 @@ void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, co
 	nv_args_str(&op->args, op->token);
 	nv_args_uint(&op->args, lease_ms);
 	nv_args_str(&op->args, reopen ? "1" : "0");
+	nv_args_str(&op->args, ahead);
+	nv_op_run(op);
+}
+
+static void done_ahead(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	void (*cb)(void *, const struct nv_err *, bool, struct nv_bytes) =
+		(void (*)(void *, const struct nv_err *, bool, struct nv_bytes))op->cb;
+	static const char *const words[] = {"other", "ours"};
+	struct nv_bytes ready = {0};
+	struct nv_err mine;
+	int i = 0;
+
+	if (!err && (i = answer_word(r, words, NV_ARRAY_LEN(words), &mine)) < 0)
+		err = &mine;
+	if (!err && i == 1 && r->elements > 2 && r->element[2]->type == REDIS_REPLY_STRING)
+		ready = (struct nv_bytes){(const uint8_t *)r->element[2]->str, r->element[2]->len};
+	cb(op->arg, err, !err && i == 1, ready);
+}
+
+void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
+		     void (*cb)(void *arg, const struct nv_err *err, bool ours,
+				struct nv_bytes ready),
+		     void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_ahead, done_ahead, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_str(&op->args, token);
+	nv_args_uint(&op->args, lease_ms);
+	nv_args_str(&op->args, "");
+	nv_op_run(op);
+}
+
+void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
+			  nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_ahead, nv_op_done_plain, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_str(&op->args, "");
+	nv_args_str(&op->args, "");
+	nv_args_add(&op->args, ready, len);
 	nv_op_run(op);
 }
 

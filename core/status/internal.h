@@ -82,6 +82,7 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(unpublished, "")          \
 	X(event, "")                \
 	X(claim, "")                \
+	X(ahead, "")                \
 	X(renew, "")                \
 	X(finish, "")               \
 	X(recall, "")               \

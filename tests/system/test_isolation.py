@@ -43,12 +43,13 @@ def own(user):
     role, owner = user.split(".")
     if role == "archiver":
         out = {f"restore.{c}{now}" for c in CLIENTS for now in ("", ".now")} | \
-            {f"events.{c}" for c in CLIENTS}
+            {f"{q}.{c}" for c in CLIENTS for q in ("events", "opened")}
         return out | {f"archive.{owner}", f"archive.{owner}.now", f"catalog.{owner}",
                       f"dead.{owner}"}
     out = {f"archive.{s}{now}" for s in SITES for now in ("", ".now")} | \
         {f"catalog.{s}" for s in SITES}
-    return out | {f"restore.{owner}", f"restore.{owner}.now", f"events.{owner}", f"dead.{owner}"}
+    return out | {f"restore.{owner}", f"restore.{owner}.now", f"events.{owner}", f"opened.{owner}",
+                  f"dead.{owner}"}
 
 
 def readable(user):
@@ -56,7 +57,7 @@ def readable(user):
     return {"archiver": {f"archive.{owner}", f"archive.{owner}.now", f"catalog.{owner}",
                          f"dead.{owner}"},
             "producer": {f"events.{owner}", f"dead.{owner}"},
-            "worker": {f"restore.{owner}", f"restore.{owner}.now", f"dead.{owner}"}}[role]
+            "worker": {f"restore.{owner}", f"restore.{owner}.now", f"opened.{owner}", f"dead.{owner}"}}[role]
 
 
 class As:

@@ -349,7 +349,7 @@ struct answer *claim(struct fixture *f, const struct nv_restore_request *q, uint
 struct answer *claim_as(struct fixture *f, const struct nv_restore_request *q, const char *attempt,
 			uint64_t lease, bool reopen)
 {
-	nv_status_claim(f->s, q, attempt, "host-a", lease, reopen, on_claim, fresh());
+	nv_status_claim(f->s, q, attempt, "host-a", lease, reopen, NULL, on_claim, fresh());
 	return ok(f);
 }
 

@@ -259,7 +259,8 @@ static void test_producer_and_worker_have_their_own_and_nothing_else(void **stat
 	for (size_t i = 0; i < s->queues_len; i++) {
 		const char *q = s->queues[i];
 		bool dead = !strcmp(q, "dead.main");
-		bool restore = !strcmp(q, "restore.main") || !strcmp(q, "restore.main.now");
+		bool restore = !strcmp(q, "restore.main") || !strcmp(q, "restore.main.now") ||
+			       !strcmp(q, "opened.main");
 		assert_int_equal(may(s, "producer.main", READ, q),
 				 dead || !strcmp(q, "events.main"));
 		assert_int_equal(may(s, "worker.main", READ, q), dead || restore);

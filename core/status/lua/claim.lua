@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, attempt, host, token, lease in ms, reopen
+-- request, attempt, host, token, lease in ms, reopen, token of whoever is ahead
 local q = request(1)
 local r = load(q.id)
 local from = who('worker', ARGV[9])
@@ -24,6 +24,11 @@ if r and r.state == 'cancelling' and may('w', r.state, 'cancelled') then
 	emit(r, 'cancelled', from)
 	return {'ok', 'cancelled'}
 end
+local ahead = redis.call('GET', ahead_key(q.id))
+if ahead and ahead ~= ARGV[13] then
+	return {'ok', 'ahead'}
+end
+redis.call('DEL', ahead_key(q.id), ahead_key(q.id) .. ':ready')
 if newer then
 	adopt(r, q, '1')
 end

@@ -27,6 +27,12 @@ local function claim_key(id)
 	return 'nv:claim:' .. id
 end
 
+-- Who fetches an archive before it is whole; with :ready behind it, the message that it is.
+local AHEAD_KEEP = '60000'
+local function ahead_key(id)
+	return 'nv:ahead:' .. id
+end
+
 local function course_key(site, course)
 	return 'nv:course:' .. site .. ':' .. course
 end
