@@ -30,6 +30,8 @@ struct nv_archive_put {
 	struct nv_pack *skeleton;
 	struct nv_names *names;
 	struct nv_teller *teller; /* NULL: nobody is told before the end */
+	void (*opened_cb)(void *arg);
+	void *opened_arg;
 	struct nv_limits_count count;
 	struct entries entries;	 /* in the backup's order */
 	struct entries contents; /* blobs of a Moodle's pool, in any order */
@@ -124,17 +126,21 @@ struct counted {
 	const struct nv_source *inner;
 };
 
+static void tell_progress(struct nv_archive_put *p, uint64_t more)
+{
+	pthread_mutex_lock(&p->figures);
+	p->handled += more;
+	if (p->telling)
+		nv_job_progress(p->job, "upload", p->handled, 0);
+	pthread_mutex_unlock(&p->figures);
+}
+
 static ssize_t counted_read(void *ctx, void *buf, size_t len, struct nv_err *err)
 {
 	const struct counted *c = ctx;
 	ssize_t n = c->inner->read_cb(c->inner->ctx, buf, len, err);
-	if (n > 0) {
-		pthread_mutex_lock(&c->put->figures);
-		c->put->handled += (uint64_t)n;
-		if (c->put->telling)
-			nv_job_progress(c->put->job, "upload", c->put->handled, 0);
-		pthread_mutex_unlock(&c->put->figures);
-	}
+	if (n > 0)
+		tell_progress(c->put, (uint64_t)n);
 	return n;
 }
 
@@ -279,9 +285,19 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 	return 0;
 }
 
+/* The job's owner looks when he hears of progress; the last of it may have been told already. */
+static void first_list(void *arg)
+{
+	struct nv_archive_put *p = arg;
+	p->opened_cb(p->opened_arg);
+	tell_progress(p, 0);
+}
+
 void nv_archive_put_tell(struct nv_archive_put *p, void (*opened_cb)(void *arg), void *arg)
 {
-	p->teller = nv_teller_new(p->store, p->place, p->job, opened_cb, arg);
+	p->opened_cb = opened_cb;
+	p->opened_arg = arg;
+	p->teller = nv_teller_new(p->store, p->place, p->job, first_list, p);
 }
 
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)

@@ -15,7 +15,7 @@ Seen = collections.namedtuple("Seen", "method path range status up down")
 class Fault:
     """status: answered instead of asking the store; cut_up, cut_down: break off after so many bytes
     of the body; flip: the last byte of what goes down is another; flip_up: the same on the way up;
-    stall: half of the answer, then silence."""
+    stall: half of the answer, then silence; hold: an event that is waited for before the store is asked."""
 
     def __init__(self, method, pattern, times, **what):
         self.method, self.pattern = method, re.compile(pattern)
@@ -63,6 +63,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _forward(self):
         if "Expect" not in self.headers:
             self.fault = self.server.proxy.take(self.command, self.path)
+        if "hold" in self.fault:
+            self.fault["hold"].wait(60)
         if "status" in self.fault:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             return self._refuse(self.fault["status"])
