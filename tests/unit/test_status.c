@@ -243,6 +243,64 @@ static void of_two_claimers_one_wins(void **state)
 	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_DONE);
 }
 
+static void on_ahead(void *arg, const struct nv_err *err, bool ours, struct nv_bytes ready)
+{
+	on_value(arg, err, ready.len ? ready.data : NULL, ready.len);
+	((struct answer *)arg)->have = ours;
+}
+
+static struct answer *ahead(struct fixture *f, const char *id, const char *token, uint64_t lease)
+{
+	nv_status_ahead(f->s, id, token, lease, on_ahead, fresh());
+	return ok(f);
+}
+
+static int claim_ahead(struct fixture *f, const struct nv_restore_request *q, const char *token)
+{
+	nv_status_claim(f->s, q, NULL, "host-a", LEASE, false, token, on_claim, fresh());
+	return ok(f)->result;
+}
+
+static void who_is_ahead_gets_the_claim_and_the_message(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+	create(f, &q, false);
+	assert_true(ahead(f, id, "mine", LEASE)->have && !got.yes);
+	assert_false(ahead(f, id, "another's", LEASE)->have);
+	assert_int_equal(claim_ahead(f, &q, NULL), NV_CLAIM_AHEAD);
+	nv_status_ahead_give(f->s, id, "sealed", 6, on_plain, fresh());
+	ok(f);
+	assert_true(ahead(f, id, "mine", LEASE)->have && got.yes);
+	assert_memory_equal(got.message, "sealed", 6);
+	assert_int_equal(claim_ahead(f, &q, "another's"), NV_CLAIM_AHEAD);
+	assert_int_equal(claim_ahead(f, &q, "mine"), NV_CLAIM_OURS);
+	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s", id), 0);
+	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s:ready", id), 0);
+	/* It has come further: nobody need be ahead any more. */
+	assert_false(ahead(f, id, "mine", LEASE)->have);
+	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s", id), 0);
+}
+
+static void whoever_lets_go_or_dies_is_ahead_no_more(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+	create(f, &q, false);
+	ahead(f, id, "mine", LEASE);
+	ahead(f, id, "mine", 0);
+	/* Nobody is there to be given anything. */
+	nv_status_ahead_give(f->s, id, "sealed", 6, on_plain, fresh());
+	ok(f);
+	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s:ready", id), 0);
+	ahead(f, id, "dies", 50);
+	while (raw_int(f, "EXISTS nv:ahead:%s", id))
+		;
+	assert_int_equal(claim_ahead(f, &q, NULL), NV_CLAIM_OURS);
+}
+
 static void after_its_lease_a_claim_is_worth_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -826,6 +884,8 @@ int main(int argc, char **argv)
 		T(cancel_ends_at_once_unless_somebody_works_on_it),
 		T(a_second_cancel_ends_what_has_been_silent_for_long),
 		T(of_two_claimers_one_wins),
+		T(who_is_ahead_gets_the_claim_and_the_message),
+		T(whoever_lets_go_or_dies_is_ahead_no_more),
 		T(after_its_lease_a_claim_is_worth_nothing),
 		T(a_restored_course_counts_even_when_the_claim_was_lost),
 		T(a_finish_whose_answer_was_lost_may_be_repeated),
