@@ -17,7 +17,7 @@ struct export
 	struct nv_arena *arena;
 	struct nv_strs warnings;
 	struct nv_crew *crew; /* for the larger contents; NULL: it has ended */
-	struct nv_moodle_content **contents;
+	struct nv_moodle_content *contents;
 	size_t len;
 	size_t cap;
 	struct nv_arena paths;
@@ -49,13 +49,15 @@ static int add_content(struct export *e, const json_t *file, struct nv_err *err)
 		e->cap = e->cap ? 2 * e->cap : 256;
 		e->contents = nv_realloc(e->contents, e->cap * sizeof(*e->contents));
 	}
-	struct nv_moodle_content *c = nv_arena_alloc(&e->paths, sizeof(*c));
+	struct nv_moodle_content *c = &e->contents[e->len++];
 	memcpy(c->sha1, sha1, sizeof(c->sha1));
 	c->size = (uint64_t)json_integer_value(size);
 	c->path = nv_arena_strdup(&e->paths, path);
-	e->contents[e->len++] = c;
-	if (c->size >= e->s->verified && at_once(e))
-		nv_crew_give(e->crew, c);
+	if (c->size < e->s->verified || !at_once(e))
+		return 0;
+	struct nv_moodle_content *own = nv_arena_alloc(&e->paths, sizeof(*own));
+	*own = *c; /* the list may move */
+	nv_crew_give(e->crew, own);
 	return 0;
 }
 
@@ -104,8 +106,8 @@ static int feed(struct export *e, const json_t *result, const char *out, struct 
 	if (nv_moodle_feed(e->s, skeleton, e->contents, e->len, e->to, e->job, err) < 0)
 		return -1;
 	for (size_t i = 0; i < e->len && !at_once(e); i++)
-		if (e->contents[i]->size >= e->s->verified)
-			nv_crew_give(e->crew, e->contents[i]);
+		if (e->contents[i].size >= e->s->verified)
+			nv_crew_give(e->crew, &e->contents[i]);
 	struct nv_crew *crew = e->crew;
 	e->crew = NULL;
 	return nv_crew_end(crew, err);

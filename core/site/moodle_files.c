@@ -266,9 +266,8 @@ static int feed_folder(const struct feed *f, int folder, const char *path, int d
 
 static int compare_contents(const void *a, const void *b)
 {
-	const struct nv_moodle_content *const *x = a;
-	const struct nv_moodle_content *const *y = b;
-	return strcmp((*x)->sha1, (*y)->sha1);
+	return strcmp(((const struct nv_moodle_content *)a)->sha1,
+		      ((const struct nv_moodle_content *)b)->sha1);
 }
 
 int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_content *c,
@@ -302,9 +301,8 @@ int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_con
 	return rc;
 }
 
-static int feed_content_folders(const struct feed *f,
-				const struct nv_moodle_content *const *contents, size_t len,
-				struct nv_err *err)
+static int feed_content_folders(const struct feed *f, const struct nv_moodle_content *contents,
+				size_t len, struct nv_err *err)
 {
 	struct nv_entry folder = {.path = "files", .folder = true};
 	char name[] = "files/xx";
@@ -312,9 +310,9 @@ static int feed_content_folders(const struct feed *f,
 		return -1;
 	folder.path = name;
 	for (size_t i = 0; i < len; i++) {
-		if (i && strncmp(contents[i]->sha1, contents[i - 1]->sha1, 2) == 0)
+		if (i && strncmp(contents[i].sha1, contents[i - 1].sha1, 2) == 0)
 			continue;
-		memcpy(name + strlen("files/"), contents[i]->sha1, 2);
+		memcpy(name + strlen("files/"), contents[i].sha1, 2);
 		if (f->to->entry_cb(f->to->ctx, &folder, NULL, err) < 0)
 			return -1;
 	}
@@ -322,7 +320,7 @@ static int feed_content_folders(const struct feed *f,
 }
 
 int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
-		   struct nv_moodle_content **contents, size_t contents_len,
+		   struct nv_moodle_content *contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err)
 {
 	struct feed f = {s, to, job};
@@ -334,11 +332,10 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		qsort(contents, contents_len, sizeof(*contents), compare_contents);
 	int rc = feed_folder(&f, fd, "", 0, err);
 	if (rc == 0)
-		rc = feed_content_folders(&f, (const struct nv_moodle_content *const *)contents,
-					  contents_len, err);
+		rc = feed_content_folders(&f, contents, contents_len, err);
 	for (size_t i = 0; rc == 0 && i < contents_len; i++)
-		if (contents[i]->size < s->verified &&
+		if (contents[i].size < s->verified &&
 		    (!i || compare_contents(&contents[i - 1], &contents[i]) != 0))
-			rc = nv_moodle_feed_content(s, contents[i], to, job, err);
+			rc = nv_moodle_feed_content(s, &contents[i], to, job, err);
 	return rc;
 }

@@ -130,7 +130,7 @@ int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_con
 /* The skeleton's folders and files in the order of their names, the folders of all contents, and
  * those contents that are smaller than s->verified; sorts contents. */
 int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
-		   struct nv_moodle_content **contents, size_t contents_len,
+		   struct nv_moodle_content *contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
 /* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_reuse.c,

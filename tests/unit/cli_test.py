@@ -255,7 +255,7 @@ def test_queues_are_counted_with_and_without_management(broker):
     broker.bury(b"x", nv_reason="internal")
     for config in (broker.config, broker.admin):
         queues = {q["queue"]: q for q in run_json("queues", "-c", config)["queues"]}
-        assert len(queues) == 8 and all(q["exists"] for q in queues.values())
+        assert len(queues) == 9 and all(q["exists"] for q in queues.values())
         if config == broker.config:
             assert queues[broker.dead]["ready"] == 1
             assert queues[broker.dead]["unacked"] is None
