@@ -70,6 +70,7 @@ void nv_intake_init(struct nv_intake *in, const char *key, const struct nv_sourc
 /* As a source's read_cb.  The call that returns the last byte has verified the whole; for an empty
  * object the first call has. */
 ssize_t nv_intake_read(struct nv_intake *in, void *buf, size_t len, struct nv_err *err);
+struct nv_source nv_intake_source(struct nv_intake *in);
 void nv_intake_fini(struct nv_intake *in);
 
 /* --- part files (part.c) --- */

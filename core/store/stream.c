@@ -115,6 +115,16 @@ ssize_t nv_intake_read(struct nv_intake *in, void *buf, size_t len, struct nv_er
 	return n;
 }
 
+static ssize_t intake_source_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+{
+	return nv_intake_read(ctx, buf, len, err);
+}
+
+struct nv_source nv_intake_source(struct nv_intake *in)
+{
+	return (struct nv_source){.read_cb = intake_source_read, .ctx = in};
+}
+
 void nv_intake_fini(struct nv_intake *in)
 {
 	nv_digest_fini(&in->digest);

@@ -46,19 +46,19 @@ static enum nv_dav_folders folders_state(struct nv_dav *dav)
 static int plain_request(struct nv_dav *dav, const char *verb, const char *key,
 			 const struct nv_job *job, int *ret_status, struct nv_err *err)
 {
-	struct nv_dav_call c;
-	nv_dav_begin(&c, dav, verb, key, job);
+	struct nv_web_call c;
+	nv_web_begin(&c, &dav->web, verb, key, job);
 	if (strcmp(verb, "HEAD") == 0)
 		curl_easy_setopt(c.curl, CURLOPT_NOBODY, 1L);
 	else
 		curl_easy_setopt(c.curl, CURLOPT_CUSTOMREQUEST, verb);
-	int rc = nv_dav_perform(&c, NULL, err);
+	int rc = nv_web_perform(&c, NULL, err);
 	*ret_status = c.status;
 	/* HEAD of a folder is forbidden where listing is off: still an answer. */
 	if (rc == 0 &&
 	    (c.status >= 500 || c.status == 401 || (c.status == 403 && strcmp(verb, "HEAD") != 0)))
-		rc = nv_dav_refused(&c, err);
-	nv_dav_end(&c);
+		rc = nv_web_refused(&c, err);
+	nv_web_end(&c);
 	return rc;
 }
 
@@ -81,17 +81,18 @@ static int probe(struct nv_dav *dav, const char *folder, const struct nv_job *jo
 	struct nv_expect expect = {.size = 0};
 	struct nv_source from = {.read_cb = nothing_read};
 	struct nv_intake in;
-	struct nv_dav_call c;
+	struct nv_web_call c;
 	nv_intake_init(&in, key, &from, &expect);
-	nv_dav_begin(&c, dav, "put", key, job);
-	nv_dav_upload(&c, &in);
-	int rc = nv_dav_perform(&c, NULL, err);
+	nv_web_begin(&c, &dav->web, "put", key, job);
+	struct nv_source body = nv_intake_source(&in);
+	nv_web_upload(&c, &body, 0, false);
+	int rc = nv_web_perform(&c, NULL, err);
 	int status = c.status;
 	/* For a missing folder RFC 4918 has 409, nginx says 500: only what surely means something
 	 * else is an error here. */
 	if (rc == 0 && (status == 401 || status == 403 || status == 503 || status == 507))
-		rc = nv_dav_refused(&c, err);
-	nv_dav_end(&c);
+		rc = nv_web_refused(&c, err);
+	nv_web_end(&c);
 	nv_intake_fini(&in);
 	if (rc < 0)
 		return -1;

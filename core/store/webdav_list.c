@@ -31,16 +31,16 @@ static int body_cb(void *ctx, const void *data, size_t len, struct nv_err *err)
 static int read_folder(struct nv_dav *dav, const char *prefix, json_t **ret, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf buf = {0};
-	struct nv_dav_call c;
+	struct nv_web_call c;
 	*ret = NULL;
-	nv_dav_begin(&c, dav, "list", prefix, NULL);
+	nv_web_begin(&c, &dav->web, "list", prefix, NULL);
 	c.body_cb = body_cb;
 	c.body_ctx = &buf;
-	int rc = nv_dav_perform(&c, NULL, err);
+	int rc = nv_web_perform(&c, NULL, err);
 	if (rc == 0 && c.status != 200 && c.status != 404)
-		rc = nv_dav_refused(&c, err);
+		rc = nv_web_refused(&c, err);
 	int status = c.status;
-	nv_dav_end(&c);
+	nv_web_end(&c);
 	if (rc < 0 || status == 404)
 		return rc;
 	*ret = json_loadb((const char *)buf.data, buf.len, 0, NULL);
