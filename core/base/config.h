@@ -129,9 +129,17 @@ struct nv_config {
 	} redis;
 
 	struct {
-		enum { NV_STORE_DIRECTORY, NV_STORE_WEBDAV } type;
+		enum { NV_STORE_DIRECTORY, NV_STORE_WEBDAV, NV_STORE_S3 } type;
 		const char *path; /* directory */
-		const char *url;  /* webdav */
+		const char *url;  /* webdav; s3: the endpoint */
+		/* Of s3: */
+		const char *bucket;
+		const char *region;
+		const char *prefix; /* above all keys; NULL: none */
+		enum { NV_S3_BY_PATH, NV_S3_BY_HOST } addressing;
+		const char *session_token; /* session_token_file or NAVETTE_STORE_SESSION_TOKEN */
+		const char *encryption;	   /* NULL: as the bucket has it */
+		/* Of both: */
 		const char *user;
 		const char *password; /* password_file or NAVETTE_STORE_PASSWORD */
 		const char *ca_file;

@@ -97,7 +97,13 @@ static void check_pair(struct nv_cfg_load *l, const char *section, const char *o
 static void check_store(struct nv_cfg_load *l)
 {
 	const struct nv_config *c = l->config;
-	bool webdav = c->store.type == NV_STORE_WEBDAV;
+	static const struct {
+		const char *word, *needs[5];
+	} types[] = {
+		[NV_STORE_DIRECTORY] = {"directory", {"path"}},
+		[NV_STORE_WEBDAV] = {"webdav", {"url"}},
+		[NV_STORE_S3] = {"s3", {"url", "bucket", "user", "password_file"}},
+	};
 	const struct nv_cfg_given *type = given(l, "store", "type");
 
 	check_pair(l, "store", "cert_file", "cert_key_file");
@@ -107,10 +113,13 @@ static void check_store(struct nv_cfg_load *l)
 	if (type->state != NV_CFG_GOOD ||
 	    !(l->roles & (NV_ROLE_ARCHIVER | NV_ROLE_WORKER | NV_ROLE_PRODUCER)))
 		return;
-	if (given(l, "store", webdav ? "url" : "path")->state == NV_CFG_ABSENT)
-		nv_cfg_mistake(l, type->line, webdav ? "store.url" : "store.path",
-			       "is missing, needed by a store of type %s",
-			       webdav ? "webdav" : "directory");
+	for (const char *const *key = types[c->store.type].needs; *key; key++) {
+		nv_auto_free char *name = nv_asprintf("store.%s", *key);
+		if (given(l, "store", *key)->state == NV_CFG_ABSENT)
+			nv_cfg_mistake(l, type->line, name,
+				       "is missing, needed by a store of type %s",
+				       types[c->store.type].word);
+	}
 }
 
 static void need_of_site(struct nv_cfg_load *l, const char *key, const char *type)

@@ -27,7 +27,8 @@
 #define DAEMONS (PRODUCER | ARCHIVER | WORKER)
 
 static const char *const level_words[] = {"debug", "info", "warn", "error", NULL};
-static const char *const store_words[] = {"directory", "webdav", NULL};
+static const char *const store_words[] = {"directory", "webdav", "s3", NULL};
+static const char *const addressing_words[] = {"path", "host", NULL};
 /* In the order of enum nv_site_type, see config.h. */
 static const char *const site_words[] = {"directory", "moodle", "seed-ws", NULL};
 /* In the order of enum nv_enrolment, see proto/messages.h. */
@@ -170,8 +171,26 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Folder of a store of type directory."},
 	{"store", "url", NV_CFG_URL, AT(store.url), .words = http_schemes,
 	 .sample = "https://store.example.org/navette/",
-	 .doc = "Address of a store of type webdav."},
-	{"store", "user", NV_CFG_TEXT, AT(store.user), .sample = "last-year", .doc = "User."},
+	 .doc = "Address of a store of type webdav; endpoint of one of type s3."},
+	{"store", "bucket", NV_CFG_TEXT, AT(store.bucket), .sample = "staging",
+	 .doc = "Bucket of a store of type s3."},
+	{"store", "region", NV_CFG_TEXT, AT(store.region), .fallback = "us-east-1",
+	 .doc = "Region that its requests are signed for."},
+	{"store", "prefix", NV_CFG_TEXT, AT(store.prefix), .sample = "navette",
+	 .doc = "Where in the bucket; without: at its top."},
+	{"store", "addressing", NV_CFG_WORD, AT(store.addressing), .words = addressing_words,
+	 .fallback = "path",
+	 .doc = "Whether the bucket stands in the path or before the host's name."},
+	{"store", "encryption", NV_CFG_TEXT, AT(store.encryption), .sample = "aws:kms",
+	 .doc = "Server-side encryption of objects (AES256, aws:kms); without: as the bucket has "
+		"it."},
+	{"store", "session_token_file", NV_CFG_SECRET, AT(store.session_token),
+	 .used = ARCHIVER | WORKER | PRODUCER | CLI, .env = "NAVETTE_STORE_SESSION_TOKEN",
+	 .sample = "/etc/navette/store.session",
+	 .doc = "File that holds the session token of temporary S3 credentials."},
+	{"store", "user", NV_CFG_TEXT, AT(store.user), .sample = "last-year",
+	 .doc = "User; of a store of type s3 the access key's id, whose secret password_file "
+		"holds."},
 	{"store", "password_file", NV_CFG_SECRET, AT(store.password),
 	 .used = ARCHIVER | WORKER | PRODUCER | CLI, .env = "NAVETTE_STORE_PASSWORD",
 	 .sample = "/etc/navette/store.password", .doc = "File that holds the password."},

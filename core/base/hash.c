@@ -22,11 +22,23 @@ __attribute__((noreturn)) static void broken(const char *what)
 	abort();
 }
 
+static const EVP_MD *method(enum nv_hash_kind kind)
+{
+	switch (kind) {
+	case NV_SHA1:
+		return EVP_sha1();
+	case NV_MD5:
+		return EVP_md5();
+	default:
+		return EVP_sha256();
+	}
+}
+
 struct nv_hash *nv_hash_new(enum nv_hash_kind kind)
 {
 	struct nv_hash *h = nv_alloc(sizeof(*h));
 
-	h->md = kind == NV_SHA256 ? EVP_sha256() : EVP_sha1();
+	h->md = method(kind);
 	h->ctx = EVP_MD_CTX_new();
 	if (!h->ctx || EVP_DigestInit_ex(h->ctx, h->md, NULL) != 1)
 		broken("start");
@@ -58,6 +70,16 @@ void nv_sha256(const void *data, size_t len, uint8_t ret_digest[NV_SHA256_LEN])
 {
 	if (EVP_Digest(len ? data : "", len, ret_digest, NULL, EVP_sha256(), NULL) != 1)
 		broken("sha256");
+}
+
+void nv_hash_hex(enum nv_hash_kind kind, const void *data, size_t len, char *ret_hex)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned digest_len = 0;
+
+	if (EVP_Digest(len ? data : "", len, digest, &digest_len, method(kind), NULL) != 1)
+		broken("digest");
+	nv_hex(digest, digest_len, ret_hex);
 }
 
 void nv_hex(const uint8_t *data, size_t len, char *ret)

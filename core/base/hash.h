@@ -12,7 +12,8 @@
 #define NV_SHA256_HEX 65u /* with the NUL */
 #define NV_SHA1_HEX 41u
 
-enum nv_hash_kind { NV_SHA256, NV_SHA1 };
+#define NV_MD5_LEN 16u /* no proof of anything: S3 names parts by it */
+enum nv_hash_kind { NV_SHA256, NV_SHA1, NV_MD5 };
 
 struct nv_hash; /* opaque: one running hash */
 struct nv_hash *nv_hash_new(enum nv_hash_kind kind);
@@ -20,6 +21,8 @@ void nv_hash_update(struct nv_hash *h, const void *data, size_t len);
 /* Writes 32 or 20 bytes and makes the hash ready for the next input. */
 void nv_hash_final(struct nv_hash *h, uint8_t *ret_digest);
 void nv_hash_free(struct nv_hash *h); /* NULL allowed */
+/* Of bytes in memory, as hex with a NUL. */
+void nv_hash_hex(enum nv_hash_kind kind, const void *data, size_t len, char *ret_hex);
 
 void nv_sha256(const void *data, size_t len, uint8_t ret_digest[NV_SHA256_LEN]);
 

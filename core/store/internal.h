@@ -36,6 +36,7 @@ struct nv_store {
 };
 
 int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, struct nv_err *err);
+int nv_store_open_s3(const struct nv_config *config, struct nv_store *s, struct nv_err *err);
 int nv_store_open_webdav(const struct nv_config *config, struct nv_store *s, struct nv_err *err);
 
 /* A key as store.h says; no component may start with a dot, those names are the backends' own. */

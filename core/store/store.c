@@ -44,8 +44,13 @@ static int check_key(const char *operation, const char *key, struct nv_err *err)
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err)
 {
 	struct nv_store *s = nv_alloc(sizeof(*s));
-	int rc = config->store.type == NV_STORE_WEBDAV ? nv_store_open_webdav(config, s, err)
-						       : nv_store_open_directory(config, s, err);
+	static int (*const open_backend[])(const struct nv_config *config, struct nv_store *s,
+					   struct nv_err *err) = {
+		[NV_STORE_DIRECTORY] = nv_store_open_directory,
+		[NV_STORE_WEBDAV] = nv_store_open_webdav,
+		[NV_STORE_S3] = nv_store_open_s3,
+	};
+	int rc = open_backend[config->store.type](config, s, err);
 	s->transfers = config->store.transfers ? (unsigned)config->store.transfers : 1;
 	if (rc == 0)
 		return s;

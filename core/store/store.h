@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The staging store: objects under keys, written once, never changed.
  *
- * One interface, the backends of this folder behind it: directory (temporary name, fsync, rename)
- * and WebDAV (RFC 4918's PUT, GET with Range, HEAD, DELETE, MKCOL; listing by nginx's autoindex
- * JSON). All calls block and belong on a job's thread; a store may be used by several threads at
- * once.
+ * One interface, the backends of this folder behind it: directory (temporary name, fsync, rename),
+ * WebDAV (RFC 4918's PUT, GET with Range, HEAD, DELETE, MKCOL; listing by nginx's autoindex JSON)
+ * and S3 (Amazon's REST API; what is larger than 8 MiB in parts, resumed). All calls block and
+ * belong on a job's thread; a store may be used by several threads at once.
  *
  * Keys are safe relative paths of [A-Za-z0-9._/-].  An object appears whole or not at all.
  * Errors: store_unavailable, store_full (507, ENOSPC), timeout → NV_RETRY; store_denied (401, 403)
@@ -77,7 +77,8 @@ typedef int (*nv_store_list_cb)(void *arg, const char *key, uint64_t size, uint6
 int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
 		  struct nv_err *err);
 
-/* Remove what crashed writers left (temporary names nobody holds). */
+/* Remove what crashed writers left (temporary names nobody holds, uploads older than store.grace).
+ */
 int nv_store_sweep(struct nv_store *s, struct nv_err *err);
 
 #endif

@@ -188,7 +188,8 @@ void nv_web_upload(struct nv_web_call *c, const struct nv_source *from, uint64_t
 	curl_easy_setopt(c->curl, CURLOPT_READDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
 	/* A refusal (401, 403, 507) then comes before the body was sent. */
-	nv_web_header(c, ask ? "Expect: 100-continue" : "Expect:");
+	if (!c->web->sigv4) /* which would sign it */
+		nv_web_header(c, ask ? "Expect: 100-continue" : "Expect:");
 	curl_easy_setopt(c->curl, CURLOPT_EXPECT_100_TIMEOUT_MS, EXPECT_TIMEOUT_MS);
 }
 
@@ -225,6 +226,8 @@ int nv_web_perform(struct nv_web_call *c, bool *ret_broken, struct nv_err *err)
 	if (!ret_broken)
 		ret_broken = &broken;
 	*ret_broken = false;
+	if (c->web->finish_headers)
+		c->web->finish_headers(c);
 	if (c->headers)
 		curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
 	c->moved_at = nv_mono_ms();

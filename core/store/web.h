@@ -13,9 +13,12 @@
 #define NV_WEB_ASK_FROM 65536u /* smaller bodies are not worth a round trip */
 #define NV_WEB_ERROR_MAX 4096u /* bytes of a refusal's body that are looked at */
 
+struct nv_web_call;
+
 struct nv_web {
 	char *url;   /* above all keys, without '/' at the end */
 	char *sigv4; /* CURLOPT_AWS_SIGV4's value; NULL: basic authentication */
+	void (*finish_headers)(struct nv_web_call *c); /* before each request; may be NULL */
 	char *user;
 	char *password;
 	char *ca_file;
@@ -50,9 +53,10 @@ struct nv_web_call {
 	int status;
 	char reason[64];
 	uint64_t range_start;
-	uint64_t range_total;		    /* of Content-Range; 0 where there is none */
-	uint64_t body;			    /* bytes that body_cb took, or of a refusal */
-	char etag[128];			    /* without its quotes */
+	uint64_t range_total; /* of Content-Range; 0 where there is none */
+	uint64_t body;	      /* bytes that body_cb took, or of a refusal */
+	char payload[72];     /* to be signed: a body's SHA-256 in hex, or a word; "": no body */
+	char etag[128];	      /* without its quotes */
 	char refusal[NV_WEB_ERROR_MAX + 1]; /* the beginning of a body that is none of ours */
 	/* stall */
 	uint64_t moved;

@@ -124,6 +124,7 @@ static struct backend backends[] = {
 	{.name = "mkcol", .env = "NAVETTE_DAV_MKCOL"},
 	{.name = "tls", .env = "NAVETTE_DAV_TLS"},
 	{.name = "mtls", .env = "NAVETTE_DAV_MTLS"},
+	{.name = "s3", .env = "NAVETTE_S3"},
 };
 
 static struct nv_config config_of(const struct backend *b)
@@ -136,8 +137,17 @@ static struct nv_config config_of(const struct backend *b)
 		c.store.path = b->folder;
 		return c;
 	}
-	c.store.type = NV_STORE_WEBDAV;
 	c.store.url = getenv(b->env);
+	if (strcmp(b->name, "s3") == 0) {
+		c.store.type = NV_STORE_S3;
+		c.store.bucket = getenv("NAVETTE_S3_BUCKET");
+		c.store.region = getenv("NAVETTE_S3_REGION");
+		c.store.prefix = "navette/tests";
+		c.store.user = getenv("NAVETTE_S3_KEY");
+		c.store.password = getenv("NAVETTE_S3_SECRET");
+		return c;
+	}
+	c.store.type = NV_STORE_WEBDAV;
 	c.store.ca_file = getenv("NAVETTE_DAV_CA");
 	if (strcmp(b->name, "tls") == 0) {
 		c.store.user = getenv("NAVETTE_DAV_USER");
@@ -155,7 +165,7 @@ static struct nv_store *store_of(void **state)
 {
 	const struct backend *b = *state;
 	if (b->env && !getenv(b->env)) {
-		print_message("SKIPPED: %s needs nginx, see with_nginx_dav\n", b->name);
+		print_message("SKIPPED: %s needs a server, see with_nginx_dav, with_s3\n", b->name);
 		skip();
 	}
 	struct nv_config c = config_of(b);
