@@ -13,7 +13,8 @@
 
 struct part {
 	struct catalog_site site;
-	bool asked;
+	bool asked;    /* by this lookup, or by another whose answer will do */
+	bool answered; /* and is being read: whoever comes now must ask again */
 };
 
 /* One person's question to some sites; alive until its callback was called and no callback of the
@@ -163,7 +164,7 @@ static bool already_asked(const struct catalog *c, const struct lookup *me, cons
 {
 	for (const struct lookup *l = c->lookups; l; l = l->next)
 		for (size_t i = 0; l != me && i < l->parts_len; i++)
-			if (waits_for(l, &l->parts[i], site, me->user))
+			if (waits_for(l, &l->parts[i], site, me->user) && !l->parts[i].answered)
 				return true;
 	return false;
 }
@@ -277,8 +278,10 @@ void catalog_announced(struct app *app, const char *site, const char *user)
 {
 	for (struct lookup *l = app->catalog->lookups; l; l = l->next)
 		for (size_t i = 0; i < l->parts_len; i++)
-			if (waits_for(l, &l->parts[i], site, user))
+			if (waits_for(l, &l->parts[i], site, user)) {
+				l->parts[i].answered = true;
 				read_stored(l, &l->parts[i], false);
+			}
 }
 
 /* --- for the others --- */

@@ -215,17 +215,29 @@ static int write_file(const char *path, const struct nv_source *from, const stru
 	}
 }
 
+/* Entries of one folder stand together: it is looked for once. */
+struct folder {
+	char *made; /* the last; NULL: none */
+};
+
+static int make_folder_of(struct folder *last, const char *path, struct nv_err *err)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	if (last->made && strncmp(last->made, path, len) == 0 && !last->made[len])
+		return 0;
+	free(last->made);
+	last->made = nv_strndup(path, len);
+	return nv_mkdir_p(last->made, 0750, err);
+}
+
 static int unpack_entry(const struct fetching *f, struct nv_unpack *u, const char *tree,
-			const struct nv_entry *entry, struct nv_err *err)
+			struct folder *last, const struct nv_entry *entry, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/%s", tree, entry->path);
 	if (entry->folder)
 		return nv_mkdir_p(path, 0750, err);
-	char *slash = strrchr(path, '/');
-	*slash = '\0';
-	int rc = nv_mkdir_p(path, 0750, err);
-	*slash = '/';
 	struct nv_source from = nv_unpack_source(u);
+	int rc = make_folder_of(last, path, err);
 	if (rc == 0)
 		rc = write_file(path, &from, f->job, err);
 	return rc == 0 ? nv_unpack_entry_end(u, entry, err) : -1;
@@ -233,7 +245,7 @@ static int unpack_entry(const struct fetching *f, struct nv_unpack *u, const cha
 
 /* The skeleton must hold just the entries that the manifest names, in their order. */
 static int unpack_entries(const struct fetching *f, struct nv_unpack *u, const char *tree,
-			  struct nv_err *err)
+			  struct folder *last, struct nv_err *err)
 {
 	const struct nv_manifest *m = &f->ret->manifest;
 	const struct nv_manifest_entry *e = m->entries.items;
@@ -251,7 +263,7 @@ static int unpack_entries(const struct fetching *f, struct nv_unpack *u, const c
 			return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 				       "archive: the skeleton is not what the manifest says, at %s",
 				       rc ? entry.path : e[i].path);
-		if (unpack_entry(f, u, tree, &entry, err) < 0)
+		if (unpack_entry(f, u, tree, last, &entry, err) < 0)
 			return -1;
 	}
 }
@@ -266,7 +278,9 @@ static int unpack_skeleton(const struct fetching *f, const char *skeleton, struc
 	struct nv_unpack *u = nv_unpack_skeleton(skeleton, err);
 	if (!u)
 		return -1;
-	int rc = unpack_entries(f, u, temp, err);
+	struct folder last = {0};
+	int rc = unpack_entries(f, u, temp, &last, err);
+	free(last.made);
 	nv_unpack_free(u);
 	if (rc < 0)
 		return -1;

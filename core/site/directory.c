@@ -249,6 +249,7 @@ static void directory_close(struct nv_site *base)
 		s->backups = b->next;
 		backup_free(b);
 	}
+	nv_dir_names_fini(s);
 	nv_dir_model_unref(s->model);
 	pthread_mutex_destroy(&s->mutex);
 	free(s->user_field);
@@ -280,6 +281,7 @@ static struct nv_site *directory_open(const struct nv_config *config, struct nv_
 		.max_ratio = or_no_limit(config->store.max_ratio),
 	};
 	pthread_mutex_init(&s->mutex, NULL);
+	pthread_mutex_init(&s->names_mutex, NULL);
 	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
 	if (m)
 		return &s->base;

@@ -106,46 +106,81 @@ int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *i
 
 /* --- names --- */
 
-/* The names in use, as the keys of two objects. */
-struct names {
-	json_t *shortnames;
-	json_t *fullnames;
-};
+/* A course's names never change, and many courses are made one after the other: course.json is
+ * read once for each.  The folders are listed each time, for other processes make courses too. */
 
-static void take(struct names *n, const char *shortname, const char *fullname)
+static void forget_names(struct nv_dir_site *s)
 {
-	json_object_set_new(n->shortnames, shortname, json_true());
-	json_object_set_new(n->fullnames, fullname, json_true());
+	json_decref(s->courses);
+	json_decref(s->shortnames);
+	json_decref(s->fullnames);
+	s->courses = s->shortnames = s->fullnames = NULL;
 }
 
-static int read_names(const char *site, const struct nv_dir_model *m, struct names *n,
-		      struct nv_err *err)
+void nv_dir_names_fini(struct nv_dir_site *s)
+{
+	forget_names(s);
+	pthread_mutex_destroy(&s->names_mutex);
+}
+
+static void read_course_names(struct nv_dir_site *s, const char *folder, const char *id)
 {
 	nv_auto_arena struct nv_arena arena = {0};
-	nv_auto_free char *courses = nv_asprintf("%s/courses", site);
+	nv_auto_free char *path = nv_asprintf("%s/%s/course.json", folder, id);
+	struct nv_dir_restored r;
+	bool found;
+	struct nv_err why = {0};
+	/* A damaged one must not stop every import: at worst a name stands there twice. */
+	if (nv_dir_restored_read(path, &r, &found, &arena, &why) < 0)
+		NV_LOG(NV_WARN, "site.names", NV_S("file", path), NV_E(&why));
+	json_object_set_new(s->courses, id, json_boolean(found));
+	if (found) {
+		json_object_set_new(s->shortnames, r.outcome.shortname, json_true());
+		json_object_set_new(s->fullnames, r.outcome.fullname, json_true());
+	}
+	nv_dir_restored_fini(&r);
+}
+
+/* Under names_mutex and the site's lock. */
+static int look_at_names(struct nv_dir_site *s, struct nv_err *err)
+{
+	nv_auto_arena struct nv_arena arena = {0};
+	nv_auto_free char *folder = nv_asprintf("%s/courses", s->path);
 	struct nv_strs ids;
-	/* Names that stand in site.json; what only a backup says belongs to the source side. */
+	if (nv_dir_names(folder, &ids, &arena, err) < 0)
+		return -1;
+	for (;;) {
+		size_t known = 0;
+		if (!s->courses) {
+			s->courses = json_object();
+			s->shortnames = json_object();
+			s->fullnames = json_object();
+		}
+		for (size_t i = 0; i < ids.len; i++)
+			known += json_object_get(s->courses, ids.items[i]) != NULL;
+		/* One that was there has been deleted: its names are free. */
+		if (known < json_object_size(s->courses)) {
+			forget_names(s);
+			continue;
+		}
+		for (size_t i = 0; i < ids.len && known < ids.len; i++)
+			if (!json_object_get(s->courses, ids.items[i]))
+				read_course_names(s, folder, ids.items[i]);
+		return 0;
+	}
+}
+
+/* Names that stand in site.json; what only a backup says belongs to the source side. */
+static bool is_in_model(const struct nv_dir_model *m, const char *shortname, const char *fullname)
+{
 	for (size_t i = 0; i < m->courses_len; i++) {
 		const struct nv_dir_course *c = &m->courses[i];
-		if (c->shortname)
-			take(n, c->shortname, c->fullname ? c->fullname : c->shortname);
+		if (c->shortname &&
+		    (strcmp(c->shortname, shortname) == 0 ||
+		     strcmp(c->fullname ? c->fullname : c->shortname, fullname) == 0))
+			return true;
 	}
-	if (nv_dir_names(courses, &ids, &arena, err) < 0)
-		return -1;
-	for (size_t i = 0; i < ids.len; i++) {
-		nv_auto_arena struct nv_arena one = {0};
-		nv_auto_free char *path = nv_asprintf("%s/%s/course.json", courses, ids.items[i]);
-		struct nv_dir_restored r;
-		bool found;
-		struct nv_err why = {0};
-		/* A damaged one must not stop every import: at worst a name stands there twice. */
-		if (nv_dir_restored_read(path, &r, &found, &one, &why) < 0)
-			NV_LOG(NV_WARN, "site.names", NV_S("file", path), NV_E(&why));
-		else if (found)
-			take(n, r.outcome.shortname, r.outcome.fullname);
-		nv_dir_restored_fini(&r);
-	}
-	return 0;
+	return false;
 }
 
 /* shortname and "_<copy>", cut in front of it so that Moodle's column holds both. */
@@ -164,23 +199,31 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 	return nv_arena_printf(arena, "%.*s%s", (int)len, shortname, suffix);
 }
 
-int nv_dir_choose_names(const char *site, const struct nv_dir_model *m, const char *shortname,
-			const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
-			struct nv_err *err)
+static int choose(const struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
+		  const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
+		  struct nv_err *err)
 {
-	nv_auto_json json_t *shortnames = json_object();
-	nv_auto_json json_t *fullnames = json_object();
-	struct names n = {shortnames, fullnames};
-	if (read_names(site, m, &n, err) < 0)
-		return -1;
 	for (unsigned copy = 0; copy < COPIES_MAX; copy++) {
 		ret->shortname = shortname_of_copy(shortname, copy, arena);
 		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", fullname, copy)
 				     : nv_arena_strdup(arena, fullname);
-		if (!json_object_get(shortnames, ret->shortname) &&
-		    !json_object_get(fullnames, ret->fullname))
+		if (!json_object_get(s->shortnames, ret->shortname) &&
+		    !json_object_get(s->fullnames, ret->fullname) &&
+		    !is_in_model(m, ret->shortname, ret->fullname))
 			return 0;
 	}
 	return nv_fail(err, NV_REJECT, NV_R_import_failed, "there are too many copies of \"%s\"",
 		       shortname);
+}
+
+int nv_dir_choose_names(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
+			const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
+			struct nv_err *err)
+{
+	pthread_mutex_lock(&s->names_mutex);
+	int rc = look_at_names(s, err);
+	if (rc == 0)
+		rc = choose(s, m, shortname, fullname, ret, arena, err);
+	pthread_mutex_unlock(&s->names_mutex);
+	return rc;
 }

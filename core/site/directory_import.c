@@ -191,7 +191,7 @@ static int write_course(struct import *im, struct nv_err *err)
 
 	if (enrol && (!role || !*role))
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (nv_dir_choose_names(im->s->path, im->m, shortname, fullname, ret, im->arena, err) < 0)
+	if (nv_dir_choose_names(im->s, im->m, shortname, fullname, ret, im->arena, err) < 0)
 		return -1;
 	ret->course = nv_arena_strdup(im->arena, q->id);
 	ret->category = nv_arena_strdup(im->arena, nv_dir_category_identifier(im->target.category));

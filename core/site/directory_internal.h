@@ -87,6 +87,12 @@ struct nv_dir_site {
 	pthread_mutex_t mutex;		 /* guards the two below */
 	struct nv_dir_model *model;
 	struct nv_dir_backup *backups;
+	/* Names of the restored courses, read once: guarded by the lock between imports of this
+	 * process (names_mutex), looked at under the site's lock `names`. */
+	pthread_mutex_t names_mutex;
+	json_t *courses;    /* id → [short name, full name] */
+	json_t *shortnames; /* name → true, of courses; NULL: to be read anew */
+	json_t *fullnames;
 };
 
 static inline struct nv_dir_site *nv_dir_site(struct nv_site *s)
@@ -205,9 +211,11 @@ int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *i
 			 struct nv_dir_target *ret, struct nv_strs *warnings,
 			 struct nv_arena *arena, struct nv_err *err);
 /* Names as Moodle makes them unique: "X copy 1", X_1. */
-int nv_dir_choose_names(const char *site, const struct nv_dir_model *m, const char *shortname,
+int nv_dir_choose_names(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
 			const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
 			struct nv_err *err);
+
+void nv_dir_names_fini(struct nv_dir_site *s);
 
 /* --- the calls --- */
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What do many open event streams cost one producer, and how soon does an event reach all of them?
 
-    NAVETTE_BUILD=build/release /usr/bin/python3 tests/bench/event_streams.py [STREAMS [EVENTS]]
+    NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/event_streams.py [STREAMS [EVENTS]]
 
 Opens the streams (default 1,000, of an administrator, who hears of everything), submits requests (default 20)
 one after the other by the API, and measures from the beginning of each call until each reader has its event.

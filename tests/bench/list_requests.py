@@ -3,7 +3,7 @@
 """How quick is GET /api/v1/requests? Writes records straight into the farm's Redis (default 10,000),
 through the same script as the producer does, and times the call in each order.
 
-    NAVETTE_BUILD=build/release /usr/bin/python3 tests/bench/list_requests.py [RECORDS]"""
+    NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/list_requests.py [RECORDS]"""
 import os
 import statistics
 import sys

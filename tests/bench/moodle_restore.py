@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One course between two real Moodles: Navette, the older block, and Moodle's own backup, copy and restore.
 
-    MOODLE_DIR=DIR NAVETTE_BUILD=build/release /usr/bin/python3 tests/bench/moodle_restore.py
+    MOODLE_DIR=DIR NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/moodle_restore.py
         [--rounds N] [--courses S,M,FILES] [--cases first,again,there] [--who navette,block,plain,floor]
 
 MOODLE_DIR is a clean Moodle tree with the block my_external_backup_restore_courses in blocks/ (NAVETTE_PAIR: a

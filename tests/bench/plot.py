@@ -59,6 +59,28 @@ def moodle_restore(document):
             row[0].axhline(floor, color="#555555", linestyle=":", linewidth=1)
             row[0].text(-0.45, floor, f"Moodle's own work, {floor:.3g}", fontsize=7, va="bottom")
     all_axes[0][0].legend(frameon=False, fontsize=8)
+    return sign(figure, document)
+
+
+def bars(axes, values, unit, title):
+    """{label: (least, middle, most)}"""
+    for x, (label, (least, middle, most)) in enumerate(values.items()):
+        who = next((w for w in WHO if label.startswith(w)), None)
+        axes.bar(x, middle, 0.7, color=WHO[who][1] if who else "#b0b7be")
+        axes.vlines(x, least, most, color="black", linewidth=1)
+        axes.text(x, most, f" {middle:.3g}", ha="center", va="bottom", fontsize=8)
+    axes.set_xticks(range(len(values)), [label.replace("navette", "Navette").replace(", ", ",\n") for label in values],
+                    fontsize=8)
+    axes.set_ylabel(unit)
+    axes.set_title(title, fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def three(spread):
+    return spread["min"], spread["median"], spread["max"]
+
+
+def sign(figure, document):
     machine = document["machine"]
     figure.text(0.01, 0.005, f"{machine['cpu']}, {machine['cores']} cores; commit {machine['commit'][:7]}, "
                 f"{machine['date'][:10]}", fontsize=6, color="#555555")
@@ -66,8 +88,45 @@ def moodle_restore(document):
     return figure
 
 
+def moodle_many(document):
+    figure, axes = plt.subplots(1, len(document["queued"]), figsize=(4.5 * len(document["queued"]), 3.2), squeeze=False)
+    for at, (count, o) in zip(axes[0], document["queued"].items()):
+        bars(at, {name: three(s) for name, s in o["seconds"].items()}, "seconds", f"{count} courses queued at once")
+    return sign(figure, document)
+
+
+def queue(document):
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
+    bars(axes[0], {name: three(s) for name, s in document["per_second"].items()}, "requests a second", "throughput")
+    memory = {name: sorted(r["pss_mib"] for r in runs) for name, runs in document["runs"].items()}
+    bars(axes[1], {name: (m[0], m[len(m) // 2], m[-1]) for name, m in memory.items()}, "MiB", "memory")
+    return sign(figure, document)
+
+
+def transfer(document):
+    stores = document["stores"]
+    figure, all_axes = plt.subplots(len(stores), 2, figsize=(9, 3 * len(stores)), squeeze=False)
+    for row, (store, sets) in zip(all_axes, stores.items()):
+        for axes, way in zip(row, ("up", "down")):
+            width = 0.2
+            for n, who in enumerate(("navette", "rclone 4", "rclone 16", "cp")):
+                for x, found in enumerate(sets.values()):
+                    least, middle, most = three(found[way]["mb_per_second"][who])
+                    at = x + (n - 1.5) * width
+                    axes.bar(at, middle, width * 0.9, color=["#0f6cbf", "#b0b7be", "#8a9299", "#d9a441"][n],
+                             label=who if x == 0 else None)
+                    axes.vlines(at, least, most, color="black", linewidth=1)
+            axes.set_xticks(range(len(sets)), sets)
+            axes.set_ylabel("MB/s")
+            axes.set_title(f"{store}, {way}", fontsize=10)
+            axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0][0].legend(frameon=False, fontsize=8)
+    return sign(figure, document)
+
+
 def main():
-    for name, draw in {"moodle_restore": moodle_restore}.items():
+    for name, draw in {"moodle_restore": moodle_restore, "moodle_many": moodle_many, "queue": queue,
+                       "transfer": transfer}.items():
         document = result(name)
         if document:
             path = os.path.join(PICTURES, f"bench-{name}.svg")

@@ -5,8 +5,10 @@ again while it is being settled, Redis away while somebody joins, a reload in th
 import signal
 import socket
 import threading
+import time
 
 from harness import samples, wait, wire
+from harness.api import Api
 
 
 def one_course(farm):
@@ -106,3 +108,28 @@ def test_a_reload_in_the_middle_of_a_stop_is_ignored(make_farm):
     silent.close()
     kept[0][0].close()
     assert worker.wait_end() == 0 and not worker.broken()
+
+
+def test_of_many_questions_at_once_each_is_answered(farm):
+    """One that came while another's answer was being read waited for an answer of its own, which nobody had asked
+    for, and everybody after it with it."""
+    farm.producer()
+    farm.archiver()
+    course = one_course(farm)
+    slow = []
+
+    def ask():
+        api = Api(lambda: farm.roles("producer")[0].url(""), "ada")
+        for _ in range(40):
+            began = time.monotonic()
+            site, = api.get("/courses")["sites"]
+            if site["status"] != "ok" or time.monotonic() - began > 5:
+                slow.append(site)
+            assert [c["course"] for c in site["courses"]] == [course]
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not slow

@@ -149,6 +149,17 @@ def test_temporary_credentials_are_signed_as_well(server, tmp_path):
     assert "InvalidToken" in bad(server, "store_denied", "put", "a/b", file_of(tmp_path, 10))
 
 
+@pytest.mark.parametrize("server", [{"tls": True}], indirect=True)
+def test_over_https_a_parts_bytes_are_not_signed_as_well(server, tmp_path):
+    sent = file_of(tmp_path, 2 * PART)
+    good(server, "put", "a/b", sent, S3_CA=server.ca_file)
+    good(server, "put", "a/c", file_of(tmp_path, 10, "small"), S3_CA=server.ca_file)
+    good(server, "get", "a/b", tmp_path / "back", S3_CA=server.ca_file)
+    assert (tmp_path / "back").read_bytes() == sent.read_bytes()
+    assert {s.headers["x-amz-content-sha256"] for s in server.requests("PUT", partNumber=None)} == {"UNSIGNED-PAYLOAD"}
+    assert "certificate" in bad(server, "store_unavailable", "head", "a/b")
+
+
 def test_encryption_is_asked_of_every_new_object(server, tmp_path):
     good(server, "put", "a/small", file_of(tmp_path, 10), S3_ENCRYPTION="aws:kms")
     good(server, "put", "a/large", file_of(tmp_path, PART + 1), S3_ENCRYPTION="aws:kms")

@@ -28,6 +28,7 @@ static struct nv_config config(void)
 					    .user = getenv("S3_KEY"),
 					    .password = getenv("S3_SECRET"),
 					    .session_token = getenv("S3_TOKEN"),
+					    .ca_file = getenv("S3_CA"),
 					    .encryption = getenv("S3_ENCRYPTION"),
 					    .addressing = by_host ? NV_S3_BY_HOST : NV_S3_BY_PATH,
 					    .connect_timeout = 5000,

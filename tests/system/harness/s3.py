@@ -9,6 +9,8 @@ import http.client
 import http.server
 import os
 import re
+import ssl
+import subprocess
 import threading
 import urllib.parse
 from datetime import datetime, timezone
@@ -182,7 +184,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class S3:
-    def __init__(self, folder, modules, secret=SECRET, token=None):
+    def __init__(self, folder, modules, secret=SECRET, token=None, tls=False):
         """modules: the folder node_modules that holds s3rver."""
         self.folder, self.secret, self.token = folder, secret, token
         self.port = ports.free()
@@ -195,8 +197,20 @@ class S3:
         wait.until(self._up, lambda: f"s3rver, see {folder}/s3rver.out", 30)
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.s3 = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls:
+            self._server.socket = self._context().wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _context(self):
+        self.ca_file = os.path.join(self.folder, "tls.pem")
+        key = os.path.join(self.folder, "tls.key")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-keyout", key, "-out", self.ca_file, "-days", "2", "-subj", "/CN=bucket", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.ca_file, key)
+        return context
 
     def _up(self):
         assert self.child.poll() is None, f"s3rver ended, see {self.folder}/s3rver.out"
