@@ -32,9 +32,10 @@ struct ahead {
 		struct nv_delivery *delivery;
 		struct nv_envelope env, wish;
 	} ready;
-	atomic_bool enough; /* it is there, or nobody wants it any more */
-	uint64_t bytes;	    /* by the thread, … */
-	bool asked;	    /* … and this: the site would not refuse, and has no course of it */
+	atomic_bool enough;   /* it is there, or nobody wants it any more … */
+	atomic_bool unwanted; /* … and this is why */
+	uint64_t bytes;	      /* by the thread, … */
+	bool asked;	      /* … and this: the site would not refuse, and has no course of it */
 };
 
 static const char *request_id(const struct ahead *a)
@@ -181,7 +182,8 @@ static int ahead_work(struct nv_job *job, void *arg, struct nv_err *err)
 					job, &a->bytes, err);
 	if (nv_known_save(w->known, &unsaved) < 0)
 		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
-	nv_workdir_close(&dir, false); /* the restore's, or the sweep's */
+	/* What has come is the restore's; where none will follow, nobody's. */
+	nv_workdir_close(&dir, a->unwanted || (rc == 0 && !a->enough));
 	return rc;
 }
 
@@ -221,6 +223,7 @@ static void answered(void *arg, const struct nv_err *err, bool ours, struct nv_b
 		a->running = nv_run_start(a->w->daemon->loop, &run);
 	} else if (!err && !has_ready(a) && (!ours || ready.len)) {
 		nv_buf_put(&a->handed, ready.data, ready.len);
+		a->unwanted = !ours;
 		a->enough = true;
 	}
 }

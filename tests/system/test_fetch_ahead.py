@@ -2,6 +2,7 @@
 """An archive is fetched while the course server still writes it; whatever happens to whoever fetches,
 the course is restored once."""
 # one ctest entry per function
+import os
 import signal
 import threading
 import time
@@ -120,6 +121,9 @@ def test_a_worker_leaves_it_to_whoever_is_ahead(town):
     assert b"archive.ready" in redis.get(f"nv:ahead:{request}:ready")
     assert town.farm.state(request) != "importing" and not town.got()
     redis.delete(f"nv:ahead:{request}")
+    with town.farm.broker.connect(town.farm.vhost) as connection:
+        # Nobody fetches ahead here: the hint would wait until it expires.
+        connection.channel().queue_purge(f"opened.{town.farm.client}")
     town.farm.assert_restored_once()
     assert worker.events("restore.done")[-1]["result"] == "restored"
 
@@ -142,6 +146,7 @@ def test_a_cancelled_request_is_left_alone(town):
     town.ahead(request, worker)
     town.farm.person().cancel(request)
     wait.until(lambda: worker.events("ahead.done"), "it noticed")
+    assert not os.path.exists(os.path.join(worker.config["worker"]["work_dir"], request)), "what had come is gone"
     town.finish.set()
     town.farm.wait_state(request, "cancelled")
     assert town.farm.local.courses() == [] and not town.farm.redis.client.keys("nv:ahead:*")
