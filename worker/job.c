@@ -91,12 +91,8 @@ int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct nv_restore_job *j = arg;
 	struct nv_archive_place place = place_of(j);
-	struct nv_workdir dir;
-	struct nv_err busy = {0};
 	(void)job;
-	/* Where somebody is alive and at work its lock says so. */
-	if (nv_workdir_open(j->worker->config->worker.work_dir, j->request->id, &dir, &busy) == 0)
-		nv_workdir_close(&dir, true);
+	nv_workdir_discard(j->worker->config->worker.work_dir, j->request->id);
 	if (nv_archive_delete(j->worker->store, &place, err) < 0)
 		NV_LOG(NV_WARN, "archive.left", NV_S("req", place.id),
 		       NV_S("attempt", place.attempt), NV_E(err));

@@ -301,13 +301,10 @@ static int fetch_skeleton(struct fetching *f, struct nv_err *err)
 	return unpack_skeleton(f, path, err);
 }
 
-static int fetch_blob(void *ctx, size_t i, struct nv_err *err)
+static int fetch_blob(void *ctx, void *item, struct nv_err *err)
 {
 	struct fetching *f = ctx;
-	const struct nv_manifest_entry *e =
-		(const struct nv_manifest_entry *)f->ret->manifest.entries.items + i;
-	if (!e->blob)
-		return 0;
+	const struct nv_manifest_entry *e = item;
 	nv_auto_free char *key = nv_blob_key(f->place, e->sha1.data, e->size);
 	nv_auto_free char *path = blob_path(f->dir, e);
 	struct nv_expect expect = {.size = e->size, .sha1 = e->sha1.data, .sha256 = e->sha256.data};
@@ -331,8 +328,12 @@ static int reuse(struct fetching *f, struct nv_err *err)
 
 static int fetch_blobs(struct fetching *f, struct nv_err *err)
 {
-	return nv_parallel(nv_store_transfers(f->store), f->ret->manifest.entries.len, fetch_blob,
-			   f, err);
+	struct nv_manifest_entry *entries = f->ret->manifest.entries.items;
+	struct nv_crew *crew = nv_crew_new(nv_store_transfers(f->store), fetch_blob, f);
+	for (size_t i = 0; i < f->ret->manifest.entries.len; i++)
+		if (entries[i].blob)
+			nv_crew_give(crew, &entries[i]);
+	return nv_crew_end(crew, err);
 }
 
 int nv_fetch_part(struct nv_store *store, const struct nv_archive_place *place,

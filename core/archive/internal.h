@@ -9,6 +9,9 @@
 #include "core/archive/archive.h"
 
 #define NV_ARCHIVE_BLOCK 131072u /* bytes */
+/* Of skeletons and manifests.  Against libarchive's 3: 8 % more of what is small beside the
+ * contents, for a tenth of the memory, which is cleared anew for each. */
+#define NV_ARCHIVE_ZSTD_LEVEL "1"
 
 /* --- names.c: the entries of one archive, against doubles --- */
 

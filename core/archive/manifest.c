@@ -124,6 +124,7 @@ static int compress_record(const struct nv_buf *plain, struct nv_buf *ret, struc
 	struct archive_entry *e = archive_entry_new();
 	archive_write_set_format_raw(a);
 	archive_write_add_filter_zstd(a);
+	archive_write_set_filter_option(a, "zstd", "compression-level", NV_ARCHIVE_ZSTD_LEVEL);
 	archive_write_set_bytes_in_last_block(a, 1);
 	archive_entry_set_filetype(e, AE_IFREG);
 	archive_entry_set_pathname(e, "manifest");

@@ -80,6 +80,8 @@ static int set_up(struct nv_pack *p)
 	} else {
 		rc |= archive_write_set_format_gnutar(p->a);
 		rc |= archive_write_add_filter_zstd(p->a);
+		rc |= archive_write_set_filter_option(p->a, "zstd", "compression-level",
+						      NV_ARCHIVE_ZSTD_LEVEL);
 	}
 	rc |= archive_write_set_bytes_per_block(p->a, NV_ARCHIVE_BLOCK);
 	rc |= archive_write_set_bytes_in_last_block(p->a, 1);

@@ -40,8 +40,14 @@ static int make_one(const char *path, mode_t mode, struct nv_err *err)
 
 int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err)
 {
-	nv_auto_free char *copy = nv_strdup(path);
+	nv_auto_free char *copy = NULL;
 
+	/* Most often only the last is missing, or none. */
+	if (mkdir(path, mode) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return make_one(path, mode, err);
+	copy = nv_strdup(path);
 	for (char *p = copy + 1; *copy && *p; p++) {
 		if (*p != '/' || p[-1] == '/')
 			continue;

@@ -78,6 +78,15 @@ void nv_workdir_close(struct nv_workdir *w, bool remove)
 	w->lock = -1;
 }
 
+void nv_workdir_discard(const char *work_dir, const char *name)
+{
+	struct nv_workdir w = {.lock = -1};
+	struct nv_err busy = {0};
+	nv_auto_free char *path = nv_asprintf("%s/%s", work_dir, name);
+	if (access(path, F_OK) == 0 && nv_workdir_open(work_dir, name, &w, &busy) == 0)
+		nv_workdir_close(&w, true);
+}
+
 static void sweep_one(const char *work_dir, const char *name, uint64_t min_age_ms)
 {
 	struct nv_workdir w = {.lock = -1};

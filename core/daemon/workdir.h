@@ -21,6 +21,8 @@ int nv_workdir_open(const char *work_dir, const char *name, struct nv_workdir *r
 		    struct nv_err *err);
 /* remove: with all that is in it; otherwise it stays for a later try. */
 void nv_workdir_close(struct nv_workdir *w, bool remove);
+/* Remove it, if it is there and nobody works in it. */
+void nv_workdir_discard(const char *work_dir, const char *name);
 /* Remove folders that nobody has locked and nobody has touched for min_age_ms. */
 int nv_workdir_sweep(const char *work_dir, uint64_t min_age_ms, struct nv_err *err);
 

@@ -139,7 +139,7 @@ static void done_look(struct nv_op *op, const struct nv_err *err, const redisRep
 		return;
 	free(f->cursor);
 	f->cursor = nv_strdup(cursor);
-	if (entries->elements) {
+	if (entries->elements == BATCH) {
 		look(f);
 		return;
 	}

@@ -133,7 +133,7 @@ static int fsync_parent(const char *path, struct nv_err *err)
 }
 
 /* A deletion may remove a folder that has just become empty, so the rename is tried again. */
-static int publish(const struct dir_store *d, struct dir_temp *t, const char *key,
+static int publish(const struct dir_store *d, struct dir_temp *t, const char *key, bool passing,
 		   struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
@@ -145,7 +145,7 @@ static int publish(const struct dir_store *d, struct dir_temp *t, const char *ke
 			return -1;
 		}
 		if (rename(t->path, path) == 0)
-			return fsync_parent(path, err);
+			return passing ? 0 : fsync_parent(path, err);
 		if (errno != ENOENT)
 			return dir_errno(errno, "put", key, err);
 	}
@@ -163,10 +163,10 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	int rc = temp_open(d, key, &temp, err);
 	if (rc == 0)
 		rc = temp_fill(temp.fd, &in, job, err);
-	if (rc == 0 && fsync(temp.fd) < 0)
+	if (rc == 0 && !expect->passing && fsync(temp.fd) < 0)
 		rc = dir_errno(errno, "put", key, err);
 	if (rc == 0)
-		rc = publish(d, &temp, key, err);
+		rc = publish(d, &temp, key, expect->passing, err);
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	temp_fini(&temp);

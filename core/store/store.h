@@ -40,7 +40,7 @@ struct nv_expect {
 	uint64_t size;
 	const uint8_t *sha1;
 	const uint8_t *sha256;
-	bool passing; /* get: the file need not outlive the machine's next crash (no fsync) */
+	bool passing; /* it need not outlive the machine's next crash (no fsync) */
 };
 
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err);
