@@ -63,8 +63,10 @@ static json_t *options_document(const struct cli_option *o)
 {
 	json_t *list = json_array();
 	for (; o && o->name; o++)
-		json_array_append_new(list, json_pack("{s:s, s:s?, s:s}", "name", o->name, "value",
-						      o->value, "help", o->help));
+		json_array_append_new(list, json_pack("{s:s, s:s%, s:s?, s:s}", "name", o->name,
+						      "letter", &o->letter,
+						      (size_t)(o->letter != 0), "value", o->value,
+						      "help", o->help));
 	return list;
 }
 
@@ -108,7 +110,10 @@ static int overview(struct cli *c, const char *group)
 	for (size_t i = 0; i < cli_commands_len; i++)
 		if (!group || (cli_commands[i].group && !strcmp(cli_commands[i].group, group)))
 			json_array_append_new(list, command_document(&cli_commands[i]));
-	return cli_document(c, json_pack("{s:o}", "commands", list), CLI_OK);
+	return cli_document(c,
+			    json_pack("{s:o, s:o}", "commands", list, "options",
+				      options_document(global_options)),
+			    CLI_OK);
 }
 
 int cli_help(struct cli *c)

@@ -24,13 +24,18 @@ function(navette_library name)
   target_link_libraries(${name} PUBLIC navette_flags ${arg_LIBS})
 endfunction()
 
-# navette_program(NAME SOURCES … LIBS …): an installed executable.
+# navette_program(NAME SOURCES … LIBS …): an installed executable, in the package of its name (the
+# command's: navette-cli).
 function(navette_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE navette_flags ${arg_LIBS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  string(REGEX REPLACE "^navette-?" "" component ${name})
+  if(NOT component)
+    set(component cli)
+  endif()
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
 endfunction()
 
 # navette_unit_test(NAME LIBS …): tests/unit/NAME.c, a cmocka program, as ctest unit.NAME.
