@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/id.h"
@@ -16,6 +17,7 @@
 static _Atomic(const char *) log_svc = "navette";
 static atomic_int log_level = NV_INFO;
 static atomic_int log_fd = 2;
+static _Atomic(nv_log_sink) log_sink;
 
 static const char *const level_words[] = {
 	[NV_DEBUG] = "debug", [NV_INFO] = "info", [NV_WARN] = "warn", [NV_ERROR] = "error"};
@@ -29,6 +31,11 @@ void nv_log_init(const char *svc, enum nv_level level)
 void nv_log_set_level(enum nv_level level)
 {
 	atomic_store(&log_level, (int)level);
+}
+
+void nv_log_set_sink(nv_log_sink sink)
+{
+	atomic_store(&log_sink, sink);
 }
 
 void nv_log_set_fd(int fd)
@@ -81,59 +88,78 @@ static void put_value(struct nv_buf *b, const char *s)
 	nv_buf_puts(b, "\"");
 }
 
-static void put_field(struct nv_buf *b, const struct nv_log_field *f)
+void nv_log_values(const struct nv_log_field *f, nv_log_value_cb cb, void *arg)
 {
+	char number[32];
+
 	switch (f->type) {
 	case NV_LOG_STR:
-		if (!f->s)
-			return;
-		nv_buf_printf(b, " %s=", f->key);
-		put_value(b, f->s);
+		if (f->s)
+			cb(arg, f->key, f->s);
 		return;
 	case NV_LOG_UINT:
-		nv_buf_printf(b, " %s=%" PRIu64, f->key, f->u);
-		return;
+		snprintf(number, sizeof number, "%" PRIu64, f->u);
+		break;
 	case NV_LOG_INT:
-		nv_buf_printf(b, " %s=%" PRId64, f->key, f->i);
-		return;
+		snprintf(number, sizeof number, "%" PRId64, f->i);
+		break;
 	case NV_LOG_DOUBLE:
-		nv_buf_printf(b, " %s=%.6g", f->key, f->d);
-		return;
+		snprintf(number, sizeof number, "%.6g", f->d);
+		break;
 	case NV_LOG_BOOL:
-		nv_buf_printf(b, " %s=%s", f->key, f->b ? "yes" : "no");
+		cb(arg, f->key, f->b ? "yes" : "no");
 		return;
 	case NV_LOG_ERR:
 		if (!f->e)
 			return;
-		nv_buf_printf(b, " kind=%s reason=%s", nv_err_kind_word(f->e->kind),
-			      nv_reason_word(f->e->reason));
+		cb(arg, "kind", nv_err_kind_word(f->e->kind));
+		cb(arg, "reason", nv_reason_word(f->e->reason));
+		snprintf(number, sizeof number, "%d", f->e->code);
 		if (f->e->code)
-			nv_buf_printf(b, " code=%d", f->e->code);
-		nv_buf_printf(b, " %s=", f->key);
-		put_value(b, f->e->msg);
+			cb(arg, "code", number);
+		cb(arg, f->key, f->e->msg);
 		return;
 	}
+	cb(arg, f->key, number);
+}
+
+static void put_pair(void *arg, const char *key, const char *value)
+{
+	struct nv_buf *line = arg;
+	nv_buf_printf(line, " %s=", key);
+	put_value(line, value);
+}
+
+static void write_line(const struct nv_log_entry *l)
+{
+	nv_auto_buf struct nv_buf line = {0};
+	char ts[25];
+
+	nv_time_iso(nv_now_ms(), ts);
+	nv_buf_printf(&line, "ts=%s level=%s svc=%s %s\n", ts, level_words[l->level], l->svc,
+		      l->text);
+	/* A log that cannot be written must not stop the work; there is nowhere to say it. */
+	while (write(atomic_load(&log_fd), line.data, line.len) < 0 && errno == EINTR)
+		;
 }
 
 void nv_log_write(enum nv_level level, const char *event, const struct nv_log_field *fields,
 		  unsigned count)
 {
-	nv_auto_buf struct nv_buf line = {0};
+	nv_auto_buf struct nv_buf text = {0};
 	int saved = errno; /* a caller may log before it looks at errno */
-	char ts[25];
+	nv_log_sink sink = atomic_load(&log_sink);
 
 	if ((int)level < atomic_load(&log_level))
 		return;
 	if ((unsigned)level >= NV_ARRAY_LEN(level_words))
 		level = NV_ERROR;
-	nv_time_iso(nv_now_ms(), ts);
-	nv_buf_printf(&line, "ts=%s level=%s svc=%s event=%s", ts, level_words[level],
-		      atomic_load(&log_svc), event);
+	nv_buf_printf(&text, "event=%s", event);
 	for (unsigned i = 0; i < count; i++)
-		put_field(&line, &fields[i]);
-	nv_buf_puts(&line, "\n");
-	/* A log that cannot be written must not stop the work; there is nowhere to say it. */
-	while (write(atomic_load(&log_fd), line.data, line.len) < 0 && errno == EINTR)
-		;
+		nv_log_values(&fields[i], put_pair, &text);
+	nv_buf_put(&text, "", 1);
+	struct nv_log_entry line = {
+		level, event, fields, count, atomic_load(&log_svc), (const char *)text.data};
+	(sink ? sink : write_line)(&line);
 	errno = saved;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Log: one line of key=value a line, to standard error (journald adds the rest) or a file.
+/* Log: one line of key=value a line, to standard error or a file; where standard error is systemd's
+ * journal, an entry with a field each (core/daemon/journal.h).
  *
  *   NV_LOG(NV_WARN, "export.failed", NV_S("req", id), NV_U("attempt", 2), NV_E(&err));
  *   ts=2026-11-22T17:08:00.123Z level=warn svc=archiver event=export.failed req=… attempt=2 …
@@ -39,6 +40,20 @@ struct nv_log_field {
 /* svc: "producer", "archiver", "worker", "navette"; borrowed for the life of the process. */
 void nv_log_init(const char *svc, enum nv_level level);
 void nv_log_set_level(enum nv_level level);
+/* Elsewhere than a descriptor: NULL, back to it.  Called by every thread; must not log. */
+struct nv_log_entry {
+	enum nv_level level;
+	const char *event;
+	const struct nv_log_field *fields;
+	unsigned count;
+	const char *svc;
+	const char *text; /* event=… and the fields, as in a line */
+};
+typedef void (*nv_log_sink)(const struct nv_log_entry *line);
+void nv_log_set_sink(nv_log_sink sink);
+/* Each key and value of a field (an error has several), the value as it is, not quoted. */
+typedef void (*nv_log_value_cb)(void *arg, const char *key, const char *value);
+void nv_log_values(const struct nv_log_field *f, nv_log_value_cb cb, void *arg);
 /* Also or instead write to this file descriptor; default 2. */
 void nv_log_set_fd(int fd);
 void nv_log_write(enum nv_level level, const char *event, const struct nv_log_field *fields,

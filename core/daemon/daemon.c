@@ -13,6 +13,7 @@
 
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "core/daemon/journal.h"
 
 /* What nv_daemon_main keeps around the daemon; d first, so that one pointer serves both. */
 struct process {
@@ -274,6 +275,7 @@ int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops)
 		return 1;
 	}
 	nv_log_init(ops->svc, NV_INFO);
+	nv_journal_use();
 	p.d.config = load_config(&p);
 	if (!p.d.config)
 		return 2;
