@@ -18,8 +18,10 @@ static const char *listen_address(const struct nv_config *c)
 
 static void register_metrics(struct archiver *a)
 {
+	static const char *const results[] = {"ready", "failed", "retried", "cancelled", NULL};
 	a->metrics.jobs =
 		nv_counter("navette_archiver_exports_total", "Exports by how they ended", "result");
+	nv_metric_begin(a->metrics.jobs, results);
 	a->metrics.running = nv_gauge("navette_archiver_exports_running", "Exports now", NULL);
 	a->metrics.seconds = nv_histogram("navette_archiver_export_seconds",
 					  "From taking a request to acknowledging it", NULL);

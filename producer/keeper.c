@@ -72,6 +72,13 @@ static void reject(struct keeper *k, struct nv_delivery *d, const struct nv_err 
 	nv_bus_settle(k->app->bus, &settle, d, err, NULL, NULL);
 }
 
+/* Busy is no failure: the course server tries again when the course is free. */
+static bool is_failure(const struct nv_status_event *e)
+{
+	return e->state == NV_EV_FAILED ||
+	       (e->state == NV_EV_HELD && e->reason && strcmp(e->reason, "busy") != 0);
+}
+
 /* --- writing --- */
 
 static void written(void *arg, const struct nv_err *err)
@@ -88,6 +95,8 @@ static void written(void *arg, const struct nv_err *err)
 	} else {
 		nv_fault("producer.before-ack");
 		nv_metric_add(k->app->m.messages, nv_kind_info(n->env.kind)->word, 1);
+		if (n->env.kind == NV_KIND_STATUS_EVENT && is_failure(&n->env.body.status_event))
+			nv_metric_add(k->app->m.failures, n->env.from, 1);
 		nv_bus_ack(n->d);
 	}
 	forget(n);

@@ -77,6 +77,14 @@ static void register_metrics(struct app *app)
 				     "Messages from course servers.", "kind");
 	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
+	app->m.oldest = nv_gauge(
+		"navette_oldest_waiting_seconds",
+		"How long the request that waits longest for a course server has waited.", "site");
+	app->m.failures =
+		nv_counter("navette_site_failures_total",
+			   "Exports that a course server said had failed, each attempt.", "site");
+	for (size_t i = 0; i < app->config->sites_len; i++)
+		nv_metric_add(app->m.failures, app->config->sites[i].name, 0);
 	app->m.up = nv_gauge("navette_up", "1: connected.", "part");
 	nv_metric_set(app->m.up, "broker", 0);
 	nv_metric_set(app->m.up, "redis", 0);

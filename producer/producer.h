@@ -65,6 +65,8 @@ struct app {
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
 		struct nv_metric *requests; /* state */
+		struct nv_metric *oldest;   /* site */
+		struct nv_metric *failures; /* site */
 		struct nv_metric *up;	    /* part: broker redis */
 	} m;
 };

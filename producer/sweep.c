@@ -61,7 +61,7 @@ void sweep_now(struct sweep *s)
 	run(s, 1000);
 }
 
-/* --- how many requests in each state, for /metrics --- */
+/* --- for /metrics --- */
 
 static void counted(void *arg, const struct nv_err *err, const uint64_t counts[NV_ST_COUNT])
 {
@@ -71,11 +71,25 @@ static void counted(void *arg, const struct nv_err *err, const uint64_t counts[N
 	let_go(s);
 }
 
+static void waited(void *arg, const struct nv_err *err, const uint64_t *ms, size_t len)
+{
+	struct sweep *s = arg;
+	for (size_t i = 0; !err && i < len; i++)
+		nv_metric_set(s->app->m.oldest, s->app->config->sites[i].name,
+			      (double)ms[i] / 1000);
+	let_go(s);
+}
+
 static void count(uv_timer_t *timer)
 {
 	struct sweep *s = timer->data;
-	s->open++;
+	const struct nv_config *c = s->app->config;
+	nv_auto_free const char **sites = nv_alloc((c->sites_len + 1) * sizeof *sites);
+	for (size_t i = 0; i < c->sites_len; i++)
+		sites[i] = c->sites[i].name;
+	s->open += 2;
 	nv_status_counts(s->app->status, counted, s);
+	nv_status_oldest(s->app->status, sites, c->sites_len, waited, s);
 }
 
 struct sweep *sweep_new(struct app *app)

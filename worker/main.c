@@ -15,8 +15,11 @@ static const char *listen_address(const struct nv_config *c)
 
 static void register_metrics(struct worker *w)
 {
+	static const char *const results[] = {"restored", "failed", "retried", "cancelled", NULL};
+	static const char *const notices[] = {"sent", "refused", "delayed", "dropped", NULL};
 	w->metrics.jobs =
 		nv_counter("navette_worker_restores_total", "Restores by how they ended", "result");
+	nv_metric_begin(w->metrics.jobs, results);
 	w->metrics.running = nv_gauge("navette_worker_restores_running", "Restores now", NULL);
 	w->metrics.seconds = nv_histogram("navette_worker_restore_seconds",
 					  "From taking archive.ready to acknowledging it", NULL);
@@ -28,6 +31,7 @@ static void register_metrics(struct worker *w)
 					   "Wishes to join a restored course", "result");
 	w->metrics.notices =
 		nv_counter("navette_worker_notices_total", "Messages to people", "result");
+	nv_metric_begin(w->metrics.notices, notices);
 }
 
 static int load_keys(struct worker *w, struct nv_err *err)

@@ -199,6 +199,12 @@ static void put_histogram(struct nv_buf *out, const struct nv_metric *m, const s
 	nv_buf_printf(out, "%" PRIu64 "\n", s->count);
 }
 
+void nv_metric_begin(struct nv_metric *m, const char *const *values)
+{
+	while (*values)
+		nv_metric_add(m, *values++, 0);
+}
+
 void nv_metrics_write(struct nv_buf *out)
 {
 	static const char *const types[] = {

@@ -99,6 +99,7 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(present, "")              \
 	X(presences, "no-writes")   \
 	X(site_counts, "no-writes") \
+	X(oldest, "no-writes")      \
 	X(steps, "no-writes")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,

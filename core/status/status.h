@@ -302,6 +302,12 @@ void nv_status_site_counts(struct nv_status *s, const char *const *sites, size_t
 				      const uint64_t (*counts)[NV_ST_COUNT], size_t len),
 			   void *arg);
 
+/* How long the request that waits longest for each course server has waited, ms; 0: none waits. */
+void nv_status_oldest(struct nv_status *s, const char *const *sites, size_t len,
+		      void (*cb)(void *arg, const struct nv_err *err, const uint64_t *ms,
+				 size_t len),
+		      void *arg);
+
 /* What a request spends its time on, all attempts of its present revision together.
  * X(name): queued (at the course server), export, upload, wait (for a worker), download, import */
 #define NV_PHASES(X) \

@@ -109,6 +109,36 @@ void nv_status_site_counts(struct nv_status *s, const char *const *sites, size_t
 	nv_op_run(op);
 }
 
+typedef void (*oldest_cb)(void *arg, const struct nv_err *err, const uint64_t *ms, size_t len);
+
+static void done_oldest(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	oldest_cb cb = (oldest_cb)op->cb;
+	nv_auto_free uint64_t *ms = NULL;
+	struct nv_err mine;
+
+	if (!err && want_array(r, 1, &mine))
+		err = &mine;
+	if (err) {
+		cb(op->arg, err, NULL, 0);
+		return;
+	}
+	ms = nv_alloc((r->elements + 1) * sizeof *ms);
+	for (size_t i = 0; i < r->elements; i++)
+		ms[i] = nv_reply_uint(r->element[i]);
+	cb(op->arg, NULL, ms, r->elements);
+}
+
+void nv_status_oldest(struct nv_status *s, const char *const *sites, size_t len, oldest_cb cb,
+		      void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_oldest, done_oldest, NV_CB(cb), arg);
+
+	for (size_t i = 0; i < len; i++)
+		nv_args_str(&op->args, sites[i]);
+	nv_op_run(op);
+}
+
 /* --- where time goes --- */
 
 typedef void (*steps_cb)(void *arg, const struct nv_err *err, const struct nv_status_spent *list,

@@ -206,6 +206,41 @@ static void counts_are_of_each_site(void **state)
 	assert_int_equal(counted[1][NV_ST_scheduled], 0);
 }
 
+static uint64_t oldest[2];
+
+static void on_oldest(void *arg, const struct nv_err *err, const uint64_t *ms, size_t len)
+{
+	struct answer *a = arg;
+
+	assert_null(err);
+	assert_int_equal(len, 2);
+	memcpy(oldest, ms, sizeof oldest);
+	a->done = true;
+}
+
+static void the_oldest_that_waits_is_known(void **state)
+{
+	struct fixture *f = *state;
+	const char *sites[] = {"old", "older"};
+	char first[NV_UUID_SIZE] = "", second[NV_UUID_SIZE] = "";
+	uint64_t begin = nv_now_ms();
+
+	make(f, first, "ann", "Ann", "A");
+	uint64_t made = nv_now_ms();
+	while (nv_now_ms() < made + 30)
+		;
+	make(f, second, "ann", "Ann", "A");
+	nv_status_oldest(f->s, sites, 2, on_oldest, fresh());
+	ok(f);
+	assert_in_range(oldest[0], 29, nv_now_ms() - begin + 1);
+	assert_int_equal(oldest[1], 0);
+	nv_status_cancel(f->s, first, NULL, on_record, fresh());
+	ok(f);
+	nv_status_oldest(f->s, sites, 2, on_oldest, fresh());
+	ok(f);
+	assert_in_range(oldest[0], 0, nv_now_ms() - made - 30 + 1);
+}
+
 /* The phases make up the whole, from the first to the last. */
 static void each_phase_has_its_time(void **state)
 {
@@ -246,6 +281,7 @@ int main(int argc, char **argv)
 		T(who_says_nothing_any_more_is_not_there),
 		T(nobody_fills_the_list_with_names_they_make_up),
 		T(counts_are_of_each_site),
+		T(the_oldest_that_waits_is_known),
 		T(each_phase_has_its_time),
 	};
 
