@@ -128,13 +128,71 @@ static redisReply *ask(redisContext *r, const char *a, const char *b, const char
 	return reply;
 }
 
-static redisContext *redis_open(const struct nv_config *c)
+struct redis_place {
+	char host[256];
+	uint16_t port;
+};
+
+/* Each sentinel must be there, and all must agree on the master.  false: none knows it. */
+static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_place *ret)
 {
+	const struct nv_config *c = d->config;
+	nv_auto_free char *way_out =
+		nv_asprintf("see that a Sentinel runs there and monitors \"%s\" (redis.master)",
+			    c->redis.master);
+	*ret = (struct redis_place){.port = 0};
+	for (size_t i = 0; i < c->redis.sentinels_len; i++) {
+		struct redis_place at;
+		if (nv_config_address(c->redis.sentinels[i], at.host, &at.port) < 0)
+			continue; /* the configuration's check has said so */
+		redisContext *r = redisConnectWithTimeout(at.host, at.port ? at.port : 26379, tv);
+		redisReply *reply = r && !r->err ? ask(r, "SENTINEL", "get-master-addr-by-name",
+						       c->redis.master)
+						 : NULL;
+		if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+			snprintf(at.host, sizeof(at.host), "%s", reply->element[0]->str);
+			at.port = (uint16_t)strtoul(reply->element[1]->str, NULL, 10);
+			bool same = !ret->port ||
+				    (ret->port == at.port && strcmp(ret->host, at.host) == 0);
+			cli_found(d, same ? CLI_GOOD : CLI_WARNING, "redis",
+				  "a failover may be under way: look again",
+				  "%s: the master is %s:%u", c->redis.sentinels[i], at.host,
+				  (unsigned)at.port);
+			*ret = at;
+		} else {
+			cli_found(d, CLI_WARNING, "redis", way_out, "%s: %s", c->redis.sentinels[i],
+				  !r	       ? "out of memory"
+				  : *r->errstr ? r->errstr
+					       : "it knows no master of that name");
+		}
+		freeReplyObject(reply);
+		if (r)
+			redisFree(r);
+	}
+	return ret->port != 0;
+}
+
+/* *ret_place: for people.  NULL: nowhere to connect to, which was said. */
+static redisContext *redis_open(struct cli_doctor *d, char **ret_place)
+{
+	const struct nv_config *c = d->config;
 	struct timeval tv = {.tv_sec = (time_t)(c->redis.timeout / 1000),
 			     .tv_usec = (suseconds_t)(c->redis.timeout % 1000) * 1000};
-	redisContext *r = c->redis.socket
-				  ? redisConnectUnixWithTimeout(c->redis.socket, tv)
-				  : redisConnectWithTimeout(c->redis.host, c->redis.port, tv);
+	struct redis_place at = {.port = c->redis.port};
+	redisContext *r;
+	snprintf(at.host, sizeof(at.host), "%s", c->redis.host);
+	if (c->redis.sentinels_len && !ask_sentinels(d, tv, &at)) {
+		cli_found(d, CLI_BAD, "redis", "see redis.sentinels and redis.master",
+			  "no sentinel says where the master is");
+		return NULL;
+	}
+	if (!c->redis.sentinels_len && c->redis.socket) {
+		*ret_place = nv_strdup(c->redis.socket);
+		r = redisConnectUnixWithTimeout(c->redis.socket, tv);
+	} else {
+		*ret_place = nv_asprintf("%s:%u", at.host, (unsigned)at.port);
+		r = redisConnectWithTimeout(at.host, at.port, tv);
+	}
 	if (r && !r->err)
 		redisSetTimeout(r, tv);
 	return r;
@@ -202,16 +260,18 @@ static void redis_memory(struct cli_doctor *d, redisContext *r)
 
 void cli_doctor_redis(struct cli_doctor *d)
 {
-	if (!(d->roles & (NV_ROLE_PRODUCER | NV_ROLE_WORKER)) && !d->config->redis.socket)
+	if (!(d->roles & (NV_ROLE_PRODUCER | NV_ROLE_WORKER)) && !d->config->redis.socket &&
+	    !d->config->redis.sentinels_len)
 		return;
-	redisContext *r = redis_open(d->config);
+	nv_auto_free char *place = NULL;
+	redisContext *r = redis_open(d, &place);
+	if (!place)
+		return;
 	if (!r || r->err) {
 		cli_found(d, CLI_BAD, "redis",
 			  "see that Redis runs and redis.socket, or redis.host and redis.port, is "
 			  "right, and that this user may open the socket",
-			  "%s: %s",
-			  d->config->redis.socket ? d->config->redis.socket : d->config->redis.host,
-			  r ? r->errstr : "out of memory");
+			  "%s: %s", place, r ? r->errstr : "out of memory");
 	} else if (!redis_sign_in(r, d->config)) {
 		cli_found(d, CLI_BAD, "redis", "see redis.user and redis.password_file", "%s",
 			  r->errstr);

@@ -63,10 +63,10 @@ static json_t *options_document(const struct cli_option *o)
 {
 	json_t *list = json_array();
 	for (; o && o->name; o++)
-		json_array_append_new(list, json_pack("{s:s, s:s%, s:s?, s:s}", "name", o->name,
-						      "letter", &o->letter,
-						      (size_t)(o->letter != 0), "value", o->value,
-						      "help", o->help));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s%, s:s?, s:s}", "name", o->name, "letter",
+						&o->letter, (size_t)(o->letter != 0), "value",
+						o->value, "help", o->help));
 	return list;
 }
 

@@ -125,7 +125,10 @@ struct nv_config {
 		const char *password; /* password_file or NAVETTE_REDIS_PASSWORD */
 		uint16_t db;
 		uint64_t timeout;
-		bool allow_remote; /* TCP to another machine (hiredis 0.14 speaks no TLS) */
+		bool allow_remote;	/* TCP to another machine (hiredis 0.14 speaks no TLS) */
+		const char **sentinels; /* redis://host:port; then they say where it is */
+		size_t sentinels_len;
+		const char *master; /* what they call it */
 	} redis;
 
 	struct {
@@ -262,6 +265,10 @@ bool nv_config_restore_given(const struct nv_config *c, const char *key);
 /* Take over, for keys that the file does not have, what the site's administrator has set; true when
  * something changed.  Like a reload: on the loop, and nobody else may read such a key. */
 bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
+
+/* scheme://[user@]host[:port]…: host without brackets (at most 255 bytes); port 0 where none stands
+ * there.  -1: it is no such address. */
+int nv_config_address(const char *url, char host[256], uint16_t *port);
 
 /* The commented example with every key, type, allowed values and default, from the table. */
 void nv_config_example(struct nv_buf *out);

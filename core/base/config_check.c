@@ -70,7 +70,11 @@ static void check_connections(struct nv_cfg_load *l)
 		    "allow_plain");
 	check_plain(l, "store", "url", c->store.url, c->store.allow_plain, "allow_plain");
 	check_plain(l, "site", "url", c->site.url, c->site.allow_plain, "allow_plain");
-	if (!c->redis.socket && !c->redis.allow_remote && !nv_cfg_is_loopback(c->redis.host) &&
+	for (size_t i = 0; i < c->redis.sentinels_len; i++)
+		check_plain(l, "redis", "sentinels", c->redis.sentinels[i], c->redis.allow_remote,
+			    "allow_remote");
+	if (!c->redis.sentinels_len && !c->redis.socket && !c->redis.allow_remote &&
+	    !nv_cfg_is_loopback(c->redis.host) &&
 	    given(l, "redis", "socket")->state != NV_CFG_BAD &&
 	    given(l, "redis", "allow_remote")->state != NV_CFG_BAD)
 		nv_cfg_mistake(l, host->line, "redis.host",

@@ -39,6 +39,7 @@ static const char *const http_schemes[] = {"https", "http", NULL};
 /* In the order of enum nv_smtp_tls, see config.h. */
 static const char *const smtp_tls_words[] = {"auto", "required", "optional", "off", NULL};
 static const char *const mail_lang_words[] = {"en", "fr", NULL};
+static const char *const redis_schemes[] = {"redis", NULL};
 static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 
 /* clang-format off: a table reads best with one row shape */
@@ -163,6 +164,15 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .fallback = "5s", .doc = "Time limit of every single command."},
 	{"redis", "allow_remote", NV_CFG_BOOL, AT(redis.allow_remote), .fallback = "no",
 	 .doc = "Allow another machine than this one: the connection is not encrypted."},
+
+	{"redis", "sentinels", NV_CFG_URL, LIST(redis.sentinels), .words = redis_schemes,
+	 .sample = "[\"redis://10.0.0.1:26379\", \"redis://10.0.0.2:26379\", "
+		   "\"redis://10.0.0.3:26379\"]",
+	 .doc = "Redis Sentinels, asked in turn which server may be written to; then socket, host "
+		"and "
+		"port do not count."},
+	{"redis", "master", NV_CFG_TEXT, AT(redis.master), .fallback = "mymaster",
+	 .doc = "The name that the sentinels know it by."},
 
 	{"store", "type", NV_CFG_WORD, AT(store.type), .words = store_words,
 	 .required = ARCHIVER | WORKER, .sample = "webdav",

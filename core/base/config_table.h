@@ -89,6 +89,7 @@ const char ***nv_cfg_list(const struct nv_cfg_field *f, void *base, size_t **ret
 struct nv_cfg_url {
 	char scheme[16];
 	char host[256];
+	uint16_t port; /* 0: none */
 	bool has_password;
 };
 /* -1 when it has no scheme or no host. */

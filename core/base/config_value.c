@@ -145,6 +145,23 @@ static bool is_listen(const char *text)
 	return memchr(text, ':', (size_t)(colon - text)) == NULL;
 }
 
+/* What stands between the host and the path: nothing, or a colon and a number. */
+static int read_port(const char *p, const char *end, uint16_t *ret)
+{
+	unsigned long port = 0;
+
+	if (p == end || (*p == ':' && p + 1 == end))
+		return 0;
+	if (*p++ != ':')
+		return -1;
+	for (; p < end && *p >= '0' && *p <= '9' && port <= UINT16_MAX; p++)
+		port = port * 10 + (unsigned long)(*p - '0');
+	if (p < end || port == 0 || port > UINT16_MAX)
+		return -1;
+	*ret = (uint16_t)port;
+	return 0;
+}
+
 int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret)
 {
 	const char *p = strstr(text, "://");
@@ -163,17 +180,23 @@ int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret)
 		ret->has_password = memchr(p, ':', (size_t)(at - p)) != NULL;
 		p = at + 1;
 	}
-	if (*p == '[') {
-		p++;
-		len = strcspn(p, "]");
-		if (p + len >= end)
-			return -1;
-	} else {
-		len = strcspn(p, ":/?#");
-	}
-	if (len == 0 || len >= sizeof(ret->host))
+	bool bracket = *p == '[';
+	p += bracket;
+	len = strcspn(p, bracket ? "]" : ":/?#");
+	if (len == 0 || len >= sizeof(ret->host) || (bracket && p + len >= end))
 		return -1;
 	memcpy(ret->host, p, len);
+	return read_port(p + len + bracket, end, &ret->port);
+}
+
+int nv_config_address(const char *url, char host[256], uint16_t *port)
+{
+	struct nv_cfg_url u;
+
+	if (nv_cfg_url_split(url, &u) < 0)
+		return -1;
+	memcpy(host, u.host, sizeof(u.host));
+	*port = u.port;
 	return 0;
 }
 

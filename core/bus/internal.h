@@ -187,6 +187,7 @@ struct nv_publication {
 	uint64_t not_before; /* nv_mono_ms; after a nack */
 	bool returned;	     /* no queue took it */
 	bool resent;	     /* was in flight when a connection or channel broke */
+	unsigned nacks;	     /* basic.nack so far */
 	unsigned closes;     /* channels that were closed while it was in flight */
 	uint64_t sent_ns;    /* uv_hrtime when it went out last */
 	uint64_t settled_ns; /* and when it was settled */

@@ -3,7 +3,12 @@
  *
  * A publication waits in `waiting` until it may go out, then in `flight`, in the order of the tags
  * the broker confirms by.  A lost connection or channel puts the flight back in front of the
- * waiting: it goes out again. */
+ * waiting: it goes out again.
+ *
+ * What the broker refuses to take for now (basic.nack) goes again a second later, and when that has
+ * happened NACKS_MAX times, over a new connection: a channel of RabbitMQ 3.10 that meets a quorum
+ * queue between two leaders refuses everything for that queue ever after, while new channels
+ * succeed. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +20,7 @@
 #define CHANNEL 1
 #define NACK_DELAY_MS 1000
 #define CLOSES_MAX 3
+#define NACKS_MAX 3
 
 struct line {
 	struct nv_publication *head, **tail;
@@ -26,7 +32,9 @@ struct nv_publisher {
 	struct line waiting, flight;
 	bool channel_open, blocked;
 	uint64_t next_tag;
-	bool returning; /* a basic.return has begun, its properties are next */
+	bool returning;	    /* a basic.return has begun, its properties are next */
+	uint64_t opened_at; /* the channel, ms */
+	bool anew;	    /* refused too often: over a new connection */
 	atomic_uint_fast64_t in_flight, nacked; /* for the metrics */
 };
 
@@ -119,6 +127,8 @@ static int open_channel(struct nv_publisher *s, struct nv_err *err)
 	if (nv_link_reply(l, CHANNEL, "ask for confirms", err))
 		return -1;
 	s->channel_open = true;
+	s->opened_at = nv_mono_ms();
+	s->anew = false;
 	s->next_tag = 1;
 	s->returning = false;
 	return 0;
@@ -273,6 +283,17 @@ static void expire(struct nv_publisher *s, struct line *l, uint64_t now)
 	}
 }
 
+/* A queue that is full refuses over any connection: not more often than a call may take. */
+static int check_refusals(struct nv_publisher *s, uint64_t now, struct nv_err *err)
+{
+	uint64_t pause = s->side->link.config->broker.timeout;
+	if (!s->anew || now < s->opened_at + pause)
+		return 0;
+	s->anew = false;
+	return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
+		       "broker: it refuses what was sent, again and again: over a new connection");
+}
+
 static int send_what_may_go(struct nv_publisher *s, uint64_t now, struct nv_err *err)
 {
 	if (!s->channel_open && open_channel(s, err))
@@ -285,7 +306,9 @@ static int publisher_work(void *ctx, bool connected, uint64_t now, struct nv_err
 	struct nv_publisher *s = ctx;
 	expire(s, &s->waiting, now);
 	expire(s, &s->flight, now);
-	int r = connected ? send_what_may_go(s, now, err) : 0;
+	int r = connected ? check_refusals(s, now, err) : 0;
+	if (r == 0 && connected)
+		r = send_what_may_go(s, now, err);
 	atomic_store_explicit(&s->in_flight, s->flight.len, memory_order_relaxed);
 	return r;
 }
@@ -318,6 +341,7 @@ static void on_confirm(struct nv_publisher *s, uint64_t tag, bool multiple, bool
 		atomic_fetch_add_explicit(&s->nacked, 1, memory_order_relaxed);
 		p->returned = false;
 		p->not_before = nv_mono_ms() + NACK_DELAY_MS;
+		s->anew = s->anew || ++p->nacks % NACKS_MAX == 0;
 		line_put(&s->waiting, p);
 	}
 }

@@ -4,6 +4,11 @@
  *   WAITING (backoff 0.1 s … 5 s) → CONNECTING (connect, AUTH, SELECT, PING) → UP → WAITING …
  *   any → CLOSING
  *
+ * With sentinels (redis.io, "Guidelines for Redis clients with support for Redis Sentinel"): before
+ * each CONNECTING the next of them is asked, state ASKING, where the master is, and whoever is
+ * there must say by ROLE that it is one.  A failover ends the connection to the old one; where it
+ * does not, the first write that is refused with READONLY does.
+ *
  * A call made while CONNECTING for the first time waits for its outcome; later, a call made while
  * the connection is not UP fails at once.  Replies come in order, so when the oldest call is late,
  * all are: the connection is dropped and every call on it answered with that.
@@ -11,6 +16,8 @@
  * hiredis 0.14 answers pending callbacks with a NULL reply when it frees a context, also from
  * within redisAsyncFree; those failures go to a list that the loop works off, so that no caller is
  * called back from inside its own call. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/status/internal.h"
@@ -20,8 +27,9 @@
 #define PING_EVERY 5000u
 #define LATE_GRACE 50u
 #define DEFAULT_TIMEOUT 5000u
+#define SENTINEL_PORT 26379u
 
-enum conn_state { CONN_WAITING, CONN_CONNECTING, CONN_UP, CONN_CLOSING };
+enum conn_state { CONN_WAITING, CONN_ASKING, CONN_CONNECTING, CONN_UP, CONN_CLOSING };
 
 struct nv_call {
 	TAILQ_ENTRY(nv_call) link;
@@ -41,7 +49,11 @@ struct nv_conn {
 	bool failed;	       /* the last attempt, or the connection: calls fail at once */
 	redisAsyncContext *ac; /* NULL: none */
 	unsigned hello_left;   /* answers to come before it is up */
-	unsigned handles;      /* on the loop */
+	size_t sentinel;       /* the one that is asked, or was */
+	bool found;	       /* by it: host and port below are the master's */
+	char host[256];	       /* where we are, or go; "": the configuration's socket */
+	uint16_t port;
+	unsigned handles; /* on the loop */
 	uint64_t backoff;
 	bool late; /* the oldest call's time was up; one more look at the socket */
 	uv_timer_t timer;
@@ -68,14 +80,14 @@ uint64_t nv_conn_timeout(const struct nv_conn *c)
 	return t ? t : DEFAULT_TIMEOUT;
 }
 
-/* "unix:/run/redis.sock" or "host:port". */
+/* "unix:/run/redis.sock", "host:port" or "sentinel host:port". */
 static void where(const struct nv_conn *c, char *ret, size_t size)
 {
-	if (c->o.config->redis.socket)
+	if (!*c->host && c->o.config->redis.socket)
 		snprintf(ret, size, "unix:%.180s", c->o.config->redis.socket);
 	else
-		snprintf(ret, size, "%.180s:%u", c->o.config->redis.host,
-			 (unsigned)c->o.config->redis.port);
+		snprintf(ret, size, "%s%.160s:%u", c->state == CONN_ASKING ? "sentinel " : "",
+			 c->host, (unsigned)c->port);
 }
 
 static void set_why(struct nv_conn *c, const char *text)
@@ -187,6 +199,12 @@ static void on_gone(void *arg, const redisAsyncContext *ac)
 	if (ac->err && c->state != CONN_CLOSING)
 		set_why(c, ac->errstr ? ac->errstr : "connection lost");
 	c->ac = NULL;
+	if (c->state == CONN_ASKING && c->found) {
+		c->state = CONN_WAITING;
+		uv_timer_start(&c->timer, on_timer, 0, 0);
+		return;
+	}
+	c->found = false;
 	went_down(c);
 }
 
@@ -245,8 +263,13 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
 		reply_error(c, r, &err);
 		r = NULL;
 	}
+	bool demoted = c->o.config->redis.sentinels_len && strstr(err.msg, " READONLY ");
 	call->cb(call->arg, r ? NULL : &err, r);
 	free(call);
+	if (demoted && c->ac == ac && c->state == CONN_UP) {
+		set_why(c, "it is the master no more");
+		drop(c);
+	}
 }
 
 static void send_call(struct nv_conn *c, struct nv_call *call)
@@ -331,6 +354,22 @@ static void on_hello(redisAsyncContext *ac, void *reply, void *data)
 	}
 }
 
+/* A server that a failover has made, or not yet made, a replica. */
+static void on_role(redisAsyncContext *ac, void *reply, void *data)
+{
+	struct nv_conn *c = data;
+	const redisReply *r = reply;
+	const char *role = r && r->type == REDIS_REPLY_ARRAY ? nv_reply_str(r, 0) : NULL;
+
+	if (!role || c->ac != ac || c->state != CONN_CONNECTING || strcmp(role, "master") == 0) {
+		on_hello(ac, reply, data);
+		return;
+	}
+	set_why(c, "it is not the master");
+	c->hello_left = UINT32_MAX;
+	drop(c);
+}
+
 static void hello(struct nv_conn *c, const char *word, const char *one, const char *two)
 {
 	const char *argv[3] = {word, one, two};
@@ -356,8 +395,62 @@ static void say_hello(struct nv_conn *c)
 		snprintf(db, sizeof db, "%u", (unsigned)g->redis.db);
 		hello(c, "SELECT", db, NULL);
 	}
+	if (g->redis.sentinels_len) {
+		c->hello_left++;
+		redisAsyncCommand(c->ac, on_role, c, "ROLE");
+	}
 	/* After a restart Redis answers LOADING until its data are there. */
 	hello(c, "PING", NULL, NULL);
+}
+
+static bool loopback(const char *host)
+{
+	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
+}
+
+/* {host, port} of the master, or nil: this sentinel knows none of that name. */
+static void on_master(redisAsyncContext *ac, void *reply, void *data)
+{
+	struct nv_conn *c = data;
+	const redisReply *r = reply;
+	const char *host = r && r->type == REDIS_REPLY_ARRAY ? nv_reply_str(r, 0) : NULL;
+	const char *port = host ? nv_reply_str(r, 1) : NULL;
+	unsigned long number = port ? strtoul(port, NULL, 10) : 0;
+
+	if (!r || c->ac != ac || c->state != CONN_ASKING)
+		return;
+	if (!number || number > UINT16_MAX || strlen(host) >= sizeof c->host) {
+		set_why(c,
+			r->type == REDIS_REPLY_ERROR ? r->str : "it knows no master of that name");
+	} else if (!c->o.config->redis.allow_remote && !loopback(host)) {
+		set_why(c,
+			"the master is on another machine; the connection is not encrypted: use a "
+			"tunnel, or set redis.allow_remote");
+	} else {
+		c->found = true;
+		snprintf(c->host, sizeof c->host, "%s", host);
+		c->port = (uint16_t)number;
+	}
+	drop(c);
+}
+
+/* Where to: the master that a sentinel has named, else the next sentinel, else as configured. */
+static void choose(struct nv_conn *c)
+{
+	const struct nv_config *g = c->o.config;
+
+	c->state = CONN_CONNECTING;
+	if (c->found || (!g->redis.sentinels_len && g->redis.socket))
+		return;
+	if (!g->redis.sentinels_len) {
+		snprintf(c->host, sizeof c->host, "%s", g->redis.host);
+		c->port = g->redis.port;
+		return;
+	}
+	c->state = CONN_ASKING;
+	c->sentinel = (c->sentinel + 1) % g->redis.sentinels_len;
+	nv_config_address(g->redis.sentinels[c->sentinel], c->host, &c->port);
+	c->port = c->port ? c->port : SENTINEL_PORT;
 }
 
 static void connect_now(struct nv_conn *c)
@@ -366,20 +459,25 @@ static void connect_now(struct nv_conn *c)
 	struct nv_poll_hooks hooks = {.gone_cb = on_gone, .closed_cb = handle_gone, .arg = c};
 	redisAsyncContext *ac;
 
-	ac = g->redis.socket ? redisAsyncConnectUnix(g->redis.socket)
-			     : redisAsyncConnect(g->redis.host, g->redis.port);
+	choose(c);
+	ac = *c->host ? redisAsyncConnect(c->host, c->port)
+		      : redisAsyncConnectUnix(g->redis.socket);
 	/* It fails in two ways: no context, or one with an error. */
 	if (!ac || ac->err || nv_poll_attach(ac, c->o.loop, &hooks)) {
 		set_why(c, ac && ac->errstr && *ac->errstr ? ac->errstr : "cannot connect");
 		if (ac)
 			redisAsyncFree(ac);
+		c->found = false;
 		went_down(c);
 		return;
 	}
 	c->handles++;
 	c->ac = ac;
-	c->state = CONN_CONNECTING;
-	say_hello(c);
+	if (c->state == CONN_ASKING)
+		redisAsyncCommand(ac, on_master, c, "SENTINEL get-master-addr-by-name %s",
+				  g->redis.master);
+	else
+		say_hello(c);
 	uv_update_time(
 		c->o.loop); /* a host's name is looked up in redisAsyncConnect, which waits */
 	uv_timer_start(&c->timer, on_timer, nv_conn_timeout(c), 0);
@@ -431,6 +529,7 @@ static void on_timer(uv_timer_t *timer)
 	case CONN_WAITING:
 		connect_now(c);
 		break;
+	case CONN_ASKING:
 	case CONN_CONNECTING:
 		set_why(c, "no answer in time while connecting");
 		drop(c);
@@ -445,21 +544,17 @@ static void on_timer(uv_timer_t *timer)
 
 /* --- life --- */
 
-static bool loopback(const char *host)
-{
-	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
-}
-
 struct nv_conn *nv_conn_new(const struct nv_conn_options *o, struct nv_err *err)
 {
 	const struct nv_config *g = o->config;
 	struct nv_conn *c;
 
-	if (!g->redis.socket && (!g->redis.host || !g->redis.port)) {
+	if (!g->redis.sentinels_len && !g->redis.socket && (!g->redis.host || !g->redis.port)) {
 		nv_fail(err, NV_FATAL, NV_R_config, "redis: neither socket nor host and port set");
 		return NULL;
 	}
-	if (!g->redis.socket && !g->redis.allow_remote && !loopback(g->redis.host)) {
+	if (!g->redis.sentinels_len && !g->redis.socket && !g->redis.allow_remote &&
+	    !loopback(g->redis.host)) {
 		nv_fail(err, NV_FATAL, NV_R_config,
 			"redis.host: %s is another machine; the connection is not encrypted: "
 			"use a tunnel, or set redis.allow_remote",

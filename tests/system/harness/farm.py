@@ -18,7 +18,7 @@ LEASE = 5
 
 
 class Farm:
-    def __init__(self, folder, broker, retry_ms=200, **settings):
+    def __init__(self, folder, broker, retry_ms=200, status=redis_server.RedisServer, **settings):
         """settings: by section of the configuration, e.g. worker={"slots": 4}; for all daemons."""
         number = next(_numbers)
         self.folder, self.broker, self.settings = folder, broker, settings
@@ -31,7 +31,7 @@ class Farm:
         self.remote = sites.CourseServer(self.path("remote"))
         self.local = sites.Client(self.path("local"))
         os.makedirs(self.path("store"))
-        self.redis = redis_server.RedisServer(self.path("redis")).start()
+        self.redis = status(self.path("redis")).start()
         self.daemons = []
         self.requests = {}  # id → course on the course server
         self._people = {}
@@ -46,6 +46,7 @@ class Farm:
         keys.write_secret(self.path("admin.password"), "guest")
         self.navette("broker", "apply", broker={
             "uris": [f"amqp://guest@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
+            "replicas": len(self.broker.addresses),
             "management_url": f"http://guest@127.0.0.1:{self.broker.management}",
             "management_password_file": self.path("admin.password"),
             "clients": [self.client], "sites": [self.site],
@@ -69,7 +70,7 @@ class Farm:
         sections = {
             "log": {"level": "debug"},
             "identity": {who: owner, "key_file": self.path(f"{who}.key")},
-            "broker": {"uris": [f"amqp://{user}@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
+            "broker": {"uris": [f"amqp://{user}@{a}/{self.vhost}" for a in self.broker.addresses],
                        "password_file": self.path("credentials", f"{user}.password"),
                        "heartbeat": "2s", "timeout": "5s"},
             "store": {"type": "directory", "path": self.path("store"), "grace": "1m"},
@@ -90,7 +91,7 @@ class Farm:
                              "user_data": True, "without_user": True}]}
 
     def _client_sections(self):
-        return {"redis": {"socket": self.redis.socket},
+        return {"redis": self.redis.section(),
                 "sites": [{"name": self.site, "public_key": self.keys["site"].public}],
                 "restore": {"lease": f"{LEASE}s", "default_category": "restored"}}
 

@@ -46,6 +46,11 @@ class Broker:
         with open(os.path.join(self.folder, "enabled_plugins"), "w", encoding="utf-8") as f:
             f.write(plugins)
 
+    @property
+    def addresses(self):
+        """Where clients connect, each as HOST:PORT."""
+        return [f"127.0.0.1:{self.amqp}"]
+
     # --- life ---
 
     def _environment(self):

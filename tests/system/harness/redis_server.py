@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A private Redis on a unix socket, kept as the design asks: append-only, fsync always."""
+"""A private Redis on a unix socket, kept as the design asks: append-only, fsync always; and one with a
+replica, watched by sentinels."""
 import os
 import signal
 
 import redis
+import redis.sentinel
 
-from . import processes, wait
+from . import ports, processes, wait
+
+KEPT = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"]
 
 
 class RedisServer:
@@ -19,11 +23,14 @@ class RedisServer:
         self.client = redis.Redis(unix_socket_path=self.socket, decode_responses=False,
                                   socket_timeout=10)
 
+    def section(self):
+        """Of a daemon's configuration."""
+        return {"socket": self.socket}
+
     def start(self):
         self.child = processes.start(
             ["redis-server", "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
-             "--dir", self.folder, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-             "--maxmemory-policy", "noeviction"], self.log)
+             "--dir", self.folder, *KEPT], self.log)
         wait.until(self._up, lambda: f"Redis, see {self.log}", 30)
         return self
 
@@ -47,3 +54,68 @@ class RedisServer:
     def close(self):
         self.client.close()
         self.kill()
+
+
+class Watched:
+    """A primary, a replica and three sentinels, on ports of 127.0.0.1."""
+    master = "navette"
+
+    def __init__(self, folder, down_after_ms=1000):
+        self.folder, self.down_after_ms = folder, down_after_ms
+        self.servers = [ports.free(), ports.free()]
+        self.sentinels = [ports.free() for _ in range(3)]
+        self.children = {}
+        self._sentinel = redis.sentinel.Sentinel([("127.0.0.1", p) for p in self.sentinels], socket_timeout=5)
+        self.client = self._sentinel.master_for(self.master, socket_timeout=10)
+
+    def section(self):
+        return {"sentinels": [f"redis://127.0.0.1:{p}" for p in self.sentinels], "master": self.master}
+
+    def _server(self, port, *more):
+        folder = os.path.join(self.folder, str(port))
+        os.makedirs(folder, exist_ok=True)
+        self.children[port] = processes.start(
+            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder, *KEPT,
+             "--repl-diskless-sync-delay", "0", *more], os.path.join(folder, "out"))
+        wait.until(lambda: ports.listening(port), f"Redis, see {folder}", 30)
+
+    def start(self):
+        self._server(self.servers[0])
+        self._server(self.servers[1], "--replicaof", "127.0.0.1", str(self.servers[0]))
+        for port in self.sentinels:
+            path = os.path.join(self.folder, f"{port}.conf")
+            with open(path, "w", encoding="ascii") as f:
+                f.write(f"port {port}\nbind 127.0.0.1\ndir {self.folder}\n"
+                        f"sentinel monitor {self.master} 127.0.0.1 {self.servers[0]} 2\n"
+                        f"sentinel down-after-milliseconds {self.master} {self.down_after_ms}\n"
+                        f"sentinel failover-timeout {self.master} 10000\n")
+            self.children[port] = processes.start(["redis-server", path, "--sentinel"],
+                                                  os.path.join(self.folder, f"{port}.out"))
+        wait.until(self._watched, lambda: f"sentinels that know each other, see {self.folder}", 30)
+        return self
+
+    def _watched(self):
+        try:
+            state = self._sentinel.sentinels[0].sentinel_master(self.master)
+            return state["num-slaves"] == 1 and state["num-other-sentinels"] == 2 and self.client.ping()
+        except redis.RedisError:
+            return False
+
+    def primary(self):
+        """Its port, as the sentinels see it; None: just now there is none."""
+        try:
+            return self._sentinel.discover_master(self.master)[1]
+        except redis.RedisError:
+            return None
+
+    def kill(self, port):
+        processes.kill(self.children.pop(port))
+
+    def restart(self, port):
+        """As a service manager does; the sentinels make a replica of it."""
+        self._server(port)
+
+    def close(self):
+        self.client.close()
+        for child in self.children.values():
+            processes.kill(child)
