@@ -26,6 +26,8 @@ class Root:
         for name in ("proc", "dev"):
             subprocess.run(["mount", "--rbind", f"/{name}", os.path.join(folder, name)], check=True)
             subprocess.run(["mount", "--make-rslave", os.path.join(folder, name)], check=True)
+        with open(os.path.join(folder, "etc", "hosts"), "w", encoding="ascii") as f:
+            f.write("127.0.0.1 localhost\n")
         os.makedirs(os.path.join(folder, "packages"))
         for deb in glob.glob(os.path.join(packages, "*.deb")):
             shutil.copy(deb, os.path.join(folder, "packages"))
@@ -51,7 +53,8 @@ class Root:
             for folder, dirs, names in os.walk(os.path.join(self.folder, top)):
                 dirs[:] = [d for d in dirs if not os.path.islink(os.path.join(folder, d))]
                 found.update(os.path.relpath(os.path.join(folder, n), self.folder) for n in names + dirs)
-        own = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "etc/ld.so.cache")
+        own = ("var/lib/dpkg", "var/lib/apt", "var/cache", "var/log", "etc/ld.so.cache",
+               "etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-")  # as they were before the last change
         return {f for f in found if not f.startswith(own)}
 
     def users(self):
