@@ -124,6 +124,7 @@ int cli_watch(struct cli *c);
 int cli_cancel(struct cli *c);
 int cli_retry(struct cli *c);
 int cli_now(struct cli *c);
+int cli_forget(struct cli *c);
 int cli_queues(struct cli *c);
 int cli_dead_list(struct cli *c);
 int cli_dead_show(struct cli *c);

@@ -61,6 +61,10 @@ static const struct cli_option list_options[] = {
 	{"all", 0, NULL, "all of them, not only the newest 50"},
 	{0},
 };
+static const struct cli_option forget_options[] = {
+	{"dry-run", 0, NULL, "only count, and change nothing"},
+	{0},
+};
 static const struct cli_option watch_options[] = {
 	{"timeout", 0, "TIME", "give up after this time, such as 10m"},
 	{0},
@@ -98,6 +102,15 @@ const struct cli_command cli_commands[] = {
 	{NULL, "retry", "ID", 1, 1, "ask again for what failed or was cancelled", NULL, NULL,
 	 cli_retry},
 	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, cli_now},
+
+	{NULL, "forget", "USER", 1, 1, "remove what is known of somebody (administrators)",
+	 "Records and logs of this person's requests that have ended, wishes to join other "
+	 "courses, and "
+	 "what\n"
+	 "the streams of changes say of them.  Requests that have not ended are kept.  Backups, "
+	 "and the\n"
+	 "daemons' logs (user=), keep their own time; Moodle's data Moodle's privacy tool removes.",
+	 forget_options, cli_forget},
 
 	{NULL, "queues", "", 0, 0, "how many messages wait where",
 	 "The queues of identity.client and identity.site, else of broker.clients and "

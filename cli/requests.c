@@ -351,3 +351,38 @@ int cli_now(struct cli *c)
 {
 	return act(c, "POST", "/run-now");
 }
+
+/* --- forgetting somebody --- */
+
+int cli_forget(struct cli *c)
+{
+	struct nv_err err = {0};
+	bool dry = cli_has(c, "dry-run");
+	nv_auto_free char *user = cli_api_escape(c->args[0]);
+	nv_auto_free char *path =
+		nv_asprintf("/api/v1/users/%s%s", user, dry ? "?dry_run=true" : "");
+	struct cli_api *a = cli_api_open(c);
+	if (!a)
+		return CLI_FAILED;
+	struct cli_call call = {.method = "DELETE", .path = path};
+	json_t *doc = cli_api_call(a, &call, &err);
+	int status = doc ? CLI_OK : cli_api_fail(a, &err);
+	cli_api_close(a);
+	if (!doc)
+		return status;
+	if (c->json)
+		return cli_document(c, doc, status);
+	json_int_t removed = json_integer_value(json_object_get(doc, "removed"));
+	json_int_t kept = json_integer_value(json_object_get(doc, "kept"));
+	json_int_t traces = json_integer_value(json_object_get(doc, "traces"));
+	if (dry)
+		printf("%lld requests would be removed.\n", (long long)removed);
+	else
+		printf("%lld requests and %lld other traces removed.\n", (long long)removed,
+		       (long long)traces);
+	if (kept)
+		printf("%lld have not ended and are kept: cancel them, or wait, and ask again.\n",
+		       (long long)kept);
+	json_decref(doc);
+	return status;
+}

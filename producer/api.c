@@ -30,6 +30,7 @@
 	X(POST, "/api/v1/dead/{letter}/requeue", dead_requeue, false, true)       \
 	X(DELETE, "/api/v1/dead/{letter}", dead_discard, false, true)             \
 	X(GET, "/api/v1/stats/steps", stats_steps, false, true)                   \
+	X(DELETE, "/api/v1/users/{user}", users_forget, false, true)              \
 	X(GET, "/api/v1/openapi.yaml", page_asset, true, false)                   \
 	X(GET, "/launch", launch, true, false)                                    \
 	X(POST, "/launch", launch, true, false)                                   \

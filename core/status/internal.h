@@ -100,7 +100,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(presences, "no-writes")   \
 	X(site_counts, "no-writes") \
 	X(oldest, "no-writes")      \
-	X(steps, "no-writes")
+	X(steps, "no-writes")       \
+	X(forget, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

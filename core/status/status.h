@@ -277,6 +277,21 @@ typedef void (*nv_log_cb)(void *arg, const struct nv_err *err, const struct nv_s
 			  size_t len, uint64_t dropped);
 void nv_status_log_read(struct nv_status *s, const char *id, nv_log_cb cb, void *arg);
 
+/* --- forgetting somebody (forget.c) --- */
+
+struct nv_forgotten {
+	uint64_t removed; /* records that had ended, with their logs */
+	uint64_t kept;	  /* records that have not: cancel them, or wait */
+	uint64_t traces;  /* wishes to join, entries of the streams */
+};
+/* What is here about a user (their name on the course servers).  Not: sessions, answers that are
+ * kept for some minutes, rows of digests; these end by themselves, the last after 31 days.  dry:
+ * only counts records, and changes nothing. */
+void nv_status_forget(struct nv_status *s, const char *user, bool dry,
+		      void (*cb)(void *arg, const struct nv_err *err,
+				 const struct nv_forgotten *what),
+		      void *arg);
+
 /* --- who is there, and where time goes (survey.c) --- */
 
 /* Say that somebody is there, with what there is to know (a text of any kind); again before ttl_ms

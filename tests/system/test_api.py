@@ -215,6 +215,9 @@ def test_every_answer_is_as_described(town):
     assert ada.post(one + "/retry")["state"] == "scheduled"
     site = ada.get("/courses?refresh=true")["sites"][0]
     assert site["status"] in ("unreachable", "ok")
+    assert ada.call("DELETE", "/users/emmy").status_code == 403
+    assert root.call("DELETE", "/users/emmy?dry_run=2").status_code == 422
+    assert root.call("DELETE", "/users/emmy?dry_run=true").json()["removed"] == 0
     # The end.
     assert emmy.call("DELETE", "/session").status_code == 204
     # Redis away: later, everywhere.

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Forgetting somebody: step by step, each a script that looks at STEP things, so that Redis serves
+ * others between two. */
+#include <string.h>
+
+#include "core/status/internal.h"
+
+#define STEP 500u
+
+enum part { COUNT, RECORDS, JOINS, EVENTS, NOTICES, DONE };
+static const char *const part_words[] = {"count", "records", "joins", "events", "notices"};
+
+typedef void (*forgotten_cb)(void *arg, const struct nv_err *err, const struct nv_forgotten *what);
+
+struct forgetting {
+	struct nv_status *s;
+	char *user;
+	enum part part;
+	struct nv_forgotten sum;
+	forgotten_cb cb;
+	void *arg;
+};
+
+static void step(struct forgetting *f, const char *cursor);
+
+static void end(struct forgetting *f, const struct nv_err *err)
+{
+	f->cb(f->arg, err, err ? NULL : &f->sum);
+	free(f->user);
+	free(f);
+}
+
+static void add(struct forgetting *f, uint64_t removed, uint64_t kept)
+{
+	if (f->part == COUNT || f->part == RECORDS) {
+		f->sum.removed += removed;
+		f->sum.kept += kept;
+	} else {
+		f->sum.traces += removed;
+	}
+}
+
+static void done_step(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	struct forgetting *f = op->arg;
+	struct nv_err mine;
+	if (!err && (r->type != REDIS_REPLY_ARRAY || r->elements != 3)) {
+		nv_fail(&mine, NV_RETRY, NV_R_internal,
+			"status: redis answered something unexpected");
+		err = &mine;
+	}
+	if (err) {
+		end(f, err);
+		return;
+	}
+	add(f, nv_reply_uint(r->element[0]), nv_reply_uint(r->element[1]));
+	const char *cursor = nv_reply_str(r, 2);
+	if (cursor) {
+		step(f, cursor);
+		return;
+	}
+	f->part = f->part == COUNT ? DONE : f->part + 1;
+	if (f->part == DONE)
+		end(f, NULL);
+	else
+		step(f, "");
+}
+
+static void step(struct forgetting *f, const char *cursor)
+{
+	struct nv_op *op = nv_op_new(f->s, NV_SC_forget, done_step, NULL, f);
+	nv_args_str(&op->args, f->user);
+	nv_args_str(&op->args, part_words[f->part]);
+	nv_args_str(&op->args, cursor);
+	nv_args_uint(&op->args, STEP);
+	nv_op_run(op);
+}
+
+void nv_status_forget(struct nv_status *s, const char *user, bool dry, forgotten_cb cb, void *arg)
+{
+	struct forgetting *f = nv_alloc(sizeof *f);
+	f->s = s;
+	f->user = nv_strdup(user);
+	f->part = dry ? COUNT : RECORDS;
+	f->cb = cb;
+	f->arg = arg;
+	step(f, "");
+}

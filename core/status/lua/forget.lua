@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- user, what (count, records, joins, events, notices), cursor ('': the beginning), most to look at
+-- Answers removed, kept, the cursor to go on from ('': it is done).
+-- count: how many records there are to remove.  records: those that have ended, with all that belongs
+-- to them; others are kept.  joins: the user's wishes to join others' courses.  events, notices: the
+-- streams' entries about the user.
+local user, what, cursor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local removed, kept = 0, 0
+
+local function erase(r)
+	for _, k in ipairs(indexes(r)) do
+		redis.call('ZREM', k, r.id)
+	end
+	redis.call('ZREM', 'nv:idx:state:' .. r.state, r.id)
+	redis.call('ZREM', waiting_key(r.site), r.id)
+	redis.call('ZREM', UNPUBLISHED, r.id)
+	redis.call('ZREM', MODIFIED, r.id)
+	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
+		ahead_key(r.id), ahead_key(r.id) .. ':ready')
+end
+
+-- From the cursor-th place on; what is removed makes the next ones move up.
+local function records()
+	local from = tonumber(cursor) or 0
+	local ids = redis.call('ZRANGE', 'nv:idx:user:' .. user, from, from + most - 1)
+	for _, id in ipairs(ids) do
+		local r = load(id)
+		if r and FINAL[r.state] then
+			removed = removed + 1
+			if what == 'records' then
+				erase(r)
+			end
+		elseif r then
+			kept = kept + 1
+		else
+			redis.call('ZREM', 'nv:idx:user:' .. user, id)
+		end
+	end
+	return #ids == most and int(from + (what == 'records' and kept or #ids)) or ''
+end
+
+local function joins()
+	local from = tonumber(cursor) or 0
+	local ids = redis.call('ZRANGE', 'nv:idx:all', from, from + most - 1)
+	for _, id in ipairs(ids) do
+		removed = removed + redis.call('HDEL', key(id), 'join:' .. user)
+	end
+	return #ids == most and int(from + #ids) or ''
+end
+
+local function stream(name)
+	local entries = redis.call('XRANGE', name, cursor == '' and '-' or '(' .. cursor, '+', 'COUNT',
+		ARGV[4])
+	for _, e in ipairs(entries) do
+		for i = 1, #e[2], 2 do
+			if e[2][i] == 'user' and e[2][i + 1] == user then
+				removed = removed + redis.call('XDEL', name, e[1])
+			end
+		end
+	end
+	return #entries == most and entries[#entries][1] or ''
+end
+
+local go_on
+if what == 'joins' then
+	go_on = joins()
+elseif what == 'events' then
+	go_on = stream(EVENTS)
+elseif what == 'notices' then
+	go_on = stream(NOTICES)
+else
+	go_on = records()
+end
+return {removed, kept, go_on}
