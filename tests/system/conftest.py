@@ -21,6 +21,13 @@ def pytest_runtest_makereport(item, call):
     setattr(item, f"report_{report.when}", report)
 
 
+def pytest_sessionfinish(session, exitstatus):
+    """A run in which nothing was tested says so to ctest."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == 0 and not reporter.stats.get("passed"):
+        session.exitstatus = 77
+
+
 @pytest.fixture(scope="session")
 def folder():
     """Short: a unix socket's path has at most 107 bytes."""

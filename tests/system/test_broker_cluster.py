@@ -2,7 +2,7 @@
 # one ctest entry per function
 # ctest timeout 600
 """A broker of three nodes: the leader of the queues is killed under load, and a minority is cut off and comes
-back.  Every request ends, each course once, none is lost."""
+back.  Every request ends, each course once, none is lost.  Long: only with NAVETTE_NIGHTLY=1 (tests/run --all)."""
 import os
 import shutil
 
@@ -12,6 +12,9 @@ from harness import samples, wait
 from harness.cluster import Cluster
 from harness.farm import Farm
 from harness.load import Load
+
+
+pytestmark = pytest.mark.skipif(os.environ.get("NAVETTE_NIGHTLY") != "1", reason="long: tests/run --all")
 
 
 @pytest.fixture

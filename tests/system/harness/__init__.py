@@ -4,7 +4,10 @@
 processes.py     every process we start, and what ends them if the tests die
 ports.py wait.py free ports; waiting for a condition, never for a time
 rabbit.py        a RabbitMQ node and its management API
-redis_server.py  a Redis on a unix socket
+cluster.py       three of them as one broker
+redis_server.py  a Redis on a unix socket; one with a replica and sentinels
+prometheus.py    Prometheus with deploy/monitoring
+load.py          requests that come while something happens
 staging.py       a WebDAV store: nginx; fault_proxy.py goes wrong in front of it
 keys.py wire.py  keys, and envelopes forged in Python from proto/README.md
 mbz.py samples.py  course archives: compare them, make them
