@@ -146,7 +146,8 @@ def test_every_query_finds_something(town):
 
 def draw(prometheus, farm):
     import matplotlib  # only for pictures: python3-matplotlib
-    matplotlib.use("Agg")
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
     now = time.time()
     for path in DASHBOARDS:
@@ -164,8 +165,10 @@ def draw(prometheus, farm):
                     legend = re.sub(r"{{(\w+)}}", lambda m, s=series: s["metric"].get(m[1], ""), target["legendFormat"])
                     axis.plot([t - now for t, _ in series["values"]], [float(v) for _, v in series["values"]],
                               label=legend)
+            axis.set_ylim(bottom=0)
+            axis.set_xlabel("seconds", fontsize=6)
             axis.legend(fontsize=6)
             axis.tick_params(labelsize=6)
-        figure.suptitle(f"{document['title']}: 90 s of the test's load; each panel's query, drawn by the test")
-        figure.tight_layout()
+        figure.suptitle(f"{document['title']}: what each panel asks, from the data of tests/system/test_monitoring.py")
+        figure.tight_layout(rect=(0, 0, 1, 0.98))
         figure.savefig(os.path.join(PICTURES, f"{document['uid']}.svg"))
