@@ -8,13 +8,14 @@ from harness.load import Load
 def test_one_four_one(make_farm):
     farm = make_farm(worker={"slots": 1}, archiver={"slots": 4})
     farm.all()
-    load = Load(farm)
+    load = Load(farm, 1000)
     wait.until(lambda: load.ended(), "it is under way", 60)
     more = [farm.worker(f"worker-{n}") for n in (2, 3, 4)]
-    wait.until(lambda: all(w.events("restore.done") for w in more), "each has restored one", 60)
+    wait.until(lambda: all(w.events("restore.done") for w in more), "each has restored one", 90)
     at_work = sum(w.metric("navette_worker_restores_running") for w in more)
     for w in more:
         w.signal(15)
+    load.enough()
     for w in more:
         w.wait_end()
     load.finish()

@@ -24,17 +24,23 @@ def submit(farm, course):
 
 
 class Load:
+    """most: so many requests, or until enough() is called."""
 
-    def __init__(self, farm):
+    def __init__(self, farm, most=REQUESTS):
         self.farm, self.refused, self.seen = farm, 0, []
-        self.courses = [farm.remote.add(samples.make(farm.path(f"{n}.mbz"), n, blobs=8, blob_size=1_000_000)) for n in range(1, REQUESTS + 1)]
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self._over = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(most,), daemon=True)
         self.thread.start()
 
-    def _run(self):
-        for course in self.courses:
+    def _run(self, most):
+        for n in range(1, most + 1):
+            course = self.farm.remote.add(samples.make(self.farm.path(f"{n}.mbz"), n, blobs=8, blob_size=1_000_000))
             self.refused += submit(self.farm, course)
-            time.sleep(0.1)  # the load: ten a second; nothing waits for it
+            if self._over.wait(0.1):  # the load: less than ten a second; nothing waits for it
+                return
+
+    def enough(self):
+        self._over.set()
 
     def ended(self):
         try:

@@ -60,7 +60,7 @@ class Watched:
     """A primary, a replica and three sentinels, on ports of 127.0.0.1."""
     master = "navette"
 
-    def __init__(self, folder, down_after_ms=1000):
+    def __init__(self, folder, down_after_ms=3000):
         self.folder, self.down_after_ms = folder, down_after_ms
         self.servers = [ports.free(), ports.free()]
         self.sentinels = [ports.free() for _ in range(3)]
