@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whoever asks to be forgotten is: after it, nothing in Redis holds the name, other people's requests are as they
 were, and what has not ended is kept and said to be."""
-from harness import api, keys, samples, wait
+from harness import api, keys, samples, wait, wire
 
 MANY = 1200
 NAME = b"mmy"  # of emmy, "Emmy N."
@@ -69,7 +69,7 @@ def test_who_asks_is_forgotten(farm):
     assert (done["removed"], done["kept"]) == (MANY + 2, 1) and done["traces"] > MANY * 2 // 3
     for request in mine:
         assert root.call("GET", f"/requests/{request}").status_code == 404
-        assert not list(redis.scan_iter(f"*{request}*", count=1000))
+        assert list(redis.scan_iter(f"*{request}*", count=1000)) == [f"nv:forgotten:{request}".encode()]
         assert not [k for k in redis.scan_iter("nv:idx:*", _type="zset") if redis.zscore(k, request) is not None]
     assert redis.xlen("nv:events") > MANY // 3 and not redis.exists(f"nv:course:{farm.site}:9")
     assert farm.state(waiting) == "scheduled"
@@ -83,6 +83,14 @@ def test_who_asks_is_forgotten(farm):
     out = farm.navette("forget", who, api={"url": farm.roles("producer")[0].url("").rstrip("/"), "user": "root",
                                            "password_file": farm.path("api.password")})
     assert "1 requests and" in out and "kept" not in out
+    # A message about it that was on its way brings nothing back.
+    wish = wire.restore_request(farm.site, courses[2], who, id=waiting)
+    late = wire.seal("status.event", {
+        "request": wire.seal("restore.request", wish, farm.keys["client"], f"client:{farm.client}"),
+        "attempt": wire.uuid7(), "seq": 1, "state": "cancelled", "at": wire.now_ms()}, farm.keys["site"],
+        f"site:{farm.site}")
+    farm.publish(f"events.{farm.client}", late, exchange=f"from.{farm.site}")
+    farm.assert_queues_empty()
     # What ends by itself within minutes: answers of course servers, sessions, presences.
     assert not [k for k in holders(redis) if not k.startswith(("nv:kv:", "nv:present"))]
     assert "dry" not in out and NAME.decode() not in "".join(str(e) for e in farm.roles("producer")[0].events("user.forgotten"))

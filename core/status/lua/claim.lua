@@ -5,7 +5,7 @@ local r = load(q.id)
 local from = who('worker', ARGV[9])
 local live = redis.call('EXISTS', claim_key(q.id)) == 1
 
-if r and tonumber(r.rev) > tonumber(q.rev) then
+if r and tonumber(r.rev) > tonumber(q.rev) or not r and is_forgotten(q.id) then
 	return {'ok', 'superseded'}
 end
 if r and r.state == 'restored' then

@@ -45,6 +45,15 @@ local function logged_key(id)
 	return 'nv:logged:' .. id
 end
 
+-- There for as long as a message about it may live: it must not bring back what was forgotten.
+local function forgotten_key(id)
+	return 'nv:forgotten:' .. id
+end
+
+local function is_forgotten(id)
+	return redis.call('EXISTS', forgotten_key(id)) == 1
+end
+
 local function waiting_key(site)
 	return 'nv:idx:waiting:' .. site
 end

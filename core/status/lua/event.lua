@@ -5,7 +5,11 @@ local q = request(1)
 local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
 local OLD = {'ok', 'old'}
 local from = who('archiver', ARGV[16])
-local r = load(q.id) or make(q, '1')
+local r = load(q.id)
+if not r and is_forgotten(q.id) then
+	return OLD
+end
+r = r or make(q, '1')
 
 -- What was seen is worth keeping even where the news is old.
 note_lines(q.id, attempt, from, 17)

@@ -15,6 +15,7 @@ local function erase(r)
 	redis.call('ZREM', waiting_key(r.site), r.id)
 	redis.call('ZREM', UNPUBLISHED, r.id)
 	redis.call('ZREM', MODIFIED, r.id)
+	redis.call('SET', forgotten_key(r.id), '', 'EX', LOG_DAYS * 86400)
 	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
 		ahead_key(r.id), ahead_key(r.id) .. ':ready')
 end

@@ -11,6 +11,9 @@ local r = load(q.id)
 if r and not FINAL[r.state] then
 	return {'ok', 'in flight'}
 end
+if not r and is_forgotten(q.id) then
+	return {'ok', 'known'}
+end
 if r and r.state ~= to and not (to == 'restored' and may('w', r.state, to)) then
 	return {'ok', 'known'}
 end
