@@ -136,12 +136,15 @@ prints the file with all that stands here.
 
 // --- the messages ---
 
-// A table's last column is a paragraph: without it a row is as long as its text.
+// The last column of a table is a paragraph, of a wide one the last two: without it a row is as long as its text.
 const tables = roff => roff.replace(/^\.TS\ntab\(@\);\nc+\.\n([\s\S]*?)^\.TE$/gm, (_, rows) => {
   const cells = rows.trimEnd().split('\n').map(r => r.split('@'))
   const n = cells[0].length
-  return `.TS\nallbox tab(@);\n${Array(n - 1).fill('l').join(' ')} lx.\n` +
-    cells.map(r => [...r.slice(0, n - 1), `T{\n${r.slice(n - 1).join('@')}\nT}`].join('@')).join('\n') + '\n.TE'
+  const plain = n > 3 ? n - 2 : n - 1
+  const block = text => `T{\n${text}\nT}`
+  return `.TS\nallbox tab(@);\n${Array.from({ length: n }, (_, i) => i < plain ? 'l' : 'lx').join(' ')}.\n` +
+    cells.map(r => [...r.slice(0, plain), ...r.slice(plain, n - 1).map(block), block(r.slice(n - 1).join('@'))].join('@')).join('\n') +
+    '\n.TE'
 })
 const messages = run('cmark-gfm', '-e', 'table', '-t', 'man', join(source, 'proto/README.md'))
   .replace(/^\.SH\nMessages\n/m, '').replaceAll('.SS\n', '.SH\n').replaceAll('\\f[]', '\\fR')
