@@ -7,6 +7,9 @@ local r = load(q.id)
 local owner = redis.call('GET', claim_key(q.id))
 local LOST = {'retry', 'claim_lost', 'the claim on request ' .. q.id .. ' is not ours any more'}
 
+if not r and is_forgotten(q.id) then
+	return {'ok'}
+end
 -- The same call again, whose answer was lost.
 if r and token ~= '' and r.last_token == token and r.state == to then
 	return {'ok'}

@@ -33,7 +33,7 @@ local function records()
 			end
 		elseif r then
 			kept = kept + 1
-		else
+		elseif what == 'records' then
 			redis.call('ZREM', 'nv:idx:user:' .. user, id)
 		end
 	end
