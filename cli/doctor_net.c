@@ -143,9 +143,10 @@ static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_
 	*ret = (struct redis_place){.port = 0};
 	for (size_t i = 0; i < c->redis.sentinels_len; i++) {
 		struct redis_place at;
-		if (nv_config_address(c->redis.sentinels[i], at.host, &at.port) < 0)
+		if (nv_config_address(c->redis.sentinels[i], at.host, &at.port, NV_SENTINEL_PORT) <
+		    0)
 			continue; /* the configuration's check has said so */
-		redisContext *r = redisConnectWithTimeout(at.host, at.port ? at.port : 26379, tv);
+		redisContext *r = redisConnectWithTimeout(at.host, at.port, tv);
 		redisReply *reply = r && !r->err ? ask(r, "SENTINEL", "get-master-addr-by-name",
 						       c->redis.master)
 						 : NULL;

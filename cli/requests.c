@@ -264,29 +264,37 @@ static void request_fields(struct cli_table *t, const json_t *r)
 	field(t, "Its address:", cli_text(restored, "url"));
 }
 
+/* The answer to one call.  NULL: what went wrong is printed. */
+static json_t *ask_once(struct cli *c, const char *method, const char *path)
+{
+	struct nv_err err = {0};
+	struct cli_api *a = cli_api_open(c);
+	if (!a)
+		return NULL;
+	json_t *doc = cli_api_call(a, &(struct cli_call){.method = method, .path = path}, &err);
+	if (!doc)
+		cli_api_fail(a, &err);
+	cli_api_close(a);
+	return doc;
+}
+
 /* GET or POST on one request, then show what it is now. */
 static int act(struct cli *c, const char *method, const char *suffix)
 {
 	struct cli_table table = {0};
-	struct nv_err err = {0};
 	if (!nv_uuid_valid(c->args[0]))
 		return cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s%s", c->args[0], suffix);
-	struct cli_api *a = cli_api_open(c);
-	if (!a)
-		return CLI_FAILED;
-	json_t *doc = cli_api_call(a, &(struct cli_call){.method = method, .path = path}, &err);
-	int status = doc ? CLI_OK : cli_api_fail(a, &err);
-	cli_api_close(a);
+	json_t *doc = ask_once(c, method, path);
 	if (!doc)
-		return status;
+		return CLI_FAILED;
 	if (strcmp(method, "GET") == 0)
 		request_fields(&table, doc);
 	else
 		cli_row(&table, or_empty(cli_text(doc, "id")), or_empty(cli_text(doc, "state")),
 			NULL);
 	json_incref(doc);
-	status = cli_answer(c, doc, &table, status);
+	int status = cli_answer(c, doc, &table, CLI_OK);
 	if (!c->json && strcmp(method, "GET") == 0)
 		print_warnings(json_object_get(doc, "restored"));
 	json_decref(doc);
@@ -313,23 +321,17 @@ static void print_lines(const json_t *doc)
 
 static int show_log(struct cli *c)
 {
-	struct nv_err err = {0};
 	if (!nv_uuid_valid(c->args[0]))
 		return cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s/log", c->args[0]);
-	struct cli_api *a = cli_api_open(c);
-	if (!a)
-		return CLI_FAILED;
-	json_t *doc = cli_api_get(a, path, &err);
-	int status = doc ? CLI_OK : cli_api_fail(a, &err);
-	cli_api_close(a);
+	json_t *doc = ask_once(c, "GET", path);
 	if (!doc)
-		return status;
+		return CLI_FAILED;
 	if (c->json)
-		return cli_document(c, doc, status);
+		return cli_document(c, doc, CLI_OK);
 	print_lines(doc);
 	json_decref(doc);
-	return status;
+	return CLI_OK;
 }
 
 int cli_show(struct cli *c)
@@ -356,22 +358,15 @@ int cli_now(struct cli *c)
 
 int cli_forget(struct cli *c)
 {
-	struct nv_err err = {0};
 	bool dry = cli_has(c, "dry-run");
 	nv_auto_free char *user = cli_api_escape(c->args[0]);
 	nv_auto_free char *path =
 		nv_asprintf("/api/v1/users/%s%s", user, dry ? "?dry_run=true" : "");
-	struct cli_api *a = cli_api_open(c);
-	if (!a)
-		return CLI_FAILED;
-	struct cli_call call = {.method = "DELETE", .path = path};
-	json_t *doc = cli_api_call(a, &call, &err);
-	int status = doc ? CLI_OK : cli_api_fail(a, &err);
-	cli_api_close(a);
+	json_t *doc = ask_once(c, "DELETE", path);
 	if (!doc)
-		return status;
+		return CLI_FAILED;
 	if (c->json)
-		return cli_document(c, doc, status);
+		return cli_document(c, doc, CLI_OK);
 	json_int_t removed = json_integer_value(json_object_get(doc, "removed"));
 	json_int_t kept = json_integer_value(json_object_get(doc, "kept"));
 	json_int_t traces = json_integer_value(json_object_get(doc, "traces"));
@@ -384,5 +379,5 @@ int cli_forget(struct cli *c)
 		printf("%lld have not ended and are kept: cancel them, or wait, and ask again.\n",
 		       (long long)kept);
 	json_decref(doc);
-	return status;
+	return CLI_OK;
 }

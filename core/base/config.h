@@ -266,9 +266,10 @@ bool nv_config_restore_given(const struct nv_config *c, const char *key);
  * something changed.  Like a reload: on the loop, and nobody else may read such a key. */
 bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
 
-/* scheme://[user@]host[:port]…: host without brackets (at most 255 bytes); port 0 where none stands
- * there.  -1: it is no such address. */
-int nv_config_address(const char *url, char host[256], uint16_t *port);
+/* scheme://[user@]host[:port]…: host without brackets (at most 255 bytes); the usual port where
+ * none stands there.  -1: it is no such address. */
+int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual);
+#define NV_SENTINEL_PORT 26379u
 
 /* The commented example with every key, type, allowed values and default, from the table. */
 void nv_config_example(struct nv_buf *out);

@@ -189,14 +189,14 @@ int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret)
 	return read_port(p + len + bracket, end, &ret->port);
 }
 
-int nv_config_address(const char *url, char host[256], uint16_t *port)
+int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual)
 {
 	struct nv_cfg_url u;
 
 	if (nv_cfg_url_split(url, &u) < 0)
 		return -1;
 	memcpy(host, u.host, sizeof(u.host));
-	*port = u.port;
+	*port = u.port ? u.port : usual;
 	return 0;
 }
 

@@ -27,7 +27,6 @@
 #define PING_EVERY 5000u
 #define LATE_GRACE 50u
 #define DEFAULT_TIMEOUT 5000u
-#define SENTINEL_PORT 26379u
 
 enum conn_state { CONN_WAITING, CONN_ASKING, CONN_CONNECTING, CONN_UP, CONN_CLOSING };
 
@@ -449,8 +448,7 @@ static void choose(struct nv_conn *c)
 	}
 	c->state = CONN_ASKING;
 	c->sentinel = (c->sentinel + 1) % g->redis.sentinels_len;
-	nv_config_address(g->redis.sentinels[c->sentinel], c->host, &c->port);
-	c->port = c->port ? c->port : SENTINEL_PORT;
+	nv_config_address(g->redis.sentinels[c->sentinel], c->host, &c->port, NV_SENTINEL_PORT);
 }
 
 static void connect_now(struct nv_conn *c)

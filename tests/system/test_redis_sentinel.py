@@ -11,21 +11,13 @@ import pytest
 
 from harness import samples, wait
 from harness.daemon import BUILD, SANITIZERS, write_configuration
-from harness.farm import Farm
 from harness.load import Load, submit
 from harness.redis_server import Watched
 
 
 @pytest.fixture
-def farm(folder, broker, request):
-    home = os.path.join(folder, request.node.name[5:13])
-    farm = Farm(home, broker, status=Watched, worker={"slots": 2}, archiver={"slots": 2})
-    failed = True
-    try:
-        yield farm
-        failed = request.node.report_call.failed
-    finally:
-        farm.close(failed=failed)
+def farm(make_farm):
+    return make_farm(status=Watched, worker={"slots": 2}, archiver={"slots": 2})
 
 
 def test_the_primary_is_killed(farm):
