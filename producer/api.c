@@ -13,6 +13,7 @@
 	X(GET, "/api/v1/courses", courses_list, false, false)                     \
 	X(POST, "/api/v1/requests", requests_submit, false, false)                \
 	X(POST, "/api/v1/requests/check", requests_check, false, true)            \
+	X(POST, "/api/v1/requests/republish", requests_republish, false, true)    \
 	X(GET, "/api/v1/requests", requests_list, false, false)                   \
 	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
 	X(GET, "/api/v1/requests/{id}/log", requests_log, false, true)            \

@@ -187,6 +187,7 @@ void requests_cancel(struct app *app, struct nv_http_request *r, const struct se
 void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_run_now(struct app *app, struct nv_http_request *r, const struct session *s);
 void requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_republish(struct app *app, struct nv_http_request *r, const struct session *s);
 void users_forget(struct app *app, struct nv_http_request *r, const struct session *s);
 json_t *request_json(const struct app *app, const struct nv_status_record *rec);
 /* A request copied into an arena, with everything it points to. */

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The sweep: scheduled requests that were never confirmed as published go out again. */
+/* The sweep: scheduled requests that were never confirmed as published go out again, and what ended
+ * long ago is removed. */
 #include "core/base/log.h"
 #include "producer/producer.h"
 
 #define COUNTS_MS 10000u
+#define EXPIRE_MS 3600000u
+#define JUST_NOW_MS 1000u
 
 struct sweep {
 	struct app *app;
 	uv_timer_t timer;
 	uv_timer_t counts;
+	uv_timer_t expiry;
 	bool running;
-	unsigned open; /* timers, and the answer to come */
+	bool expiring;
+	uint64_t age_ms;
+	bool more; /* than one answer holds, and all went out so far */
+	unsigned sending;
+	unsigned open; /* timers, and the answers to come */
 	bool closed;
 };
 
@@ -20,23 +28,39 @@ static void let_go(struct sweep *s)
 		free(s);
 }
 
+static void run(struct sweep *s, uint64_t age_ms);
+
+static void sent(struct sweep *s)
+{
+	if (--s->sending)
+		return;
+	s->running = false;
+	if (s->more)
+		run(s, s->age_ms);
+}
+
 static void dispatched(void *arg, bool published)
 {
-	(void)arg;
-	(void)published;
+	struct sweep *s = arg;
+	s->more = s->more && published;
+	sent(s);
+	let_go(s);
 }
 
 static void swept(void *arg, const struct nv_err *err, const struct nv_status_record *recs,
 		  size_t len, uint64_t total)
 {
 	struct sweep *s = arg;
-	(void)total;
-	s->running = false;
+	s->more = !err && total > len;
+	s->sending = 1; /* this one */
 	for (size_t i = 0; !err && !s->closed && i < len; i++) {
 		NV_LOG(NV_INFO, "sweep.publish", NV_S("req", recs[i].request.id),
 		       NV_U("rev", recs[i].request.rev));
-		dispatch_request(s->app, &recs[i].request, dispatched, NULL);
+		s->sending++;
+		s->open++;
+		dispatch_request(s->app, &recs[i].request, dispatched, s);
 	}
+	sent(s);
 	let_go(s);
 }
 
@@ -45,6 +69,7 @@ static void run(struct sweep *s, uint64_t age_ms)
 	if (s->running || s->closed || !nv_bus_up(s->app->bus) || !nv_status_up(s->app->status))
 		return;
 	s->running = true;
+	s->age_ms = age_ms;
 	s->open++;
 	nv_status_unpublished(s->app->status, age_ms, swept, s);
 }
@@ -58,7 +83,7 @@ static void tick(uv_timer_t *timer)
 /* What a person has just sent is still being published by whoever took it. */
 void sweep_now(struct sweep *s)
 {
-	run(s, 1000);
+	run(s, JUST_NOW_MS);
 }
 
 /* --- for /metrics --- */
@@ -92,17 +117,42 @@ static void count(uv_timer_t *timer)
 	nv_status_oldest(s->app->status, sites, c->sites_len, waited, s);
 }
 
+/* --- what ended long ago --- */
+
+static void expired(void *arg, const struct nv_err *err, const struct nv_forgotten *what)
+{
+	struct sweep *s = arg;
+	s->expiring = false;
+	if (err)
+		NV_LOG(NV_WARN, "sweep.unfinished", NV_E(err)); /* the next time does it */
+	else if (what->removed)
+		NV_LOG(NV_INFO, "sweep.removed", NV_U("requests", what->removed));
+	let_go(s);
+}
+
+static void expire(uv_timer_t *timer)
+{
+	struct sweep *s = timer->data;
+	if (s->expiring || !nv_status_up(s->app->status))
+		return;
+	s->expiring = true;
+	s->open++;
+	nv_status_expire(s->app->status, s->app->config->producer.keep, expired, s);
+}
+
 struct sweep *sweep_new(struct app *app)
 {
 	struct sweep *s = nv_alloc(sizeof *s);
 	uint64_t every = app->config->producer.sweep_after / 2;
 	s->app = app;
-	s->open = 2;
-	s->timer.data = s->counts.data = s;
+	s->open = 3;
+	s->timer.data = s->counts.data = s->expiry.data = s;
 	uv_timer_init(app->d->loop, &s->timer);
 	uv_timer_init(app->d->loop, &s->counts);
+	uv_timer_init(app->d->loop, &s->expiry);
 	uv_timer_start(&s->timer, tick, every < 1000 ? 1000 : every, every < 1000 ? 1000 : every);
 	uv_timer_start(&s->counts, count, 1000, COUNTS_MS);
+	uv_timer_start(&s->expiry, expire, 1000, EXPIRE_MS);
 	return s;
 }
 
@@ -116,4 +166,5 @@ void sweep_close(struct sweep *s)
 	s->closed = true;
 	uv_close((uv_handle_t *)&s->timer, timer_closed);
 	uv_close((uv_handle_t *)&s->counts, timer_closed);
+	uv_close((uv_handle_t *)&s->expiry, timer_closed);
 }

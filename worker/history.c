@@ -103,7 +103,8 @@ static void recall_next(struct history *h)
 				      .course_user_data = e->outcome.user_data,
 				      .enrolled = e->outcome.enrolled,
 				      .warnings = e->outcome.warnings};
-	nv_status_recall(h->w->status, &e->request, &o, e->outcome.at, e->deleted, recalled, h);
+	nv_status_recall(h->w->status, &e->request, &o, e->outcome.at, e->deleted, h->audit,
+			 recalled, h);
 }
 
 /* Copies by the message's own codec, so that no field is forgotten. */

@@ -224,6 +224,7 @@ struct nv_config {
 		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
 					 again */
 		uint64_t request_ttl; /* a request nobody served expires */
+		uint64_t keep;	      /* records of what has ended */
 		uint64_t unroutable_after; /* a request for which there is no queue fails */
 	} producer;
 

@@ -371,6 +371,10 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "request_ttl", NV_CFG_DURATION, AT(producer.request_ttl), .min = 1 * MINUTE,
 	 .max = 365 * DAY, .fallback = "30d",
 	 .doc = "A request that nobody served expires after this time."},
+	{"producer", "keep", NV_CFG_DURATION, AT(producer.keep), .min = 1 * HOUR, .max = 3650 * DAY,
+	 .fallback = "730d",
+	 .doc = "Requests that ended so long ago are removed, with their logs; the same course may "
+		"then be brought again."},
 	{"producer", "unroutable_after", NV_CFG_DURATION, AT(producer.unroutable_after),
 	 .min = 1 * SECOND, .max = 30 * DAY, .fallback = "1d",
 	 .doc = "A request to a course server that has no queue on the broker fails after this "

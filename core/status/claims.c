@@ -164,8 +164,8 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 /* --- history --- */
 
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
-		      const struct nv_status_outcome *o, uint64_t at, bool deleted, nv_status_cb cb,
-		      void *arg)
+		      const struct nv_status_outcome *o, uint64_t at, bool deleted, bool only_known,
+		      nv_status_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_recall, nv_op_done_plain, NV_CB(cb), arg);
 	struct nv_err err;
@@ -182,6 +182,7 @@ void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
 	nv_args_str(&op->args, nv_state_word(o->state));
 	nv_args_uint(&op->args, at);
 	nv_args_str(&op->args, deleted ? "1" : "0");
+	nv_args_str(&op->args, only_known ? "1" : "0");
 	nv_args_outcome(&op->args, o);
 	nv_op_run(op);
 }

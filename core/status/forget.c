@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Forgetting somebody: step by step, each a script that looks at STEP things, so that Redis serves
- * others between two. */
+/* Forgetting somebody, or what is old: step by step, each a script that looks at STEP things, so
+ * that Redis serves others between two. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "core/status/internal.h"
 
 #define STEP 500u
 
-enum part { COUNT, RECORDS, JOINS, EVENTS, NOTICES, DONE };
-static const char *const part_words[] = {"count", "records", "joins", "events", "notices"};
+enum part { COUNT, AGED, RECORDS, JOINS, EVENTS, NOTICES, DONE };
+static const char *const part_words[] = {"count", "aged", "records", "joins", "events", "notices"};
 
 typedef void (*forgotten_cb)(void *arg, const struct nv_err *err, const struct nv_forgotten *what);
 
 struct forgetting {
 	struct nv_status *s;
-	char *user;
+	char *user; /* aged: ms */
 	enum part part;
 	struct nv_forgotten sum;
 	forgotten_cb cb;
@@ -32,7 +33,7 @@ static void end(struct forgetting *f, const struct nv_err *err)
 
 static void add(struct forgetting *f, uint64_t removed, uint64_t kept)
 {
-	if (f->part == COUNT || f->part == RECORDS) {
+	if (f->part <= RECORDS) {
 		f->sum.removed += removed;
 		f->sum.kept += kept;
 	} else {
@@ -59,7 +60,7 @@ static void done_step(struct nv_op *op, const struct nv_err *err, const redisRep
 		step(f, cursor);
 		return;
 	}
-	f->part = f->part == COUNT ? DONE : f->part + 1;
+	f->part = f->part < RECORDS ? DONE : f->part + 1;
 	if (f->part == DONE)
 		end(f, NULL);
 	else
@@ -76,13 +77,23 @@ static void step(struct forgetting *f, const char *cursor)
 	nv_op_run(op);
 }
 
-void nv_status_forget(struct nv_status *s, const char *user, bool dry, forgotten_cb cb, void *arg)
+static void begin(struct nv_status *s, char *user, enum part part, forgotten_cb cb, void *arg)
 {
 	struct forgetting *f = nv_alloc(sizeof *f);
 	f->s = s;
-	f->user = nv_strdup(user);
-	f->part = dry ? COUNT : RECORDS;
+	f->user = user;
+	f->part = part;
 	f->cb = cb;
 	f->arg = arg;
 	step(f, "");
+}
+
+void nv_status_forget(struct nv_status *s, const char *user, bool dry, forgotten_cb cb, void *arg)
+{
+	begin(s, nv_strdup(user), dry ? COUNT : RECORDS, cb, arg);
+}
+
+void nv_status_expire(struct nv_status *s, uint64_t age_ms, forgotten_cb cb, void *arg)
+{
+	begin(s, nv_asprintf("%" PRIu64, age_ms), AGED, cb, arg);
 }

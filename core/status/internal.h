@@ -101,7 +101,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(site_counts, "no-writes") \
 	X(oldest, "no-writes")      \
 	X(steps, "no-writes")       \
-	X(forget, "")
+	X(forget, "")               \
+	X(republish, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

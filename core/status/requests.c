@@ -271,6 +271,27 @@ void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, 
 	nv_op_run(op);
 }
 
+static void done_republish(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	void (*cb)(void *, const struct nv_err *, uint64_t) =
+		(void (*)(void *, const struct nv_err *, uint64_t))op->cb;
+
+	cb(op->arg, err, err ? 0 : nv_reply_uint(r->element[1]));
+}
+
+void nv_status_republish(struct nv_status *s,
+			 void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			 void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_republish, done_republish, NV_CB(cb), arg);
+
+	/* Not what is being cancelled: nobody waits for that. */
+	for (unsigned i = 0; i < NV_ST_COUNT; i++)
+		if (!nv_state_final((enum nv_state)i) && i != NV_ST_cancelling)
+			nv_args_str(&op->args, nv_state_word((enum nv_state)i));
+	nv_op_run(op);
+}
+
 void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uint64_t give_up_ms,
 			  const char *message, nv_status_cb cb, void *arg)
 {

@@ -159,9 +159,14 @@ void nv_status_counts(struct nv_status *s,
  * each course id that has one, its holding or latest restored request. */
 void nv_status_holders(struct nv_status *s, const char *site, const char *const *courses,
 		       size_t len, nv_list_cb cb, void *arg);
-/* Scheduled requests never confirmed as published and not swept for age_ms, at most 1000, those
- * that wait longest first; total: how many there are.  Each is given once in that time. */
+/* Requests never confirmed as published and not swept for age_ms, at most 1000, those that wait
+ * longest first; total: how many there are.  Each is given once in that time. */
 void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, void *arg);
+/* All that have not ended, and are not being cancelled, count as never confirmed: the broker has
+ * lost its messages.  requests: how many. */
+void nv_status_republish(struct nv_status *s,
+			 void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			 void *arg);
 
 /* The broker has no queue for this revision: the record says so, the sweep gets it again after a
  * growing time, and once it has been so for give_up_ms it is failed with the reason unroutable. */
@@ -239,12 +244,12 @@ struct nv_status_outcome {
 void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
 
-/* Finished history from the site: made when not there, deleted marked; a record in flight is left
- * alone.  What ended within the last ten minutes is given to
- * the notifiers again: its notice may have been lost with Redis. */
+/* Finished history from the site: made when not there (unless only_known: what went by its age, or
+ * on request, stays away), deleted marked; a record in flight is left alone.  What ended within the
+ * last ten minutes is given to the notifiers again: its notice may have been lost with Redis. */
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
-		      const struct nv_status_outcome *o, uint64_t at, bool deleted, nv_status_cb cb,
-		      void *arg);
+		      const struct nv_status_outcome *o, uint64_t at, bool deleted, bool only_known,
+		      nv_status_cb cb, void *arg);
 /* Is this a Redis that nobody has rebuilt history in?  True for exactly one asker (who then recalls
  * all), again after failure: call nv_status_rebuilt when done. */
 void nv_status_needs_rebuild(struct nv_status *s,
@@ -277,7 +282,7 @@ typedef void (*nv_log_cb)(void *arg, const struct nv_err *err, const struct nv_s
 			  size_t len, uint64_t dropped);
 void nv_status_log_read(struct nv_status *s, const char *id, nv_log_cb cb, void *arg);
 
-/* --- forgetting somebody (forget.c) --- */
+/* --- forgetting somebody, or what is old (forget.c) --- */
 
 struct nv_forgotten {
 	uint64_t removed; /* records that had ended, with their logs */
@@ -288,6 +293,13 @@ struct nv_forgotten {
  * kept for some minutes, rows of digests; these end by themselves, the last after 31 days.  dry:
  * only counts records, and changes nothing. */
 void nv_status_forget(struct nv_status *s, const char *user, bool dry,
+		      void (*cb)(void *arg, const struct nv_err *err,
+				 const struct nv_forgotten *what),
+		      void *arg);
+
+/* Records that have ended and that nothing has changed for age_ms go, with their logs; others are
+ * counted as kept.  A message about one of them does not bring it back (31 days). */
+void nv_status_expire(struct nv_status *s, uint64_t age_ms,
 		      void (*cb)(void *arg, const struct nv_err *err,
 				 const struct nv_forgotten *what),
 		      void *arg);

@@ -62,7 +62,7 @@ def rows(costs, o):
             "processors, both Moodles and Navette": number(max(1, peak * (costs.cpu_s + new_gb * costs.cpu_s_per_gb) / o.use)),
             "through the store, MB/s": number(2 * 1000 * peak * new_gb),
             "store for failures, GB": number(a_day * o.failed * o.keep_days * new_gb),
-            "Redis after a year, GB": number(a_day * 365 * costs.redis_kib / 1024 / 1024),
+            "Redis, GB": number(a_day * o.keep_records * costs.redis_kib / 1024 / 1024),
             "a day's queue in the broker, MB": number(a_day * costs.broker_kib / 1024),
         }
 
@@ -83,6 +83,7 @@ def main():
     parser.add_argument("--use", type=float, default=0.7, help="how busy slots and processors may be then")
     parser.add_argument("--failed", type=float, default=0.01, help="share of requests whose archive waits in the store")
     parser.add_argument("--keep-days", type=float, default=30, help="store.keep")
+    parser.add_argument("--keep-records", type=float, default=730, help="producer.keep, days")
     parser.add_argument("--write", metavar="FILE")
     parser.add_argument("--check", metavar="FILE")
     o = parser.parse_args()

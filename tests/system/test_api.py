@@ -213,6 +213,7 @@ def test_every_answer_is_as_described(town):
     assert root.post(one + "/run-now")["now"]
     assert ada.post(one + "/cancel")["state"] == "cancelled"
     assert ada.post(one + "/retry")["state"] == "scheduled"
+    assert root.post("/requests/republish") == {"requests": 1}
     site = ada.get("/courses?refresh=true")["sites"][0]
     assert site["status"] in ("unreachable", "ok")
     assert ada.call("DELETE", "/users/emmy").status_code == 403

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whoever asks to be forgotten is: after it, nothing in Redis holds the name, other people's requests are as they
+"""What ended long ago goes by itself.  Whoever asks to be forgotten is: after it, nothing in Redis holds the name, other people's requests are as they
 were, and what has not ended is kept and said to be."""
 from harness import api, keys, samples, wait, wire
 
@@ -25,15 +25,16 @@ def holders(redis):
     return sorted(found)
 
 
-def older(redis, site, who):
+def older(redis, site, who, modified):
     """More than one step looks at: requests that failed long ago, and what was said of them."""
     pipe = redis.pipeline()
     for n in range(MANY):
         request = f"01900000-0000-7000-8000-{n:012d}"
         pipe.hset(f"nv:req:{request}", mapping={"state": "failed", "rev": 1, "user": who, "site": site, "rcourse": "9",
                                                 "created": n, "published": 1})
-        for index in ("all", f"site:{site}", f"user:{who}", "state:failed", "modified"):
+        for index in ("all", f"site:{site}", f"user:{who}", "state:failed"):
             pipe.zadd(f"nv:idx:{index}", {request: n})
+        pipe.zadd("nv:idx:modified", {request: modified})
         pipe.zadd(f"nv:course:{site}:9", {request: n})
         pipe.xadd("nv:events", {"kind": "request", "id": request, "user": who if n % 3 else "ada"})
     pipe.execute()
@@ -53,7 +54,7 @@ def test_who_asks_is_forgotten(farm):
     farm.roles("archiver")[0].stop()
     waiting = root.submit(farm.site, courses[2], user=who)
     redis = farm.redis.client
-    older(redis, farm.site, who)
+    older(redis, farm.site, who, wire.now_ms())
     redis.hset(f"nv:req:{hers}", f"join:{who}", "done")  # as after "enrol me" on ada's course
     before = redis.hgetall(f"nv:req:{hers}")
     assert f"nv:req:{mine[0]}" in holders(redis)
@@ -95,3 +96,23 @@ def test_who_asks_is_forgotten(farm):
     assert not [k for k in holders(redis) if not k.startswith(("nv:kv:", "nv:present"))]
     assert "dry" not in out and NAME.decode() not in "".join(str(e) for e in farm.roles("producer")[0].events("user.forgotten"))
 
+
+
+def test_what_ended_long_ago_goes(make_farm):
+    farm = make_farm(producer={"keep": "1h"})
+    farm.archiver()
+    producer = farm.producer()
+    waiting = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1, blobs=1)))
+    redis = farm.redis.client
+    an_hour, site = 3600_000, farm.site
+    farm.wait_state(waiting, "ready")
+    redis.zadd("nv:idx:modified", {waiting: wire.now_ms() - 2 * an_hour})  # old, and not ended
+    older(redis, site, "emmy", wire.now_ms() - an_hour - 1)
+    producer.stop()
+    producer.start()
+    event = wait.until(lambda: producer.events("sweep.removed"), "removed")
+    assert event[0]["requests"] == str(MANY)
+    assert redis.zrange("nv:idx:all", 0, -1) == [waiting.encode()] == redis.zrange("nv:idx:modified", 0, -1)
+    assert not list(redis.scan_iter("nv:req:01900000-*", count=1000)) and not redis.exists("nv:idx:user:emmy")
+    farm.worker()
+    farm.wait_state(waiting, "restored")

@@ -573,7 +573,7 @@ static void a_deleted_course_is_free_again(void **state)
 	const char *courses[] = {"7"};
 
 	bring_to(f, &q, NV_ST_restored, token);
-	nv_status_recall(f->s, &q, &out, 5, true, on_plain, fresh());
+	nv_status_recall(f->s, &q, &out, 5, true, false, on_plain, fresh());
 	ok(f);
 	assert_true(get(f, one)->deleted);
 	nv_status_holders(f->s, "old", courses, 1, on_list, fresh());
@@ -853,14 +853,14 @@ static void history_is_rebuilt_by_one_and_leaves_the_living_alone(void **state)
 	raw(f, "PEXPIRE nv:history 0"); /* the asker died */
 	nv_status_needs_rebuild(f->s, on_bool, fresh());
 	assert_true(ok(f)->yes);
-	nv_status_recall(f->s, &q, &o, 12345, false, on_plain, fresh());
+	nv_status_recall(f->s, &q, &o, 12345, false, false, on_plain, fresh());
 	ok(f);
 	assert_int_equal(get(f, id)->state, NV_ST_restored);
 	assert_int_equal(got.finished, 12345);
 	assert_string_equal(got.course, "42");
 	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_DONE);
 	bring_to(f, &l, NV_ST_importing, token);
-	nv_status_recall(f->s, &l, &o, 12345, false, on_plain, fresh());
+	nv_status_recall(f->s, &l, &o, 12345, false, false, on_plain, fresh());
 	ok(f);
 	assert_int_equal(get(f, live)->state, NV_ST_importing);
 	nv_status_rebuilt(f->s, on_plain, fresh());
@@ -870,6 +870,75 @@ static void history_is_rebuilt_by_one_and_leaves_the_living_alone(void **state)
 	assert_false(ok(f)->yes);
 	/* Nobody is told again of what is long over. */
 	assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 0);
+}
+
+/* --- what is old --- */
+
+static void on_expired(void *arg, const struct nv_err *err, const struct nv_forgotten *what)
+{
+	struct answer *a = arg;
+
+	a->done = true;
+	assert_null(err);
+	a->total = what->removed;
+	a->number = what->kept;
+}
+
+/* As if it had been changed last an hour ago. */
+static void make_older(struct fixture *f, const char *id)
+{
+	nv_auto_free char *command = nv_asprintf("ZADD nv:idx:modified XX CH %llu %%s",
+						 (unsigned long long)nv_now_ms() - 3600000);
+
+	assert_int_equal(raw_int(f, command, id), 1);
+}
+
+static void only_what_ended_long_ago_goes(void **state)
+{
+	struct fixture *f = *state;
+	static char ids[NV_ST_COUNT][2][NV_UUID_SIZE]; /* state, young or old */
+	char token[NV_TOKEN_SIZE];
+	struct nv_status_outcome o = {.state = NV_ST_restored, .course = "42"};
+	struct nv_restore_request restored = {0};
+	uint64_t ended = 0;
+
+	for (unsigned s = 0; s < NV_ST_COUNT; s++)
+		for (unsigned old = 0; old < 2; old++) {
+			nv_auto_free char *course = nv_asprintf("c%u-%u", s, old);
+			struct nv_restore_request q = request(ids[s][old], "ann", course);
+
+			bring_to(f, &q, (enum nv_state)s, token);
+			if (old)
+				make_older(f, q.id);
+		}
+	nv_status_expire(f->s, 2 * 3600000, on_expired, fresh());
+	assert_int_equal(ok(f)->total, 0);
+	nv_status_expire(f->s, 60000, on_expired, fresh());
+	ok(f);
+	for (unsigned s = 0; s < NV_ST_COUNT; s++)
+		ended += nv_state_final((enum nv_state)s);
+	assert_int_equal(got.total, ended);
+	assert_int_equal(got.number, NV_ST_COUNT - ended);
+	for (unsigned s = 0; s < NV_ST_COUNT; s++) {
+		assert_true(get(f, ids[s][0])->have);
+		get(f, ids[s][1]);
+		assert_int_equal(got.have, !nv_state_final((enum nv_state)s));
+	}
+	assert_int_equal(list(f, NULL, 0, NULL, NULL, 0, 1), 2 * NV_ST_COUNT - ended);
+	assert_int_equal(list(f, "ann", BIT(restored), NULL, NULL, 0, 9), 1);
+	/* The site's look after deleted courses marks what is there, and makes nothing. */
+	restored = request(ids[NV_ST_restored][1], "ann", "c-again");
+	for (unsigned tombstone = 0; tombstone < 2; tombstone++) {
+		nv_status_recall(f->s, &restored, &o, 5, true, true, on_plain, fresh());
+		ok(f);
+		assert_false(get(f, restored.id)->have);
+		nv_auto_free char *key = nv_asprintf("nv:forgotten:%s", restored.id);
+		assert_int_equal(raw_int(f, "DEL %s", key), !tombstone);
+	}
+	/* A course whose record went may be brought again. */
+	ids[NV_ST_restored][1][0] = '\0';
+	restored = request(ids[NV_ST_restored][1], "ann", "c-again");
+	assert_false(create(f, &restored, true)->failed);
 }
 
 int main(int argc, char **argv)
@@ -905,6 +974,7 @@ int main(int argc, char **argv)
 		T(without_a_queue_a_request_says_so_then_fails),
 		T(a_late_confirm_leaves_what_has_failed_alone),
 		T(history_is_rebuilt_by_one_and_leaves_the_living_alone),
+		T(only_what_ended_long_ago_goes),
 	};
 
 	if (!within_redis(argc, argv))

@@ -212,7 +212,7 @@ static void without_a_record_there_is_no_log(void **state)
 	nv_auto_free char *key = nv_asprintf("nv:log:%s", q.id);
 	assert_int_equal(raw_int(f, "EXISTS %s", key), 0);
 	/* What history brings back has none. */
-	nv_status_recall(f->s, &old, &o, nv_now_ms(), false, on_plain, fresh());
+	nv_status_recall(f->s, &old, &o, nv_now_ms(), false, false, on_plain, fresh());
 	ok(f);
 	read_log(f, other);
 	assert_int_equal(log_is.len, 0);

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- user, what (count, records, joins, events, notices), cursor ('': the beginning), most to look at
+-- user, what (count, records, aged, joins, events, notices), cursor ('': the beginning), most to look at
 -- Answers removed, kept, the cursor to go on from ('': it is done).
 -- count: how many records there are to remove.  records: those that have ended, with all that belongs
--- to them; others are kept.  joins: the user's wishes to join others' courses.  events, notices: the
--- streams' entries about the user.
+-- to them; others are kept.  aged: the same of everybody, where nothing has changed for so many ms (in
+-- the user's place).  joins: the user's wishes to join others' courses.  events, notices: the streams'
+-- entries about the user.
 local user, what, cursor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local removed, kept = 0, 0
 
@@ -20,24 +21,33 @@ local function erase(r)
 		ahead_key(r.id), ahead_key(r.id) .. ':ready')
 end
 
--- From the cursor-th place on; what is removed makes the next ones move up.
-local function records()
-	local from = tonumber(cursor) or 0
-	local ids = redis.call('ZRANGE', 'nv:idx:user:' .. user, from, from + most - 1)
+-- ids: of this index from the from-th place on; what is removed makes the next ones move up.
+local function sift(ids, index, from)
 	for _, id in ipairs(ids) do
 		local r = load(id)
 		if r and FINAL[r.state] then
 			removed = removed + 1
-			if what == 'records' then
+			if what ~= 'count' then
 				erase(r)
 			end
 		elseif r then
 			kept = kept + 1
-		elseif what == 'records' then
-			redis.call('ZREM', 'nv:idx:user:' .. user, id)
+		elseif what ~= 'count' then
+			redis.call('ZREM', index, id)
 		end
 	end
-	return #ids == most and int(from + (what == 'records' and kept or #ids)) or ''
+	return #ids == most and int(from + (what == 'count' and #ids or kept)) or ''
+end
+
+local function records()
+	local from, index = tonumber(cursor) or 0, 'nv:idx:user:' .. user
+	return sift(redis.call('ZRANGE', index, from, from + most - 1), index, from)
+end
+
+local function aged()
+	local from = tonumber(cursor) or 0
+	return sift(redis.call('ZRANGEBYSCORE', MODIFIED, '-inf', int(NOW - tonumber(user)), 'LIMIT', from,
+		most), MODIFIED, from)
 end
 
 local function joins()
@@ -69,6 +79,8 @@ elseif what == 'events' then
 	go_on = stream(EVENTS)
 elseif what == 'notices' then
 	go_on = stream(NOTICES)
+elseif what == 'aged' then
+	go_on = aged()
 else
 	go_on = records()
 end

@@ -6,7 +6,11 @@ local r = load(ARGV[1])
 if not r then
 	return not_found(ARGV[1])
 end
-if tonumber(r.rev) == tonumber(ARGV[2]) and r.published ~= '1' then
+if tonumber(r.rev) ~= tonumber(ARGV[2]) then
+	return {'ok'}
+end
+redis.call('ZREM', UNPUBLISHED, r.id) -- also one that was published before (republish.lua)
+if r.published ~= '1' then
 	local set = {published = '1'}
 	local waited = r.unrouted and r.state == 'scheduled'
 	if waited then -- there is a queue now
