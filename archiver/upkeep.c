@@ -19,10 +19,7 @@ static int collect_of(const struct archiver *a, const char *client, const char *
 		      struct nv_job *job, uint64_t *bytes, struct nv_err *err)
 {
 	const struct nv_config *c = a->config;
-	struct nv_collect what = {.now_ms = nv_now_ms(),
-				  .grace_ms = c->store.grace,
-				  .pin_ms = c->archiver.job_timeout + c->store.grace,
-				  .keep_ms = c->store.keep};
+	struct nv_collect what = nv_collect_configured(c);
 	int rc = nv_archive_collect(a->store, c->identity.site, client, dir, &what, job, err);
 	*bytes += what.bytes;
 	if (what.archives || what.blobs)

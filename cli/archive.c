@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* inspect, mbz. */
+/* inspect, mbz, collect. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -198,4 +200,67 @@ int cli_mbz(struct cli *c)
 	int rc = bring(&j, config, &err);
 	nv_store_close(j.store);
 	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
+}
+
+/* --- collect --- */
+
+static int collect_of(struct cli *c, struct nv_store *store, const char *client, const char *work,
+		      struct cli_table *t, json_t *doc, struct nv_err *err)
+{
+	struct nv_collect what = nv_collect_configured(c->config);
+	what.dry = cli_has(c, "dry-run");
+	if (nv_archive_collect(store, c->config->identity.site, client, work, &what, NULL, err) <
+	    0) {
+		nv_err_prefix(err, "client %s", client);
+		return -1;
+	}
+	nv_auto_free char *archives = nv_asprintf("%" PRIu64, what.archives);
+	nv_auto_free char *blobs = nv_asprintf("%" PRIu64, what.blobs);
+	nv_auto_free char *bytes = cli_size(what.bytes);
+	cli_row(t, client, archives, blobs, bytes, NULL);
+	json_array_append_new(doc,
+			      json_pack("{s:s, s:I, s:I, s:I}", "client", client, "archives",
+					(json_int_t)what.archives, "blobs", (json_int_t)what.blobs,
+					"bytes", (json_int_t)what.bytes));
+	return 0;
+}
+
+static int collect_all(struct cli *c, const char *work)
+{
+	struct nv_err err = {0};
+	struct cli_table table = {0};
+	struct nv_store *store = nv_store_open(c->config, &err);
+	if (!store)
+		return cli_fail(c, &err);
+	json_t *doc = json_array();
+	int rc = 0;
+	cli_row(&table, "CLIENT", "ARCHIVES", "BLOBS", "BLOBS' SIZE", NULL);
+	for (size_t i = 0; i < c->config->clients_len && rc == 0; i++)
+		rc = collect_of(c, store, c->config->clients[i].name, work, &table, doc, &err);
+	nv_store_close(store);
+	/* What was removed before something failed is told, too. */
+	int status = rc < 0 ? cli_fail(c, &err) : CLI_OK;
+	return cli_answer(c, doc, &table, status);
+}
+
+int cli_collect(struct cli *c)
+{
+	const struct nv_config *config = cli_config(c);
+	const char *tmp = getenv("TMPDIR");
+	struct nv_err err = {0};
+	if (!config)
+		return CLI_FAILED;
+	if (!config->identity.site || !config->clients_len ||
+	    (!config->store.path && !config->store.url))
+		return cli_failf(c, NV_R_config,
+				 "%s: collecting needs a course server's file: identity.site, "
+				 "clients and section store",
+				 config->path);
+	nv_auto_free char *work = nv_asprintf("%s/navette-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(work))
+		return cli_failf(c, NV_R_internal, "%s: %s", work, strerror(errno));
+	int status = collect_all(c, work);
+	if (nv_remove_tree(work, &err) < 0)
+		fprintf(stderr, "navette: %s\n", err.msg);
+	return status;
 }

@@ -65,6 +65,10 @@ static const struct cli_option forget_options[] = {
 	{"dry-run", 0, NULL, "only count, and change nothing"},
 	{0},
 };
+static const struct cli_option collect_options[] = {
+	{"dry-run", 0, NULL, "only count what would go, and remove nothing"},
+	{0},
+};
 static const struct cli_option watch_options[] = {
 	{"timeout", 0, "TIME", "give up after this time, such as 10m"},
 	{0},
@@ -103,6 +107,9 @@ const struct cli_command cli_commands[] = {
 	 cli_retry},
 	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, cli_now},
 
+	{NULL, "republish", "", 0, 0, "send out again what has not ended (administrators)",
+	 "For a broker that has lost its messages.  Each course is brought once all the same.",
+	 NULL, cli_republish},
 	{NULL, "forget", "USER", 1, 1, "remove what is known of somebody (administrators)",
 	 "Records and logs of this person's requests that have ended, wishes to join other "
 	 "courses, and "
@@ -136,6 +143,14 @@ const struct cli_command cli_commands[] = {
 	 "the course server signed is not known to this command: what the manifest names is\n"
 	 "verified by SHA-256, the manifest itself is taken as the store gives it.",
 	 mbz_options, cli_mbz},
+	{NULL, "collect", "", 0, 0,
+	 "remove from the staging store what nobody needs (course server)",
+	 "What the archiver does by itself at its start and from time to time, and by the same "
+	 "rules: archives\n"
+	 "older than store.keep, then blobs that no archive names and that are older than "
+	 "store.grace; none while\n"
+	 "an upload runs.",
+	 collect_options, cli_collect},
 	{NULL, "inspect", "FILE.mbz", 1, 1, "what is in a course archive", NULL, NULL, cli_inspect},
 
 	{NULL, "doctor", "", 0, 0, "check this installation and tell how to mend it",

@@ -381,3 +381,18 @@ int cli_forget(struct cli *c)
 	json_decref(doc);
 	return CLI_OK;
 }
+
+/* --- a broker that lost its messages --- */
+
+int cli_republish(struct cli *c)
+{
+	json_t *doc = ask_once(c, "POST", "/api/v1/requests/republish");
+	if (!doc)
+		return CLI_FAILED;
+	if (c->json)
+		return cli_document(c, doc, CLI_OK);
+	printf("%lld requests go out again.\n",
+	       (long long)json_integer_value(json_object_get(doc, "requests")));
+	json_decref(doc);
+	return CLI_OK;
+}

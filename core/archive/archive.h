@@ -135,10 +135,13 @@ struct nv_collect {
 	uint64_t pin_ms;   /* a younger pin keeps all blobs; an older one goes: more than an upload
 			      may take */
 	uint64_t keep_ms;  /* archives go when they are older: nobody has restored them */
+	bool dry;	   /* nothing is removed, only counted */
 	uint64_t archives; /* what went */
 	uint64_t blobs;
 	uint64_t bytes; /* of blobs */
 };
+/* As the archiver of this configuration does it, now. */
+struct nv_collect nv_collect_configured(const struct nv_config *c);
 /* work_dir: a folder for what is read.  A manifest that cannot be read fails it, and no blob goes:
  * it may name any. */
 int nv_archive_collect(struct nv_store *store, const char *site, const char *client,

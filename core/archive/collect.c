@@ -66,7 +66,9 @@ static bool is_older(const struct collecting *g, const struct object *o, uint64_
 
 static int remove_object(const struct collecting *g, const char *key, struct nv_err *err)
 {
-	return nv_job_check(g->job, err) < 0 ? -1 : nv_store_delete(g->store, key, err);
+	if (nv_job_check(g->job, err) < 0)
+		return -1;
+	return g->c->dry ? 0 : nv_store_delete(g->store, key, err);
 }
 
 /* --- pins --- */
@@ -159,7 +161,7 @@ static int judge_manifest(const struct collecting *g, const struct object *o,
 	struct nv_err local = {0};
 	if (is_older(g, o, g->c->keep_ms)) {
 		g->c->archives++;
-		return nv_archive_delete(g->store, place, err);
+		return g->c->dry ? 0 : nv_archive_delete(g->store, place, err);
 	}
 	if (read_manifest(g, place, o->size, named, &local) == 0 ||
 	    local.reason == NV_R_store_missing) /* restored meanwhile */
@@ -224,6 +226,14 @@ static int remove_blobs(const struct collecting *g, const struct named *named, s
 	}
 	objects_fini(&blobs);
 	return rc;
+}
+
+struct nv_collect nv_collect_configured(const struct nv_config *c)
+{
+	return (struct nv_collect){.now_ms = nv_now_ms(),
+				   .grace_ms = c->store.grace,
+				   .pin_ms = c->archiver.job_timeout + c->store.grace,
+				   .keep_ms = c->store.keep};
 }
 
 int nv_archive_collect(struct nv_store *store, const char *site, const char *client,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What nobody needs any more goes from the store by itself, and nothing that somebody needs: here
 through WebDAV with the archiver's own rights; the rules are in tests/unit/test_archive_collect.c."""
+import json
 import os
 import time
 
@@ -32,6 +33,12 @@ def kinds(town):
     return {kind: found.count(kind) for kind in set(found)}
 
 
+def would_go(town, archiver):
+    """What `navette collect` says on the course server before anything goes."""
+    said, = json.loads(town.navette("collect", "--dry-run", "--json", **archiver.config))
+    return said
+
+
 def test_an_archive_nobody_restored_and_its_blobs_go_in_the_end(town):
     town.producer()
     archiver = staging.daemon(town, "archiver", town.staging).start()
@@ -50,6 +57,9 @@ def test_an_archive_nobody_restored_and_its_blobs_go_in_the_end(town):
     wait.until(lambda: kinds(town) == {"blobs": 3}, "archive removed once restored")
     # Its blobs are nobody's now, and older than the grace time (one minute here).
     aged(town, 2 * 60)
+    assert would_go(town, archiver) == {"client": town.client, "archives": 0, "blobs": 3, "bytes": sum(
+        os.path.getsize(os.path.join(town.staging.root, key)) for key in town.staging.objects())}
+    assert kinds(town) == {"blobs": 3}
     archiver.stop()
     archiver.start()
     wait.until(lambda: kinds(town) == {}, "blobs collected")
@@ -59,6 +69,9 @@ def test_an_archive_nobody_restored_and_its_blobs_go_in_the_end(town):
     another = town.submit(town.remote.add(samples.make(town.path("made.mbz"), 2, blobs=2)))
     town.wait_state(another, "ready")
     aged(town, 31 * DAY)
+    before = kinds(town)
+    going = would_go(town, archiver)
+    assert (going["archives"], going["blobs"]) == (1, 2) and kinds(town) == before
     archiver.stop()
     archiver.start()
     wait.until(lambda: kinds(town) == {}, "the archive nobody came for is collected")

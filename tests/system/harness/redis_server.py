@@ -2,7 +2,9 @@
 """A private Redis on a unix socket, kept as the design asks: append-only, fsync always; and one with a
 replica, watched by sentinels."""
 import os
+import shutil
 import signal
+import subprocess
 
 import redis
 import redis.sentinel
@@ -28,11 +30,34 @@ class RedisServer:
         return {"socket": self.socket}
 
     def start(self):
+        return self._begin(KEPT)
+
+    def _begin(self, kept):
         self.child = processes.start(
             ["redis-server", "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
-             "--dir", self.folder, *KEPT], self.log)
+             "--dir", self.folder, *kept], self.log)
         wait.until(self._up, lambda: f"Redis, see {self.log}", 30)
         return self
+
+    def snapshot(self, path):
+        subprocess.run(["redis-cli", "-s", self.socket, "--rdb", path], check=True, capture_output=True, timeout=60)
+
+    def start_from(self, path):
+        """With what a snapshot has, and nothing else. A Redis that keeps a log of its own from the start does not look
+        at a snapshot: it is told to afterwards."""
+        self.kill()
+        shutil.rmtree(self.folder)
+        os.makedirs(self.folder)
+        shutil.copy(path, os.path.join(self.folder, "dump.rdb"))
+        self._begin(["--appendonly", "no", "--save", ""])
+        self.client.config_set("appendfsync", "always")
+        self.client.config_set("maxmemory-policy", "noeviction")
+        self.client.config_set("appendonly", "yes")
+        wait.until(self._keeps, "its log is written")
+
+    def _keeps(self):
+        state = self.client.info("persistence")
+        return state["aof_enabled"] and not state["aof_rewrite_in_progress"] and not state["aof_rewrite_scheduled"]
 
     def _up(self):
         assert self.child.poll() is None, f"Redis ended, see {self.log}"
