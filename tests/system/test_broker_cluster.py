@@ -8,13 +8,13 @@ import shutil
 
 import pytest
 
-from harness import samples, wait
+from harness import nightly, samples, wait
 from harness.cluster import Cluster
 from harness.farm import Farm
 from harness.load import Load
 
 
-pytestmark = pytest.mark.skipif(os.environ.get("NAVETTE_NIGHTLY") != "1", reason="long: tests/run --all")
+pytestmark = nightly.only
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from harness import daemon, mbz, samples
+from harness import daemon, mbz, nightly, samples
 from harness.samples import SOURCE
 
-BLOBS, BLOB = 32 if os.environ.get("NAVETTE_NIGHTLY") == "1" else 8, 64 << 20
+BLOBS, BLOB = 32 if nightly.NIGHTLY else 8, 64 << 20
 ROOM = 6 * BLOBS * BLOB
 GROWTH = 64 << 20
 

@@ -6,9 +6,9 @@ import os
 import random
 import time
 
-from harness import samples
+from harness import nightly, samples
 
-ROUNDS = 50 if os.environ.get("NAVETTE_NIGHTLY") == "1" else 5
+ROUNDS = 50 if nightly.NIGHTLY else 5
 REQUESTS = 3
 # An export and an import of such a course take about a second together under the sanitizers.
 LONGEST = 1.5
