@@ -9,6 +9,8 @@
 #include "core/base/fs.h"
 #include "core/base/id.h"
 
+#define PASSWORD_MAX 1024u
+
 struct walk {
 	struct nv_mgmt m;
 	const struct nv_config *config;
@@ -265,22 +267,44 @@ static char *password_path(const struct walk *w, const char *user)
 	return dir ? nv_asprintf("%s/%s.password", dir, user) : NULL;
 }
 
+static int put_user(struct walk *w, const char *user, const char *password, struct nv_err *err)
+{
+	nv_auto_free char *path = NV_MGMT_PATH("users", user);
+	nv_auto_json json_t *body = json_pack("{s:s, s:s}", "password", password, "tags", "");
+	if (!body)
+		return nv_fail(err, NV_FATAL, NV_R_config, "its password is not UTF-8");
+	return nv_mgmt_call(&w->m, "PUT", path, body, NULL, err) < 0 ? -1 : 0;
+}
+
+/* A broker that was set up anew: whoever has the password goes on with it. */
+static int known_password(struct walk *w, const char *user, const char *file, struct nv_err *err)
+{
+	nv_auto_buf struct nv_buf password = {0};
+	if (nv_read_file(file, PASSWORD_MAX, &password, err))
+		return -1;
+	nv_buf_puts(&password, "");
+	char *text = (char *)password.data;
+	text[strcspn(text, "\r\n")] = '\0';
+	if (!*text)
+		return nv_fail(err, NV_FATAL, NV_R_config,
+			       "%s is empty: remove it, and a password is made", file);
+	if (put_user(w, user, text, err)) {
+		nv_err_prefix(err, "user %s", user);
+		return -1;
+	}
+	nv_buf_printf(w->report, "created: user %s, with the password in %s\n", user, file);
+	return 0;
+}
+
 /* First the broker, then the file: a user whose file is missing gets a new password next time. */
-static int set_password(struct walk *w, const char *user, bool is_new, struct nv_err *err)
+static int new_password(struct walk *w, const char *user, const char *file, bool is_new,
+			struct nv_err *err)
 {
 	char password[NV_TOKEN_SIZE];
-	nv_auto_free char *file = password_path(w, user);
-	nv_auto_free char *path = NV_MGMT_PATH("users", user);
-	if (!file)
-		return nv_fail(err, NV_FATAL, NV_R_config,
-			       "broker.credentials_dir: missing; it is where the password of %s "
-			       "goes",
-			       user);
 	if (nv_mkdir_p(w->config->broker.credentials_dir, 0700, err))
 		return -1;
 	nv_token_new(password);
-	nv_auto_json json_t *body = json_pack("{s:s, s:s}", "password", password, "tags", "");
-	if (nv_mgmt_call(&w->m, "PUT", path, body, NULL, err) < 0 ||
+	if (put_user(w, user, password, err) ||
 	    nv_write_file(file, password, strlen(password), 0600, err))
 		return -1;
 	nv_buf_printf(w->report, "%s: user %s, password in %s\n",
@@ -288,18 +312,30 @@ static int set_password(struct walk *w, const char *user, bool is_new, struct nv
 	return 0;
 }
 
+static int mend_user(struct walk *w, const char *user, bool is_new, struct nv_err *err)
+{
+	nv_auto_free char *file = password_path(w, user);
+	bool have_file = file && access(file, F_OK) == 0;
+	if (!is_new && have_file)
+		return 0;
+	if (!file)
+		return nv_fail(err, NV_FATAL, NV_R_config,
+			       "broker.credentials_dir: missing; it is where the password of %s "
+			       "goes",
+			       user);
+	return have_file ? known_password(w, user, file, err)
+			 : new_password(w, user, file, is_new, err);
+}
+
 static int walk_user(struct walk *w, const char *user, struct nv_err *err)
 {
 	nv_auto_free char *path = NV_MGMT_PATH("users", user);
-	nv_auto_free char *file = password_path(w, user);
 	nv_auto_json json_t *have = NULL;
 	int status = nv_mgmt_call(&w->m, "GET", path, NULL, &have, err);
 	if (status < 0)
 		return -1;
-	if (w->apply) {
-		bool keep = status != 404 && file && access(file, F_OK) == 0;
-		return keep ? 0 : set_password(w, user, status == 404, err);
-	}
+	if (w->apply)
+		return mend_user(w, user, status == 404, err);
 	if (status == 404) {
 		w->differences++;
 		nv_buf_printf(w->report, "missing: user %s\n", user);

@@ -144,7 +144,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Sites that navette broker apply makes queues and users for."},
 	{"broker", "credentials_dir", NV_CFG_PATH, AT(broker.credentials_dir),
 	 .sample = "/etc/navette/credentials",
-	 .doc = "Folder where navette broker apply puts the passwords it makes."},
+	 .doc = "Folder where navette broker apply puts the passwords it makes; a broker that is "
+		"set up anew gets those that are there."},
 	{"broker", "replicas", NV_CFG_NUMBER, AT(broker.replicas), .min = 1, .max = 9,
 	 .fallback = "1", .doc = "Nodes of the broker that keep a copy of each queue."},
 

@@ -19,6 +19,15 @@ def move(names, source, target):
         os.rename(os.path.join(source, name), os.path.join(target, name))
 
 
+def credentials(farm):
+    found = {}
+    for name in os.listdir(farm.path("credentials")):
+        with open(farm.path("credentials", name), encoding="ascii") as f:
+            found[name] = f.read()
+    assert len(found) == 3
+    return found
+
+
 def lose(farm):
     farm.broker.call("DELETE", "vhosts", farm.vhost)
     for user in farm.broker.call("GET", "users"):
@@ -54,7 +63,9 @@ def test_all_is_lost_but_the_moodles(farm):
     farm.redis.kill()
 
     move(kept, farm.path("backup"), farm.folder)
+    passwords = credentials(farm)
     farm.make_topology()
+    assert credentials(farm) == passwords, "whoever has one goes on with it"
     farm.broker.shorten_delays(farm.vhost, 200)
     farm.redis.start_from(snapshot)
     for d in (producer, archiver, worker):

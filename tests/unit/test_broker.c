@@ -136,6 +136,19 @@ static void test_a_lost_password_is_made_anew_and_kept_secret(void **state)
 	rig_close(&r);
 }
 
+static void test_a_user_that_the_broker_lost_comes_back_with_its_password(void **state)
+{
+	struct rig r;
+	nv_auto_free char *before = rig_password("archiver.s2");
+	(void)state;
+	call("DELETE", "users/archiver.s2", NULL);
+	apply("created: user archiver.s2, with the password in ");
+	nv_auto_free char *after = rig_password("archiver.s2");
+	assert_string_equal(before, after);
+	rig_open(&r, "archiver.s2");
+	rig_close(&r);
+}
+
 static void test_definitions_json_can_be_imported(void **state)
 {
 	json_error_t e;
@@ -307,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_check_names_a_binding_too_many),
 		cmocka_unit_test(test_a_queue_with_other_arguments_is_not_touched),
 		cmocka_unit_test(test_a_lost_password_is_made_anew_and_kept_secret),
+		cmocka_unit_test(test_a_user_that_the_broker_lost_comes_back_with_its_password),
 		cmocka_unit_test(test_an_archiver_reaches_no_queue_that_is_not_meant_for_it),
 		cmocka_unit_test(test_an_archiver_may_not_read_declare_or_bind_elsewhere),
 		cmocka_unit_test(test_nobody_speaks_in_anothers_name),
