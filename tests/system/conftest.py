@@ -8,6 +8,7 @@ import tempfile
 import pytest
 
 from harness.farm import Farm
+from harness.nightly import pytest_sessionfinish  # noqa: F401 (a hook)
 from harness.rabbit import Broker
 from harness.samples import SOURCE
 
@@ -19,13 +20,6 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     setattr(item, f"report_{report.when}", report)
-
-
-def pytest_sessionfinish(session, exitstatus):
-    """A run in which nothing was tested says so to ctest."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if exitstatus == 0 and not reporter.stats.get("passed"):
-        session.exitstatus = 77
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every image is built on a Debian root file system made here, and deploy/containers/compose.yaml starts the
+whole: courses arrive, workers are added and found by Prometheus, a stop is graceful, and the next start goes on.
+Needs root, podman and docker-compose; podman keeps everything in a folder of the test's own. Grafana's image is
+not Debian's, and is not started."""
+import json
+import os
+import shutil
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+
+from harness import nightly, ports, processes, wait
+
+SOURCE = os.environ["NAVETTE_SOURCE"]
+COMPOSE = os.path.join(SOURCE, "deploy", "containers", "compose.yaml")
+OURS = ("producer", "archiver", "worker")
+pytestmark = nightly.only
+
+
+class Engine:
+    """podman's service, with images, containers and volumes of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.socket = os.path.join(folder, "podman.sock")
+        self.state = os.path.join(folder, "state")
+        self.ports = {name: ports.free() for name in ("page", "prometheus")}
+        with open(os.path.join(folder, "containers.conf"), "w", encoding="ascii") as f:
+            f.write('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n[engine]\n')
+            if shutil.which("runc"):
+                f.write('runtime = "runc"\n')
+        self.env = {**os.environ, "CONTAINERS_CONF": os.path.join(folder, "containers.conf"), "BUILDAH_ISOLATION": "chroot",
+                    "DOCKER_HOST": f"unix://{self.socket}", "COMPOSE_PROJECT_NAME": "navettetest",
+                    "NAVETTE_STATE": self.state, "NAVETTE_BASE": "localhost/navette-test-debian",
+                    "NAVETTE_PORT": str(self.ports["page"]), "NAVETTE_PROMETHEUS_PORT": str(self.ports["prometheus"])}
+        self.service = processes.start(self._podman("system", "service", "--time=0", f"unix://{self.socket}"),
+                                       os.path.join(folder, "podman.log"), self.env)
+        wait.until(lambda: os.path.exists(self.socket), "podman's service", 30)
+        self._over = threading.Event()
+        self._nurse = threading.Thread(target=self._check_health, daemon=True)
+        self._nurse.start()
+
+    def _podman(self, *args):
+        return ["podman", "--root", os.path.join(self.folder, "storage"), "--runroot", os.path.join(self.folder, "run"), *args]
+
+    def podman(self, *args, check=True):
+        done = subprocess.run(self._podman(*args), env=self.env, capture_output=True, text=True, check=False, timeout=600)
+        assert not check or done.returncode == 0, f"podman {args}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        return done.stdout.strip()
+
+    def compose(self, *args, check=True, timeout=600):
+        done = subprocess.run(["docker-compose", "-f", COMPOSE, *args], env=self.env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout)
+        assert not check or done.returncode == 0, f"docker-compose {args}: {done.stdout[-4000:]}"
+        return done.stdout
+
+    def navette(self, *args):
+        return self.compose("run", "--rm", "navette", "navette", *args)
+
+    def containers(self, service):
+        return self.podman("ps", "-aq", "--filter", f"label=com.docker.compose.service={service}",
+                           "--filter", "label=com.docker.compose.oneoff=False").split()
+
+    def inspect(self, container):
+        return json.loads(self.podman("inspect", container))[0]
+
+    def _check_health(self):
+        """What systemd's timers do for podman on a machine that has it."""
+        while not self._over.wait(1):
+            for container in self.podman("ps", "-q", check=False).split():
+                self.podman("healthcheck", "run", container, check=False)
+
+    def close(self):
+        self._over.set()
+        self._nurse.join()
+        self.compose("down", "-v", "--remove-orphans", check=False)
+        self.podman("rm", "-af", check=False)
+        self.podman("network", "prune", "-f", check=False)
+        processes.kill(self.service)
+        self.podman("system", "reset", "-f", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    missing = [p for p in ("podman", "docker-compose", "mmdebstrap") if not shutil.which(p)]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root and {' '.join(missing)}")
+    folder = str(tmp_path_factory.mktemp("engine"))
+    base = os.path.join(folder, "base.tar")
+    subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", "bookworm", base], check=True, capture_output=True)
+    subprocess.run([os.path.join(SOURCE, "deploy", "containers", "build")], check=True, stdout=subprocess.DEVNULL)
+    e = Engine(folder)
+    try:
+        e.podman("import", base, "navette-test-debian")
+        os.unlink(base)
+        e.compose("build")
+        yield e
+    finally:
+        e.close()
+
+
+def healthy(engine, service):
+    found = engine.containers(service)
+    return found and all(engine.inspect(c)["State"]["Health"]["Status"] == "healthy" for c in found)
+
+
+def query(engine, text):
+    url = f"http://127.0.0.1:{engine.ports['prometheus']}/api/v1/query?query={urllib.request.quote(text)}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        found = json.load(answer)["data"]["result"]
+    return {r["metric"].get("job"): float(r["value"][1]) for r in found}
+
+
+def test_the_whole(engine):
+    engine.compose("up", "-d")
+    for service in ("broker", "redis", "staging", *OURS):
+        wait.until(lambda s=service: healthy(engine, s), lambda s=service: f"{s} is healthy: {engine.compose('logs', s)}", 120, 1)
+    said = engine.navette("submit", "last-year", "--all", "--user", "teacher", "--wait", "--timeout", "5m")
+    assert "4 of 4 restored" in said, said
+    assert "Nothing failed" in engine.navette("doctor")
+    for service in OURS:
+        seen = engine.inspect(engine.containers(service)[0])
+        assert seen["HostConfig"]["ReadonlyRootfs"] and not seen["EffectiveCaps"], service
+        assert engine.podman("exec", seen["Id"], "id", "-u") == "10001"
+    secrets = [os.path.join(folder, n) for folder, _, names in os.walk(engine.state) for n in names
+               if n.endswith((".password", ".key"))]
+    assert len(secrets) > 10 and not [s for s in secrets if os.stat(s).st_mode & 0o077]
+
+    engine.compose("up", "-d", "--scale", "worker=2")
+    jobs = {"navette-producer": 1, "navette-archiver": 1, "navette-worker": 2, "rabbitmq": 1, "rabbitmq-queues": 1}
+    wait.until(lambda: query(engine, "sum by (job) (up)") == jobs, lambda: f"{query(engine, 'sum by (job) (up)')}", 120, 1)
+
+    workers = engine.containers("worker")
+    engine.compose("stop", "worker", "archiver", "producer")
+    for container in (*workers, *engine.containers("archiver"), *engine.containers("producer")):
+        assert engine.inspect(container)["State"]["ExitCode"] == 0, "a graceful stop"
+    engine.compose("down")
+    engine.compose("up", "-d")
+    wait.until(lambda: healthy(engine, "producer"), "it is there again", 120, 1)
+    listed = json.loads(engine.navette("list", "--all", "--json").split("\n", 2)[-1])
+    assert [r["state"] for r in listed["requests"]] == ["restored"] * 4
