@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Where a restored course goes, who may make it there, and what it is called. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/site/directory_internal.h"
@@ -107,14 +109,54 @@ int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *i
 /* --- names --- */
 
 /* A course's names never change, and many courses are made one after the other: course.json is
- * read once for each.  The folders are listed each time, for other processes make courses too. */
+ * read once for each, and the folders are listed only after another process has made or deleted a
+ * course. */
+
+#define NAMES_WAIT_MS 10000u /* the lock is held for one small file's writing */
+
+int nv_dir_names_lock(const char *site, int *ret_fd, struct nv_err *err)
+{
+	return nv_dir_lock(site, "names", NAMES_WAIT_MS, ret_fd, err);
+}
+
+int nv_dir_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err)
+{
+	nv_token_new(ret);
+	if (pwrite(lock, ret, NV_TOKEN_SIZE, 0) != NV_TOKEN_SIZE)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "write locks/names");
+	return 0;
+}
+
+/* Nobody has changed anything since we looked.  A lock's file that is new is empty. */
+static bool names_hold(const struct nv_dir_site *s, int lock)
+{
+	char now[NV_TOKEN_SIZE] = "";
+	return s->courses && pread(lock, now, sizeof(now), 0) == sizeof(now) &&
+	       memcmp(now, s->names_token, sizeof(now)) == 0;
+}
 
 static void forget_names(struct nv_dir_site *s)
 {
 	json_decref(s->courses);
 	json_decref(s->shortnames);
 	json_decref(s->fullnames);
-	s->courses = s->shortnames = s->fullnames = NULL;
+	json_decref(s->copies);
+	s->courses = s->shortnames = s->fullnames = s->copies = NULL;
+}
+
+static void know_names(struct nv_dir_site *s, const char *id, const struct nv_imported *course)
+{
+	json_object_set_new(s->courses, id, json_true());
+	json_object_set_new(s->shortnames, course->shortname, json_true());
+	json_object_set_new(s->fullnames, course->fullname, json_true());
+}
+
+void nv_dir_names_taken(struct nv_dir_site *s, const struct nv_imported *course, const char *token)
+{
+	pthread_mutex_lock(&s->names_mutex);
+	know_names(s, course->course, course);
+	memcpy(s->names_token, token, sizeof(s->names_token));
+	pthread_mutex_unlock(&s->names_mutex);
 }
 
 void nv_dir_names_fini(struct nv_dir_site *s)
@@ -133,11 +175,10 @@ static void read_course_names(struct nv_dir_site *s, const char *folder, const c
 	/* A damaged one must not stop every import: at worst a name stands there twice. */
 	if (nv_dir_restored_read(path, &r, &found, &arena, &why) < 0)
 		NV_LOG(NV_WARN, "site.names", NV_S("file", path), NV_E(&why));
-	json_object_set_new(s->courses, id, json_boolean(found));
-	if (found) {
-		json_object_set_new(s->shortnames, r.outcome.shortname, json_true());
-		json_object_set_new(s->fullnames, r.outcome.fullname, json_true());
-	}
+	if (found)
+		know_names(s, id, &r.outcome);
+	else
+		json_object_set_new(s->courses, id, json_false());
 	nv_dir_restored_fini(&r);
 }
 
@@ -155,6 +196,7 @@ static int look_at_names(struct nv_dir_site *s, struct nv_err *err)
 			s->courses = json_object();
 			s->shortnames = json_object();
 			s->fullnames = json_object();
+			s->copies = json_object();
 		}
 		for (size_t i = 0; i < ids.len; i++)
 			known += json_object_get(s->courses, ids.items[i]) != NULL;
@@ -199,29 +241,32 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 	return nv_arena_printf(arena, "%.*s%s", (int)len, shortname, suffix);
 }
 
-static int choose(const struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
+static int choose(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
 		  const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
 		  struct nv_err *err)
 {
-	for (unsigned copy = 0; copy < COPIES_MAX; copy++) {
+	unsigned copy = (unsigned)json_integer_value(json_object_get(s->copies, shortname));
+	for (; copy < COPIES_MAX; copy++) {
 		ret->shortname = shortname_of_copy(shortname, copy, arena);
 		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", fullname, copy)
 				     : nv_arena_strdup(arena, fullname);
 		if (!json_object_get(s->shortnames, ret->shortname) &&
 		    !json_object_get(s->fullnames, ret->fullname) &&
-		    !is_in_model(m, ret->shortname, ret->fullname))
+		    !is_in_model(m, ret->shortname, ret->fullname)) {
+			json_object_set_new(s->copies, shortname, json_integer((json_int_t)copy));
 			return 0;
+		}
 	}
 	return nv_fail(err, NV_REJECT, NV_R_import_failed, "there are too many copies of \"%s\"",
 		       shortname);
 }
 
-int nv_dir_choose_names(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
-			const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
-			struct nv_err *err)
+int nv_dir_choose_names(struct nv_dir_site *s, int lock, const struct nv_dir_model *m,
+			const char *shortname, const char *fullname, struct nv_imported *ret,
+			struct nv_arena *arena, struct nv_err *err)
 {
 	pthread_mutex_lock(&s->names_mutex);
-	int rc = look_at_names(s, err);
+	int rc = names_hold(s, lock) ? 0 : look_at_names(s, err);
 	if (rc == 0)
 		rc = choose(s, m, shortname, fullname, ret, arena, err);
 	pthread_mutex_unlock(&s->names_mutex);

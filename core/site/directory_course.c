@@ -244,11 +244,14 @@ static int delete_locked(const char *site, const char *course, struct nv_err *er
 int nv_site_directory_delete(const char *path, const char *course, struct nv_err *err)
 {
 	nv_auto_fd int lock = -1;
+	nv_auto_fd int names = -1;
+	char token[NV_TOKEN_SIZE];
 	if (!nv_uuid_valid(course))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
 	if (nv_dir_make_folders(path, err) < 0 ||
-	    nv_dir_lock(path, course, LOCK_WAIT_MS, &lock, err) < 0)
+	    nv_dir_lock(path, course, LOCK_WAIT_MS, &lock, err) < 0 ||
+	    nv_dir_names_lock(path, &names, err) < 0 || nv_dir_names_change(names, token, err) < 0)
 		return -1;
 	return delete_locked(path, course, err);
 }

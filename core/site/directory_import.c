@@ -12,9 +12,6 @@
 #include "core/base/log.h"
 #include "core/site/directory_internal.h"
 
-#define NAMES_LOCK "names"
-#define NAMES_WAIT_MS 10000u /* it is held for one small file's writing */
-
 struct import {
 	struct nv_dir_site *s;
 	const struct nv_import *in;
@@ -179,7 +176,7 @@ static const char *first_of(const char *a, const char *b, const char *c)
 	return b && *b ? b : c;
 }
 
-static int write_course(struct import *im, struct nv_err *err)
+static int write_course(struct import *im, int names, struct nv_err *err)
 {
 	const struct nv_restore_request *q = im->in->request;
 	const struct nv_manifest *about = &im->from->manifest;
@@ -191,7 +188,7 @@ static int write_course(struct import *im, struct nv_err *err)
 
 	if (enrol && (!role || !*role))
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (nv_dir_choose_names(im->s, im->m, shortname, fullname, ret, im->arena, err) < 0)
+	if (nv_dir_choose_names(im->s, names, im->m, shortname, fullname, ret, im->arena, err) < 0)
 		return -1;
 	ret->course = nv_arena_strdup(im->arena, q->id);
 	ret->category = nv_arena_strdup(im->arena, nv_dir_category_identifier(im->target.category));
@@ -235,10 +232,12 @@ static int commit(struct import *im, struct nv_err *err)
 static int name_and_commit(struct import *im, struct nv_err *err)
 {
 	nv_auto_fd int names = -1;
-	if (nv_dir_lock(im->s->path, NAMES_LOCK, NAMES_WAIT_MS, &names, err) < 0 ||
-	    write_course(im, err) < 0)
+	char token[NV_TOKEN_SIZE];
+	if (nv_dir_names_lock(im->s->path, &names, err) < 0 || write_course(im, names, err) < 0 ||
+	    nv_dir_names_change(names, token, err) < 0 || commit(im, err) < 0)
 		return -1;
-	return commit(im, err);
+	nv_dir_names_taken(im->s, im->ret, token);
+	return 0;
 }
 
 static int make_course(struct import *im, struct nv_err *err)

@@ -90,9 +90,11 @@ struct nv_dir_site {
 	/* Names of the restored courses, read once: guarded by the lock between imports of this
 	 * process (names_mutex), looked at under the site's lock `names`. */
 	pthread_mutex_t names_mutex;
-	json_t *courses;    /* id → [short name, full name] */
-	json_t *shortnames; /* name → true, of courses; NULL: to be read anew */
+	char names_token[NV_TOKEN_SIZE]; /* what the lock's file held when they were right */
+	json_t *courses;		 /* id → is there a course.json; NULL: to be read anew */
+	json_t *shortnames;		 /* name → true, of courses */
 	json_t *fullnames;
+	json_t *copies; /* short name → a copy's number: all below are taken */
 };
 
 static inline struct nv_dir_site *nv_dir_site(struct nv_site *s)
@@ -210,11 +212,16 @@ struct nv_dir_target {
 int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *in,
 			 struct nv_dir_target *ret, struct nv_strs *warnings,
 			 struct nv_arena *arena, struct nv_err *err);
-/* Names as Moodle makes them unique: "X copy 1", X_1. */
-int nv_dir_choose_names(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
-			const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
-			struct nv_err *err);
-
+/* The lock of names.  Its file holds a token of whoever last made a course, or deleted one. */
+int nv_dir_names_lock(const char *site, int *ret_fd, struct nv_err *err);
+/* Courses change now: whoever knows their names looks again.  Under the lock; returns the token. */
+int nv_dir_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err);
+/* Names as Moodle makes them unique: "X copy 1", X_1.  Under the lock, as the next one. */
+int nv_dir_choose_names(struct nv_dir_site *s, int lock, const struct nv_dir_model *m,
+			const char *shortname, const char *fullname, struct nv_imported *ret,
+			struct nv_arena *arena, struct nv_err *err);
+/* The course of these names was made; token: of the change that was announced before. */
+void nv_dir_names_taken(struct nv_dir_site *s, const struct nv_imported *course, const char *token);
 void nv_dir_names_fini(struct nv_dir_site *s);
 
 /* --- the calls --- */

@@ -6,7 +6,7 @@
         [--sizes 10,100,1000] [--no-save]        (10^5 requests, 10^5 files and 10,000 MB: name them; about half an hour)
 
 requests: so many are outstanding, archiver stopped: seconds each to submit (POST, four connections), memory of
-producer, Redis and RabbitMQ, and how long the first page of GET /requests takes; then archiver and worker start:
+producer, Redis and RabbitMQ, how long pages of requests take, and the command `navette queues`; then archiver and worker start:
 seconds each until all are restored (embedded sites).  files: an archive of so many files of 70 KB, each an object of its
 own, into a store that is a folder and back: seconds a file, memory.  sizes: an archive of one file of so many MB: memory
 of the sending and of the fetching side.  Writes results/scale.json."""
@@ -58,14 +58,24 @@ def submit_all(farm, course, count):
         t.join()
 
 
-def first_page(farm):
-    """Milliseconds, the median of nine."""
+def median_ms(ask, times=9):
     took = []
-    for _ in range(9):
+    for _ in range(times):
         began = time.perf_counter()
-        farm.person("ada").get("/requests?limit=50")
+        ask()
         took.append(1000 * (time.perf_counter() - began))
-    return round(sorted(took)[4], 1)
+    return round(sorted(took)[times // 2], 1)
+
+
+def looks(farm):
+    """What people see of it, in milliseconds, the median of nine: a teacher's first page; an administrator's, searched
+    for a word that all have, and sorted by person; the command `navette queues`."""
+    ada, root = farm.person("ada"), farm.person("root")
+    pages = {"first_page": (ada, "/requests?limit=50"), "search": (root, "/requests?limit=50&text=made"),
+             "by_person": (root, "/requests?limit=50&sort=user")}
+    out = {f"{name}_ms": median_ms(lambda who=who, path=path: who.get(path)) for name, (who, path) in pages.items()}
+    out["queues_command_ms"] = median_ms(lambda: farm.navette("queues", broker=farm.operator()))
+    return out
 
 
 def outstanding(broker, folder, count):
@@ -81,7 +91,7 @@ def outstanding(broker, folder, count):
         before = {"producer": rss(producer.child.pid), "redis": rss(farm.redis.child.pid), "rabbitmq": rss(beam)}
         began = time.perf_counter()
         submit_all(farm, course, count)
-        out = {"submit_ms_each": round(1000 * (time.perf_counter() - began) / count, 2), "first_page_ms": first_page(farm)}
+        out = {"submit_ms_each": round(1000 * (time.perf_counter() - began) / count, 2), **looks(farm)}
         out["rss_grew_mib"] = {"producer": round(rss(producer.child.pid) - before["producer"], 1),
                                "redis": round(rss(farm.redis.child.pid) - before["redis"], 1),
                                "rabbitmq": round(rss(beam) - before["rabbitmq"], 1)}

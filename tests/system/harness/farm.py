@@ -44,13 +44,16 @@ class Farm:
     def make_topology(self):
         self.broker.make_vhost(self.vhost)
         keys.write_secret(self.path("admin.password"), "guest")
-        self.navette("broker", "apply", broker={
-            "uris": [f"amqp://guest@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
-            "replicas": len(self.broker.addresses),
-            "management_url": f"http://guest@127.0.0.1:{self.broker.management}",
-            "management_password_file": self.path("admin.password"),
-            "clients": [self.client], "sites": [self.site],
-            "credentials_dir": self.path("credentials")})
+        self.navette("broker", "apply", broker=self.operator())
+
+    def operator(self):
+        """The section broker of whoever looks after it."""
+        return {"uris": [f"amqp://guest@127.0.0.1:{self.broker.amqp}/{self.vhost}"],
+                "replicas": len(self.broker.addresses),
+                "management_url": f"http://guest@127.0.0.1:{self.broker.management}",
+                "management_password_file": self.path("admin.password"),
+                "clients": [self.client], "sites": [self.site],
+                "credentials_dir": self.path("credentials")}
 
     def navette(self, *args, **sections):
         """The operator's command; what it prints."""
