@@ -40,7 +40,7 @@ def test_the_leader_is_killed(town):
     for queue in queues:
         wait.until(lambda q=queue: len(cluster.online(farm.vhost, q)) == 3, f"{queue} on three nodes", 60)
     load = Load(farm)
-    wait.until(lambda: len(load.ended()) >= 3, "it is under way", 60)
+    wait.until(lambda: len(load.ended()) >= 10, "it is under way", 60)
     killed = cluster.leader(farm.vhost, queues[1])
     cluster.settle()
     killed.kill()
@@ -57,7 +57,7 @@ def test_a_minority_is_cut_off(town):
     queue = f"restore.{farm.client}"
     wait.until(lambda: len(cluster.online(farm.vhost, queue)) == 3, "on three nodes", 60)
     load = Load(farm)
-    wait.until(lambda: len(load.ended()) >= 3, "it is under way", 60)
+    wait.until(lambda: len(load.ended()) >= 10, "it is under way", 60)
     alone = cluster.leader(farm.vhost, queue)
     others = [n for n in cluster.nodes if n is not alone]
     alone.cut_from(others)

@@ -23,7 +23,7 @@ def farm(make_farm):
 def test_the_primary_is_killed(farm):
     farm.all()
     load = Load(farm)
-    wait.until(lambda: len(load.ended()) >= 3, "it is under way", 60)
+    wait.until(lambda: len(load.ended()) >= 10, "it is under way", 60)
     dead = farm.redis.primary()
     farm.redis.kill(dead)
     wait.until(lambda: farm.redis.primary() not in (dead, None), "another is the primary", 30)
@@ -44,7 +44,7 @@ def test_a_primary_that_stands_still_is_left(farm):
     """It comes back as if it were still one, until a sentinel has told it."""
     farm.all()
     load = Load(farm)
-    wait.until(lambda: len(load.ended()) >= 3, "it is under way", 60)
+    wait.until(lambda: len(load.ended()) >= 10, "it is under way", 60)
     old = farm.redis.primary()
     os.kill(farm.redis.children[old].pid, signal.SIGSTOP)
     try:
