@@ -5,51 +5,37 @@ Needs root, podman and docker-compose; podman keeps everything in a folder of th
 not Debian's, and is not started."""
 import json
 import os
-import shutil
 import subprocess
 import threading
 import urllib.request
 
 import pytest
 
+from engine import BASE, SOURCE, Engine, needs
 from harness import nightly, ports, processes, wait
 
-SOURCE = os.environ["NAVETTE_SOURCE"]
 COMPOSE = os.path.join(SOURCE, "deploy", "containers", "compose.yaml")
 OURS = ("producer", "archiver", "worker")
 pytestmark = nightly.only
 
 
-class Engine:
-    """podman's service, with images, containers and volumes of its own."""
+class Compose(Engine):
+    """Its service, for docker-compose."""
 
     def __init__(self, folder):
-        self.folder = folder
+        super().__init__(folder)
         self.socket = os.path.join(folder, "podman.sock")
         self.state = os.path.join(folder, "state")
         self.ports = {name: ports.free() for name in ("page", "prometheus")}
-        with open(os.path.join(folder, "containers.conf"), "w", encoding="ascii") as f:
-            f.write('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n[engine]\n')
-            if shutil.which("runc"):
-                f.write('runtime = "runc"\n')
-        self.env = {**os.environ, "CONTAINERS_CONF": os.path.join(folder, "containers.conf"), "BUILDAH_ISOLATION": "chroot",
-                    "DOCKER_HOST": f"unix://{self.socket}", "COMPOSE_PROJECT_NAME": "navettetest",
-                    "NAVETTE_STATE": self.state, "NAVETTE_BASE": "localhost/navette-test-debian",
-                    "NAVETTE_PORT": str(self.ports["page"]), "NAVETTE_PROMETHEUS_PORT": str(self.ports["prometheus"])}
-        self.service = processes.start(self._podman("system", "service", "--time=0", f"unix://{self.socket}"),
+        self.env |= {"DOCKER_HOST": f"unix://{self.socket}", "COMPOSE_PROJECT_NAME": "navettetest",
+                     "NAVETTE_STATE": self.state, "NAVETTE_BASE": BASE,
+                     "NAVETTE_PORT": str(self.ports["page"]), "NAVETTE_PROMETHEUS_PORT": str(self.ports["prometheus"])}
+        self.service = processes.start(self.command("system", "service", "--time=0", f"unix://{self.socket}"),
                                        os.path.join(folder, "podman.log"), self.env)
         wait.until(lambda: os.path.exists(self.socket), "podman's service", 30)
         self._over = threading.Event()
         self._nurse = threading.Thread(target=self._check_health, daemon=True)
         self._nurse.start()
-
-    def _podman(self, *args):
-        return ["podman", "--root", os.path.join(self.folder, "storage"), "--runroot", os.path.join(self.folder, "run"), *args]
-
-    def podman(self, *args, check=True):
-        done = subprocess.run(self._podman(*args), env=self.env, capture_output=True, text=True, check=False, timeout=600)
-        assert not check or done.returncode == 0, f"podman {args}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        return done.stdout.strip()
 
     def compose(self, *args, check=True, timeout=600):
         done = subprocess.run(["docker-compose", "-f", COMPOSE, *args], env=self.env, stdout=subprocess.PIPE,
@@ -77,26 +63,17 @@ class Engine:
         self._over.set()
         self._nurse.join()
         self.compose("down", "-v", "--remove-orphans", check=False)
-        self.podman("rm", "-af", check=False)
-        self.podman("network", "prune", "-f", check=False)
         processes.kill(self.service)
-        self.podman("system", "reset", "-f", check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        super().close()
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    missing = [p for p in ("podman", "docker-compose", "mmdebstrap") if not shutil.which(p)]
-    if os.geteuid() != 0 or missing:
-        pytest.skip(f"needs root and {' '.join(missing)}")
-    folder = str(tmp_path_factory.mktemp("engine"))
-    base = os.path.join(folder, "base.tar")
-    subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", "bookworm", base], check=True, capture_output=True)
+    needs("docker-compose")
     subprocess.run([os.path.join(SOURCE, "deploy", "containers", "build")], check=True, stdout=subprocess.DEVNULL)
-    e = Engine(folder)
+    e = Compose(str(tmp_path_factory.mktemp("engine")))
     try:
-        e.podman("import", base, "navette-test-debian")
-        os.unlink(base)
+        e.make_base()
         e.compose("build")
         yield e
     finally:
