@@ -8,7 +8,7 @@
 #include "core/site/directory_internal.h"
 
 #define MOODLE_SHORTNAME_MAX 100u /* characters */
-#define COPIES_MAX 100000u
+#define COPIES_MAX 10000000u
 
 static bool may_create(const struct nv_dir_model *m, const struct nv_dir_user *u, size_t category)
 {
