@@ -103,6 +103,7 @@ static void begin(struct worker *w)
 	uv_timer_init(w->daemon->loop, &w->stop_timer);
 	w->stop_timer.data = w;
 	w->upkeep = nv_upkeep_start(w);
+	w->unstore = nv_unstore_start(w);
 	w->follow = nv_follow_start(w->daemon->loop, w->daemon->config);
 	w->history = nv_history_start(w);
 	w->notifier = nv_notifier_start(w);
@@ -189,6 +190,7 @@ static void worker_stop(struct nv_daemon *d)
 		nv_bus_cancel(w->opened, false);
 	nv_ahead_stop_all(w);
 	nv_upkeep_stop(w->upkeep);
+	nv_unstore_stop(w->unstore);
 	nv_follow_stop(w->follow);
 	nv_history_stop(w->history);
 	nv_notifier_stop(w->notifier);

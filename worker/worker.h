@@ -11,7 +11,8 @@
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
- * upkeep.c    sweeping what crashed attempts left */
+ * upkeep.c    sweeping what crashed attempts left
+ * unstore.c   removing from the store what belongs to who asked to be forgotten */
 #ifndef NV_WORKER_H
 #define NV_WORKER_H
 
@@ -30,6 +31,7 @@ struct ahead;
 struct notifier;
 struct history;
 struct upkeep;
+struct unstore;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -52,6 +54,7 @@ struct worker {
 	struct notifier *notifier;
 	struct history *history;
 	struct upkeep *upkeep;
+	struct unstore *unstore;
 	struct nv_follow *follow;
 	uv_timer_t stop_timer;
 	bool closing;
@@ -128,6 +131,10 @@ void nv_history_stop(struct history *h);
 /* upkeep.c */
 struct upkeep *nv_upkeep_start(struct worker *w);
 void nv_upkeep_stop(struct upkeep *u);
+
+/* unstore.c: look now, and once a minute */
+struct unstore *nv_unstore_start(struct worker *w);
+void nv_unstore_stop(struct unstore *u); /* ends by itself, then nv_worker_maybe_stopped */
 
 /* main.c: something ended; go on stopping if nothing is left. */
 void nv_worker_maybe_stopped(struct worker *w);

@@ -150,5 +150,8 @@ int nv_archive_collect(struct nv_store *store, const char *site, const char *cli
 /* Delete archives/<id>/<attempt>/ (its blobs stay for others). */
 int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *place,
 		      struct nv_err *err);
+/* Delete archives/<id>/ with all its attempts (place->attempt is not looked at). */
+int nv_archive_delete_all(struct nv_store *store, const struct nv_archive_place *place,
+			  const struct nv_job *job, struct nv_err *err);
 
 #endif

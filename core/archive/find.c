@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which archive of a request the store holds, for who has no archive.ready at hand. */
+/* Which archives of a request the store holds, for who has no archive.ready at hand. */
 #include "core/archive/internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/id.h"
@@ -49,6 +50,51 @@ int nv_archive_find(struct nv_store *store, const struct nv_archive_place *place
 		       "%s holds no complete archive of request %s (%s for %s); once a course is "
 		       "restored, its archive is removed",
 		       nv_store_describe(store), place->id, place->site, place->client);
+}
+
+/* --- all of a request's --- */
+
+struct attempts {
+	const char *prefix;
+	char (*ids)[NV_UUID_SIZE];
+	size_t len;
+};
+
+static int add_attempt(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
+{
+	struct attempts *a = arg;
+	char id[NV_UUID_SIZE] = "";
+	(void)size;
+	(void)modified_ms;
+	if (strncmp(key, a->prefix, strlen(a->prefix)) != 0 ||
+	    strlen(key) < strlen(a->prefix) + NV_UUID_SIZE)
+		return 0;
+	memcpy(id, key + strlen(a->prefix), NV_UUID_SIZE - 1);
+	for (size_t i = 0; i < a->len; i++)
+		if (strcmp(a->ids[i], id) == 0)
+			return 0;
+	if (!nv_uuid_valid(id))
+		return 0;
+	a->ids = nv_realloc(a->ids, (a->len + 1) * sizeof(*a->ids));
+	memcpy(a->ids[a->len++], id, sizeof(id));
+	return 0;
+}
+
+int nv_archive_delete_all(struct nv_store *store, const struct nv_archive_place *place,
+			  const struct nv_job *job, struct nv_err *err)
+{
+	nv_auto_free char *prefix =
+		nv_asprintf("%s/%s/archives/%s/", place->site, place->client, place->id);
+	struct attempts a = {.prefix = prefix};
+	int rc = nv_job_check(job, err) < 0 ? -1
+					    : nv_store_list(store, prefix, add_attempt, &a, err);
+	for (size_t i = 0; i < a.len && rc == 0; i++) {
+		struct nv_archive_place one = *place;
+		one.attempt = a.ids[i];
+		rc = nv_archive_delete(store, &one, err);
+	}
+	free(a.ids);
+	return rc;
 }
 
 /* The course's short name as a file name: letters, digits, the rest as '-'. */

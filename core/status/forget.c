@@ -93,6 +93,35 @@ void nv_status_forget(struct nv_status *s, const char *user, bool dry, forgotten
 	begin(s, nv_strdup(user), dry ? COUNT : RECORDS, cb, arg);
 }
 
+typedef void (*unstore_cb)(void *arg, const struct nv_err *err, const char *const *archives,
+			   size_t len);
+
+static void done_unstore(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	unstore_cb cb = (unstore_cb)op->cb;
+	if (err || r->type != REDIS_REPLY_ARRAY) {
+		cb(op->arg, err, NULL, 0);
+		return;
+	}
+	nv_auto_free const char **archives = nv_alloc((r->elements + 1) * sizeof *archives);
+	size_t len = 0;
+	for (size_t i = 0; i < r->elements; i++) {
+		archives[len] = nv_reply_str(r, i);
+		len += archives[len] != NULL;
+	}
+	cb(op->arg, NULL, archives, len);
+}
+
+void nv_status_unstore(struct nv_status *s, const char *const *done, size_t len, uint64_t most,
+		       unstore_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_unstore, done_unstore, NV_CB(cb), arg);
+	nv_args_uint(&op->args, most);
+	for (size_t i = 0; i < len; i++)
+		nv_args_str(&op->args, done[i]);
+	nv_op_run(op);
+}
+
 void nv_status_expire(struct nv_status *s, uint64_t age_ms, forgotten_cb cb, void *arg)
 {
 	begin(s, nv_asprintf("%" PRIu64, age_ms), AGED, cb, arg);

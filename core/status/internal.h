@@ -102,7 +102,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(oldest, "no-writes")      \
 	X(steps, "no-writes")       \
 	X(forget, "")               \
-	X(republish, "")
+	X(republish, "")            \
+	X(unstore, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

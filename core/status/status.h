@@ -297,6 +297,13 @@ void nv_status_forget(struct nv_status *s, const char *user, bool dry,
 				 const struct nv_forgotten *what),
 		      void *arg);
 
+/* Archives of requests that nv_status_forget removed, each "<site>/<id>", at most so many: they
+ * must leave the store.  done: those of before that have.  Borrowed for the call. */
+void nv_status_unstore(struct nv_status *s, const char *const *done, size_t len, uint64_t most,
+		       void (*cb)(void *arg, const struct nv_err *err, const char *const *archives,
+				  size_t len),
+		       void *arg);
+
 /* Records that have ended and that nothing has changed for age_ms go, with their logs; others are
  * counted as kept.  A message about one of them does not bring it back (31 days). */
 void nv_status_expire(struct nv_status *s, uint64_t age_ms,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What ended long ago goes by itself.  Whoever asks to be forgotten is: after it, nothing in Redis holds the name, other people's requests are as they
 were, and what has not ended is kept and said to be."""
+import os
+
 from harness import api, keys, samples, wait, wire
 
 MANY = 1200
@@ -18,6 +20,8 @@ def holders(redis):
             value = redis.hgetall(key)
         elif kind == b"zset":
             value = redis.zrange(key, 0, -1)
+        elif kind == b"set":
+            value = redis.smembers(key)
         else:
             value = redis.xrange(key)
         if NAME in key or NAME in repr(value).encode():
@@ -66,6 +70,12 @@ def test_who_asks_is_forgotten(farm):
     assert dry == {"user": who, "dry_run": True, "removed": MANY + 2, "kept": 1, "traces": 0}
     assert f"nv:req:{mine[0]}" in holders(redis), "nothing was changed"
 
+    left = farm.path("store", farm.site, farm.client, "archives", mine[1], wire.uuid7())  # as after a failed restore
+    os.makedirs(left)
+    for name in ("manifest", "skeleton.tar.zst"):
+        with open(os.path.join(left, name), "wb") as f:
+            f.write(b"hers")
+
     done = root.call("DELETE", f"/users/{who}").json()
     assert (done["removed"], done["kept"]) == (MANY + 2, 1) and done["traces"] > MANY * 2 // 3
     for request in mine:
@@ -73,6 +83,11 @@ def test_who_asks_is_forgotten(farm):
         assert list(redis.scan_iter(f"*{request}*", count=1000)) == [f"nv:forgotten:{request}".encode()]
         assert not [k for k in redis.scan_iter("nv:idx:*", _type="zset") if redis.zscore(k, request) is not None]
     assert redis.xlen("nv:events") > MANY // 3 and not redis.exists(f"nv:course:{farm.site}:9")
+    worker = farm.roles("worker")[0]
+    worker.stop()
+    worker.start()  # looks at once, and each minute
+    wait.until(lambda: not os.path.exists(os.path.join(left, "manifest")), "the store has let go", 30)
+    wait.until(lambda: not redis.exists("nv:unstore"), "nothing is left to do", 30)
     assert farm.state(waiting) == "scheduled"
     assert {k: v for k, v in before.items() if not k.startswith(b"join:")} == redis.hgetall(f"nv:req:{hers}")
 
@@ -95,7 +110,6 @@ def test_who_asks_is_forgotten(farm):
     # What ends by itself within minutes: answers of course servers, sessions, presences.
     assert not [k for k in holders(redis) if not k.startswith(("nv:kv:", "nv:present"))]
     assert "dry" not in out and NAME.decode() not in "".join(str(e) for e in farm.roles("producer")[0].events("user.forgotten"))
-
 
 
 def test_what_ended_long_ago_goes(make_farm):

@@ -3,6 +3,7 @@
 -- Keys: see README.md.  A record r is a table of the fields below, absent ones nil.
 local EVENTS, NOTICES, UNPUBLISHED = 'nv:events', 'nv:notices', 'nv:idx:unpublished'
 local WAITING = 'nv:notices:waiting'
+local UNSTORE = 'nv:unstore' -- "<site>/<id>": archives that must leave the store
 local MODIFIED = 'nv:idx:modified' -- the only index whose score is not the creation
 local LENGTH = '100000' -- of either stream, about
 local LOG_LENGTH = '500' -- lines of a request's log

@@ -17,6 +17,9 @@ local function erase(r)
 	redis.call('ZREM', UNPUBLISHED, r.id)
 	redis.call('ZREM', MODIFIED, r.id)
 	redis.call('SET', forgotten_key(r.id), '', 'EX', LOG_DAYS * 86400)
+	if what == 'records' then -- what is old has left the store long ago
+		redis.call('SADD', UNSTORE, r.site .. '/' .. r.id)
+	end
 	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
 		ahead_key(r.id), ahead_key(r.id) .. ':ready')
 end
