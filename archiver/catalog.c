@@ -29,7 +29,7 @@ static void answered(void *arg, const struct nv_err *err)
 {
 	struct question *q = arg;
 	if (err) /* whoever asked has given up by now and will ask again */
-		NV_LOG(NV_WARN, "catalog.unanswered", NV_S("user", q->reply.user), NV_E(err));
+		NV_LOG(NV_WARN, "catalog.unanswered", NV_P("user", q->reply.user), NV_E(err));
 	nv_bus_ack(q->delivery);
 	question_free(q);
 }
@@ -46,7 +46,7 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 	struct question *q = arg;
 	const struct nv_catalog_request *asked = &q->env.body.catalog_request;
 	if (err) {
-		NV_LOG(NV_WARN, "catalog.failed", NV_S("user", asked->user), NV_E(err));
+		NV_LOG(NV_WARN, "catalog.failed", NV_P("user", asked->user), NV_E(err));
 		q->reply = (struct nv_catalog_reply){.status = NV_CAT_ERROR};
 		q->reply.error = nv_arena_strdup(&q->arena, err->msg);
 	}

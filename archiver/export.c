@@ -168,7 +168,7 @@ void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelo
 	struct export *e = export_new(a, d, env);
 	const struct nv_restore_request *q = nv_export_request(e);
 	NV_LOG(NV_INFO, "export.started", NV_S("req", q->id), NV_U("rev", q->rev),
-	       NV_S("client", e->env.from), NV_S("course", q->course), NV_S("user", q->user),
+	       NV_S("client", e->env.from), NV_S("course", q->course), NV_P("user", q->user),
 	       NV_S("attempt", e->attempt), NV_U("attempts", nv_delivery_attempt(d)));
 	nv_lines_say(&e->lines, NV_INFO, "export attempt %s begins, %u failed before", e->attempt,
 		     nv_delivery_attempt(d));

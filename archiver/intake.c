@@ -104,7 +104,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	if (!nv_memo_get(a->withdrawn, key, &before) || before < q->rev)
 		nv_memo_put(a->withdrawn, key, q->rev);
 	NV_LOG(NV_INFO, "request.withdrawn", NV_S("req", q->id), NV_U("rev", q->rev),
-	       NV_S("client", env.from), NV_S("by", q->by));
+	       NV_S("client", env.from), NV_P("by", q->by));
 	struct export *running = nv_export_find(a, env.from, q->id);
 	if (running)
 		nv_export_withdraw(running, q->rev);

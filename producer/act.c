@@ -128,7 +128,7 @@ static void changed(void *arg, const struct nv_err *err, const struct nv_status_
 		return;
 	}
 	NV_LOG(NV_INFO, "request.changed", NV_S("req", a->id), NV_S("what", a->what),
-	       NV_U("rev", a->q.rev), NV_S("by", a->s->username));
+	       NV_U("rev", a->q.rev), NV_P("by", a->s->username));
 	a->record = request_json(a->app, rec);
 	/* older messages may still lie in the queue */
 	dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
@@ -259,7 +259,7 @@ static void cancelled(void *arg, const struct nv_err *err, const struct nv_statu
 		api_fail(a->r, err);
 		return;
 	}
-	NV_LOG(NV_INFO, "request.cancelled", NV_S("req", a->id), NV_S("by", a->s->username));
+	NV_LOG(NV_INFO, "request.cancelled", NV_S("req", a->id), NV_P("by", a->s->username));
 	dispatch_withdraw(a->app, &rec->request, rec->request.rev, a->s->username);
 	answer_record(a, rec);
 }
@@ -318,7 +318,7 @@ static void enrol_pending(void *arg, const struct nv_err *err)
 			       .body = &body,
 			       .to = nv_queue_restore(a->app->me.name, true),
 			       .ttl_ms = a->app->config->producer.request_ttl};
-	NV_LOG(NV_INFO, "request.enrol", NV_S("req", a->id), NV_S("user", a->s->identity));
+	NV_LOG(NV_INFO, "request.enrol", NV_S("req", a->id), NV_P("user", a->s->identity));
 	nv_courier_send(&a->app->courier, &send, enrol_sent, a);
 }
 

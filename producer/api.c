@@ -73,6 +73,14 @@ static const struct nv_http_header headers[] = {
 	{"Strict-Transport-Security", "max-age=31536000"},
 };
 
+/* A person's name may stand in it. */
+static const char *path_to_log(const struct nv_http_request *r)
+{
+	const char *pattern = nv_http_pattern(r);
+	bool named = pattern && strstr(pattern, "{user}");
+	return named && !nv_log_people() ? pattern : nv_http_path(r);
+}
+
 static void on_done(void *arg, const struct nv_http_request *r, unsigned status, uint64_t micros)
 {
 	struct app *app = arg;
@@ -84,7 +92,7 @@ static void on_done(void *arg, const struct nv_http_request *r, unsigned status,
 		nv_metric_observe(app->m.http_time, NULL, (double)micros / 1e6);
 	enum nv_level level = status >= 500 ? NV_WARN : status >= 400 ? NV_INFO : NV_DEBUG;
 	NV_LOG(level, status >= 400 && status != 499 ? "http.refused" : "http.request",
-	       NV_S("method", nv_http_method(r)), NV_S("path", nv_http_path(r)),
+	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
 	       NV_U("status", status), NV_U("us", micros), NV_S("peer", nv_http_peer(r)));
 }
 
@@ -127,8 +135,8 @@ void api_refused(struct app *app, const struct nv_http_request *r, const char *w
 		 const char *user)
 {
 	nv_metric_add(app->m.refused, why, 1);
-	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_S("user", user),
-	       NV_S("method", nv_http_method(r)), NV_S("path", nv_http_path(r)),
+	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
+	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
 	       NV_S("peer", nv_http_peer(r)));
 }
 

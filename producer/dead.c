@@ -126,7 +126,7 @@ static void done(void *arg, const struct nv_err *err)
 	} else if (p->id) {
 		NV_LOG(NV_INFO, "dead.settled", NV_S("what", p->what), NV_S("letter", p->id),
 		       NV_S("req", json_string_value(json_object_get(p->letter, "request"))),
-		       NV_S("by", p->s->username));
+		       NV_P("by", p->s->username));
 		answer = json_pack("{s:s, s:O}", "done", p->what, "letter", p->letter);
 	} else {
 		answer = json_pack("{s:O, s:b}", "letters", p->letters, "more", p->more);

@@ -95,7 +95,7 @@ static void send_file(struct download *d)
 			*p = '_';
 	nv_http_add_header(d->r, "Content-Disposition", disposition);
 	NV_LOG(NV_INFO, "archive.downloaded", NV_S("req", d->place.id), NV_U("bytes", d->size),
-	       NV_S("by", d->s->username));
+	       NV_P("by", d->s->username));
 	nv_http_reply_file(d->r, 200, "application/vnd.moodle.backup", d->fd, d->size);
 }
 

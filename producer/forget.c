@@ -24,7 +24,7 @@ static void forgotten(void *arg, const struct nv_err *err, const struct nv_forgo
 	if (!f->dry)
 		NV_LOG(NV_INFO, "user.forgotten", NV_U("removed", what->removed),
 		       NV_U("kept", what->kept), NV_U("traces", what->traces),
-		       NV_S("by", f->s->username));
+		       NV_P("by", f->s->username));
 	api_json(f->r, 200,
 		 json_pack("{s:o, s:b, s:I, s:I, s:I}", "user", api_text(f->user), "dry_run",
 			   f->dry, "removed", (json_int_t)what->removed, "kept",

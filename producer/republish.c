@@ -19,7 +19,7 @@ static void marked(void *arg, const struct nv_err *err, uint64_t requests)
 		return;
 	}
 	NV_LOG(NV_INFO, "requests.republished", NV_U("requests", requests),
-	       NV_S("by", p->s->username));
+	       NV_P("by", p->s->username));
 	api_json(p->r, 202, json_pack("{s:I}", "requests", (json_int_t)requests));
 	if (p->app->sweep)
 		sweep_now(p->app->sweep);

@@ -295,7 +295,7 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 		api_fail(b->r, err);
 		return;
 	}
-	NV_LOG(NV_INFO, "session.begun", NV_S("user", b->s.username), NV_S("peer", api_peer(b->r)),
+	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username), NV_S("peer", api_peer(b->r)),
 	       NV_S("by", b->launched ? "launch" : "password"));
 	set_cookie(b->app, b->r, b->token, b->app->config->producer.session_ttl / 1000);
 	if (b->launched) {
@@ -394,6 +394,6 @@ void sessions_end(struct app *app, struct nv_http_request *r, const struct sessi
 {
 	struct ending *e = nv_arena_alloc(nv_http_arena(r), sizeof *e);
 	*e = (struct ending){.app = app, .r = r, .key = s->key};
-	NV_LOG(NV_INFO, "session.ended", NV_S("user", s->username));
+	NV_LOG(NV_INFO, "session.ended", NV_P("user", s->username));
 	nv_kv_del(app->status, s->key, ended, e);
 }

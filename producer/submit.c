@@ -153,8 +153,8 @@ static void created(void *arg, const struct nv_err *err, const struct nv_status_
 		it->record = request_json(it->sub->app, rec);
 		it->published = rec->published;
 		NV_LOG(NV_INFO, "request.created", NV_S("req", it->q.id), NV_S("site", it->q.site),
-		       NV_S("course", it->q.course), NV_S("user", it->q.user),
-		       NV_S("by", it->sub->s->username));
+		       NV_S("course", it->q.course), NV_P("user", it->q.user),
+		       NV_P("by", it->sub->s->username));
 		nv_fault("producer.after-create");
 		if (!rec->published && rec->state == NV_ST_scheduled &&
 		    rec->request.rev == it->q.rev) {

@@ -79,7 +79,7 @@ static void enrol_ended(void *arg, const struct nv_err *err)
 	if (err)
 		e->why = *err;
 	NV_LOG(err ? NV_WARN : NV_INFO, "enrol.done", NV_S("req", q->request),
-	       NV_S("course", q->course), NV_S("user", q->user), NV_E(&e->why));
+	       NV_S("course", q->course), NV_P("user", q->user), NV_E(&e->why));
 	nv_metric_add(w->metrics.enrolments, err ? "failed" : "joined", 1);
 	tell(e);
 }

@@ -157,7 +157,7 @@ static bool try_letter(struct notifier *n, const struct letter *l)
 	}
 	if (err.kind == NV_REJECT) {
 		nv_metric_add(n->w->metrics.notices, "refused", 1);
-		NV_LOG(NV_WARN, "notice.refused", NV_S("req", n->id), NV_S("to", l->to),
+		NV_LOG(NV_WARN, "notice.refused", NV_S("req", n->id), NV_P("to", l->to),
 		       NV_E(&err));
 		return true;
 	}
@@ -194,7 +194,7 @@ static int send_work(struct nv_job *job, void *arg, struct nv_err *err)
 static void give_up(struct notifier *n)
 {
 	for (const struct letter *l = n->letters; l; l = l->next) {
-		NV_LOG(NV_ERROR, "notice.dropped", NV_S("req", n->id), NV_S("to", l->to),
+		NV_LOG(NV_ERROR, "notice.dropped", NV_S("req", n->id), NV_P("to", l->to),
 		       NV_U("tries", n->tries + 1), NV_E(&way_of(n, l)->why));
 		nv_metric_add(n->w->metrics.notices, "dropped", 1);
 	}
@@ -218,7 +218,7 @@ static void put_back(struct notifier *n)
 		return;
 	}
 	uint64_t delay = next_try(n, end - now);
-	NV_LOG(NV_WARN, "notice.delayed", NV_S("req", n->id), NV_S("to", n->letters->to),
+	NV_LOG(NV_WARN, "notice.delayed", NV_S("req", n->id), NV_P("to", n->letters->to),
 	       NV_U("tries", n->tries + 1), NV_D("seconds", (double)delay / 1000),
 	       NV_E(&way_of(n, n->letters)->why));
 	nv_metric_add(n->w->metrics.notices, "delayed", 1);

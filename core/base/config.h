@@ -86,6 +86,7 @@ struct nv_config {
 
 	struct {
 		enum nv_level level; /* debug info warn error; reloadable */
+		bool people;	     /* with their names and addresses; reloadable */
 	} log;
 
 	/* Who we are: the client's name (producer, worker) or the site's (archiver). */

@@ -95,6 +95,9 @@ static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 const struct nv_cfg_field nv_cfg_fields[] = {
 	{"log", "level", NV_CFG_WORD, AT(log.level), .words = level_words, .fallback = "info",
 	 .reloadable = true, .doc = "The least important lines that are still written."},
+	{"log", "people", NV_CFG_BOOL, AT(log.people), .fallback = "no", .reloadable = true,
+	 .doc = "May lines hold names and addresses of people?  Else they are known by their "
+		"requests only, and who asks to be forgotten is in no log."},
 
 	{"identity", "client", NV_CFG_NAME, AT(identity.client), .required = PRODUCER | WORKER,
 	 .sample = "this-year", .doc = "Name of the Moodle that courses are restored on."},

@@ -17,6 +17,7 @@
 static _Atomic(const char *) log_svc = "navette";
 static atomic_int log_level = NV_INFO;
 static atomic_int log_fd = 2;
+static atomic_bool log_people;
 static _Atomic(nv_log_sink) log_sink;
 
 static const char *const level_words[] = {
@@ -31,6 +32,16 @@ void nv_log_init(const char *svc, enum nv_level level)
 void nv_log_set_level(enum nv_level level)
 {
 	atomic_store(&log_level, (int)level);
+}
+
+void nv_log_set_people(bool people)
+{
+	atomic_store(&log_people, people);
+}
+
+bool nv_log_people(void)
+{
+	return atomic_load(&log_people);
 }
 
 void nv_log_set_sink(nv_log_sink sink)
@@ -93,6 +104,10 @@ void nv_log_values(const struct nv_log_field *f, nv_log_value_cb cb, void *arg)
 	char number[32];
 
 	switch (f->type) {
+	case NV_LOG_PERSON:
+		if (!nv_log_people())
+			return;
+		/* fall through */
 	case NV_LOG_STR:
 		if (f->s)
 			cb(arg, f->key, f->s);

@@ -19,7 +19,15 @@ enum nv_level { NV_DEBUG, NV_INFO, NV_WARN, NV_ERROR };
 
 struct nv_log_field {
 	const char *key;
-	enum { NV_LOG_STR, NV_LOG_UINT, NV_LOG_INT, NV_LOG_DOUBLE, NV_LOG_BOOL, NV_LOG_ERR } type;
+	enum {
+		NV_LOG_STR,
+		NV_LOG_PERSON,
+		NV_LOG_UINT,
+		NV_LOG_INT,
+		NV_LOG_DOUBLE,
+		NV_LOG_BOOL,
+		NV_LOG_ERR
+	} type;
 	union {
 		const char *s; /* NULL: the field is left out */
 		uint64_t u;
@@ -31,6 +39,8 @@ struct nv_log_field {
 };
 
 #define NV_S(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_STR, .s = (v)})
+/* Somebody's name or address: only written where the configuration wants it (log.people). */
+#define NV_P(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_PERSON, .s = (v)})
 #define NV_U(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_UINT, .u = (v)})
 #define NV_I(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_INT, .i = (v)})
 #define NV_D(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_DOUBLE, .d = (v)})
@@ -40,6 +50,9 @@ struct nv_log_field {
 /* svc: "producer", "archiver", "worker", "navette"; borrowed for the life of the process. */
 void nv_log_init(const char *svc, enum nv_level level);
 void nv_log_set_level(enum nv_level level);
+/* May fields made by NV_P be written?  Not unless this says so. */
+void nv_log_set_people(bool people);
+bool nv_log_people(void);
 /* Elsewhere than a descriptor: NULL, back to it.  Called by every thread; must not log. */
 struct nv_log_entry {
 	enum nv_level level;

@@ -123,6 +123,7 @@ static void reload_signal(uv_signal_t *handle, int number)
 	nv_config_reload(p->d.config, fresh, &notes);
 	nv_config_free(fresh);
 	nv_log_set_level(p->d.config->log.level);
+	nv_log_set_people(p->d.config->log.people);
 	NV_LOG(NV_INFO, "config.reloaded", NV_S("file", p->config_path),
 	       NV_S("notes", notes.len ? (const char *)notes.data : NULL));
 	if (p->ops->reloaded)
@@ -285,6 +286,7 @@ int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops)
 		return 0;
 	}
 	nv_log_set_level(p.d.config->log.level);
+	nv_log_set_people(p.d.config->log.people);
 	if (gethostname(p.d.host, sizeof p.d.host - 1) < 0)
 		strcpy(p.d.host, "localhost");
 	status = run(&p);

@@ -72,8 +72,9 @@ int nv_dir_find_user(const struct nv_dir_model *m, const char *field, const char
 		*ret_matches = matches;
 	if (matches == 1)
 		return 0;
-	return nv_fail(err, NV_REJECT, NV_R_unknown_user, "%s accounts of %s have the %s \"%s\"",
-		       matches ? "several" : "no", m->name, field, value);
+	return nv_fail(err, NV_REJECT, NV_R_unknown_user,
+		       "%s accounts of %s have the requester's %s", matches ? "several" : "no",
+		       m->name, field);
 }
 
 const struct nv_dir_course *nv_dir_find_course(const struct nv_dir_model *m, const char *id)

@@ -40,7 +40,7 @@ static void list_courses(struct nv_dir_site *s, const struct nv_dir_model *m, si
 	for (size_t i = 0; i < m->courses_len; i++) {
 		const char *role = nv_dir_role_held(m, user, &m->courses[i], roles);
 		if (role && len == CATALOG_MAX) {
-			NV_LOG(NV_WARN, "site.catalog", NV_S("user", m->users[user].username),
+			NV_LOG(NV_WARN, "site.catalog", NV_P("user", m->users[user].username),
 			       NV_S("cut", "the answer holds no more courses"));
 			break;
 		}

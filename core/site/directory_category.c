@@ -96,10 +96,11 @@ int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *i
 	    may_create(m, ret->user, target))
 		return 0;
 	if (fallback == NV_DIR_NONE || !may_create(m, ret->user, fallback))
-		return nv_fail(err, NV_REJECT, NV_R_capability_missing,
-			       "%s may create courses neither in the category \"%s\" nor in the "
-			       "default category",
-			       in->request->user, ret->category->name);
+		return nv_fail(
+			err, NV_REJECT, NV_R_capability_missing,
+			"the requester may create courses neither in the category \"%s\" nor in "
+			"the default category",
+			ret->category->name);
 	warn_default(warnings, arena, "The requester may not create courses in the category",
 		     ret->category->name);
 	ret->category = &m->categories[fallback];

@@ -62,8 +62,9 @@ static int check_role(const struct nv_dir_site *s, const struct nv_dir_model *m,
 	if (nv_dir_role_held(m, user, course, &q->roles))
 		return 0;
 	return nv_fail(err, NV_REJECT, NV_R_role_missing,
-		       "%s holds none of the required roles in course %s, its category or above",
-		       q->user, q->course);
+		       "the requester holds none of the required roles in course %s, its category "
+		       "or above",
+		       q->course);
 }
 
 static int check_version(const struct nv_dir_model *m, const struct nv_dir_course_info *info,

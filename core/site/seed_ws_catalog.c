@@ -172,7 +172,7 @@ static void fill(const struct nv_seed *site, const json_t *list, const struct nv
 {
 	size_t len = json_array_size(list);
 	if (len > COURSES_MAX) {
-		NV_LOG(NV_WARN, "site.catalog", NV_S("user", q->user),
+		NV_LOG(NV_WARN, "site.catalog", NV_P("user", q->user),
 		       NV_S("cut", "the answer holds no more courses"));
 		len = COURSES_MAX;
 	}
@@ -231,7 +231,7 @@ int nv_seed_catalog(struct nv_site *base, const struct nv_catalog_request *q,
 	} else {
 		ret->status = NV_CAT_ERROR;
 		ret->error = cut(why.msg, ERROR_BYTES, arena);
-		NV_LOG(NV_WARN, "site.catalog", NV_S("user", q->user), NV_E(&why));
+		NV_LOG(NV_WARN, "site.catalog", NV_P("user", q->user), NV_E(&why));
 	}
 	nv_seed_session_end(&s);
 	return 0;

@@ -128,9 +128,9 @@ static int check_role(struct export *e, uint64_t id, struct nv_err *err)
 	if (!shown)
 		return no_course(e, err);
 	return nv_fail(err, NV_REJECT, NV_R_role_missing,
-		       "%s holds none of the required roles in course %s, as far as the older "
-		       "block can see",
-		       e->q->user, e->q->course);
+		       "the requester holds none of the required roles in course %s, as far as the "
+		       "older block can see",
+		       e->q->course);
 }
 
 /* Without a user the block checks nothing: that the course is one is looked at here. */

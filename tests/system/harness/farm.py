@@ -71,7 +71,7 @@ class Farm:
         user = f"{role}.{owner}"
         who = "site" if role == "archiver" else "client"
         sections = {
-            "log": {"level": "debug"},
+            "log": {"level": "debug", "people": True},
             "identity": {who: owner, "key_file": self.path(f"{who}.key")},
             "broker": {"uris": [f"amqp://{user}@{a}/{self.vhost}" for a in self.broker.addresses],
                        "password_file": self.path("credentials", f"{user}.password"),

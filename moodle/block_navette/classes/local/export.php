@@ -97,7 +97,7 @@ class export {
             if (!people::courses((int) $account->id, (array) ($this->request->roles ?? []), (int) $course->id)) {
                 throw failure::reject(
                     'role_missing',
-                    "$user holds none of the required roles in course $id, its category or above"
+                    "the requester holds none of the required roles in course $id, its category or above"
                 );
             }
         }

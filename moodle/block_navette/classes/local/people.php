@@ -81,7 +81,7 @@ class people {
         }
         throw failure::reject(
             'unknown_user',
-            ($users ? 'several' : 'no') . " accounts of this site have the $field \"$value\""
+            ($users ? 'several' : 'no') . " accounts of this site have the requester's $field"
         );
     }
 

@@ -61,7 +61,7 @@ class target {
             return $target;
         }
         if (!$fallback || !self::may_create($target->user, $fallback)) {
-            throw failure::reject('capability_missing', "$user may create courses neither in the category \""
+            throw failure::reject('capability_missing', 'the requester may create courses neither in the category "'
                 . $target->category->name . '" nor in the default category');
         }
         self::warn('The requester may not create courses in the category', $target->category->name);
