@@ -18,6 +18,7 @@ class Town:
         self.daemons = {role: self.farm.daemon(role) for role in ("producer", "archiver", "worker")}
         for d in self.daemons.values():
             d.build = previous.build()
+            d.configure({**d.config, "log": {"level": "debug"}})  # keys that both know
         self.withdrawn = []
 
     def start(self, *roles):
