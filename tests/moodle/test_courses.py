@@ -25,7 +25,8 @@ if __name__ == "__main__":
 import pytest  # noqa: E402
 
 from harness import daemon, staging  # noqa: E402
-from test_constant_memory import memory, release_build  # noqa: E402
+from harness.big import release_build  # noqa: E402
+from test_constant_memory import memory  # noqa: E402
 from test_daemons import LONG, MoodleFarm, broker, restored_by_moodle  # noqa: E402, F401
 from test_scripts import differences, pair  # noqa: E402, F401
 
