@@ -3,7 +3,7 @@
 """What grows with the number of requests, of files, and with an archive's size, and what must not.
 
     NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/scale.py [--requests 100,1000,10000] [--files 100,1000,10000]
-        [--sizes 10,100,1000] [--no-save]        (10^5 requests, 10^5 files and 10,000 MB: name them; about half an hour)
+        [--sizes 10,100,1000] [--only-waiting] [--no-save]        (10^5 requests, 10^5 files and 10,000 MB: name them; about half an hour)
 
 requests: so many are outstanding, archiver stopped: seconds each to submit (POST, four connections), memory of
 producer, Redis and RabbitMQ, how long pages of requests take, and the command `navette queues`; then archiver and worker start:
@@ -78,7 +78,7 @@ def looks(farm):
     return out
 
 
-def outstanding(broker, folder, count):
+def outstanding(broker, folder, count, restore=True):
     slots = {"slots": 8}
     farm = Farm(os.path.join(folder, f"farm-{count}"), broker, log={"level": "info"}, archiver=slots, worker=slots,
                 producer={"catalog_ttl": "1h"}, restore={"only_one": False})
@@ -95,6 +95,8 @@ def outstanding(broker, folder, count):
         out["rss_grew_mib"] = {"producer": round(rss(producer.child.pid) - before["producer"], 1),
                                "redis": round(rss(farm.redis.child.pid) - before["redis"], 1),
                                "rabbitmq": round(rss(beam) - before["rabbitmq"], 1)}
+        if not restore:
+            return out
         began = time.perf_counter()
         archiver.start()
         client, limit = farm.redis.client, 60 + count / 5
@@ -128,6 +130,7 @@ def main():
     parser.add_argument("--requests", default="100,1000,10000")
     parser.add_argument("--files", default="100,1000,10000")
     parser.add_argument("--sizes", default="10,100,1000")
+    parser.add_argument("--only-waiting", action="store_true", help="of requests: do not restore them; implies --no-save")
     parser.add_argument("--no-save", action="store_true")
     chosen = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="nvs-", dir=os.environ.get("NAVETTE_TMP"))
@@ -136,7 +139,7 @@ def main():
     broker = Broker(os.path.join(folder, "broker"), samples.SOURCE).start()
     try:
         for count in numbers(chosen.requests):
-            document["requests"][str(count)] = outstanding(broker, folder, count)
+            document["requests"][str(count)] = outstanding(broker, folder, count, not chosen.only_waiting)
             print("requests", count, document["requests"][str(count)], flush=True)
         for count in numbers(chosen.files):
             found = archive(folder, count, 70_000)
@@ -151,7 +154,7 @@ def main():
     finally:
         broker.close()
         shutil.rmtree(folder, ignore_errors=True)
-    if not chosen.no_save:
+    if not chosen.no_save and not chosen.only_waiting:
         print(measure.save("scale", document))
 
 
