@@ -28,7 +28,7 @@ def write_configuration(path, sections):
 class Daemon:
     def __init__(self, farm, role, name, config):
         self.role, self.name = role, name
-        self.build = BUILD
+        self.build = None  # another build than BUILD
         self.config_path = os.path.join(farm.folder, f"{name}.yaml")
         self.log = os.path.join(farm.folder, f"{name}.log")
         self.child = None
@@ -49,7 +49,7 @@ class Daemon:
         self.base = None
         whole = {**os.environ, **{k: os.environ.get(k, v) for k, v in SANITIZERS.items()}, **env}
         self.child = processes.start(
-            [os.path.join(self.build, "bin", f"navette-{self.role}"), "-c", self.config_path],
+            [os.path.join(self.build or BUILD, "bin", f"navette-{self.role}"), "-c", self.config_path],
             self.log, whole)
         if ready:
             self.wait_ready()
