@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The sweep: scheduled requests that were never confirmed as published go out again, and what ended
- * long ago is removed. */
+/* The sweep: requests that were never confirmed as published, or whose messages the broker has
+ * lost, go out again, and what ended long ago is removed. */
 #include "core/base/log.h"
 #include "producer/producer.h"
 

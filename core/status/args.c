@@ -24,6 +24,12 @@ void nv_args_str(struct nv_args *a, const char *s)
 	nv_args_add(a, s, s ? strlen(s) : 0);
 }
 
+void nv_args_strs(struct nv_args *a, const char *const *list, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		nv_args_str(a, list[i]);
+}
+
 void nv_args_uint(struct nv_args *a, uint64_t n)
 {
 	char text[24];

@@ -18,7 +18,7 @@ static int answer_word(const redisReply *r, const char *const *words, size_t len
 	for (size_t i = 0; i < len; i++)
 		if (word && !strcmp(words[i], word))
 			return (int)i;
-	return nv_fail(err, NV_RETRY, NV_R_internal, "status: redis answered something unexpected");
+	return nv_reply_odd(err);
 }
 
 static void done_claim(struct nv_op *op, const struct nv_err *err, const redisReply *r)

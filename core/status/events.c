@@ -243,7 +243,6 @@ void nv_status_announce(struct nv_status *s, const char *kind, const char *id, c
 			       "kind", kind,	    "id",     id,  "user",   user};
 	size_t len = NV_ARRAY_LEN(words) - (user ? 0 : 2);
 
-	for (size_t i = 0; i < len; i++)
-		nv_args_str(&op->args, words[i]);
+	nv_args_strs(&op->args, words, len);
 	nv_op_run(op);
 }

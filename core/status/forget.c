@@ -46,8 +46,7 @@ static void done_step(struct nv_op *op, const struct nv_err *err, const redisRep
 	struct forgetting *f = op->arg;
 	struct nv_err mine;
 	if (!err && (r->type != REDIS_REPLY_ARRAY || r->elements != 3)) {
-		nv_fail(&mine, NV_RETRY, NV_R_internal,
-			"status: redis answered something unexpected");
+		nv_reply_odd(&mine);
 		err = &mine;
 	}
 	if (err) {
@@ -99,7 +98,10 @@ typedef void (*unstore_cb)(void *arg, const struct nv_err *err, const char *cons
 static void done_unstore(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	unstore_cb cb = (unstore_cb)op->cb;
-	if (err || r->type != REDIS_REPLY_ARRAY) {
+	struct nv_err mine;
+	if (!err && nv_reply_rows(r, 1, &mine))
+		err = &mine;
+	if (err) {
 		cb(op->arg, err, NULL, 0);
 		return;
 	}
@@ -117,8 +119,7 @@ void nv_status_unstore(struct nv_status *s, const char *const *done, size_t len,
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_unstore, done_unstore, NV_CB(cb), arg);
 	nv_args_uint(&op->args, most);
-	for (size_t i = 0; i < len; i++)
-		nv_args_str(&op->args, done[i]);
+	nv_args_strs(&op->args, done, len);
 	nv_op_run(op);
 }
 

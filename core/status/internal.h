@@ -41,6 +41,7 @@ struct nv_args {
 };
 void nv_args_add(struct nv_args *a, const void *data, size_t len);
 void nv_args_str(struct nv_args *a, const char *s); /* NULL: "" */
+void nv_args_strs(struct nv_args *a, const char *const *list, size_t len);
 void nv_args_uint(struct nv_args *a, uint64_t n);
 void nv_args_fini(struct nv_args *a);
 
@@ -168,6 +169,10 @@ void nv_op_fail(struct nv_op *op, const struct nv_err *err);
 /* What a script answers: {"ok", …} or {kind, reason, message, …} with kind reject, retry or hold.
  * 0 for the first; -1 and *err for the others, and for what is neither. */
 int nv_reply_check(const redisReply *r, struct nv_err *err);
+/* -1 and *err: an answer that no script gives. */
+int nv_reply_odd(struct nv_err *err);
+/* 0: an array of rows of so many columns; -1 and *err. */
+int nv_reply_rows(const redisReply *r, size_t columns, struct nv_err *err);
 /* element i of an array as text; NULL when it is not there or empty. */
 const char *nv_reply_str(const redisReply *r, size_t i);
 uint64_t nv_reply_uint(const redisReply *r); /* integer, or digits */

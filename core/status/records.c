@@ -185,8 +185,7 @@ int nv_record_from_reply(const redisReply *r, struct nv_status_record *rec, stru
 	memset(rec, 0, sizeof *rec);
 	rec->state = NV_ST_COUNT;
 	if (!r || r->type != REDIS_REPLY_ARRAY)
-		return nv_fail(err, NV_RETRY, NV_R_internal,
-			       "status: redis answered something unexpected");
+		return nv_reply_odd(err);
 	for (size_t i = 0; i + 1 < r->elements; i += 2) {
 		const redisReply *name = r->element[i], *value = r->element[i + 1];
 

@@ -257,8 +257,7 @@ void nv_status_holders(struct nv_status *s, const char *site, const char *const 
 	struct nv_op *op = nv_op_new(s, NV_SC_holders, done_list, NV_CB(cb), arg);
 
 	nv_args_str(&op->args, site);
-	for (size_t i = 0; i < len; i++)
-		nv_args_str(&op->args, courses[i]);
+	nv_args_strs(&op->args, courses, len);
 	nv_op_run(op);
 }
 
@@ -276,6 +275,10 @@ static void done_republish(struct nv_op *op, const struct nv_err *err, const red
 	void (*cb)(void *, const struct nv_err *, uint64_t) =
 		(void (*)(void *, const struct nv_err *, uint64_t))op->cb;
 
+	struct nv_err mine;
+
+	if (!err && nv_reply_check(r, &mine))
+		err = &mine;
 	cb(op->arg, err, err ? 0 : nv_reply_uint(r->element[1]));
 }
 

@@ -172,6 +172,16 @@ uint64_t nv_reply_uint(const redisReply *r)
 	return 0;
 }
 
+int nv_reply_odd(struct nv_err *err)
+{
+	return nv_fail(err, NV_RETRY, NV_R_internal, "status: redis answered something unexpected");
+}
+
+int nv_reply_rows(const redisReply *r, size_t columns, struct nv_err *err)
+{
+	return r->type == REDIS_REPLY_ARRAY && r->elements % columns == 0 ? 0 : nv_reply_odd(err);
+}
+
 int nv_reply_check(const redisReply *r, struct nv_err *err)
 {
 	static const struct {
@@ -187,5 +197,5 @@ int nv_reply_check(const redisReply *r, struct nv_err *err)
 		if (!strcmp(word, kinds[i].word))
 			return nv_fail(err, kinds[i].kind, nv_reason_from(nv_reply_str(r, 1)),
 				       "status: %s", text ? text : "refused");
-	return nv_fail(err, NV_RETRY, NV_R_internal, "status: redis answered something unexpected");
+	return nv_reply_odd(err);
 }

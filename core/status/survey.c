@@ -7,13 +7,6 @@
 #define STEPS_MAX 1000u
 #define STEP_COLUMNS (3u + NV_PH_COUNT) /* as steps.lua answers */
 
-static int want_array(const redisReply *r, size_t columns, struct nv_err *err)
-{
-	if (r->type == REDIS_REPLY_ARRAY && r->elements % columns == 0)
-		return 0;
-	return nv_fail(err, NV_RETRY, NV_R_internal, "status: redis answered something unexpected");
-}
-
 static const char *text_at(const redisReply *r, size_t i)
 {
 	const char *s = nv_reply_str(r, i);
@@ -52,7 +45,7 @@ static void done_presences(struct nv_op *op, const struct nv_err *err, const red
 	nv_auto_free struct nv_presence *list = NULL;
 	struct nv_err mine;
 
-	if (!err && want_array(r, 3, &mine))
+	if (!err && nv_reply_rows(r, 3, &mine))
 		err = &mine;
 	if (err) {
 		cb(op->arg, err, NULL, 0);
@@ -83,7 +76,7 @@ static void done_site_counts(struct nv_op *op, const struct nv_err *err, const r
 	nv_auto_free uint64_t(*counts)[NV_ST_COUNT] = NULL;
 	struct nv_err mine;
 
-	if (!err && want_array(r, NV_ST_COUNT, &mine))
+	if (!err && nv_reply_rows(r, NV_ST_COUNT, &mine))
 		err = &mine;
 	if (err) {
 		cb(op->arg, err, NULL, 0);
@@ -104,8 +97,7 @@ void nv_status_site_counts(struct nv_status *s, const char *const *sites, size_t
 	nv_args_uint(&op->args, NV_ST_COUNT);
 	for (unsigned i = 0; i < NV_ST_COUNT; i++)
 		nv_args_str(&op->args, nv_state_word((enum nv_state)i));
-	for (size_t i = 0; i < len; i++)
-		nv_args_str(&op->args, sites[i]);
+	nv_args_strs(&op->args, sites, len);
 	nv_op_run(op);
 }
 
@@ -117,7 +109,7 @@ static void done_oldest(struct nv_op *op, const struct nv_err *err, const redisR
 	nv_auto_free uint64_t *ms = NULL;
 	struct nv_err mine;
 
-	if (!err && want_array(r, 1, &mine))
+	if (!err && nv_reply_rows(r, 1, &mine))
 		err = &mine;
 	if (err) {
 		cb(op->arg, err, NULL, 0);
@@ -134,8 +126,7 @@ void nv_status_oldest(struct nv_status *s, const char *const *sites, size_t len,
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_oldest, done_oldest, NV_CB(cb), arg);
 
-	for (size_t i = 0; i < len; i++)
-		nv_args_str(&op->args, sites[i]);
+	nv_args_strs(&op->args, sites, len);
 	nv_op_run(op);
 }
 
@@ -150,7 +141,7 @@ static void done_steps(struct nv_op *op, const struct nv_err *err, const redisRe
 	nv_auto_free struct nv_status_spent *list = NULL;
 	struct nv_err mine;
 
-	if (!err && want_array(r, STEP_COLUMNS, &mine))
+	if (!err && nv_reply_rows(r, STEP_COLUMNS, &mine))
 		err = &mine;
 	if (err) {
 		cb(op->arg, err, NULL, 0);
