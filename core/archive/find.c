@@ -7,7 +7,7 @@
 
 #include "core/base/id.h"
 
-#define MANIFEST "/manifest"
+#define MANIFEST "manifest"
 
 struct finding {
 	const char *prefix; /* <site>/<client>/archives/<id>/ */
@@ -15,19 +15,26 @@ struct finding {
 	uint64_t size; /* of the manifest */
 };
 
+/* <prefix><attempt>/<name>: the name, and the attempt; NULL: something else. */
+static const char *attempt_of(const char *prefix, const char *key, char ret_attempt[NV_UUID_SIZE])
+{
+	const char *rest = key + strlen(prefix);
+	if (strncmp(key, prefix, strlen(prefix)) != 0 || strlen(rest) <= NV_UUID_SIZE ||
+	    rest[NV_UUID_SIZE - 1] != '/')
+		return NULL;
+	memcpy(ret_attempt, rest, NV_UUID_SIZE - 1);
+	ret_attempt[NV_UUID_SIZE - 1] = '\0';
+	return nv_uuid_valid(ret_attempt) ? rest + NV_UUID_SIZE : NULL;
+}
+
 /* Attempts are UUIDv7: the newest is the greatest. */
 static int look_at(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
 {
 	struct finding *f = arg;
-	char attempt[NV_UUID_SIZE] = "";
-	const char *rest = key + strlen(f->prefix);
+	char attempt[NV_UUID_SIZE];
+	const char *name = attempt_of(f->prefix, key, attempt);
 	(void)modified_ms;
-	if (strncmp(key, f->prefix, strlen(f->prefix)) != 0 ||
-	    strlen(rest) != NV_UUID_SIZE - 1 + strlen(MANIFEST) ||
-	    strcmp(rest + NV_UUID_SIZE - 1, MANIFEST) != 0)
-		return 0;
-	memcpy(attempt, rest, NV_UUID_SIZE - 1);
-	if (!nv_uuid_valid(attempt) || strcmp(attempt, f->attempt) <= 0)
+	if (!name || strcmp(name, MANIFEST) != 0 || strcmp(attempt, f->attempt) <= 0)
 		return 0;
 	memcpy(f->attempt, attempt, sizeof(attempt));
 	f->size = size;
@@ -63,18 +70,14 @@ struct attempts {
 static int add_attempt(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
 {
 	struct attempts *a = arg;
-	char id[NV_UUID_SIZE] = "";
+	char id[NV_UUID_SIZE];
 	(void)size;
 	(void)modified_ms;
-	if (strncmp(key, a->prefix, strlen(a->prefix)) != 0 ||
-	    strlen(key) < strlen(a->prefix) + NV_UUID_SIZE)
+	if (!attempt_of(a->prefix, key, id))
 		return 0;
-	memcpy(id, key + strlen(a->prefix), NV_UUID_SIZE - 1);
 	for (size_t i = 0; i < a->len; i++)
 		if (strcmp(a->ids[i], id) == 0)
 			return 0;
-	if (!nv_uuid_valid(id))
-		return 0;
 	a->ids = nv_realloc(a->ids, (a->len + 1) * sizeof(*a->ids));
 	memcpy(a->ids[a->len++], id, sizeof(id));
 	return 0;
