@@ -9,8 +9,6 @@
 #include "core/base/fs.h"
 #include "core/base/id.h"
 
-#define PASSWORD_MAX 1024u
-
 struct walk {
 	struct nv_mgmt m;
 	const struct nv_config *config;
@@ -279,16 +277,14 @@ static int put_user(struct walk *w, const char *user, const char *password, stru
 /* A broker that was set up anew: whoever has the password goes on with it. */
 static int known_password(struct walk *w, const char *user, const char *file, struct nv_err *err)
 {
-	nv_auto_buf struct nv_buf password = {0};
-	if (nv_read_file(file, PASSWORD_MAX, &password, err))
-		return -1;
-	nv_buf_puts(&password, "");
-	char *text = (char *)password.data;
-	text[strcspn(text, "\r\n")] = '\0';
-	if (!*text)
+	nv_auto_arena struct nv_arena arena = {0};
+	nv_auto_buf struct nv_buf why = {0};
+	const char *password = nv_config_secret(&arena, file, &why);
+	if (!password)
 		return nv_fail(err, NV_FATAL, NV_R_config,
-			       "%s is empty: remove it, and a password is made", file);
-	if (put_user(w, user, text, err)) {
+			       "%s %s (without the file, a new password is made)", file,
+			       (char *)why.data);
+	if (put_user(w, user, password, err)) {
 		nv_err_prefix(err, "user %s", user);
 		return -1;
 	}

@@ -98,8 +98,7 @@ static void wrong_value(const struct map *m, size_t row, const yaml_node_t *node
 		       (char *)allowed.data);
 }
 
-/* Read the whole of a secret file; NULL and *ret_why when it may not be used. */
-static const char *read_secret(struct nv_arena *a, const char *path, struct nv_buf *why)
+const char *nv_config_secret(struct nv_arena *a, const char *path, struct nv_buf *why)
 {
 	nv_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	char text[SECRET_MAX + 1];
@@ -148,7 +147,7 @@ static void take_secret(struct map *m, size_t row, const yaml_node_t *node, size
 		return;
 	if (m->load->roles == NV_ROLE_CLI && access(path, R_OK) < 0 && errno == EACCES)
 		return;
-	secret = read_secret(&m->load->config->arena, path, &why);
+	secret = nv_config_secret(&m->load->config->arena, path, &why);
 	if (secret) {
 		memcpy((char *)m->base + f->offset, &secret, sizeof(secret));
 		return;

@@ -273,6 +273,10 @@ bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
 int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual);
 #define NV_SENTINEL_PORT 26379u
 
+/* The one line of a secret's file, in the arena; NULL, with why it may not be used (not there, open
+ * to others, empty, too large, several lines) behind "<path> ". */
+const char *nv_config_secret(struct nv_arena *a, const char *path, struct nv_buf *why);
+
 /* The commented example with every key, type, allowed values and default, from the table. */
 void nv_config_example(struct nv_buf *out);
 
