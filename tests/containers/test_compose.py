@@ -92,6 +92,15 @@ def query(engine, text):
     return {r["metric"].get("job"): float(r["value"][1]) for r in found}
 
 
+def test_the_images_for_a_moodle_have_its_php(engine):
+    for role in ("worker", "archiver"):
+        engine.podman("build", "--build-arg", f"BASE={BASE}", "--target", f"{role}-moodle", "-t", f"navette-{role}-moodle",
+                      os.path.join(SOURCE, "build", "containers"))
+        modules = engine.podman("run", "--rm", f"navette-{role}-moodle", "php", "-m").lower().split()
+        assert {"curl", "gd", "intl", "mbstring", "mysqli", "pgsql", "soap", "xml", "zip"} <= set(modules), modules
+        assert engine.podman("run", "--rm", f"navette-{role}-moodle", f"navette-{role}", "--version")
+
+
 def test_the_whole(engine):
     engine.compose("up", "-d")
     for service in ("broker", "redis", "staging", *OURS):
