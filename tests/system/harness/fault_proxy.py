@@ -4,12 +4,14 @@ request with the bytes that really moved."""
 import collections
 import http.client
 import http.server
+import itertools
 import re
 import threading
 
 BLOCK = 16384
 
-Seen = collections.namedtuple("Seen", "method path range status up down")
+# nth: in which order it came; they are written down when they end.
+Seen = collections.namedtuple("Seen", "nth method path range status up down")
 
 
 class Fault:
@@ -39,6 +41,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def parse_request(self):
         self.fault = {}
         self.up = self.down = 0
+        self.nth = next(self.server.proxy.arrivals)
         return super().parse_request()
 
     def handle_expect_100(self):
@@ -57,8 +60,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _end(self, status):
-        self.server.proxy.seen.append(Seen(self.command, self.path, self.headers.get("Range"),
-                                           status, self.up, self.down))
+        self.server.proxy.seen.append(Seen(self.nth, self.command, self.path,
+                                           self.headers.get("Range"), status, self.up, self.down))
 
     def _forward(self):
         if "Expect" not in self.headers:
@@ -117,10 +120,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(part)
         self.wfile.flush()
         self.down = len(part)
-        if self.fault.get("stall"):
-            self.connection.recv(1)  # until the other side gives up
         if len(part) < len(body):
             self._drop(answer.status)
+            if self.fault.get("stall"):
+                self.connection.recv(1)  # until the other side gives up
         else:
             self._end(answer.status)
 
@@ -142,6 +145,7 @@ class FaultProxy:
     def __init__(self, upstream):
         self.upstream = upstream
         self.seen = []
+        self.arrivals = itertools.count()
         self._faults = []
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -163,7 +167,8 @@ class FaultProxy:
         return {}
 
     def requests(self, method, pattern=""):
-        return [s for s in list(self.seen) if s.method == method and re.search(pattern, s.path)]
+        """In the order in which they came."""
+        return sorted(s for s in list(self.seen) if s.method == method and re.search(pattern, s.path))
 
     def close(self):
         self._server.shutdown()
