@@ -15,7 +15,8 @@
 #include "core/base/id.h"
 
 #define READ_STEP 65536u
-#define TREE_DEPTH_MAX 256 /* each level holds a descriptor */
+#define WRITE_BEHIND 8388608u /* bytes that are worth a request to the disk */
+#define TREE_DEPTH_MAX 256    /* each level holds a descriptor */
 
 static int io_fail(struct nv_err *err, const char *doing, const char *path)
 {
@@ -204,6 +205,17 @@ int nv_write_all(int fd, const void *data, size_t len, struct nv_err *err)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+void nv_write_behind(int fd, uint64_t len, uint64_t *state)
+{
+	if (len < *state) /* it was begun anew */
+		*state = 0;
+	if (len - *state < WRITE_BEHIND)
+		return;
+	/* Only advice: where it cannot be had, the sync does it all. */
+	(void)sync_file_range(fd, (off_t)*state, (off_t)(len - *state), SYNC_FILE_RANGE_WRITE);
+	*state = len;
 }
 
 int nv_fsync_dir(const char *path, struct nv_err *err)

@@ -22,6 +22,10 @@ int nv_read_file(const char *path, size_t max, struct nv_buf *ret, struct nv_err
 int nv_write_file(const char *path, const void *data, size_t len, mode_t mode, struct nv_err *err);
 /* All of it, or an error. */
 int nv_write_all(int fd, const void *data, size_t len, struct nv_err *err);
+/* Of a file that is written from its start and synced in the end: called after each write with its
+ * length so far, it lets the disk begin with what is there, so that the sync has little left to
+ * wait for. */
+void nv_write_behind(int fd, uint64_t len, uint64_t *state);
 int nv_fsync_dir(const char *path, struct nv_err *err);
 /* Exclusive flock on path (created when missing).  wait false: NV_HOLD/busy when somebody holds it.
  * The lock lives as long as the descriptor; closing it, or the death of the process, frees it. */

@@ -84,6 +84,7 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 static int temp_fill(int fd, struct nv_intake *in, const struct nv_job *job, struct nv_err *err)
 {
 	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	uint64_t behind = 0;
 	for (;;) {
 		if (nv_job_check(job, err) < 0)
 			return -1;
@@ -98,6 +99,8 @@ static int temp_fill(int fd, struct nv_intake *in, const struct nv_job *job, str
 				return dir_errno(errno, "put", in->key, err);
 			done += (size_t)w;
 		}
+		if (!in->expect->passing)
+			nv_write_behind(fd, in->done, &behind);
 	}
 }
 

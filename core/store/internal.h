@@ -42,12 +42,15 @@ int nv_store_open_webdav(const struct nv_config *config, struct nv_store *s, str
 /* A key as store.h says; no component may start with a dot, those names are the backends' own. */
 bool nv_store_key_valid(const char *key);
 
-/* --- digests (stream.c) --- */
+/* --- digests (digest.c) --- */
 
-/* The hashes that an expectation asks for; SHA-256 always when asked by want_sha256. */
+/* The hashes that an expectation asks for; SHA-256 always when asked by want_sha256.  It may use
+ * threads; all calls come from one. */
 struct nv_digest {
 	struct nv_hash *sha256;
 	struct nv_hash *sha1;
+	struct nv_ring *ring; /* NULL: the object is small */
+	bool sha256_aside, sha1_aside;
 };
 void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256);
 void nv_digest_update(struct nv_digest *d, const void *data, size_t len);
@@ -82,9 +85,10 @@ struct nv_part {
 	char *part;	  /* path.part */
 	int fd;
 	const struct nv_expect *expect;
-	uint64_t len;  /* bytes in the file, all of them hashed */
-	bool resumed;  /* some of them come from an earlier try */
-	bool complete; /* renamed */
+	uint64_t len;	 /* bytes in the file, all of them hashed */
+	bool resumed;	 /* some of them come from an earlier try */
+	bool complete;	 /* renamed */
+	uint64_t behind; /* of nv_write_behind */
 	struct nv_digest digest;
 	nv_moved_cb moved_cb;
 	void *arg;

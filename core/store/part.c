@@ -76,6 +76,8 @@ int nv_part_write(struct nv_part *p, const void *data, size_t len, struct nv_err
 	}
 	nv_digest_update(&p->digest, data, len);
 	p->len += len;
+	if (!p->expect->passing)
+		nv_write_behind(p->fd, p->len, &p->behind);
 	if (p->moved_cb)
 		p->moved_cb(p->arg, len);
 	return 0;

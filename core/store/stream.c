@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sources, and the hashing of what passes by. */
+/* Sources, and the intake that checks what passes by. */
 #include "core/store/internal.h"
 
 #include <errno.h>
@@ -22,49 +22,6 @@ struct nv_source nv_source_fd(const int *fd)
 {
 	/* The callback only reads through it. */
 	return (struct nv_source){.read_cb = fd_read, .ctx = (void *)(uintptr_t)fd};
-}
-
-void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256)
-{
-	d->sha256 = want_sha256 || expect->sha256 ? nv_hash_new(NV_SHA256) : NULL;
-	d->sha1 = expect->sha1 ? nv_hash_new(NV_SHA1) : NULL;
-}
-
-void nv_digest_update(struct nv_digest *d, const void *data, size_t len)
-{
-	if (d->sha256)
-		nv_hash_update(d->sha256, data, len);
-	if (d->sha1)
-		nv_hash_update(d->sha1, data, len);
-}
-
-const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expect,
-			      uint8_t ret_sha256[NV_SHA256_LEN])
-{
-	uint8_t sha256[NV_SHA256_LEN];
-	uint8_t sha1[NV_SHA1_LEN];
-	const char *wrong = NULL;
-	if (d->sha256) {
-		nv_hash_final(d->sha256, sha256);
-		if (expect->sha256 && memcmp(sha256, expect->sha256, sizeof(sha256)) != 0)
-			wrong = "SHA-256";
-		if (ret_sha256)
-			memcpy(ret_sha256, sha256, sizeof(sha256));
-	}
-	if (d->sha1) {
-		nv_hash_final(d->sha1, sha1);
-		if (!wrong && expect->sha1 && memcmp(sha1, expect->sha1, sizeof(sha1)) != 0)
-			wrong = "SHA-1";
-	}
-	return wrong;
-}
-
-void nv_digest_fini(struct nv_digest *d)
-{
-	nv_hash_free(d->sha256);
-	nv_hash_free(d->sha1);
-	d->sha256 = NULL;
-	d->sha1 = NULL;
 }
 
 void nv_intake_init(struct nv_intake *in, const char *key, const struct nv_source *from,

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+navette_unit_test(test_digest LIBS nv_store nv_base)
 # Not navette_unit_test: it runs beside an nginx of its own.
 add_executable(test_store ${PROJECT_SOURCE_DIR}/tests/unit/test_store.c
   ${PROJECT_SOURCE_DIR}/tests/unit/test_store_faults.c)

@@ -182,8 +182,10 @@ static char *local_path(const char *name)
 static void put_then_get_gives_the_same_bytes(void **state)
 {
 	struct nv_store *s = store_of(state);
-	const uint64_t sizes[] = {0, 1, 65536, 100000, 3u * 1024 * 1024 + 17};
-	for (size_t i = 0; i < NV_ARRAY_LEN(sizes); i++) {
+	const struct backend *b = *state;
+	const uint64_t sizes[] = {0, 1, 65536, 100000, 3u * 1024 * 1024 + 17, 20u * 1024 * 1024};
+	size_t len = b->env ? NV_ARRAY_LEN(sizes) - 1 : NV_ARRAY_LEN(sizes);
+	for (size_t i = 0; i < len; i++) {
 		uint8_t sha1[NV_SHA1_LEN];
 		uint8_t sha256[NV_SHA256_LEN];
 		struct nv_err err = {0};
