@@ -223,7 +223,9 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .max = 1 * HOUR, .fallback = "60s",
 	 .doc = "A transfer without a byte for so long is broken off."},
 	{"store", "transfers", NV_CFG_NUMBER, AT(store.transfers), .min = 1, .max = 32,
-	 .fallback = "4", .doc = "Files of one course that are sent or fetched at once."},
+	 .fallback = "4",
+	 .doc = "Files of one course that are sent or fetched at once; also parts of one S3 "
+		"object."},
 	{"store", "blob_threshold", NV_CFG_SIZE, AT(store.blob_threshold), .min = 1, .max = 1 * GIB,
 	 .fallback = "64KiB", .doc = "Files of at least this size become objects of their own."},
 	{"store", "max_archive", NV_CFG_SIZE, AT(store.max_archive), .min = 1 * MIB,

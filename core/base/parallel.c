@@ -62,15 +62,19 @@ static void fail(struct nv_crew *c, const struct nv_err *why)
 	pthread_mutex_unlock(&c->lock);
 }
 
+static void work_on(struct nv_crew *c, void *item)
+{
+	struct nv_err err = {0};
+	if (c->work(c->ctx, item, &err) < 0)
+		fail(c, &err);
+}
+
 static void *run(void *arg)
 {
 	struct nv_crew *c = arg;
 	void *item;
-	while (take(c, &item)) {
-		struct nv_err err = {0};
-		if (c->work(c->ctx, item, &err) < 0)
-			fail(c, &err);
-	}
+	while (take(c, &item))
+		work_on(c, item);
 	return NULL;
 }
 
@@ -87,6 +91,9 @@ void nv_crew_give(struct nv_crew *c, void *item)
 	pthread_mutex_unlock(&c->lock);
 	if (another && pthread_create(&c->thread[c->threads], NULL, run, c) == 0)
 		c->threads++;
+	/* No thread can be had: whoever waits for this item would wait for ever. */
+	if (!c->threads && take(c, &item))
+		work_on(c, item);
 }
 
 int nv_crew_check(struct nv_crew *c, struct nv_err *err)
@@ -122,8 +129,6 @@ static void say_over(struct nv_crew *c, bool drop)
 int nv_crew_end(struct nv_crew *c, struct nv_err *err)
 {
 	say_over(c, false);
-	if (!c->threads)
-		run(c);
 	while (c->threads)
 		pthread_join(c->thread[--c->threads], NULL);
 	int rc = nv_crew_check(c, err);

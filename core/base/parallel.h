@@ -18,11 +18,12 @@ struct nv_crew;
 /* At most `threads` of its own (0 counts as 1, more than 64 as 64). */
 struct nv_crew *nv_crew_new(unsigned threads,
 			    int (*work)(void *ctx, void *item, struct nv_err *err), void *ctx);
-/* Never blocks.  item is borrowed until it was worked on, or the crew's end. */
+/* Blocks only where no thread can be had: then the caller's does the work here.  item is borrowed
+ * until it was worked on, or the crew's end. */
 void nv_crew_give(struct nv_crew *c, void *item);
 /* -1 with its error: an item has failed already. */
 int nv_crew_check(struct nv_crew *c, struct nv_err *err);
-/* Wait until all is done; frees it.  Where no thread could be had, the caller's does the work. */
+/* Wait until all is done; frees it. */
 int nv_crew_end(struct nv_crew *c, struct nv_err *err);
 /* Begin nothing more, wait for what was begun; frees it.  NULL allowed. */
 void nv_crew_abandon(struct nv_crew *c);

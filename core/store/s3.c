@@ -225,6 +225,7 @@ static void s3_close(void *impl)
 		explicit_bzero(s3->session_token, strlen(s3->session_token));
 	free(s3->session_token);
 	free(s3->encryption);
+	pthread_mutex_destroy(&s3->lock);
 	free(s3);
 }
 
@@ -289,6 +290,8 @@ int nv_store_open_s3(const struct nv_config *config, struct nv_store *s, struct 
 	s3->session_token = nv_strdup(config->store.session_token);
 	s3->encryption = nv_strdup(config->store.encryption);
 	s3->grace = config->store.grace;
+	s3->transfers = s3->spare = (unsigned)config->store.transfers;
+	pthread_mutex_init(&s3->lock, NULL);
 	s->ops = &s3_ops;
 	s->impl = s3;
 	s->about = nv_asprintf("s3 %s", s3->web.url);

@@ -8,6 +8,8 @@
 #ifndef NV_STORE_S3_H
 #define NV_STORE_S3_H
 
+#include <pthread.h>
+
 #include "core/store/web.h"
 
 /* Of a part, but the last: S3 wants at least 5 MiB; at most 10,000 parts. */
@@ -24,8 +26,11 @@ struct nv_s3 {
 	 * a second header, whose name begins with this one's, libcurl 7.88 would sign in the wrong
 	 * order. */
 	char *encryption;
-	uint64_t grace; /* ms: uploads that are older are nobody's any more */
-	bool encrypted; /* https: the payload need not be signed as well */
+	uint64_t grace;	    /* ms: uploads that are older are nobody's any more */
+	bool encrypted;	    /* https: the payload need not be signed as well */
+	unsigned transfers; /* parts of one object at once */
+	pthread_mutex_t lock;
+	unsigned spare; /* buffers that may be had besides the one of each upload */
 };
 
 /* query: sorted and encoded, NULL: none.  key NULL: the bucket. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A large object in parts, each held in memory while it is sent.  What an earlier try has sent of
- * the same object stays with the server: parts whose MD5 (S3's ETag of a part) is that of the bytes
- * we read again are not sent again. */
+/* A large object in parts, several at once, each held in memory while it is sent.  What an earlier
+ * try has sent of the same object stays with the server: parts whose MD5 (S3's ETag of a part) is
+ * that of the bytes we read again are not sent again. */
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/parallel.h"
 #include "core/store/s3.h"
 
 #define TRIES 3u /* of one part, while connections break */
@@ -17,6 +19,15 @@ struct part {
 	uint64_t size;
 };
 
+/* A part under way. */
+struct buffer {
+	struct buffer *next; /* idle one */
+	struct buffer *older;
+	unsigned n; /* which */
+	size_t size;
+	uint8_t *data; /* part_size bytes */
+};
+
 struct upload {
 	struct nv_s3 *s3;
 	struct nv_intake *in;
@@ -24,8 +35,13 @@ struct upload {
 	char *id; /* encoded for a query */
 	uint64_t part_size;
 	unsigned parts_len;
-	struct part *parts;
-	uint8_t *data; /* of the part under way */
+	struct part *parts; /* each is written by whoever sends it */
+	struct nv_crew *crew;
+	pthread_mutex_t lock; /* of the following */
+	pthread_cond_t returned;
+	struct buffer *idle;
+	struct buffer *all;
+	unsigned buffers; /* of all */
 };
 
 /* --- what is there already --- */
@@ -143,19 +159,18 @@ static int begin_upload(struct upload *u, struct nv_err *err)
 	return 0;
 }
 
-static int send_once(struct upload *u, unsigned n, size_t size, bool *ret_broken,
-		     struct nv_err *err)
+static int send_once(struct upload *u, const struct buffer *b, bool *ret_broken, struct nv_err *err)
 {
-	nv_auto_free char *query = nv_asprintf("partNumber=%u&uploadId=%s", n + 1, u->id);
-	struct nv_bytes rest = {u->data, size};
+	nv_auto_free char *query = nv_asprintf("partNumber=%u&uploadId=%s", b->n + 1, u->id);
+	struct nv_bytes rest = {b->data, b->size};
 	struct nv_source from = nv_source_bytes(&rest);
 	struct nv_web_call c;
 	nv_s3_begin(&c, u->s3, "put", u->in->key, query, u->job);
-	nv_web_upload(&c, &from, size, false);
+	nv_web_upload(&c, &from, b->size, false);
 	if (u->s3->encrypted)
 		(void)snprintf(c.payload, sizeof(c.payload), "UNSIGNED-PAYLOAD");
 	else
-		nv_hash_hex(NV_SHA256, u->data, size, c.payload);
+		nv_hash_hex(NV_SHA256, b->data, b->size, c.payload);
 	int rc = nv_web_perform(&c, ret_broken, err);
 	if (rc == 0 && (c.status < 200 || c.status > 299))
 		rc = nv_s3_refused(&c, err);
@@ -163,16 +178,16 @@ static int send_once(struct upload *u, unsigned n, size_t size, bool *ret_broken
 		rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
 			     "store: put %s: the server gives a part no ETag", u->in->key);
 	if (rc == 0)
-		(void)snprintf(u->parts[n].etag, sizeof(u->parts[n].etag), "%s", c.etag);
+		(void)snprintf(u->parts[b->n].etag, sizeof(u->parts[b->n].etag), "%s", c.etag);
 	nv_web_end(&c);
 	return rc;
 }
 
-static int send_part(struct upload *u, unsigned n, size_t size, struct nv_err *err)
+static int send_part(struct upload *u, const struct buffer *b, struct nv_err *err)
 {
 	for (unsigned try = 1;; try++) {
 		bool broken = false;
-		int rc = send_once(u, n, size, &broken, err);
+		int rc = send_once(u, b, &broken, err);
 		if (rc == 0 || !broken || try == TRIES)
 			return rc;
 	}
@@ -220,14 +235,69 @@ static int abort_upload(struct nv_s3 *s3, const char *key, const char *id, struc
 	return rc < 0 && status == 404 ? 0 : rc;
 }
 
+/* --- memory: a buffer for each upload, and so many more for all of the store --- */
+
+static bool may_have_another(struct upload *u)
+{
+	pthread_mutex_lock(&u->s3->lock);
+	bool may = u->buffers == 0 || u->s3->spare > 0;
+	if (may && u->buffers > 0)
+		u->s3->spare--;
+	pthread_mutex_unlock(&u->s3->lock);
+	return may;
+}
+
+static struct buffer *take_buffer(struct upload *u)
+{
+	pthread_mutex_lock(&u->lock);
+	struct buffer *b = u->idle;
+	if (!b && may_have_another(u)) {
+		b = nv_alloc(sizeof(*b));
+		b->data = nv_alloc((size_t)u->part_size);
+		b->older = u->all;
+		u->all = b;
+		u->buffers++;
+		pthread_mutex_unlock(&u->lock);
+		return b;
+	}
+	while (!u->idle)
+		pthread_cond_wait(&u->returned, &u->lock);
+	b = u->idle;
+	u->idle = b->next;
+	pthread_mutex_unlock(&u->lock);
+	return b;
+}
+
+static void return_buffer(struct upload *u, struct buffer *b)
+{
+	pthread_mutex_lock(&u->lock);
+	b->next = u->idle;
+	u->idle = b;
+	pthread_cond_signal(&u->returned);
+	pthread_mutex_unlock(&u->lock);
+}
+static void free_buffers(struct upload *u)
+{
+	pthread_mutex_lock(&u->s3->lock);
+	if (u->buffers)
+		u->s3->spare += u->buffers - 1;
+	pthread_mutex_unlock(&u->s3->lock);
+	while (u->all) {
+		struct buffer *b = u->all;
+		u->all = b->older;
+		free(b->data);
+		free(b);
+	}
+}
+
 /* --- the whole --- */
 
-static int read_part(struct upload *u, size_t size, struct nv_err *err)
+static int read_part(struct upload *u, struct buffer *b, struct nv_err *err)
 {
-	for (size_t have = 0; have < size;) {
+	for (size_t have = 0; have < b->size;) {
 		ssize_t n = nv_job_check(u->job, err) < 0
 				    ? -1
-				    : nv_intake_read(u->in, u->data + have, size - have, err);
+				    : nv_intake_read(u->in, b->data + have, b->size - have, err);
 		if (n < 0)
 			return -1;
 		have += (size_t)n;
@@ -236,32 +306,57 @@ static int read_part(struct upload *u, size_t size, struct nv_err *err)
 }
 
 /* Is it with the server, with these bytes? */
-static bool is_there(const struct upload *u, unsigned n, size_t size)
+static bool is_there(const struct upload *u, const struct buffer *b)
 {
 	char md5[NV_MD5_LEN * 2 + 1];
-	if (!*u->parts[n].etag || u->parts[n].size != size)
+	if (!*u->parts[b->n].etag || u->parts[b->n].size != b->size)
 		return false;
-	nv_hash_hex(NV_MD5, u->data, size, md5);
-	return strcmp(md5, u->parts[n].etag) == 0;
+	nv_hash_hex(NV_MD5, b->data, b->size, md5);
+	return strcmp(md5, u->parts[b->n].etag) == 0;
+}
+
+/* A thread of the crew. */
+static int send_and_return(void *ctx, void *item, struct nv_err *err)
+{
+	struct upload *u = ctx;
+	int rc = send_part(u, item, err);
+	return_buffer(u, item);
+	return rc;
+}
+
+/* Read part after part, and give each to the crew unless the server has it. */
+static int read_all(struct upload *u, uint64_t *found, struct nv_err *err)
+{
+	uint64_t left = u->in->expect->size;
+	for (unsigned n = 0; n < u->parts_len; n++) {
+		struct buffer *b = take_buffer(u);
+		b->n = n;
+		b->size = (size_t)(left < u->part_size ? left : u->part_size);
+		left -= b->size;
+		if (nv_crew_check(u->crew, err) < 0 || read_part(u, b, err) < 0)
+			return -1;
+		if (!is_there(u, b)) {
+			nv_crew_give(u->crew, b);
+			continue;
+		}
+		*found += b->size;
+		return_buffer(u, b);
+	}
+	return 0;
 }
 
 static int send_all(struct upload *u, struct nv_err *err)
 {
-	uint64_t left = u->in->expect->size;
 	uint64_t found = 0;
-	for (unsigned n = 0; n < u->parts_len; n++) {
-		size_t size = (size_t)(left < u->part_size ? left : u->part_size);
-		left -= size;
-		if (read_part(u, size, err) < 0)
-			return -1;
-		if (is_there(u, n, size))
-			found += size;
-		else if (send_part(u, n, size, err) < 0)
-			return -1;
-	}
-	if (found)
+	u->crew = nv_crew_new(u->s3->transfers, send_and_return, u);
+	int rc = read_all(u, &found, err);
+	if (rc == 0)
+		rc = nv_crew_end(u->crew, err);
+	else
+		nv_crew_abandon(u->crew);
+	if (rc == 0 && found)
 		NV_LOG(NV_INFO, "store.resumed", NV_S("key", u->in->key), NV_U("bytes", found));
-	return 0;
+	return rc;
 }
 
 int nv_s3_put_parts(struct nv_s3 *s3, struct nv_intake *in, const struct nv_job *job,
@@ -274,7 +369,8 @@ int nv_s3_put_parts(struct nv_s3 *s3, struct nv_intake *in, const struct nv_job 
 		u.part_size *= 2;
 	u.parts_len = (unsigned)((size + u.part_size - 1) / u.part_size);
 	u.parts = nv_alloc(u.parts_len * sizeof(*u.parts));
-	u.data = nv_alloc((size_t)u.part_size);
+	pthread_mutex_init(&u.lock, NULL);
+	pthread_cond_init(&u.returned, NULL);
 	int rc = find_upload(&u, err);
 	if (rc == 0)
 		rc = u.id ? find_parts(&u, err) : begin_upload(&u, err);
@@ -286,9 +382,11 @@ int nv_s3_put_parts(struct nv_s3 *s3, struct nv_intake *in, const struct nv_job 
 	 * goes on where this one ended. */
 	if (rc < 0 && u.id && err && err->kind == NV_REJECT)
 		abort_upload(s3, in->key, u.id, &ignored);
+	free_buffers(&u);
+	pthread_mutex_destroy(&u.lock);
+	pthread_cond_destroy(&u.returned);
 	free(u.id);
 	free(u.parts);
-	free(u.data);
 	return rc;
 }
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -72,6 +73,28 @@ def test_an_upload_that_broke_off_goes_on_at_the_part_that_was_missing(server, t
     assert good(server, "head", "a/broken").startswith("0")
     good(server, "put", "a/broken", sent)
     assert parts(server) == ["1", "2", "3", "4", "5"] and not server.uploads
+    good(server, "get", "a/broken", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == sent.read_bytes()
+
+
+def test_parts_go_at_once_as_many_as_there_are_transfers(server, tmp_path):
+    sent = file_of(tmp_path, 8 * PART + 1)
+    # Each three wait for one another: a part that came alone would be refused in the end.
+    server.add("PUT", "partNumber=", times=9, together=threading.Barrier(3, timeout=20))
+    good(server, "put", "a/at-once", sent, S3_TRANSFERS="3")
+    assert sorted(parts(server)) == [str(n) for n in range(1, 10)] and not server.uploads
+    good(server, "get", "a/at-once", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == sent.read_bytes()
+
+
+def test_an_upload_of_parts_at_once_goes_on_with_those_that_were_missing(server, tmp_path):
+    sent = file_of(tmp_path, 9 * PART)
+    server.add("PUT", "partNumber=4", times=3, drop=True)
+    bad(server, "store_unavailable", "put", "a/broken", sent, S3_TRANSFERS="3")
+    before = parts(server)
+    assert {"1", "2", "3"} <= set(before) and "4" not in before and len(server.uploads) == 1
+    good(server, "put", "a/broken", sent, S3_TRANSFERS="3")
+    assert sorted(parts(server)) == [str(n) for n in range(1, 10)], "each once"
     good(server, "get", "a/broken", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == sent.read_bytes()
 

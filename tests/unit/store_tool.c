@@ -20,20 +20,23 @@ static struct nv_config config(void)
 {
 	const char *by_host = getenv("S3_BY_HOST");
 	const char *grace = getenv("S3_GRACE_MS");
-	return (struct nv_config){.store = {.type = NV_STORE_S3,
-					    .url = getenv("S3_URL"),
-					    .bucket = getenv("S3_BUCKET"),
-					    .region = getenv("S3_REGION"),
-					    .prefix = getenv("S3_PREFIX"),
-					    .user = getenv("S3_KEY"),
-					    .password = getenv("S3_SECRET"),
-					    .session_token = getenv("S3_TOKEN"),
-					    .ca_file = getenv("S3_CA"),
-					    .encryption = getenv("S3_ENCRYPTION"),
-					    .addressing = by_host ? NV_S3_BY_HOST : NV_S3_BY_PATH,
-					    .connect_timeout = 5000,
-					    .stall_timeout = 5000,
-					    .grace = grace ? strtoull(grace, NULL, 10) : 3600000}};
+	const char *transfers = getenv("S3_TRANSFERS");
+	return (struct nv_config){
+		.store = {.type = NV_STORE_S3,
+			  .url = getenv("S3_URL"),
+			  .bucket = getenv("S3_BUCKET"),
+			  .region = getenv("S3_REGION"),
+			  .prefix = getenv("S3_PREFIX"),
+			  .user = getenv("S3_KEY"),
+			  .password = getenv("S3_SECRET"),
+			  .session_token = getenv("S3_TOKEN"),
+			  .ca_file = getenv("S3_CA"),
+			  .encryption = getenv("S3_ENCRYPTION"),
+			  .transfers = transfers ? strtoull(transfers, NULL, 10) : 1,
+			  .addressing = by_host ? NV_S3_BY_HOST : NV_S3_BY_PATH,
+			  .connect_timeout = 5000,
+			  .stall_timeout = 5000,
+			  .grace = grace ? strtoull(grace, NULL, 10) : 3600000}};
 }
 
 static int put(struct nv_store *s, char **args, struct nv_err *err)

@@ -92,6 +92,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         with s3.lock:
             s3.seen.append(self.seen)
         fault = s3.take(self.seen)
+        if "together" in fault:
+            fault["together"].wait()
         if fault.get("drop"):
             self.close_connection = True
             return
@@ -217,7 +219,8 @@ class S3:
         return ports.listening(self.port)
 
     def add(self, method, pattern, times=1, **what):
-        """drop: the connection; or status and code of a refusal.  pattern: of the path and query."""
+        """drop: the connection; or status and code of a refusal; together: a barrier to wait at first.
+        pattern: of the path and query."""
         self._faults.append([method, re.compile(pattern), times, what])
 
     def take(self, seen):
