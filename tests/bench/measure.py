@@ -108,7 +108,7 @@ def _said(command):
 def machine(**more):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         cpu = next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
-    changed = _said(["git", "-C", HERE, "status", "--porcelain", "-uno"])
+    changed = _said(["git", "-C", HERE, "status", "--porcelain", "-uno", "--", ":/", ":(exclude)results"])
     return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
             **more, "commit": _said(["git", "-C", HERE, "rev-parse", "HEAD"]), "changed": bool(changed),
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
@@ -120,8 +120,26 @@ def versions():
             "rabbitmq": _said(["dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"])}
 
 
-def save(name, document):
-    path = os.path.join(HERE, "results", f"{name}.json")
+def _path(name):
+    return os.path.join(HERE, "results", f"{name}.json")
+
+
+def _update(old, new, depth):
+    for key, value in new.items():
+        if depth > 1 and isinstance(old.get(key), dict):
+            _update(old[key], value, depth - 1)
+        else:
+            old[key] = value
+
+
+def save(name, document, depth=0):
+    """depth: down to there what was measured now replaces what the file has and leaves the rest (0: all is replaced)."""
+    path = _path(name)
+    if depth and os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            old = json.load(f)
+        _update(old, document, depth)
+        document = old
     with open(path, "w", encoding="utf-8") as f:
         json.dump(document, f, indent=1)
         f.write("\n")

@@ -8,7 +8,8 @@
 Half of the courses are of 10 MB, half of 100 MB, as Moodle's generator makes them, each of its own; with 32 each of
 the eight is brought four times (the older block then has its archive made anew each time; Navette its files in the
 store).  From the first request to the last course restored; one archiver, two jobs at once in each daemon, the store
-behind nginx.  Otherwise as in moodle_restore.py.  Writes results/moodle_many.json."""
+behind nginx.  Otherwise as in moodle_restore.py.  Writes results/moodle_many.json: each number of courses replaces
+that one there."""
 import argparse
 import contextlib
 import json
@@ -106,7 +107,7 @@ def main():
         courses = bench.courses()
         who = [("navette", int(n)) for n in chosen.workers.split(",")] if "navette" in chosen.who else []
         who += [("block", 1)] if "block" in chosen.who else []
-        document = {"benchmark": "moodle_many", "machine": measure.machine(**measure.versions()), "queued": {}}
+        document, machine = {"benchmark": "moodle_many", "queued": {}}, measure.machine(**measure.versions())
         for count in map(int, chosen.courses.split(",")):
             wanted = (courses * (count // len(courses) + 1))[:count]
             runs = {f"{w}, {n} worker{'s' * (n > 1)}" if w == "navette" else w: [] for w, n in who}
@@ -116,14 +117,14 @@ def main():
                     name = list(runs)[(k + r) % len(who)]
                     runs[name].append(bench.once(w, wanted, n, broker))
                     print(f"  {count} {r + 1} {name:20} {runs[name][-1]}", flush=True)
-            o = document["queued"][str(count)] = {"runs": runs, "seconds": {
+            o = document["queued"][str(count)] = {"machine": machine, "runs": runs, "seconds": {
                 name: measure.spread([f["seconds"] for f in found]) for name, found in runs.items()}}
             if "block" in runs:
                 o["ratios"] = {f"block / {name}": measure.spread([b["seconds"] / f["seconds"] for f, b in zip(
                     found, runs["block"])]) for name, found in runs.items() if name != "block"}
             print(count, json.dumps(o["seconds"]), json.dumps(o.get("ratios")), flush=True)
         if not chosen.no_save:
-            print(measure.save("moodle_many", document))
+            print(measure.save("moodle_many", document, depth=2))
 
 
 if __name__ == "__main__":

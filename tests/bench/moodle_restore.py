@@ -14,7 +14,8 @@ client's Moodle has all its files and the staging store is empty.
 Who: navette, with its staging store behind nginx (WebDAV, without TLS), from the API's call to "restored"; block,
 from the start of its scheduled task to its end; plain, Moodle's command-line backup, cp and restore; floor, the
 seconds Moodle itself needs to export without contents and to import contents it has already.  All are measured
-in turn in each round, in one run.  Writes results/moodle_restore.json."""
+in turn in each round, in one run.  Writes results/moodle_restore.json: what was measured replaces that course's case
+there, the rest stays; each case names its machine."""
 import argparse
 import contextlib
 import json
@@ -255,14 +256,14 @@ def rounds(bench, broker, chosen, course):
     return found, floors
 
 
-def summary(found, floors, course):
+def summary(found, floors, course, machine):
     out = {"bytes": course["bytes"], "cases": {}}
     if floors:
-        out["floor_s"] = {"export": measure.spread([f[0] for f in floors]),
+        out["floor_s"] = {"machine": machine, "export": measure.spread([f[0] for f in floors]),
                           "import": measure.spread([f[1] for f in floors]),
                           "both": measure.spread([sum(f) for f in floors])}
     for case, by_who in found.items():
-        o = out["cases"][case] = {"runs": by_who}
+        o = out["cases"][case] = {"machine": machine, "runs": by_who}
         o["seconds"] = {w: measure.spread([f["seconds"] for f in runs]) for w, runs in by_who.items()}
         mine = by_who.get("navette")
         if not mine:
@@ -290,16 +291,16 @@ def main():
         if "block" in chosen.who:
             bench.block_begins()
         shutil.copy(pathlib.Path(MOODLE_TESTS) / "plain.php", f"{pair.sites['thisyear']['moodle']}/navette_plain.php")
-        document = {"benchmark": "moodle_restore", "machine": measure.machine(**measure.versions()), "courses": {}}
+        document, machine = {"benchmark": "moodle_restore", "courses": {}}, measure.machine(**measure.versions())
         for name in chosen.courses.split(","):
             course = bench.made(name)
             tell(f"{name}: {course['bytes'] / 1e6:.0f} MB")
             found, floors = rounds(bench, broker, chosen, course)
-            document["courses"][name] = summary(found, floors, course)
+            document["courses"][name] = summary(found, floors, course, machine)
             for case, o in document["courses"][name]["cases"].items():
                 tell(f"{name} {case}: {json.dumps(o['seconds'])}\n    {json.dumps(o.get('ratios'))}")
         if not chosen.no_save:
-            tell(measure.save("moodle_restore", document))
+            tell(measure.save("moodle_restore", document, depth=4))
 
 
 if __name__ == "__main__":

@@ -80,10 +80,16 @@ def three(spread):
     return spread["min"], spread["median"], spread["max"]
 
 
+def machines(document):
+    """All that its parts name."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from [value] if key == "machine" else machines(value)
+
+
 def sign(figure, document):
-    machine = document["machine"]
-    figure.text(0.01, 0.005, f"{machine['cpu']}, {machine['cores']} cores; commit {machine['commit'][:7]}, "
-                f"{machine['date'][:10]}", fontsize=6, color="#555555")
+    said = {f"{m['cpu']}, {m['cores']} cores; commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
+    figure.text(0.01, 0.005, "; ".join(said), fontsize=6, color="#555555")
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure
 
