@@ -39,6 +39,7 @@ struct upload {
 	struct nv_crew *crew;
 	pthread_mutex_t lock; /* of the following */
 	pthread_cond_t returned;
+	bool failed; /* a part; the crew says why */
 	struct buffer *idle;
 	struct buffer *all;
 	unsigned buffers; /* of all */
@@ -247,35 +248,44 @@ static bool may_have_another(struct upload *u)
 	return may;
 }
 
+static struct buffer *new_buffer(struct upload *u)
+{
+	struct buffer *b = nv_alloc(sizeof(*b));
+	b->data = nv_alloc((size_t)u->part_size);
+	b->older = u->all;
+	u->all = b;
+	u->buffers++;
+	return b;
+}
+
+/* NULL: a part has failed. */
 static struct buffer *take_buffer(struct upload *u)
 {
+	struct buffer *b = NULL;
 	pthread_mutex_lock(&u->lock);
-	struct buffer *b = u->idle;
-	if (!b && may_have_another(u)) {
-		b = nv_alloc(sizeof(*b));
-		b->data = nv_alloc((size_t)u->part_size);
-		b->older = u->all;
-		u->all = b;
-		u->buffers++;
-		pthread_mutex_unlock(&u->lock);
-		return b;
+	if (!u->idle && !u->failed && may_have_another(u))
+		b = new_buffer(u);
+	while (!b && !u->failed) {
+		b = u->idle;
+		if (b)
+			u->idle = b->next;
+		else
+			pthread_cond_wait(&u->returned, &u->lock);
 	}
-	while (!u->idle)
-		pthread_cond_wait(&u->returned, &u->lock);
-	b = u->idle;
-	u->idle = b->next;
 	pthread_mutex_unlock(&u->lock);
 	return b;
 }
 
-static void return_buffer(struct upload *u, struct buffer *b)
+static void return_buffer(struct upload *u, struct buffer *b, bool failed)
 {
 	pthread_mutex_lock(&u->lock);
 	b->next = u->idle;
 	u->idle = b;
+	u->failed = u->failed || failed;
 	pthread_cond_signal(&u->returned);
 	pthread_mutex_unlock(&u->lock);
 }
+
 static void free_buffers(struct upload *u)
 {
 	pthread_mutex_lock(&u->s3->lock);
@@ -320,27 +330,30 @@ static int send_and_return(void *ctx, void *item, struct nv_err *err)
 {
 	struct upload *u = ctx;
 	int rc = send_part(u, item, err);
-	return_buffer(u, item);
+	return_buffer(u, item, rc < 0);
 	return rc;
 }
 
-/* Read part after part, and give each to the crew unless the server has it. */
+/* Read part after part, and give each to the crew unless the server has it; ends early when a part
+ * has failed. */
 static int read_all(struct upload *u, uint64_t *found, struct nv_err *err)
 {
 	uint64_t left = u->in->expect->size;
 	for (unsigned n = 0; n < u->parts_len; n++) {
 		struct buffer *b = take_buffer(u);
+		if (!b)
+			return 0;
 		b->n = n;
 		b->size = (size_t)(left < u->part_size ? left : u->part_size);
 		left -= b->size;
-		if (nv_crew_check(u->crew, err) < 0 || read_part(u, b, err) < 0)
+		if (read_part(u, b, err) < 0)
 			return -1;
 		if (!is_there(u, b)) {
 			nv_crew_give(u->crew, b);
 			continue;
 		}
 		*found += b->size;
-		return_buffer(u, b);
+		return_buffer(u, b, false);
 	}
 	return 0;
 }
