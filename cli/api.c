@@ -197,19 +197,6 @@ static int check_settings(struct cli *c, const struct nv_config *config)
 			 missing);
 }
 
-static bool is_loopback(const char *url)
-{
-	char *host = NULL;
-	CURLU *u = curl_url();
-	bool yes = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-		   curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-		   (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-		    strncmp(host, "127.", 4) == 0);
-	curl_free(host);
-	curl_url_cleanup(u);
-	return yes;
-}
-
 static void set_up(struct cli_api *a)
 {
 	const char *url = a->config->api.url;
@@ -228,7 +215,9 @@ static void set_up(struct cli_api *a)
 	curl_easy_setopt(a->curl, CURLOPT_WRITEDATA, &a->answer);
 	if (a->config->api.ca_file)
 		curl_easy_setopt(a->curl, CURLOPT_CAINFO, a->config->api.ca_file);
-	if (is_loopback(a->url))
+	char host[256];
+	uint16_t port;
+	if (nv_config_address(a->url, host, &port, 0) == 0 && nv_host_is_loopback(host))
 		curl_easy_setopt(a->curl, CURLOPT_PROXY, "");
 }
 

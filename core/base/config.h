@@ -272,6 +272,9 @@ bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
  * none stands there.  -1: it is no such address. */
 int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual);
 #define NV_SENTINEL_PORT 26379u
+/* Is that host, by its name or address (an IPv6 one in brackets or not), this machine for sure?
+ * What travels unencrypted needs a permission of its own elsewhere. */
+bool nv_host_is_loopback(const char *host);
 
 /* The one line of a secret's file, in the arena; NULL, with why it may not be used (not there, open
  * to others, empty, too large, several lines) behind "<path> ". */

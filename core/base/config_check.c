@@ -50,7 +50,7 @@ static void check_plain(struct nv_cfg_load *l, const char *section, const char *
 	    given(l, section, allow_key)->state == NV_CFG_BAD || nv_cfg_url_split(text, &url) < 0)
 		return;
 	len = strlen(url.scheme);
-	if (url.scheme[len - 1] == 's' || nv_cfg_is_loopback(url.host))
+	if (url.scheme[len - 1] == 's' || nv_host_is_loopback(url.host))
 		return;
 	nv_cfg_mistake(l, g->line, name,
 		       "%s:// to %s is not encrypted; allowed is %ss://, this machine, or %s.%s: "
@@ -74,7 +74,7 @@ static void check_connections(struct nv_cfg_load *l)
 		check_plain(l, "redis", "sentinels", c->redis.sentinels[i], c->redis.allow_remote,
 			    "allow_remote");
 	if (!c->redis.sentinels_len && !c->redis.socket && !c->redis.allow_remote &&
-	    !nv_cfg_is_loopback(c->redis.host) &&
+	    !nv_host_is_loopback(c->redis.host) &&
 	    given(l, "redis", "socket")->state != NV_CFG_BAD &&
 	    given(l, "redis", "allow_remote")->state != NV_CFG_BAD)
 		nv_cfg_mistake(l, host->line, "redis.host",
@@ -200,7 +200,7 @@ static void check_notify(struct nv_cfg_load *l)
 	if (c->notify.smtp_tls == NV_SMTP_TLS_AUTO && *c->notify.smtp_url &&
 	    url->state != NV_CFG_BAD && nv_cfg_url_split(c->notify.smtp_url, &to) == 0)
 		c->notify.smtp_tls =
-			nv_cfg_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
+			nv_host_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
 }
 
 /* Whoever reads a token on its way is signed in with it. */
@@ -210,7 +210,7 @@ static void check_launch_plain(struct nv_cfg_load *l)
 	struct nv_cfg_url url;
 
 	if (g->state != NV_CFG_GOOD || nv_cfg_url_split(l->config->producer.base_url, &url) < 0 ||
-	    strcmp(url.scheme, "https") == 0 || nv_cfg_is_loopback(url.host))
+	    strcmp(url.scheme, "https") == 0 || nv_host_is_loopback(url.host))
 		return;
 	nv_cfg_mistake(l, g->line, "producer.base_url",
 		       "%s:// to %s is not encrypted; allowed with launch.secret_file is "

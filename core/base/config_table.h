@@ -94,7 +94,6 @@ struct nv_cfg_url {
 };
 /* -1 when it has no scheme or no host. */
 int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret);
-bool nv_cfg_is_loopback(const char *host);
 
 /* One reading of a file. */
 enum nv_cfg_state { NV_CFG_ABSENT, NV_CFG_GOOD, NV_CFG_BAD };

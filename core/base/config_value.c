@@ -200,11 +200,11 @@ int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t 
 	return 0;
 }
 
-bool nv_cfg_is_loopback(const char *host)
+bool nv_host_is_loopback(const char *host)
 {
 	uint8_t addr[16];
 
-	if (strcasecmp(host, "localhost") == 0)
+	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
 		return true;
 	if (inet_pton(AF_INET, host, addr) == 1)
 		return addr[0] == 127;

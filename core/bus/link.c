@@ -33,18 +33,13 @@ static int parse_uri(const char *uri, char **ret_text, struct amqp_connection_in
 	return 0;
 }
 
-static bool is_loopback(const char *host)
-{
-	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
-}
-
 static int check_uri(const struct nv_config *config, const char *uri, struct nv_err *err)
 {
 	nv_auto_free char *text = NULL;
 	struct amqp_connection_info info;
 	if (parse_uri(uri, &text, &info, err))
 		return -1;
-	if (!info.ssl && !is_loopback(info.host) && !config->broker.allow_plain)
+	if (!info.ssl && !nv_host_is_loopback(info.host) && !config->broker.allow_plain)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "broker: amqp:// to %s is not encrypted: use amqps:// (or set "
 			       "broker.allow_plain)",

@@ -402,11 +402,6 @@ static void say_hello(struct nv_conn *c)
 	hello(c, "PING", NULL, NULL);
 }
 
-static bool loopback(const char *host)
-{
-	return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
-}
-
 /* {host, port} of the master, or nil: this sentinel knows none of that name. */
 static void on_master(redisAsyncContext *ac, void *reply, void *data)
 {
@@ -421,7 +416,7 @@ static void on_master(redisAsyncContext *ac, void *reply, void *data)
 	if (!number || number > UINT16_MAX || strlen(host) >= sizeof c->host) {
 		set_why(c,
 			r->type == REDIS_REPLY_ERROR ? r->str : "it knows no master of that name");
-	} else if (!c->o.config->redis.allow_remote && !loopback(host)) {
+	} else if (!c->o.config->redis.allow_remote && !nv_host_is_loopback(host)) {
 		set_why(c,
 			"the master is on another machine; the connection is not encrypted: use a "
 			"tunnel, or set redis.allow_remote");
@@ -552,7 +547,7 @@ struct nv_conn *nv_conn_new(const struct nv_conn_options *o, struct nv_err *err)
 		return NULL;
 	}
 	if (!g->redis.sentinels_len && !g->redis.socket && !g->redis.allow_remote &&
-	    !loopback(g->redis.host)) {
+	    !nv_host_is_loopback(g->redis.host)) {
 		nv_fail(err, NV_FATAL, NV_R_config,
 			"redis.host: %s is another machine; the connection is not encrypted: "
 			"use a tunnel, or set redis.allow_remote",

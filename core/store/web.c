@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One request through libcurl. */
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -303,14 +302,6 @@ void nv_web_end(struct nv_web_call *c)
 
 /* --- life --- */
 
-static bool is_loopback(const char *host)
-{
-	struct in_addr v4;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
-}
-
 /* http or https, a host, no credentials in it (they would be shown), plain http only where that is
  * allowed. */
 static int check_url(const struct nv_config *config, struct nv_err *err)
@@ -328,7 +319,8 @@ static int check_url(const struct nv_config *config, struct nv_err *err)
 		wrong = "is no http(s) address";
 	else if (curl_url_get(parsed, CURLUPART_USER, &user, 0) == CURLUE_OK)
 		wrong = "holds a user name: use store.user and store.password_file";
-	else if (strcmp(scheme, "http") == 0 && !is_loopback(host) && !config->store.allow_plain)
+	else if (strcmp(scheme, "http") == 0 && !nv_host_is_loopback(host) &&
+		 !config->store.allow_plain)
 		wrong = "is not encrypted: use https, or allow it with store.allow_plain";
 	curl_free(scheme);
 	curl_free(host);

@@ -578,6 +578,24 @@ static void plain_connections_stay_on_this_machine(void **state)
 		"machine, or redis.allow_remote: yes");
 }
 
+static void only_this_machine_is_this_machine(void **state)
+{
+	const char *here[] = {"localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "::1", "[::1]"};
+	const char *elsewhere[] = {"127.example.org",
+				   "localhost.example.org",
+				   "10.0.0.1",
+				   "1270.0.0.1",
+				   "::2",
+				   "[::2]",
+				   "128.0.0.1",
+				   ""};
+	(void)state;
+	for (size_t i = 0; i < NV_ARRAY_LEN(here); i++)
+		assert_true(nv_host_is_loopback(here[i]));
+	for (size_t i = 0; i < NV_ARRAY_LEN(elsewhere); i++)
+		assert_false(nv_host_is_loopback(elsewhere[i]));
+}
+
 static void mail_to_another_machine_is_encrypted_unless_said_otherwise(void **state)
 {
 	static const struct {
@@ -824,6 +842,7 @@ int main(void)
 		cmocka_unit_test(a_launch_needs_a_long_secret_and_both_addresses),
 		cmocka_unit_test(tokens_of_a_launch_are_not_sent_in_plain),
 		cmocka_unit_test(plain_connections_stay_on_this_machine),
+		cmocka_unit_test(only_this_machine_is_this_machine),
 		cmocka_unit_test(mail_to_another_machine_is_encrypted_unless_said_otherwise),
 		cmocka_unit_test(an_address_with_a_password_is_refused_and_not_shown),
 		cmocka_unit_test(time_zones_are_those_of_the_system),
