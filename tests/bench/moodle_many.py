@@ -123,8 +123,8 @@ def main():
                 o["ratios"] = {f"block / {name}": measure.spread([b["seconds"] / f["seconds"] for f, b in zip(
                     found, runs["block"])]) for name, found in runs.items() if name != "block"}
             print(count, json.dumps(o["seconds"]), json.dumps(o.get("ratios")), flush=True)
-        if not chosen.no_save:
-            print(measure.save("moodle_many", document, depth=2))
+            if not chosen.no_save:
+                print(measure.save("moodle_many", document, depth=2), flush=True)
 
 
 if __name__ == "__main__":

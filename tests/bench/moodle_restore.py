@@ -299,8 +299,8 @@ def main():
             document["courses"][name] = summary(found, floors, course, machine)
             for case, o in document["courses"][name]["cases"].items():
                 tell(f"{name} {case}: {json.dumps(o['seconds'])}\n    {json.dumps(o.get('ratios'))}")
-        if not chosen.no_save:
-            tell(measure.save("moodle_restore", document, depth=4))
+            if not chosen.no_save:
+                tell(measure.save("moodle_restore", document, depth=4))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 """How many requests of next to nothing go the whole way in a second, how long one takes, and what that costs in
 memory: Navette between two embedded sites, and Celery (python3-celery) doing the same hops.
 
-    NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/queue_path.py [--rounds N] [--requests N]
+    NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/queue_path.py [--rounds N] [--requests N] [--memory /dev/shm]
 
 Navette: POST /requests (four connections) → record in Redis → archive queue → archiver (exports a course of two small
 files into a store that is a folder) → restore queue → worker (fetches, verifies, makes the course) → restored.  Every
@@ -11,7 +11,8 @@ message is signed and in a quorum queue.  Celery: a task, then another, acks_lat
 msgpack, two prefork processes, 32 messages prefetched each; each writes what Navette's hop writes in Redis (hash and
 stream, one transaction), and no file.  Same RabbitMQ node; a Redis each, appendfsync always.
 
-Each round measures both, in turn, from anew.  Throughput: from the first request sent to the last restored.  Latency:
+Each round measures both, in turn, from anew; then all of it once more with everything in a file system in memory (broker,
+Redis, store, sites): what the queues and the programs take, without what the disk takes for files and syncs.  Throughput: from the first request sent to the last restored.  Latency:
 with so many outstanding, the next is sent when one has ended.  Memory: PSS of all its processes, at the end.
 Writes results/queue.json."""
 import argparse
@@ -203,35 +204,53 @@ def one(kind, broker, requests):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def rounds(chosen, broker):
+    """{side: [figures]}"""
+    sides = {"navette": Navette, "celery": Celery}
+    runs = {name: [] for name in sides}
+    for n in range(chosen.rounds):
+        names = list(sides)[n % 2:] + list(sides)[:n % 2]
+        for name in names:
+            runs[name].append(one(sides[name], broker, chosen.requests))
+            print(n + 1, name, json.dumps(runs[name][-1]), flush=True)
+    return runs
+
+
+def somewhere(folder, chosen):
+    """All that is measured there, and what it comes to."""
+    tempfile.tempdir = folder
+    place = tempfile.mkdtemp(prefix="nvq-")
+    broker = Broker(os.path.join(place, "broker"), samples.SOURCE).start()
+    try:
+        runs = rounds(chosen, broker)
+    finally:
+        broker.close()
+        shutil.rmtree(place, ignore_errors=True)
+        tempfile.tempdir = None
+    pairs = list(zip(runs["navette"], runs["celery"]))
+    return {"file_system": subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True,
+                                          check=True).stdout.strip(),
+            "runs": runs,
+            "per_second": {name: measure.spread([r["per_second"] for r in found]) for name, found in runs.items()},
+            "ratios": {name: measure.spread([a[key] / b[key] for a, b in pairs]) for name, key in (
+                ("navette / celery, per second", "per_second"), ("navette / celery, memory", "pss_mib"))}}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--memory", default="/dev/shm", help="a folder in memory; \"\": do without")
     parser.add_argument("--no-save", action="store_true")
     chosen = parser.parse_args()
-    sides = {"navette": Navette, "celery": Celery}
-    folder = tempfile.mkdtemp(prefix="nvq-")
-    broker = Broker(os.path.join(folder, "broker"), samples.SOURCE).start()
-    runs = {name: [] for name in sides}
-    try:
-        for n in range(chosen.rounds):
-            names = list(sides)[n % 2:] + list(sides)[:n % 2]
-            for name in names:
-                runs[name].append(one(sides[name], broker, chosen.requests))
-                print(n + 1, name, json.dumps(runs[name][-1]), flush=True)
-    finally:
-        broker.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    pairs = list(zip(runs["navette"], runs["celery"]))
-    document = {
-        "benchmark": "queue", "requests": chosen.requests,
-        "machine": measure.machine(**measure.versions(), celery=subprocess.run(
-            ["dpkg-query", "-W", "-f", "${Version}", "python3-celery"], capture_output=True, text=True,
-            check=False).stdout), "runs": runs,
-        "per_second": {name: measure.spread([r["per_second"] for r in found]) for name, found in runs.items()},
-        "ratios": {"navette / celery, per second": measure.spread([a["per_second"] / b["per_second"] for a, b in pairs]),
-                   "navette / celery, memory": measure.spread([a["pss_mib"] / b["pss_mib"] for a, b in pairs])}}
-    print(json.dumps(document["per_second"]), json.dumps(document["ratios"]))
+    document = {"benchmark": "queue", "requests": chosen.requests, "machine": measure.machine(
+        **measure.versions(), celery=subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "python3-celery"],
+                                                    capture_output=True, text=True, check=False).stdout)}
+    document |= somewhere(tempfile.gettempdir(), chosen)
+    if chosen.memory:
+        document["in_memory"] = somewhere(chosen.memory, chosen)
+    for o in (document, document.get("in_memory", {})):
+        print(o.get("file_system"), json.dumps(o.get("per_second")), json.dumps(o.get("ratios")))
     if not chosen.no_save:
         print(measure.save("queue", document))
 

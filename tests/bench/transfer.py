@@ -8,11 +8,14 @@ Files of random bytes: 10,000 of 10 KB (1,000 where the store is no folder), 1,0
 archiver and worker do): each file read once, SHA-1 and SHA-256 of every byte, an object each from 64 KiB on and the
 smaller ones in one; back with SHA-256 and SHA-1 again, everything synced to disk that must outlive a crash.  rclone
 (Debian's): `copy` with as many transfers as Navette (4) and with 16, the better of the two; its own check of sizes, and
-of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).  cp: `cp -r`, neither hashed nor synced.
+of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).  It syncs nothing: how long that takes
+afterwards (syncfs of what it wrote, where Navette syncs, too) is measured as well, and the ratio given with it and without.
+cp: `cp -r`, neither hashed nor synced.
 
 Stores: directory, a folder of the same disk; webdav, nginx with deploy/nginx/staging.conf, no TLS; s3, s3rver behind
 the tests' front, which checks each signature in Python: slow, so only the ratio says anything, and only of few files.
-All in turn in each round.  Writes results/transfer.json."""
+All in turn in each round, after one that does not count (the memory's pages are new to the machine).  Writes
+results/transfer.json."""
 import argparse
 import hashlib
 import json
@@ -162,8 +165,16 @@ def fresh(folder):
 def navette(store, files, folder):
     tool = os.path.join(BUILD, "tests/bench/transfer_tool")
     up, said = timed([tool, "put", files, os.path.join(folder, "work")], store.ours())
+    os.sync()
     down, _ = timed([tool, "fetch", fresh(os.path.join(folder, "back")), os.path.join(folder, "work")], store.ours(), said)
     return {"up": up, "down": down}
+
+
+def synced(way, folder):
+    """How long it takes until what was written there is on the disk."""
+    began = time.perf_counter()
+    subprocess.run(["sync", "-f", folder], check=True)
+    way["sync_s"] = round(time.perf_counter() - began, 3)
 
 
 def rclone(store, files, folder, transfers):
@@ -171,7 +182,12 @@ def rclone(store, files, folder, transfers):
     env = {**env, "RCLONE_CONFIG": os.path.join(folder, "rclone.conf")}
     options = ["--transfers", str(transfers), "--checkers", str(transfers), "--no-traverse", "-q"]
     up, _ = timed(["rclone", "copy", files, to, *options], env)
-    down, _ = timed(["rclone", "copy", to, fresh(os.path.join(folder, "back")), *options], env)
+    if isinstance(store, Directory):  # the servers sync nothing, for nobody
+        synced(up, to)
+    os.sync()
+    back = fresh(os.path.join(folder, "back"))
+    down, _ = timed(["rclone", "copy", to, back, *options], env)
+    synced(down, back)
     return {"up": up, "down": down}
 
 
@@ -198,9 +214,12 @@ def summary(runs, total):
     for way in ("up", "down"):
         o = out[way] = {"mb_per_second": {w: measure.spread([total / 1e6 / r[way]["seconds"] for r in found])
                                           for w, found in runs.items()}}
-        best = [min(a[way]["seconds"], b[way]["seconds"]) for a, b in zip(runs["rclone 4"], runs["rclone 16"])]
+        pairs = list(zip(runs["navette"], runs["rclone 4"], runs["rclone 16"]))
         o["ratios"] = {
-            "navette / rclone, throughput": measure.spread([r / n[way]["seconds"] for n, r in zip(runs["navette"], best)]),
+            "navette / rclone, throughput": measure.spread(
+                [min(a[way]["seconds"], b[way]["seconds"]) / n[way]["seconds"] for n, a, b in pairs]),
+            "navette / rclone and sync, throughput": measure.spread(
+                [min(r[way]["seconds"] + r[way].get("sync_s", 0) for r in (a, b)) / n[way]["seconds"] for n, a, b in pairs]),
             "navette / cp, throughput": measure.spread([c[way]["seconds"] / n[way]["seconds"]
                                                         for n, c in zip(runs["navette"], runs["cp"])])}
     return out
@@ -215,9 +234,9 @@ def main():
     chosen = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="nvt-", dir=os.environ.get("NAVETTE_TMP"))
     os.chmod(folder, 0o711)
-    document = {"benchmark": "transfer", "machine": measure.machine(
+    document, machine = {"benchmark": "transfer", "stores": {}}, measure.machine(
         **measure.versions(), rclone=subprocess.run(["rclone", "version"], capture_output=True, text=True,
-                                                    check=True).stdout.splitlines()[0]), "stores": {}}
+                                                    check=True).stdout.splitlines()[0])
     try:
         for name in chosen.stores.split(","):
             store = STORES[name](fresh(os.path.join(folder, name + "-side")))
@@ -228,15 +247,17 @@ def main():
                 make(files, count, size)
                 who = ["navette", "rclone 4", "rclone 16", "cp"]
                 runs = {w: [] for w in who}
+                measured(store, files, folder, "rclone 4")
                 for n in range(chosen.rounds):
                     for w in who[n % 4:] + who[:n % 4]:
                         runs[w].append(measured(store, files, folder, w))
-                found = document["stores"].setdefault(name, {})[title] = summary(runs, count * size)
+                found = document["stores"].setdefault(name, {})[title] = {
+                    "machine": machine, **summary(runs, count * size)}
                 print(name, title, json.dumps({w: found[w]["ratios"] for w in ("up", "down")}), flush=True)
                 shutil.rmtree(files)
             store.close()
         if not chosen.no_save:
-            print(measure.save("transfer", document))
+            print(measure.save("transfer", document, depth=3))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
