@@ -87,6 +87,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(renew, "")                \
 	X(finish, "")               \
 	X(recall, "")               \
+	X(find, "no-writes")        \
+	X(records, "no-writes")     \
 	X(join, "")                 \
 	X(count, "")                \
 	X(events, "no-writes")      \
@@ -134,6 +136,7 @@ struct nv_status {
 	size_t open; /* connections not yet closed: ours and the children's */
 	bool closing;
 	uint64_t notice_idle_ms;
+	uint64_t find_step; /* records that a search looks at in one call */
 	void (*on_closed_cb)(void *arg);
 	void *on_closed_arg;
 };
@@ -143,6 +146,9 @@ void nv_status_child_add(struct nv_status *s, struct nv_child *child);
 void nv_status_child_gone(struct nv_status *s);
 /* Tests only: a notice not done for so long is given to another (default a minute). */
 void nv_status_set_notice_idle(struct nv_status *s, uint64_t ms);
+/* Tests only: a search looks at so many records in one call (default 2,000: some 15 ms of Redis).
+ */
+void nv_status_set_find_step(struct nv_status *s, uint64_t records);
 
 struct nv_op;
 /* err NULL: r is what the script or command answered. */
@@ -176,6 +182,9 @@ int nv_reply_rows(const redisReply *r, size_t columns, struct nv_err *err);
 /* element i of an array as text; NULL when it is not there or empty. */
 const char *nv_reply_str(const redisReply *r, size_t i);
 uint64_t nv_reply_uint(const redisReply *r); /* integer, or digits */
+#define NV_LIST_MAX 1000u		     /* records in an answer */
+/* {total, record, …}: cb is an nv_list_cb. */
+void nv_op_done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r);
 /* done for those whose caller wants no more than "ok": cb is an nv_status_cb. */
 void nv_op_done_plain(struct nv_op *op, const struct nv_err *err, const redisReply *r);
 

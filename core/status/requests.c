@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The producer's calls: make, change, cancel, read and list requests; and the keeper's. */
+/* The producer's calls: make, change, cancel and read requests (list.c: lists of them); and the
+ * keeper's. */
 #include <string.h>
 
-#include "core/base/log.h"
 #include "core/status/internal.h"
-
-#define LIST_MAX 1000u
 
 /* --- life --- */
 
@@ -40,6 +38,7 @@ struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options 
 	s->options = *o;
 	s->loop = loop;
 	s->notice_idle_ms = 60000;
+	s->find_step = 2000;
 	LIST_INIT(&s->children);
 	s->conn = nv_conn_new(&co, err);
 	if (!s->conn) {
@@ -85,6 +84,11 @@ void nv_status_child_gone(struct nv_status *s)
 void nv_status_set_notice_idle(struct nv_status *s, uint64_t ms)
 {
 	s->notice_idle_ms = ms;
+}
+
+void nv_status_set_find_step(struct nv_status *s, uint64_t records)
+{
+	s->find_step = records;
 }
 
 /* --- one record --- */
@@ -168,66 +172,6 @@ void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *a
 
 /* --- many --- */
 
-/* {total, record, …} */
-static void done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r)
-{
-	nv_list_cb cb = (nv_list_cb)op->cb;
-	nv_auto_arena struct nv_arena arena = {0};
-	nv_auto_free struct nv_status_record *recs = NULL;
-	struct nv_err mine;
-	size_t len = 0;
-
-	if (!err && (r->type != REDIS_REPLY_ARRAY || !r->elements)) {
-		nv_fail(&mine, NV_RETRY, NV_R_internal, "status: redis answered without a list");
-		err = &mine;
-	}
-	if (err) {
-		cb(op->arg, err, NULL, 0, 0);
-		return;
-	}
-	recs = nv_alloc(r->elements * sizeof *recs);
-	for (size_t i = 1; i < r->elements; i++) {
-		/* One damaged record must not hide the others. */
-		if (nv_record_from_reply(r->element[i], &recs[len], &arena, &mine))
-			NV_LOG(NV_ERROR, "status.damaged", NV_E(&mine));
-		else
-			len++;
-	}
-	cb(op->arg, NULL, recs, len, nv_reply_uint(r->element[0]));
-}
-
-/* list.lua's */
-static const char *const sort_words[] = {
-	[NV_SORT_CREATED] = "",	 [NV_SORT_MODIFIED] = "modified", [NV_SORT_FINISHED] = "finished",
-	[NV_SORT_USER] = "user", [NV_SORT_COURSE] = "course",
-};
-
-void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_list_cb cb, void *arg)
-{
-	struct nv_op *op = nv_op_new(s, NV_SC_list, done_list, NV_CB(cb), arg);
-	const uint32_t all = (1u << NV_ST_COUNT) - 1;
-	struct nv_err err;
-
-	if (f->course && !f->site) {
-		nv_fail(&err, NV_REJECT, NV_R_internal, "status: a course without its site");
-		nv_op_fail(op, &err);
-		return;
-	}
-	nv_args_str(&op->args, f->user);
-	nv_args_str(&op->args, f->site);
-	nv_args_str(&op->args, f->course);
-	nv_args_uint(&op->args, f->offset);
-	nv_args_uint(&op->args, f->limit > LIST_MAX ? LIST_MAX : f->limit);
-	nv_args_str(&op->args, sort_words[f->sort]);
-	nv_args_str(&op->args, f->ascending ? "1" : "0");
-	nv_args_str(&op->args, f->text);
-	nv_args_str(&op->args, f->person);
-	for (unsigned i = 0; i < NV_ST_COUNT; i++)
-		if ((f->states & all) != all && (f->states & (1u << i)))
-			nv_args_str(&op->args, nv_state_word((enum nv_state)i));
-	nv_op_run(op);
-}
-
 static void done_counts(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	void (*cb)(void *, const struct nv_err *, const uint64_t *) =
@@ -254,7 +198,7 @@ void nv_status_counts(struct nv_status *s,
 void nv_status_holders(struct nv_status *s, const char *site, const char *const *courses,
 		       size_t len, nv_list_cb cb, void *arg)
 {
-	struct nv_op *op = nv_op_new(s, NV_SC_holders, done_list, NV_CB(cb), arg);
+	struct nv_op *op = nv_op_new(s, NV_SC_holders, nv_op_done_list, NV_CB(cb), arg);
 
 	nv_args_str(&op->args, site);
 	nv_args_strs(&op->args, courses, len);
@@ -263,10 +207,10 @@ void nv_status_holders(struct nv_status *s, const char *site, const char *const 
 
 void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, void *arg)
 {
-	struct nv_op *op = nv_op_new(s, NV_SC_unpublished, done_list, NV_CB(cb), arg);
+	struct nv_op *op = nv_op_new(s, NV_SC_unpublished, nv_op_done_list, NV_CB(cb), arg);
 
 	nv_args_uint(&op->args, age_ms);
-	nv_args_uint(&op->args, LIST_MAX);
+	nv_args_uint(&op->args, NV_LIST_MAX);
 	nv_op_run(op);
 }
 

@@ -145,7 +145,8 @@ struct nv_status_filter {
 	uint64_t offset; /* into that order */
 	uint64_t limit;	 /* at most 1000 */
 };
-/* recs borrowed for the call; total: how many match (exact). */
+/* recs borrowed for the call; total: how many match (exact, but for what changes while records are
+ * looked into: with a text or a person, or sorted by anything but creation and change). */
 typedef void (*nv_list_cb)(void *arg, const struct nv_err *err, const struct nv_status_record *recs,
 			   size_t len, uint64_t total);
 void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_list_cb cb,

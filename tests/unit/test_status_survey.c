@@ -81,6 +81,78 @@ static void lists_come_in_the_order_that_was_asked_for(void **state)
 	assert_string_equal(got.ids[0], ids[2]);
 }
 
+#define MANY 11
+
+static uint64_t find_all(struct fixture *f, struct nv_status_filter filter)
+{
+	filter.limit = 100;
+	nv_status_list(f->s, &filter, on_list, fresh());
+	ok(f);
+	assert_int_equal(got.total, got.len);
+	return got.len;
+}
+
+static void looking_in_steps_finds_the_same_as_at_once(void **state)
+{
+	struct fixture *f = *state;
+	char ids[MANY][NV_UUID_SIZE] = {""};
+	const uint64_t steps[] = {1, 2, 3, MANY - 1, MANY, MANY + 1};
+	const uint32_t two = 1u << NV_ST_cancelled | 1u << NV_ST_failed;
+
+	for (int i = 0; i < MANY; i++) {
+		nv_auto_free char *name = nv_asprintf("Name %02d", i * 7 % MANY);
+		nv_auto_free char *course = nv_asprintf("%s %d", i % 2 ? "odd" : "even", i);
+		make(f, ids[i], i % 3 ? "ann" : "bob", name, course);
+	}
+	for (int i = MANY - 1; i >= 0; i -= 2) {
+		nv_status_cancel(f->s, ids[i], NULL, on_record, fresh());
+		ok(f);
+		for (uint64_t now = nv_now_ms(); nv_now_ms() == now;)
+			; /* each at a time of its own */
+	}
+	for (int ties = 0; ties < 2; ties++) {
+		for (size_t k = 0; k < NV_ARRAY_LEN(steps); k++) {
+			nv_status_set_find_step(f->s, steps[k]);
+			assert_int_equal(find_all(f, (struct nv_status_filter){.sort = NV_SORT_USER,
+									       .ascending = true}),
+					 MANY);
+			for (int i = 0; i < MANY; i++)
+				assert_string_equal(got.ids[i * 7 % MANY], ids[i]);
+			assert_int_equal(find_all(f, (struct nv_status_filter){.text = "ODD"}), 5);
+			assert_string_equal(got.ids[0], ids[9]);
+			assert_int_equal(find_all(f, (struct nv_status_filter){.text = "odd",
+									       .user = "bob"}),
+					 2); /* 3 and 9 */
+			assert_int_equal(find_all(f, (struct nv_status_filter){.text = "n",
+									       .site = "old",
+									       .user = "ann"}),
+					 7);
+			assert_int_equal(find_all(f, (struct nv_status_filter){.text = "name",
+									       .states = two}),
+					 6);
+			/* The index of changes does not know states. */
+			assert_int_equal(
+				find_all(f, (struct nv_status_filter){.sort = NV_SORT_MODIFIED,
+								      .states = two,
+								      .ascending = true}),
+				6);
+			assert_string_equal(got.ids[0], ids[MANY - 1]);
+			assert_string_equal(got.ids[5], ids[0]);
+			assert_int_equal(find_all(f, (struct nv_status_filter){.text = "none"}), 0);
+		}
+		/* Once more with all created at the same moment. */
+		for (int i = 0; i < MANY; i++)
+			for (const char *const *index =
+				     (const char *const[]){"all", "site:old", "user:ann",
+							   "user:bob", NULL};
+			     *index; index++) {
+				nv_auto_free char *set =
+					nv_asprintf("ZADD nv:idx:%s XX 5 %s", *index, ids[i]);
+				raw_int(f, set, NULL);
+			}
+	}
+}
+
 /* --- who is there --- */
 
 static char seen[200];
@@ -278,6 +350,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(texts_are_found_in_any_case_and_only_where_they_are_looked_for),
 		T(lists_come_in_the_order_that_was_asked_for),
+		T(looking_in_steps_finds_the_same_as_at_once),
 		T(who_says_nothing_any_more_is_not_there),
 		T(nobody_fills_the_list_with_names_they_make_up),
 		T(counts_are_of_each_site),

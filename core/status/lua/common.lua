@@ -131,7 +131,7 @@ local function fold(s)
 	return s
 end
 
--- What list.lua looks into and sorts by: people, a NUL, the course; what is shown comes first.
+-- What find.lua looks into and sorts by: people, a NUL, the course; what is shown comes first.
 local function find_text(id, request)
 	local ok, q = pcall(cmsgpack.unpack, request)
 	if not ok or type(q) ~= 'table' then

@@ -1,11 +1,10 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- user, site, course, offset, limit, sort ('': created), ascending, text, person, state …
+-- user, site, course, offset, limit, by change ('1', else by creation), ascending, state …
+-- → {total, record …}; nil: only looking into the records (find.lua) gives this order.
 -- Every index has the same score for the same id (its creation), so they intersect.  Redis does
--- the set work; Lua sees whole lists only where there is no index for the combination, and looks
--- into the records only where a text is looked for or another order is asked.
+-- the set work; Lua sees whole lists only where there is no index for the combination.
 local offset, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
-local sort, ascending = ARGV[6], ARGV[7] == '1'
-local text, person = fold(ARGV[8]), fold(ARGV[9])
+local changed, ascending = ARGV[6] == '1', ARGV[7] == '1'
 local base, states = {}, {}
 if ARGV[1] ~= '' then
 	base[#base + 1] = 'nv:idx:user:' .. ARGV[1]
@@ -15,7 +14,7 @@ if ARGV[3] ~= '' then
 elseif ARGV[2] ~= '' then
 	base[#base + 1] = 'nv:idx:site:' .. ARGV[2]
 end
-for i = 10, #ARGV do
+for i = 8, #ARGV do
 	states[#states + 1] = 'nv:idx:state:' .. ARGV[i]
 end
 if #states == 1 then
@@ -46,38 +45,10 @@ local function matching()
 	return found
 end
 
--- Those of them that hold the texts, in the order that was asked for.  Sorted are strings that end
--- with the id: that needs no function for each comparison.
-local function chosen(list)
-	local field = (sort == 'modified' or sort == 'finished') and sort or 'created'
-	local keys = {}
-	for _, id in ipairs(list) do
-		local v = redis.call('HMGET', key(id), 'find', field)
-		local find = v[1] or find_text(id, redis.call('HGET', key(id), 'request') or '')
-		local cut = string.find(find, '\0', 1, true) or 0
-		if (text == '' or string.find(find, text, 1, true)) and
-			(person == '' or string.find(string.sub(find, 1, cut), person, 1, true)) then
-			local k = string.format('%015.0f', tonumber(v[2] or '0'))
-			if sort == 'user' then
-				k = string.sub(find, 1, cut)
-			elseif sort == 'course' then
-				k = string.sub(find, cut + 1)
-			end
-			keys[#keys + 1] = k .. '\1' .. id
-		end
-	end
-	table.sort(keys)
-	for i, k in ipairs(keys) do
-		keys[i] = string.sub(k, -36)
-	end
-	return keys
-end
-
 -- By the index of changes; nil: it does not have all (a record written before there was one), or the
 -- filter needs more than it.
 local function by_change()
-	if sort ~= 'modified' or text ~= '' or person ~= '' or #states > 0 or
-		redis.call('ZCARD', MODIFIED) ~= redis.call('ZCARD', 'nv:idx:all') then
+	if #states > 0 or redis.call('ZCARD', MODIFIED) ~= redis.call('ZCARD', 'nv:idx:all') then
 		return nil
 	elseif #base == 0 then
 		return redis.call('ZRANGE', MODIFIED, 0, -1)
@@ -95,20 +66,21 @@ local function by_change()
 end
 
 local total, ids = 0, {}
-local by_index = sort == '' and text == '' and person == ''
-if by_index and #states == 0 and #base <= 1 then
+if not changed and #states == 0 and #base <= 1 then
 	local k = base[1] or 'nv:idx:all'
 	total = redis.call('ZCARD', k)
 	if limit > 0 then
 		ids = redis.call(ascending and 'ZRANGE' or 'ZREVRANGE', k, offset, offset + limit - 1)
 	end
 else
-	local list = by_change()
-	if not list then
+	local list
+	if changed then
+		list = by_change()
+	else
 		list = matching()
-		if not by_index then
-			list = chosen(list)
-		end
+	end
+	if not list then
+		return nil
 	end
 	total = #list
 	if ascending then
