@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The hashes of what passes by.  Of a large object each hash is computed by a thread of its own,
  * fed through a ring of blocks, while the caller reads and writes on: one large file alone then
- * moves at the speed of the slowest of the three. */
+ * moves at the speed of the slowest of the three.  Where several go at once, they keep the
+ * processors busy themselves. */
 #include "core/store/internal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 
@@ -32,6 +35,15 @@ struct nv_ring {
 	struct hasher hashers[HASHES];
 	unsigned hashers_len;
 };
+
+static atomic_uint under_way; /* large objects, of the process */
+
+static bool processors_are_idle(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned enough = processors > 3 ? (unsigned)processors / 2 : 1;
+	return atomic_load(&under_way) <= enough;
+}
 
 static void *run(void *arg)
 {
@@ -131,7 +143,11 @@ void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool wa
 	*d = (struct nv_digest){0};
 	d->sha256 = want_sha256 || expect->sha256 ? nv_hash_new(NV_SHA256) : NULL;
 	d->sha1 = expect->sha1 ? nv_hash_new(NV_SHA1) : NULL;
-	if (expect->size < ASIDE_FROM)
+	d->large = expect->size >= ASIDE_FROM;
+	if (!d->large)
+		return;
+	atomic_fetch_add(&under_way, 1);
+	if (!processors_are_idle())
 		return;
 	d->ring = nv_alloc(sizeof(*d->ring));
 	d->ring->data = nv_alloc((size_t)BLOCKS * NV_STORE_BLOCK);
@@ -178,6 +194,8 @@ const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expec
 void nv_digest_fini(struct nv_digest *d)
 {
 	ring_free(d->ring);
+	if (d->large)
+		atomic_fetch_sub(&under_way, 1);
 	nv_hash_free(d->sha256);
 	nv_hash_free(d->sha1);
 	*d = (struct nv_digest){0};

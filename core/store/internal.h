@@ -49,7 +49,8 @@ bool nv_store_key_valid(const char *key);
 struct nv_digest {
 	struct nv_hash *sha256;
 	struct nv_hash *sha1;
-	struct nv_ring *ring; /* NULL: the object is small */
+	bool large;
+	struct nv_ring *ring; /* NULL: the caller hashes */
 	bool sha256_aside, sha1_aside;
 };
 void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256);
