@@ -183,7 +183,7 @@ static void put_then_get_gives_the_same_bytes(void **state)
 {
 	struct nv_store *s = store_of(state);
 	const struct backend *b = *state;
-	const uint64_t sizes[] = {0, 1, 65536, 100000, 3u * 1024 * 1024 + 17, 20u * 1024 * 1024};
+	const uint64_t sizes[] = {0, 1, 65536, 100000, 3u * 1024 * 1024 + 17, 20971520};
 	size_t len = b->env ? NV_ARRAY_LEN(sizes) - 1 : NV_ARRAY_LEN(sizes);
 	for (size_t i = 0; i < len; i++) {
 		uint8_t sha1[NV_SHA1_LEN];
