@@ -255,9 +255,9 @@ def main():
                     "machine": machine, **summary(runs, count * size)}
                 print(name, title, json.dumps({w: found[w]["ratios"] for w in ("up", "down")}), flush=True)
                 shutil.rmtree(files)
+                if not chosen.no_save:
+                    measure.save("transfer", document, depth=3)
             store.close()
-        if not chosen.no_save:
-            print(measure.save("transfer", document, depth=3))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
