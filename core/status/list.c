@@ -167,6 +167,11 @@ static void put_states(struct nv_args *a, uint32_t states)
 			nv_args_str(a, nv_state_word((enum nv_state)i));
 }
 
+static uint64_t at_most(uint64_t limit)
+{
+	return limit > NV_LIST_MAX ? NV_LIST_MAX : limit;
+}
+
 static struct finding *finding_new(struct nv_status *s, const struct nv_status_filter *filter,
 				   nv_list_cb cb, void *arg)
 {
@@ -177,7 +182,7 @@ static struct finding *finding_new(struct nv_status *s, const struct nv_status_f
 			      .arg = arg,
 			      .ascending = filter->ascending,
 			      .offset = filter->offset,
-			      .limit = filter->limit > NV_LIST_MAX ? NV_LIST_MAX : filter->limit,
+			      .limit = at_most(filter->limit),
 			      .score = nv_strdup(""),
 			      .seen = nv_strdup("0")};
 	put_place(&f->filter, filter);
@@ -188,8 +193,8 @@ static struct finding *finding_new(struct nv_status *s, const struct nv_status_f
 	return f;
 }
 
-/* list.lua's answer, or nil where its indexes do not tell. */
-static void done_by_index(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+/* list.lua's answer, or nil where the index of changes does not tell. */
+static void done_by_change(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	struct finding *f = op->arg;
 
@@ -214,16 +219,18 @@ void nv_status_list(struct nv_status *s, const struct nv_status_filter *f, nv_li
 		nv_op_fail(op, &err);
 		return;
 	}
-	struct finding *finding = finding_new(s, f, cb, arg);
 	bool texts = (f->text && *f->text) || (f->person && *f->person);
 	if (texts || (f->sort != NV_SORT_CREATED && f->sort != NV_SORT_MODIFIED)) {
-		step(finding);
+		step(finding_new(s, f, cb, arg));
 		return;
 	}
-	op = nv_op_new(s, NV_SC_list, done_by_index, NULL, finding);
+	if (f->sort == NV_SORT_CREATED)
+		op = nv_op_new(s, NV_SC_list, nv_op_done_list, NV_CB(cb), arg);
+	else
+		op = nv_op_new(s, NV_SC_list, done_by_change, NULL, finding_new(s, f, cb, arg));
 	put_place(&op->args, f);
 	nv_args_uint(&op->args, f->offset);
-	nv_args_uint(&op->args, finding->limit);
+	nv_args_uint(&op->args, at_most(f->limit));
 	nv_args_str(&op->args, f->sort == NV_SORT_MODIFIED ? "1" : "0");
 	nv_args_str(&op->args, f->ascending ? "1" : "0");
 	put_states(&op->args, f->states);

@@ -123,6 +123,20 @@ local function indexes(r)
 	return t
 end
 
+-- Those that a filter names; '': not by that.
+local function filter_indexes(user, site, course)
+	local t = {}
+	if user ~= '' then
+		t[#t + 1] = 'nv:idx:user:' .. user
+	end
+	if course ~= '' then
+		t[#t + 1] = course_key(site, course)
+	elseif site ~= '' then
+		t[#t + 1] = 'nv:idx:site:' .. site
+	end
+	return t
+end
+
 -- Upper case to lower, of ASCII and of Latin-1's letters in UTF-8: what is looked for.
 local function fold(s)
 	s = string.gsub(string.lower(s), '\195([\128-\158])', function(c)

@@ -5,15 +5,7 @@
 -- → {score, seen, sort key, id, sort key, id …} of those that match; score '': that was all.
 local score, seen, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local sort, text, person = ARGV[7], fold(ARGV[8]), fold(ARGV[9])
-local indexes, states = {}, {}
-if ARGV[4] ~= '' then
-	indexes[#indexes + 1] = 'nv:idx:user:' .. ARGV[4]
-end
-if ARGV[6] ~= '' then
-	indexes[#indexes + 1] = course_key(ARGV[5], ARGV[6])
-elseif ARGV[5] ~= '' then
-	indexes[#indexes + 1] = 'nv:idx:site:' .. ARGV[5]
-end
+local indexes, states = filter_indexes(ARGV[4], ARGV[5], ARGV[6]), {}
 for i = 10, #ARGV do
 	states[ARGV[i]] = true
 end

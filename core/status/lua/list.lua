@@ -5,15 +5,7 @@
 -- the set work; Lua sees whole lists only where there is no index for the combination.
 local offset, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
 local changed, ascending = ARGV[6] == '1', ARGV[7] == '1'
-local base, states = {}, {}
-if ARGV[1] ~= '' then
-	base[#base + 1] = 'nv:idx:user:' .. ARGV[1]
-end
-if ARGV[3] ~= '' then
-	base[#base + 1] = course_key(ARGV[2], ARGV[3])
-elseif ARGV[2] ~= '' then
-	base[#base + 1] = 'nv:idx:site:' .. ARGV[2]
-end
+local base, states = filter_indexes(ARGV[1], ARGV[2], ARGV[3]), {}
 for i = 8, #ARGV do
 	states[#states + 1] = 'nv:idx:state:' .. ARGV[i]
 end
