@@ -111,11 +111,14 @@ static void drain(struct nv_ring *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* A thread for this hash; NULL needs none. */
 static bool employ(struct nv_ring *r, struct nv_hash *hash)
 {
 	struct hasher *h = &r->hashers[r->hashers_len];
+	if (!hash)
+		return true;
 	*h = (struct hasher){.ring = r, .hash = hash};
-	if (!hash || pthread_create(&h->thread, NULL, run, h) != 0)
+	if (pthread_create(&h->thread, NULL, run, h) != 0)
 		return false;
 	r->hashers_len++;
 	return true;
@@ -138,6 +141,20 @@ static void ring_free(struct nv_ring *r)
 	free(r);
 }
 
+/* NULL: no thread can be had. */
+static struct nv_ring *ring_new(struct nv_hash *sha256, struct nv_hash *sha1)
+{
+	struct nv_ring *r = nv_alloc(sizeof(*r));
+	r->data = nv_alloc((size_t)BLOCKS * NV_STORE_BLOCK);
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->more, NULL);
+	pthread_cond_init(&r->less, NULL);
+	if (employ(r, sha256) && employ(r, sha1))
+		return r;
+	ring_free(r);
+	return NULL;
+}
+
 void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256)
 {
 	*d = (struct nv_digest){0};
@@ -147,24 +164,19 @@ void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool wa
 	if (!d->large)
 		return;
 	atomic_fetch_add(&under_way, 1);
-	if (!processors_are_idle())
-		return;
-	d->ring = nv_alloc(sizeof(*d->ring));
-	d->ring->data = nv_alloc((size_t)BLOCKS * NV_STORE_BLOCK);
-	pthread_mutex_init(&d->ring->lock, NULL);
-	pthread_cond_init(&d->ring->more, NULL);
-	pthread_cond_init(&d->ring->less, NULL);
-	d->sha256_aside = employ(d->ring, d->sha256);
-	d->sha1_aside = employ(d->ring, d->sha1);
+	if (processors_are_idle())
+		d->ring = ring_new(d->sha256, d->sha1);
 }
 
 void nv_digest_update(struct nv_digest *d, const void *data, size_t len)
 {
-	if (d->sha256_aside || d->sha1_aside)
+	if (d->ring) {
 		put_into(d->ring, data, len);
-	if (d->sha256 && !d->sha256_aside)
+		return;
+	}
+	if (d->sha256)
 		nv_hash_update(d->sha256, data, len);
-	if (d->sha1 && !d->sha1_aside)
+	if (d->sha1)
 		nv_hash_update(d->sha1, data, len);
 }
 

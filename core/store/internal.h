@@ -51,7 +51,6 @@ struct nv_digest {
 	struct nv_hash *sha1;
 	bool large;
 	struct nv_ring *ring; /* NULL: the caller hashes */
-	bool sha256_aside, sha1_aside;
 };
 void nv_digest_init(struct nv_digest *d, const struct nv_expect *expect, bool want_sha256);
 void nv_digest_update(struct nv_digest *d, const void *data, size_t len);

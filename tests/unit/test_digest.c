@@ -97,28 +97,28 @@ static void one_hash_may_be_missing(void **state)
 	}
 }
 
+static const char *with_a_wrong_byte(const struct nv_expect *expect, size_t at)
+{
+	struct nv_digest d;
+	nv_digest_init(&d, expect, false);
+	data[at] ^= 1;
+	feed(&d, LARGE);
+	data[at] ^= 1;
+	const char *wrong = nv_digest_differs(&d, expect, NULL);
+	nv_digest_fini(&d);
+	return wrong;
+}
+
 static void a_wrong_byte_is_seen(void **state)
 {
 	const size_t at[] = {0, LARGE / 2, LARGE - 1};
 	struct right r;
 	(void)state;
 	right_of(&r, LARGE);
+	const struct nv_expect sha1_only = {.size = LARGE, .sha1 = r.sha1};
 	for (size_t i = 0; i < NV_ARRAY_LEN(at); i++) {
-		struct nv_digest d;
-		nv_digest_init(&d, &r.expect, false);
-		data[at[i]] ^= 1;
-		feed(&d, LARGE);
-		data[at[i]] ^= 1;
-		assert_string_equal(nv_digest_differs(&d, &r.expect, NULL), "SHA-256");
-		nv_digest_fini(&d);
-		r.expect.sha256 = NULL;
-		nv_digest_init(&d, &r.expect, false);
-		data[at[i]] ^= 1;
-		feed(&d, LARGE);
-		data[at[i]] ^= 1;
-		assert_string_equal(nv_digest_differs(&d, &r.expect, NULL), "SHA-1");
-		nv_digest_fini(&d);
-		r.expect.sha256 = r.sha256;
+		assert_string_equal(with_a_wrong_byte(&r.expect, at[i]), "SHA-256");
+		assert_string_equal(with_a_wrong_byte(&sha1_only, at[i]), "SHA-1");
 	}
 }
 
