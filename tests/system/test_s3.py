@@ -52,12 +52,11 @@ def test_an_upload_that_breaks_off_goes_on_with_the_next_attempt(town):
     daemon(town, "worker")
     source = samples.make(town.path("made.mbz"), 1, blobs=1, blob_size=4 * PART)
     town.s3.add("PUT", "partNumber=3", times=3, drop=True)
-    archiver = daemon(town, "archiver")
+    archiver = daemon(town, "archiver", transfers=1)  # more: the fourth may be under way beside the third
     request = town.submit(town.remote.add(source))
     town.wait_state(request, "restored")
     resumed, = archiver.events("store.resumed")
-    # Those before the third, and the fourth if it was under way beside it.
-    assert resumed["bytes"] in (str(2 * PART), str(3 * PART))
+    assert resumed["bytes"] == str(2 * PART)
     accepted = [s.query["partNumber"] for s in town.s3.requests("PUT", partNumber=None) if s.status == 200]
     assert sorted(accepted) == ["1", "2", "3", "4"], "each once"
     mbz.assert_same(source, town.local.archive(request))
