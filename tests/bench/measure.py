@@ -120,10 +120,6 @@ def versions():
             "rabbitmq": _said(["dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"])}
 
 
-def _path(name):
-    return os.path.join(HERE, "results", f"{name}.json")
-
-
 def _update(old, new, depth):
     for key, value in new.items():
         if depth > 1 and isinstance(old.get(key), dict):
@@ -134,7 +130,7 @@ def _update(old, new, depth):
 
 def save(name, document, depth=0):
     """depth: down to there what was measured now replaces what the file has and leaves the rest (0: all is replaced)."""
-    path = _path(name)
+    path = os.path.join(HERE, "results", f"{name}.json")
     if depth and os.path.exists(path):
         with open(path, encoding="utf-8") as f:
             old = json.load(f)

@@ -104,7 +104,8 @@ def moodle_many(document):
 def queue(document):
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
     bars(axes[0], {name: three(s) for name, s in document["per_second"].items()}, "requests a second", "throughput")
-    bars(axes[2], {name: three(s) for name, s in document["in_memory"]["per_second"].items()}, "requests a second",
+    in_memory = document.get("in_memory", {"per_second": {}})
+    bars(axes[2], {name: three(s) for name, s in in_memory["per_second"].items()}, "requests a second",
          "throughput, all files in memory")
     memory = {name: sorted(r["pss_mib"] for r in runs) for name, runs in document["runs"].items()}
     bars(axes[1], {name: (m[0], m[len(m) // 2], m[-1]) for name, m in memory.items()}, "MiB", "memory")

@@ -12,8 +12,9 @@ msgpack, two prefork processes, 32 messages prefetched each; each writes what Na
 stream, one transaction), and no file.  Same RabbitMQ node; a Redis each, appendfsync always.
 
 Each round measures both, in turn, from anew; then all of it once more with everything in a file system in memory (broker,
-Redis, store, sites): what the queues and the programs take, without what the disk takes for files and syncs.  Throughput: from the first request sent to the last restored.  Latency:
-with so many outstanding, the next is sent when one has ended.  Memory: PSS of all its processes, at the end.
+Redis, store, sites): what the queues and the programs take, without what the disk takes for files and syncs.
+Throughput: from the first request sent to the last restored.  Latency: with so many outstanding, the next is sent when
+one has ended.  Memory: PSS of all its processes, at the end.
 Writes results/queue.json."""
 import argparse
 import http.client
