@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What processes and all their children have used, and what a result file says of the machine."""
+import collections
 import datetime
+import glob
 import json
 import os
 import platform
 import statistics
 import subprocess
+import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -14,11 +17,12 @@ SAMPLE = 0.25  # seconds between looks at the memory: a look takes time from tho
 
 
 def _stat(pid):
-    """(parent, seconds of processor time, those of children that have ended included)"""
+    """(name, parent, seconds of processor time of its own, those of children that have ended)"""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-        fields = f.read().rpartition(")")[2].split()
-    own = 2 if int(pid) == os.getpid() else 0  # who measures does not count, what it starts does
-    return int(fields[1]), sum(int(n) for n in fields[11 + own:15]) / TICK
+        head, _, rest = f.read().rpartition(")")
+    fields = rest.split()
+    own = 0 if int(pid) == os.getpid() else int(fields[11]) + int(fields[12])  # who measures does not count
+    return head.partition("(")[2], int(fields[1]), own / TICK, (int(fields[13]) + int(fields[14])) / TICK
 
 
 def family(roots):
@@ -27,7 +31,7 @@ def family(roots):
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                children.setdefault(_stat(name)[0], []).append(int(name))
+                children.setdefault(_stat(name)[1], []).append(int(name))
             except (OSError, IndexError):
                 pass
     found, todo = set(), list(roots)
@@ -45,8 +49,8 @@ def _io(pid, key):
 
 
 class Usage:
-    """Between start and stop: seconds of processor time, bytes read from and dirtied for a disk, and the
-    most memory that one process held at a time.  What ended meanwhile is in its parent's figures."""
+    """Between start and stop: seconds of processor time, in all and by who took them, bytes read from and dirtied for
+    a disk, and the most memory that one process held at a time.  What ended meanwhile is in its parent's figures."""
 
     def __init__(self, roots):
         self.roots = roots
@@ -54,10 +58,12 @@ class Usage:
         self._over = threading.Event()
 
     def _sum(self):
-        cpu = read = written = 0
+        cpu, read, written = collections.Counter(), 0, 0
         for pid in family(self.roots):
             try:
-                cpu += _stat(pid)[1]
+                name, _, own, ended = _stat(pid)
+                cpu[name] += own
+                cpu[f"ended of {name}"] += ended
                 read += _io(pid, "read_bytes")
                 written += _io(pid, "write_bytes")
             except OSError:
@@ -87,7 +93,8 @@ class Usage:
         self._over.set()
         self.thread.join()
         cpu, read, written = (b - a for a, b in zip(self.before, self._sum()))
-        self.figures = {"cpu_s": round(cpu, 2), "read_mb": round(read / 1e6, 1),
+        self.figures = {"cpu_s": round(cpu.total(), 2),
+                        "cpu_s_by": {name: round(s, 2) for name, s in cpu.most_common() if s > 0.1}, "read_mb": round(read / 1e6, 1),
                         "written_mb": round(written / 1e6, 1), "rss_peak_mib": dict(sorted(self.peaks.items()))}
 
 
@@ -105,11 +112,29 @@ def _said(command):
     return (done.stdout or done.stderr).splitlines()[0].strip() if done.stdout or done.stderr else None
 
 
+def place():
+    """Where a benchmark puts its files."""
+    return os.environ.get("NAVETTE_TMP") or tempfile.gettempdir()
+
+
+def file_system(folder):
+    """Its type; of ext4, whether it has a journal.  One without looks at each inode that was deleted in the last
+    minutes before it makes a file, so that runs become the slower the more of them there were."""
+    found = _said(["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", folder])
+    if not found:
+        return None
+    kind, _, source = found.partition(" ")
+    if kind != "ext4":
+        return kind
+    journal = glob.glob(f"/proc/fs/jbd2/{os.path.basename(source.strip())}-*")
+    return "ext4 with a journal" if journal else "ext4 without a journal"
+
+
 def machine(**more):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         cpu = next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
     changed = _said(["git", "-C", HERE, "status", "--porcelain", "-uno", "--", ":/", ":(exclude)results"])
-    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(), "file_system": file_system(place()),
             **more, "commit": _said(["git", "-C", HERE, "rev-parse", "HEAD"]), "changed": bool(changed),
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
 

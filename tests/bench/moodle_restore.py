@@ -283,7 +283,7 @@ def main():
     chosen = options()
     with contextlib.ExitStack() as stack:
         pair = stack.enter_context(standing_pair())
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nv-", dir=os.environ.get("NAVETTE_TMP")))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nv-", dir=measure.place()))
         os.chmod(folder, 0o711)
         broker = Broker(os.path.join(folder, "broker"), samples.SOURCE).start()
         stack.callback(broker.close)

@@ -229,9 +229,7 @@ def somewhere(folder, chosen):
         shutil.rmtree(place, ignore_errors=True)
         tempfile.tempdir = None
     pairs = list(zip(runs["navette"], runs["celery"]))
-    return {"file_system": subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True,
-                                          check=True).stdout.strip(),
-            "runs": runs,
+    return {"file_system": measure.file_system(folder), "runs": runs,
             "per_second": {name: measure.spread([r["per_second"] for r in found]) for name, found in runs.items()},
             "ratios": {name: measure.spread([a[key] / b[key] for a, b in pairs]) for name, key in (
                 ("navette / celery, per second", "per_second"), ("navette / celery, memory", "pss_mib"))}}
@@ -247,7 +245,7 @@ def main():
     document = {"benchmark": "queue", "requests": chosen.requests, "machine": measure.machine(
         **measure.versions(), celery=subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "python3-celery"],
                                                     capture_output=True, text=True, check=False).stdout)}
-    document |= somewhere(tempfile.gettempdir(), chosen)
+    document |= somewhere(measure.place(), chosen)
     if chosen.memory:
         document["in_memory"] = somewhere(chosen.memory, chosen)
     for o in (document, document.get("in_memory", {})):

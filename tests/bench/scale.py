@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--only-waiting", action="store_true", help="of requests: do not restore them; implies --no-save")
     parser.add_argument("--no-save", action="store_true")
     chosen = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="nvs-", dir=os.environ.get("NAVETTE_TMP"))
+    folder = tempfile.mkdtemp(prefix="nvs-", dir=measure.place())
     document = {"benchmark": "scale", "machine": measure.machine(**measure.versions()), "requests": {}, "files": {},
                 "sizes_mb": {}}
     broker = Broker(os.path.join(folder, "broker"), samples.SOURCE).start()

@@ -232,7 +232,7 @@ def main():
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--no-save", action="store_true")
     chosen = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="nvt-", dir=os.environ.get("NAVETTE_TMP"))
+    folder = tempfile.mkdtemp(prefix="nvt-", dir=measure.place())
     os.chmod(folder, 0o711)
     document, machine = {"benchmark": "transfer", "stores": {}}, measure.machine(
         **measure.versions(), rclone=subprocess.run(["rclone", "version"], capture_output=True, text=True,
