@@ -26,8 +26,8 @@ def state(request, word, **more):
 @app.task(name="bench.archive")
 def archive(request, body):
     state(request, "exporting")
+    state(request, "ready")  # before the other process may have restored it
     restore.apply_async((request, body))
-    state(request, "ready")
 
 
 @app.task(name="bench.restore")
