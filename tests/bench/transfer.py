@@ -4,12 +4,13 @@
 
     NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/transfer.py [--rounds N] [--stores directory,webdav,s3]
 
-Files of random bytes: 10,000 of 10 KB (1,000 where the store is no folder), 1,000 of 1 MB, 30 of 30 MB, one of 1 GB.  Navette (transfer_tool, which does what
-archiver and worker do): each file read once, SHA-1 and SHA-256 of every byte, an object each from 64 KiB on and the
+Files of random bytes: 10,000 of 10 KB (1,000 where the store is no folder), 1,000 of 1 MB, 30 of 30 MB, one of 1 GB.
+Navette (transfer_tool, which does what archiver and worker do): each file read once, SHA-1 and SHA-256 of every byte, an object each from 64 KiB on and the
 smaller ones in one; back with SHA-256 and SHA-1 again, everything synced to disk that must outlive a crash.  rclone
 (Debian's): `copy` with as many transfers as Navette (4) and with 16, the better of the two; its own check of sizes, and
-of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).  It syncs nothing: how long that takes
-afterwards (syncfs of what it wrote, where Navette syncs, too) is measured as well, and the ratio given with it and without.
+of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).  It syncs nothing, and does not compute what Moodle and the manifest
+name a content by: how long a sync takes afterwards (syncfs of what it wrote, where Navette syncs, too), and how long
+SHA-1 and SHA-256 of the files (OpenSSL, side by side), is measured as well, and the ratio given without and with them.
 cp: `cp -r`, neither hashed nor synced.
 
 Stores: directory, a folder of the same disk; webdav, nginx with deploy/nginx/staging.conf, no TLS; s3, s3rver behind
@@ -177,6 +178,16 @@ def synced(way, folder):
     way["sync_s"] = round(time.perf_counter() - began, 3)
 
 
+def hashed(way, folder):
+    """How long both hashes of all its files take, one process for each."""
+    names = sorted(os.listdir(folder))
+    began = time.perf_counter()
+    children = [subprocess.Popen(["openssl", "dgst", f"-{kind}", "-r", *names], cwd=folder, stdout=subprocess.DEVNULL)
+                for kind in ("sha1", "sha256")]
+    assert [child.wait() for child in children] == [0, 0]
+    way["hashes_s"] = round(time.perf_counter() - began, 3)
+
+
 def rclone(store, files, folder, transfers):
     env, to = store.theirs()
     env = {**env, "RCLONE_CONFIG": os.path.join(folder, "rclone.conf")}
@@ -184,10 +195,12 @@ def rclone(store, files, folder, transfers):
     up, _ = timed(["rclone", "copy", files, to, *options], env)
     if isinstance(store, Directory):  # the servers sync nothing, for nobody
         synced(up, to)
+    hashed(up, files)
     os.sync()
     back = fresh(os.path.join(folder, "back"))
     down, _ = timed(["rclone", "copy", to, back, *options], env)
     synced(down, back)
+    hashed(down, back)
     return {"up": up, "down": down}
 
 
@@ -220,6 +233,9 @@ def summary(runs, total):
                 [min(a[way]["seconds"], b[way]["seconds"]) / n[way]["seconds"] for n, a, b in pairs]),
             "navette / rclone and sync, throughput": measure.spread(
                 [min(r[way]["seconds"] + r[way].get("sync_s", 0) for r in (a, b)) / n[way]["seconds"] for n, a, b in pairs]),
+            "navette / rclone, sync and hashes, throughput": measure.spread(
+                [min(r[way]["seconds"] + r[way].get("sync_s", 0) + r[way]["hashes_s"] for r in (a, b)) / n[way]["seconds"]
+                 for n, a, b in pairs]),
             "navette / cp, throughput": measure.spread([c[way]["seconds"] / n[way]["seconds"]
                                                         for n, c in zip(runs["navette"], runs["cp"])])}
     return out
