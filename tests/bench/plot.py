@@ -9,6 +9,7 @@ import os
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "navette"  # the same results give the same picture
 import matplotlib.pyplot as plt  # noqa: E402  pylint: disable=wrong-import-position
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -88,7 +89,8 @@ def machines(document):
 
 
 def sign(figure, document):
-    said = {f"{m['cpu']}, {m['cores']} cores; commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
+    said = {", ".join([f"{m['cpu']}, {m['cores']} cores", *filter(None, [m.get("file_system")])]) +
+            f"; commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
     figure.text(0.01, 0.005, "; ".join(said), fontsize=6, color="#555555")
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure
