@@ -32,7 +32,7 @@ def test_the_primary_is_killed(farm):
     load.finish()
     # And back again.
     second = farm.redis.primary()
-    wait.until(lambda: farm.redis.client.info("replication")["connected_slaves"] == 1, "it is a replica", 60)
+    wait.until(lambda: farm.redis.follows(dead), "it has what the primary has", 60)
     farm.redis.kill(second)
     wait.until(lambda: farm.redis.primary() == dead, "the first is the primary again", 30)
     course = farm.remote.add(samples.make(farm.path("after.mbz"), 99, blobs=1))

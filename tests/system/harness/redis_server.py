@@ -140,6 +140,12 @@ class Watched:
         """As a service manager does; the sentinels make a replica of it."""
         self._server(port)
 
+    def follows(self, port):
+        """Has it what the primary has?  The primary counts a replica while that one still loads its first copy."""
+        with redis.Redis(port=port, socket_timeout=10) as server:
+            state = server.info("replication")
+        return state["role"] == "slave" and state["master_link_status"] == "up"
+
     def close(self):
         self.client.close()
         for child in self.children.values():
