@@ -92,10 +92,13 @@ class Usage:
     def __exit__(self, *why):
         self._over.set()
         self.thread.join()
-        cpu, read, written = (b - a for a, b in zip(self.before, self._sum()))
+        cpu, read, written = self._sum()
+        cpu.subtract(self.before[0])  # below zero where one has ended: what it took before is among its parent's now
         self.figures = {"cpu_s": round(cpu.total(), 2),
-                        "cpu_s_by": {name: round(s, 2) for name, s in cpu.most_common() if s > 0.1}, "read_mb": round(read / 1e6, 1),
-                        "written_mb": round(written / 1e6, 1), "rss_peak_mib": dict(sorted(self.peaks.items()))}
+                        "cpu_s_by": {name: round(s, 2) for name, s in cpu.most_common() if abs(s) > 0.1},
+                        "read_mb": round((read - self.before[1]) / 1e6, 1),
+                        "written_mb": round((written - self.before[2]) / 1e6, 1),
+                        "rss_peak_mib": dict(sorted(self.peaks.items()))}
 
 
 def spread(values):
