@@ -10,7 +10,6 @@ One process reads all streams, so its own work is in the figures.  Writes result
 import asyncio
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,13 +18,13 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "system"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
+import measure  # noqa: E402  pylint: disable=wrong-import-position
 from harness.farm import Farm  # noqa: E402  pylint: disable=wrong-import-position
 from harness.rabbit import Broker  # noqa: E402  pylint: disable=wrong-import-position
 from harness.samples import SOURCE  # noqa: E402  pylint: disable=wrong-import-position
 
 PATIENCE = 30  # seconds for an event to reach all
-RESULT = os.path.join(HERE, "results", "event_streams.json")
 
 
 def memory(pid, field):
@@ -96,7 +95,7 @@ class Readers:
             task.cancel()
 
 
-async def measure(farm, producer, count, events):
+async def measured(farm, producer, count, events):
     root = farm.person("root")
     root.get("/session")
     before = memory(producer.child.pid, "VmRSS")
@@ -114,40 +113,25 @@ async def measure(farm, producer, count, events):
     return {k: round(v, 1) for k, v in figures.items()}
 
 
-def said(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE).stdout.strip()
-
-
-def machine():
-    with open("/proc/cpuinfo", encoding="ascii") as f:
-        model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), "")
-    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(),
-            "redis": said("redis-server", "--version"),
-            "libmicrohttpd": said("pkg-config", "--modversion", "libmicrohttpd"),
-            "commit": said("git", "rev-parse", "HEAD"),
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-
-
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     events = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + 100
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, 1024), max(hard, wanted)))
-    with tempfile.TemporaryDirectory(dir=os.environ.get("NAVETTE_TMP")) as folder:
+    with tempfile.TemporaryDirectory(dir=measure.place()) as folder:
         broker = Broker(os.path.join(folder, "broker"), SOURCE).start()
         farm = Farm(os.path.join(folder, "farm"), broker)
         try:
-            figures = asyncio.run(measure(farm, farm.producer(), count, events))
+            figures = asyncio.run(measured(farm, farm.producer(), count, events))
         finally:
             farm.close(failed=False)
             broker.close()
     for name, value in figures.items():
         print(f"{name:16} {value:10}")
-    os.makedirs(os.path.dirname(RESULT), exist_ok=True)
-    with open(RESULT, "w", encoding="utf-8") as f:
-        json.dump({"benchmark": "event_streams", "machine": machine(), "figures": figures}, f, indent=1)
-        f.write("\n")
+    http = subprocess.run(["pkg-config", "--modversion", "libmicrohttpd"], capture_output=True, text=True, check=False)
+    measure.save("event_streams", {"benchmark": "event_streams", "figures": figures, "machine": measure.machine(
+        **measure.versions(), libmicrohttpd=http.stdout.strip())})
 
 
 if __name__ == "__main__":

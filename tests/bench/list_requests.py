@@ -13,7 +13,8 @@ import time
 import msgpack
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "system"))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "system")]
+import measure  # noqa: E402  pylint: disable=wrong-import-position
 from harness import wire  # noqa: E402  pylint: disable=wrong-import-position
 from harness.farm import Farm  # noqa: E402  pylint: disable=wrong-import-position
 from harness.rabbit import Broker  # noqa: E402  pylint: disable=wrong-import-position
@@ -55,7 +56,7 @@ def create_script():
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
-    with tempfile.TemporaryDirectory(dir=os.environ.get("NAVETTE_TMP")) as folder:
+    with tempfile.TemporaryDirectory(dir=measure.place()) as folder:
         broker = Broker(os.path.join(folder, "broker"), SOURCE).start()
         farm = Farm(os.path.join(folder, "farm"), broker)
         try:
