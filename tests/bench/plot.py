@@ -89,8 +89,8 @@ def machines(document):
 
 
 def sign(figure, document):
-    said = {", ".join([f"{m['cpu']}, {m['cores']} cores", *filter(None, [m.get("file_system")])]) +
-            f"; commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
+    said = {f"{m['cpu']}, {m['cores']} cores{', ' + m['file_system'] if m.get('file_system') else ''}; "
+            f"commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
     figure.text(0.01, 0.005, "; ".join(said), fontsize=6, color="#555555")
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure

@@ -5,12 +5,13 @@
     NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/transfer.py [--rounds N] [--stores directory,webdav,s3]
 
 Files of random bytes: 10,000 of 10 KB (1,000 where the store is no folder), 1,000 of 1 MB, 30 of 30 MB, one of 1 GB.
-Navette (transfer_tool, which does what archiver and worker do): each file read once, SHA-1 and SHA-256 of every byte, an object each from 64 KiB on and the
-smaller ones in one; back with SHA-256 and SHA-1 again, everything synced to disk that must outlive a crash.  rclone
-(Debian's): `copy` with as many transfers as Navette (4) and with 16, the better of the two; its own check of sizes, and
-of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).  It syncs nothing, and does not compute what Moodle and the manifest
-name a content by: how long a sync takes afterwards (syncfs of what it wrote, where Navette syncs, too), and how long
-SHA-1 and SHA-256 of the files (OpenSSL, side by side), is measured as well, and the ratio given without and with them.
+Navette (transfer_tool, which does what archiver and worker do): each file read once, SHA-1 and SHA-256 of every byte,
+an object each from 64 KiB on and the smaller ones in one; back with SHA-256 and SHA-1 again, everything synced to disk
+that must outlive a crash.  rclone (Debian's): `copy` with as many transfers as Navette (4) and with 16, the better of
+the two; its own check of sizes, and of hashes where the other side has them (local folders: MD5; nginx: none; S3: MD5).
+It syncs nothing, and does not compute what Moodle and the manifest name a content by: how long a sync takes afterwards
+(syncfs of what it wrote, where Navette syncs, too), and how long SHA-1 and SHA-256 of the files (OpenSSL, side by
+side), is measured as well, and the ratio given without and with them.
 cp: `cp -r`, neither hashed nor synced.
 
 Stores: directory, a folder of the same disk; webdav, nginx with deploy/nginx/staging.conf, no TLS; s3, s3rver behind
@@ -222,6 +223,10 @@ def measured(store, files, folder, which):
     return out
 
 
+# What is counted beside rclone's own time, by the ratio's name; the servers sync nothing on the way up.
+WITH = {"rclone": (), "rclone and sync": ("sync_s",), "rclone, sync and hashes": ("sync_s", "hashes_s")}
+
+
 def summary(runs, total):
     out = {"bytes": total, "runs": runs}
     for way in ("up", "down"):
@@ -229,13 +234,9 @@ def summary(runs, total):
                                           for w, found in runs.items()}}
         pairs = list(zip(runs["navette"], runs["rclone 4"], runs["rclone 16"]))
         o["ratios"] = {
-            "navette / rclone, throughput": measure.spread(
-                [min(a[way]["seconds"], b[way]["seconds"]) / n[way]["seconds"] for n, a, b in pairs]),
-            "navette / rclone and sync, throughput": measure.spread(
-                [min(r[way]["seconds"] + r[way].get("sync_s", 0) for r in (a, b)) / n[way]["seconds"] for n, a, b in pairs]),
-            "navette / rclone, sync and hashes, throughput": measure.spread(
-                [min(r[way]["seconds"] + r[way].get("sync_s", 0) + r[way]["hashes_s"] for r in (a, b)) / n[way]["seconds"]
-                 for n, a, b in pairs]),
+            **{f"navette / {name}, throughput": measure.spread(
+                [min(r[way]["seconds"] + sum(r[way].get(k, 0) for k in more) for r in (a, b)) / n[way]["seconds"]
+                 for n, a, b in pairs]) for name, more in WITH.items()},
             "navette / cp, throughput": measure.spread([c[way]["seconds"] / n[way]["seconds"]
                                                         for n, c in zip(runs["navette"], runs["cp"])])}
     return out
