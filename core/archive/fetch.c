@@ -3,7 +3,8 @@
  *
  * What an earlier try left is used after its SHA-256 was looked at again.  The tree is always
  * unpacked anew from the verified skeleton: it is small, and a tree cannot be verified by itself.
- */
+ * Blobs are durable when the fetch ends: the site may make them its own by another name.  Only then
+ * are they known, for whose sake they are not read again. */
 #include "core/archive/internal.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ struct fetching {
 	const struct nv_job *job;
 	struct nv_fetched *ret;
 	uint64_t total;
+	struct nv_sync_group together; /* blobs */
 	bool hint; /* nobody vouches for what is fetched: the store's object may be right */
 	pthread_mutex_t lock; /* of done: several objects come at once */
 	uint64_t done;	      /* bytes of objects, for progress */
@@ -60,8 +62,9 @@ static void settle_moved(struct moving *m, uint64_t size)
 
 /* --- what is there already --- */
 
-/* *ret_good: path is a file of that size and SHA-256.  One that is not is removed. */
-static int verify_file(const struct fetching *f, const char *path, const struct nv_expect *expect,
+/* *ret_good: path is a file of that size and SHA-256.  One that is not is removed.  Whether an
+ * earlier try came to sync it is not known. */
+static int verify_file(struct fetching *f, const char *path, const struct nv_expect *expect,
 		       bool *ret_good, struct nv_err *err)
 {
 	*ret_good = false;
@@ -98,7 +101,11 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 		    memcmp(digest, expect->sha256, sizeof(digest)) == 0;
 	if (!*ret_good)
 		unlink(path);
-	return 0;
+	if (!*ret_good || !expect->together)
+		return 0;
+	int synced = fd;
+	fd = -1; /* the group's */
+	return nv_sync_group_file(expect->together, synced, path, err);
 }
 
 /* Have the object at path.  A damaged one is removed from the store where that makes the next
@@ -307,14 +314,23 @@ static int fetch_blob(void *ctx, void *item, struct nv_err *err)
 	const struct nv_manifest_entry *e = item;
 	nv_auto_free char *key = nv_blob_key(f->place, e->sha1.data, e->size);
 	nv_auto_free char *path = blob_path(f->dir, e);
-	struct nv_expect expect = {.size = e->size, .sha1 = e->sha1.data, .sha256 = e->sha256.data};
+	struct nv_expect expect = {.size = e->size,
+				   .sha1 = e->sha1.data,
+				   .sha256 = e->sha256.data,
+				   .together = &f->together};
+	return have_object(f, key, &expect, path, !f->hint, err);
+}
+
+static void remember(struct fetching *f, const struct nv_manifest_entry *e)
+{
+	nv_auto_free char *path = blob_path(f->dir, e);
+	uint8_t known[NV_SHA256_LEN];
 	struct stat st;
-	if (have_object(f, key, &expect, path, !f->hint, err) < 0)
-		return -1;
-	if (stat(path, &st) == 0)
-		nv_known_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec,
-			     e->sha256.data);
-	return 0;
+	if (stat(path, &st) < 0 ||
+	    (nv_known_get(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, known) &&
+	     memcmp(known, e->sha256.data, sizeof(known)) == 0))
+		return;
+	nv_known_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
 }
 
 /* Before the room is counted: what is here needs none. */
@@ -326,14 +342,27 @@ static int reuse(struct fetching *f, struct nv_err *err)
 	return f->help->reuse_cb ? f->help->reuse_cb(f->help->arg, &f->ret->manifest, dir, err) : 0;
 }
 
-static int fetch_blobs(struct fetching *f, struct nv_err *err)
+static int fetch_blobs_together(struct fetching *f, struct nv_err *err)
 {
 	struct nv_manifest_entry *entries = f->ret->manifest.entries.items;
 	struct nv_crew *crew = nv_crew_new(nv_store_transfers(f->store), fetch_blob, f);
 	for (size_t i = 0; i < f->ret->manifest.entries.len; i++)
 		if (entries[i].blob)
 			nv_crew_give(crew, &entries[i]);
-	return nv_crew_end(crew, err);
+	if (nv_crew_end(crew, err) < 0 || nv_sync_group_end(&f->together, err) < 0)
+		return -1;
+	for (size_t i = 0; i < f->ret->manifest.entries.len; i++)
+		if (entries[i].blob)
+			remember(f, &entries[i]);
+	return 0;
+}
+
+static int fetch_blobs(struct fetching *f, struct nv_err *err)
+{
+	nv_sync_group_init(&f->together);
+	int rc = fetch_blobs_together(f, err);
+	nv_sync_group_fini(&f->together);
+	return rc;
 }
 
 int nv_fetch_part(struct nv_store *store, const struct nv_archive_place *place,

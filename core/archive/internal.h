@@ -61,7 +61,8 @@ struct nv_pack;
 struct nv_pack *nv_pack_new(const char *path, enum nv_pack_form form, struct nv_err *err);
 int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv_source *from,
 		const struct nv_job *job, struct nv_err *err);
-int nv_pack_finish(struct nv_pack *p, bool sync, struct nv_err *err);
+/* The file is complete, and not synced. */
+int nv_pack_finish(struct nv_pack *p, struct nv_err *err);
 void nv_pack_free(struct nv_pack *p); /* removes an unfinished file; NULL allowed */
 
 /* --- manifest.c --- */

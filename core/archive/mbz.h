@@ -51,7 +51,7 @@ struct nv_mbz_writer;
 struct nv_mbz_writer *nv_mbz_create(const char *path, const struct nv_entry *entries,
 				    size_t entries_len, struct nv_err *err);
 int nv_mbz_add(struct nv_mbz_writer *w, const struct nv_source *from, struct nv_err *err);
-/* fsyncs and closes; before it, the file is not complete. */
+/* Closes; before it, the file is not complete.  It is not synced. */
 int nv_mbz_finish(struct nv_mbz_writer *w, struct nv_err *err);
 void nv_mbz_free(struct nv_mbz_writer *w); /* removes an unfinished file; NULL allowed */
 

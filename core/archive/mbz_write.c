@@ -68,7 +68,7 @@ int nv_mbz_finish(struct nv_mbz_writer *w, struct nv_err *err)
 		return nv_fail(err, NV_REJECT, NV_R_internal,
 			       "archive: %zu of the announced %zu entries were added", w->next,
 			       w->len);
-	return nv_pack_finish(w->pack, true, err);
+	return nv_pack_finish(w->pack, err);
 }
 
 void nv_mbz_free(struct nv_mbz_writer *w)

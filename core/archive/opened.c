@@ -92,7 +92,7 @@ static int write_list(struct nv_teller *t, const struct nv_manifest_entry *items
 		return -1;
 	struct nv_bytes rest = {packed.data, packed.len};
 	struct nv_source from = nv_source_bytes(&rest);
-	struct nv_expect expect = {.size = packed.len};
+	struct nv_expect expect = {.size = packed.len, .passing = true};
 	return nv_store_put(t->store, key, &expect, &from, t->job, NULL, err);
 }
 

@@ -158,7 +158,7 @@ int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv
 	return 0;
 }
 
-int nv_pack_finish(struct nv_pack *p, bool sync, struct nv_err *err)
+int nv_pack_finish(struct nv_pack *p, struct nv_err *err)
 {
 	if (archive_write_close(p->a) != ARCHIVE_OK || p->err.kind != NV_OK)
 		return pack_error(p, "closing", err);
@@ -170,9 +170,6 @@ int nv_pack_finish(struct nv_pack *p, bool sync, struct nv_err *err)
 			return nv_fail_errno(err, errno ? errno : EIO, NV_RETRY, NV_R_io,
 					     "archive: writing %s", p->path);
 	}
-	if (sync && fsync(p->fd) < 0)
-		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: fsync of %s",
-				     p->path);
 	p->finished = true;
 	return 0;
 }

@@ -26,6 +26,7 @@ struct nv_archive_put {
 	uint64_t threshold;
 	struct nv_known *known;
 	const struct nv_job *job;
+	struct nv_sync_group together; /* all that the manifest names */
 	char *skeleton_path;
 	struct nv_pack *skeleton;
 	struct nv_names *names;
@@ -92,6 +93,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 	p->job = job;
 	p->skeleton_path = path;
 	p->skeleton = skeleton;
+	nv_sync_group_init(&p->together);
 	p->names = nv_names_new();
 	p->count.limits = limits;
 	pthread_mutex_init(&p->lock, NULL);
@@ -185,7 +187,7 @@ static int send_blob(struct nv_archive_put *p, const char *key, const struct nv_
 		     const uint8_t *sha1, const struct nv_source *from,
 		     uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
 {
-	struct nv_expect expect = {.size = entry->size, .sha1 = sha1};
+	struct nv_expect expect = {.size = entry->size, .sha1 = sha1, .together = &p->together};
 	if (nv_store_put(p->store, key, &expect, from, p->job, ret_sha256, err) < 0) {
 		if (err && err->reason == NV_R_archive_corrupt)
 			nv_err_prefix(err, "archive: %s", entry->path);
@@ -312,7 +314,7 @@ struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)
 static int send_skeleton(struct nv_archive_put *p, struct nv_manifest *m,
 			 uint8_t sha256[NV_SHA256_LEN], struct nv_err *err)
 {
-	if (nv_pack_finish(p->skeleton, false, err) < 0)
+	if (nv_pack_finish(p->skeleton, err) < 0)
 		return -1;
 	nv_auto_fd int fd = open(p->skeleton_path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -320,7 +322,7 @@ static int send_skeleton(struct nv_archive_put *p, struct nv_manifest *m,
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s",
 				     p->skeleton_path);
 	nv_auto_free char *key = nv_skeleton_key(p->place);
-	struct nv_expect expect = {.size = (uint64_t)st.st_size};
+	struct nv_expect expect = {.size = (uint64_t)st.st_size, .together = &p->together};
 	struct nv_source from = nv_source_fd(&fd);
 	if (nv_store_put(p->store, key, &expect, &from, p->job, sha256, err) < 0)
 		return -1;
@@ -391,6 +393,7 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.entries = {.items = p->entries.items, .len = p->entries.len},
 	};
 	if (send_skeleton(p, &m, sha256, err) < 0 ||
+	    nv_store_sync(p->store, &p->together, err) < 0 ||
 	    send_manifest(p, &m, ret_manifest_sha256, ret_manifest_size, err) < 0)
 		return -1;
 	*ret_size = m.size;
@@ -408,6 +411,11 @@ void nv_archive_put_free(struct nv_archive_put *p)
 {
 	if (!p)
 		return;
+	struct nv_err err = {0};
+	/* Of an export that failed, others may have found blobs there and rely on them. */
+	if (nv_store_sync(p->store, &p->together, &err) < 0)
+		NV_LOG(NV_WARN, "archive.unsynced", NV_S("req", p->place->id), NV_E(&err));
+	nv_sync_group_fini(&p->together);
 	remove_pin(p->store, p->place);
 	nv_teller_free(p->teller);
 	nv_pack_free(p->skeleton);

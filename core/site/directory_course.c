@@ -167,7 +167,7 @@ static int write_json(const char *site, const char *lock, const char *name, cons
 	if (!text)
 		return nv_fail(err, NV_REJECT, NV_R_internal, "%s: not to be written as JSON",
 			       name);
-	return nv_dir_write(site, lock, name, text, strlen(text), false, err);
+	return nv_dir_write(site, lock, name, text, strlen(text), false, NULL, err);
 }
 
 /* Under the course's lock. */
@@ -232,7 +232,7 @@ static int delete_locked(const char *site, const char *course, struct nv_err *er
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
 	if (nv_read_file(json, COURSE_JSON_MAX, &text, err) < 0 ||
-	    nv_dir_write(site, course, history, text.data, text.len, false, err) < 0)
+	    nv_dir_write(site, course, history, text.data, text.len, false, NULL, err) < 0)
 		return -1;
 	if (rename(folder, gone) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "delete %s", folder);

@@ -3,7 +3,9 @@
  * one rename(2) to courses/<request id>/ is the commit.  A rename onto a folder that is not empty
  * fails, so that two courses of one request cannot be, whatever becomes of the locks. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/fs.h"
@@ -11,6 +13,8 @@
 #include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/site/directory_internal.h"
+
+#define SMALL 1048576u /* bytes, unpacked: synced with course.json */
 
 struct import {
 	struct nv_dir_site *s;
@@ -24,6 +28,7 @@ struct import {
 	char *row; /* of only_one */
 	bool row_written;
 	char *folder; /* the half-made course */
+	struct nv_sync_group together;
 };
 
 /* --- only_one --- */
@@ -76,12 +81,14 @@ static int check_only_one(const char *site, const struct nv_import *in, struct n
 		       in->site, holder);
 }
 
-static int write_row(struct import *im, struct nv_err *err)
+/* together NULL: durable when it returns. */
+static int write_row(struct import *im, struct nv_sync_group *together, struct nv_err *err)
 {
 	nv_auto_free char *name = nv_asprintf("remote/%s", im->row);
 	char text[NV_UUID_SIZE + 1];
 	int len = snprintf(text, sizeof(text), "%s\n", im->in->request->id);
-	if (nv_dir_write(im->s->path, im->in->request->id, name, text, (size_t)len, false, err) < 0)
+	if (nv_dir_write(im->s->path, im->in->request->id, name, text, (size_t)len, false, together,
+			 err) < 0)
 		return -1;
 	im->row_written = true;
 	return 0;
@@ -93,7 +100,7 @@ static void write_row_for_later(struct import *im)
 	char holder[NV_UUID_SIZE];
 	struct nv_err err = {0};
 	if (nv_dir_remote_holder(im->s->path, im->row, holder, &err) < 0 ||
-	    (!*holder && write_row(im, &err) < 0))
+	    (!*holder && write_row(im, &im->together, &err) < 0))
 		NV_LOG(NV_WARN, "site.import", NV_S("req", im->in->request->id), NV_E(&err));
 }
 
@@ -164,9 +171,30 @@ static int write_archive(struct import *im, struct nv_err *err)
 {
 	im->folder = nv_dir_temporary(im->s->path, im->in->request->id);
 	nv_auto_free char *file = nv_asprintf("%s/backup.mbz", im->folder);
-	if (nv_mkdir_p(im->folder, 0750, err) < 0)
+	if (nv_mkdir_p(im->folder, 0750, err) < 0 ||
+	    nv_archive_to_mbz(im->from, file, im->job, err) < 0)
 		return -1;
-	return nv_archive_to_mbz(im->from, file, im->job, err);
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "open %s", file);
+	if (nv_sync_group_file(&im->together, fd, file, err) < 0)
+		return -1;
+	/* A large one is not for others to wait for, who want the lock of the names. */
+	return im->from->manifest.size < SMALL ? 0 : nv_sync_group_end(&im->together, err);
+}
+
+/* Nobody else looks into the folder yet. */
+static int write_course_json(struct import *im, const char *text, struct nv_err *err)
+{
+	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "create %s", path);
+	if (nv_write_all(fd, text, strlen(text), err) < 0) {
+		close(fd);
+		return -1;
+	}
+	return nv_sync_group_file(&im->together, fd, path, err);
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)
@@ -198,22 +226,21 @@ static int write_course(struct import *im, int names, struct nv_err *err)
 	nv_auto_json json_t *json =
 		nv_dir_restored_json(im->in, ret, enrol ? im->target.user->username : NULL, role);
 	nv_auto_free char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
-	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
 	if (!text)
 		return nv_fail(err, NV_REJECT, NV_R_internal,
 			       "course.json: a text is not valid UTF-8");
-	return nv_write_file(path, text, strlen(text), 0640, err);
+	return write_course_json(im, text, err);
 }
 
-/* The last look at the clock stands right before the rename: whoever lost the lease while stopped
- * changes nothing. */
+/* What is in the folder is durable before its name is.  The last look at the clock stands right
+ * before the rename: whoever lost the lease while stopped changes nothing. */
 static int commit(struct import *im, struct nv_err *err)
 {
 	nv_auto_free char *courses = nv_asprintf("%s/courses", im->s->path);
 	nv_auto_free char *final = nv_asprintf("%s/%s", courses, im->in->request->id);
-	if (nv_job_check(im->job, err) < 0)
+	if (nv_sync_group_end(&im->together, err) < 0 || nv_job_check(im->job, err) < 0)
 		return -1;
-	if (im->in->config->restore.only_one && write_row(im, err) < 0)
+	if (im->in->config->restore.only_one && write_row(im, NULL, err) < 0)
 		return -1;
 	if (nv_job_check(im->job, err) < 0)
 		return -1;
@@ -225,7 +252,8 @@ static int commit(struct import *im, struct nv_err *err)
 	}
 	free(im->folder);
 	im->folder = NULL;
-	return nv_fsync_dir(courses, err);
+	nv_sync_group_folder(&im->together, courses);
+	return 0;
 }
 
 /* Names are chosen and taken in one go; the lock between imports is held only for that. */
@@ -253,7 +281,7 @@ static int make_course(struct import *im, struct nv_err *err)
 	nv_fault("site.import.after-commit");
 	if (!in->config->restore.only_one)
 		write_row_for_later(im);
-	return 0;
+	return nv_sync_group_end(&im->together, err);
 }
 
 /* Nothing of a failed import stays, except after the commit, when the course is there. */
@@ -322,7 +350,9 @@ int nv_dir_import(struct nv_site *base, const struct nv_import *in, const struct
 		.arena = arena,
 		.row = nv_dir_remote_row(in->site, in->request->course),
 	};
+	nv_sync_group_init(&im.together);
 	int rc = import_locked(&im, err);
+	nv_sync_group_fini(&im.together);
 	free(im.row);
 	free(im.folder);
 	return rc;

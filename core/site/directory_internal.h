@@ -168,9 +168,10 @@ int nv_dir_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_f
 /* "<site>/tmp/<lock>.<token>", owned */
 char *nv_dir_temporary(const char *site, const char *lock);
 /* Write the file <site>/<name> atomically under a held lock.  only_new: one that exists already
- * stays as it is. */
+ * stays as it is.  together: it may be damaged by a crash until that has ended; NULL: durable when
+ * the call returns. */
 int nv_dir_write(const char *site, const char *lock, const char *name, const void *data, size_t len,
-		 bool only_new, struct nv_err *err);
+		 bool only_new, struct nv_sync_group *together, struct nv_err *err);
 /* The folders that are written to; made when something is first written. */
 int nv_dir_make_folders(const char *site, struct nv_err *err);
 /* Each name in a folder but "." and ".."; a folder that is not there has none. */

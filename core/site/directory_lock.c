@@ -67,25 +67,33 @@ char *nv_dir_temporary(const char *site, const char *lock)
 	return nv_asprintf("%s/tmp/%s.%s", site, lock, token);
 }
 
-static int write_synced(const char *path, const void *data, size_t len, struct nv_err *err)
+/* *ret_fd: open, also where the writing fails. */
+static int write_new(const char *path, const void *data, size_t len, int *ret_fd,
+		     struct nv_err *err)
 {
-	nv_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	if (fd < 0)
+	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (*ret_fd < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "create %s", path);
-	if (nv_write_all(fd, data, len, err) < 0)
-		return -1;
+	return nv_write_all(*ret_fd, data, len, err);
+}
+
+static int sync_file(int fd, const char *path, struct nv_err *err)
+{
 	if (fsync(fd) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "sync %s", path);
 	return 0;
 }
 
 int nv_dir_write(const char *site, const char *lock, const char *name, const void *data, size_t len,
-		 bool only_new, struct nv_err *err)
+		 bool only_new, struct nv_sync_group *together, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/%s", site, name);
 	nv_auto_free char *temporary = nv_dir_temporary(site, lock);
 	nv_auto_free char *folder = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
-	int rc = write_synced(temporary, data, len, err);
+	nv_auto_fd int fd = -1;
+	int rc = write_new(temporary, data, len, &fd, err);
+	if (rc == 0 && !together)
+		rc = sync_file(fd, temporary, err);
 	if (rc == 0 && only_new)
 		rc = link(temporary, path) == 0 || errno == EEXIST ? 0 : -errno;
 	else if (rc == 0)
@@ -96,7 +104,13 @@ int nv_dir_write(const char *site, const char *lock, const char *name, const voi
 		unlink(temporary);
 	if (rc < 0)
 		return nv_fail_errno(err, -rc, NV_RETRY, NV_R_io, "write %s", path);
-	return rc ? -1 : nv_fsync_dir(folder, err);
+	if (rc)
+		return -1;
+	if (!together)
+		return nv_fsync_dir(folder, err);
+	int written = fd;
+	fd = -1; /* the group's */
+	return nv_sync_group_file(together, written, path, err);
 }
 
 int nv_dir_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,

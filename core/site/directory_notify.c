@@ -152,5 +152,5 @@ int nv_dir_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err
 	    nv_dir_lock(s->path, lock_name, LOCK_WAIT_MS, &lock, err) < 0)
 		return -1;
 	compose(m, &m->users[user], n, id, &text);
-	return nv_dir_write(s->path, lock_name, name, text.data, text.len, true, err);
+	return nv_dir_write(s->path, lock_name, name, text.data, text.len, true, NULL, err);
 }

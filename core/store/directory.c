@@ -2,8 +2,11 @@
 /* The directory backend: a folder of this machine or a mounted one.
  *
  * A writer fills <root>/.tmp/<random>, whose lock it holds while it lives, fsyncs it, renames it to
- * its key, and fsyncs the folder: after a crash an object is there whole or not at all.  What a
- * dead writer left is a temporary file that nobody has locked. */
+ * its key, and fsyncs the folders above: after a crash an object is there whole or not at all.
+ * Objects that are put together are synced later, so a crash of the machine may leave a damaged
+ * one, which nothing durable names; who has found it there and relied on it sees that by its hash,
+ * and has it removed and sent again.  What a dead writer left is a temporary file that nobody has
+ * locked. */
 #include "core/store/internal.h"
 
 #include <dirent.h>
@@ -104,8 +107,8 @@ static int temp_fill(int fd, struct nv_intake *in, const struct nv_job *job, str
 	}
 }
 
-/* mkdir of every folder above the object; a new folder's name is made durable in its parent.
- * *ret_gone: a folder vanished under our hands (a deletion tidies up), try again. */
+/* Every folder above the object.  *ret_gone: one vanished under our hands (a deletion tidies up),
+ * try again. */
 static int make_parents(const struct dir_store *d, const char *path, const char *key,
 			bool *ret_gone, struct nv_err *err)
 {
@@ -113,14 +116,7 @@ static int make_parents(const struct dir_store *d, const char *path, const char 
 	for (char *slash = strchr(work + strlen(d->root) + 1, '/'); slash;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(work, 0750) == 0) {
-			char *last = strrchr(work, '/');
-			*last = '\0';
-			int rc = nv_fsync_dir(work, err);
-			*last = '/';
-			if (rc < 0)
-				return -1;
-		} else if (errno != EEXIST) {
+		if (mkdir(work, 0750) < 0 && errno != EEXIST) {
 			*ret_gone = errno == ENOENT;
 			return dir_errno(errno, "put", key, err);
 		}
@@ -129,17 +125,10 @@ static int make_parents(const struct dir_store *d, const char *path, const char 
 	return 0;
 }
 
-static int fsync_parent(const char *path, struct nv_err *err)
-{
-	nv_auto_free char *dir = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
-	return nv_fsync_dir(dir, err);
-}
-
 /* A deletion may remove a folder that has just become empty, so the rename is tried again. */
-static int publish(const struct dir_store *d, struct dir_temp *t, const char *key, bool passing,
-		   struct nv_err *err)
+static int publish(const struct dir_store *d, const struct dir_temp *t, const char *path,
+		   const char *key, struct nv_err *err)
 {
-	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
 	for (int i = 0; i < 10; i++) {
 		bool gone = false;
 		if (make_parents(d, path, key, &gone, err) < 0) {
@@ -148,11 +137,54 @@ static int publish(const struct dir_store *d, struct dir_temp *t, const char *ke
 			return -1;
 		}
 		if (rename(t->path, path) == 0)
-			return passing ? 0 : fsync_parent(path, err);
+			return 0;
 		if (errno != ENOENT)
 			return dir_errno(errno, "put", key, err);
 	}
 	return dir_errno(EAGAIN, "put", key, err);
+}
+
+/* The folders above the object, whoever made them: he may not have come to it. */
+static void sync_folders(const struct dir_store *d, const char *path, struct nv_sync_group *g)
+{
+	nv_auto_free char *work = nv_strdup(path);
+	for (char *slash;
+	     (slash = strrchr(work, '/')) && (size_t)(slash - work) >= strlen(d->root);) {
+		*slash = '\0';
+		nv_sync_group_folder(g, work);
+	}
+}
+
+static int with_others(const struct dir_store *d, struct dir_temp *t, const char *path,
+		       struct nv_sync_group *g, const char *key, struct nv_err *err)
+{
+	struct nv_err local = {0};
+	int fd = t->fd;
+	t->fd = -1; /* the group's */
+	sync_folders(d, path, g);
+	if (nv_sync_group_file(g, fd, path, &local) < 0)
+		return dir_errno(local.code, "put", key, err);
+	return 0;
+}
+
+static int dir_sync(struct nv_sync_group *together, struct nv_err *err)
+{
+	struct nv_err local = {0};
+	if (nv_sync_group_end(together, &local) < 0)
+		return dir_errno(local.code, "put", "of several objects", err);
+	return 0;
+}
+
+static int folders_at_once(const struct dir_store *d, const char *path, const char *key,
+			   struct nv_err *err)
+{
+	struct nv_sync_group g;
+	struct nv_err local = {0};
+	nv_sync_group_init(&g);
+	sync_folders(d, path, &g);
+	int rc = nv_sync_group_end(&g, &local);
+	nv_sync_group_fini(&g);
+	return rc < 0 ? dir_errno(local.code, "put", key, err) : 0;
 }
 
 static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
@@ -162,14 +194,20 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	const struct dir_store *d = impl;
 	struct dir_temp temp = {.fd = -1};
 	struct nv_intake in;
+	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
+	bool at_once = !expect->passing && !expect->together;
 	nv_intake_init(&in, key, from, expect);
 	int rc = temp_open(d, key, &temp, err);
 	if (rc == 0)
 		rc = temp_fill(temp.fd, &in, job, err);
-	if (rc == 0 && !expect->passing && fsync(temp.fd) < 0)
+	if (rc == 0 && at_once && fsync(temp.fd) < 0)
 		rc = dir_errno(errno, "put", key, err);
 	if (rc == 0)
-		rc = publish(d, &temp, key, expect->passing, err);
+		rc = publish(d, &temp, path, key, err);
+	if (rc == 0 && at_once)
+		rc = folders_at_once(d, path, key, err);
+	else if (rc == 0 && !expect->passing)
+		rc = with_others(d, &temp, path, expect->together, key, err);
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	temp_fini(&temp);
@@ -379,6 +417,7 @@ static const struct nv_store_ops dir_ops = {
 	.head = dir_head,
 	.del = dir_delete,
 	.list = dir_list,
+	.sync = dir_sync,
 	.sweep = dir_sweep,
 	.close = dir_close,
 };

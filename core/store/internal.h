@@ -24,6 +24,8 @@ struct nv_store_ops {
 	int (*del)(void *impl, const char *key, struct nv_err *err);
 	int (*list)(void *impl, const char *prefix, nv_store_list_cb cb, void *arg,
 		    struct nv_err *err);
+	int (*sync)(struct nv_sync_group *together,
+		    struct nv_err *err); /* NULL: see nv_store_sync */
 	int (*sweep)(void *impl, struct nv_err *err);
 	void (*close)(void *impl);
 };
@@ -87,7 +89,6 @@ struct nv_part {
 	const struct nv_expect *expect;
 	uint64_t len;	 /* bytes in the file, all of them hashed */
 	bool resumed;	 /* some of them come from an earlier try */
-	bool complete;	 /* renamed */
 	uint64_t behind; /* of nv_write_behind */
 	struct nv_digest digest;
 	nv_moved_cb moved_cb;
@@ -102,8 +103,9 @@ int nv_part_restart(struct nv_part *p, struct nv_err *err);
 /* The object is not what was expected: removes the part file, returns -1 with store_corrupt. */
 int nv_part_corrupt(struct nv_part *p, struct nv_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Verify, fsync, rename.  *ret_again: it did not match but began with an earlier try's bytes, which
- * may be the wrong ones; the part is empty now and the caller reads once more. */
+/* Verify, fsync (or leave that to the group), rename.  *ret_again: it did not match but began with
+ * an earlier try's bytes, which may be the wrong ones; the part is empty now and the caller reads
+ * once more. */
 int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err);
 void nv_part_close(struct nv_part *p);
 

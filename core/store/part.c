@@ -125,14 +125,20 @@ int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err)
 	}
 	if (wrong)
 		return nv_part_corrupt(p, err, "its %s is not the expected one", wrong);
-	bool lasting = !p->expect->passing;
-	if (lasting && fsync(p->fd) < 0)
+	bool at_once = !p->expect->passing && !p->expect->together;
+	if (at_once && fsync(p->fd) < 0)
 		return part_errno(p, "fsync of", err);
 	if (rename(p->part, p->path) < 0)
 		return part_errno(p, "renaming", err);
-	p->complete = true;
-	nv_auto_free char *dir = parent_of(p->path);
-	return lasting ? nv_fsync_dir(dir, err) : 0;
+	if (at_once) {
+		nv_auto_free char *dir = parent_of(p->path);
+		return nv_fsync_dir(dir, err);
+	}
+	if (p->expect->passing)
+		return 0;
+	int fd = p->fd;
+	p->fd = -1; /* the group's */
+	return nv_sync_group_file(p->expect->together, fd, p->path, err);
 }
 
 void nv_part_close(struct nv_part *p)

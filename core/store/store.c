@@ -88,6 +88,11 @@ int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *ex
 	return s->ops->put(s->impl, key, expect, from, job, ret_sha256 ? ret_sha256 : sha256, err);
 }
 
+int nv_store_sync(struct nv_store *s, struct nv_sync_group *together, struct nv_err *err)
+{
+	return s->ops->sync ? s->ops->sync(together, err) : 0;
+}
+
 int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
 		 const char *path, const struct nv_job *job, nv_moved_cb moved_cb, void *arg,
 		 struct nv_err *err)

@@ -22,6 +22,7 @@
 #include "core/base/err.h"
 #include "core/base/hash.h"
 #include "core/base/job.h"
+#include "core/base/sync_group.h"
 
 struct nv_store;
 
@@ -41,6 +42,8 @@ struct nv_expect {
 	const uint8_t *sha1;
 	const uint8_t *sha256;
 	bool passing; /* it need not outlive the machine's next crash (no fsync) */
+	/* Where its file is made durable with others; NULL: before the call returns. */
+	struct nv_sync_group *together;
 };
 
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err);
@@ -53,13 +56,19 @@ unsigned nv_store_transfers(const struct nv_store *s);
 /* Write an object from a stream of exactly expect->size bytes.  The bytes are hashed on their way;
  * if they are not what is expected, the object never appears and the error is
  * NV_REJECT/archive_corrupt (the source is at fault).  An object of that key and size that exists
- * is overwritten atomically. ret_sha256 may be NULL. */
+ * is overwritten atomically. ret_sha256 may be NULL.  With expect->together it may be seen before
+ * it is durable: nv_store_sync, then tell of it. */
 int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,
 		 const struct nv_source *from, const struct nv_job *job,
 		 uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);
 
+/* What was put together is durable.  A remote store has no part in it: what it acknowledged is its
+ * own to keep. */
+int nv_store_sync(struct nv_store *s, struct nv_sync_group *together, struct nv_err *err);
+
 /* Read an object into the file `path`: into `path`.part, resumed at its length when that exists
- * (Range), verified, fsynced, renamed.  A break in the middle is resumed here up to 5 times while
+ * (Range), verified, fsynced, renamed (with expect->together: verified, renamed, and durable when
+ * the group has ended).  A break in the middle is resumed here up to 5 times while
  * bytes keep coming.  On store_corrupt the part file is gone.  moved_cb (may be NULL) is told each
  * block's length, for progress. */
 int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,

@@ -3,5 +3,10 @@ navette_unit_test(test_archive LIBS nv_archive nv_store nv_base)
 target_sources(test_archive PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_bad.c
   ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_collect.c
   ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_tools.c)
-navette_unit_test(test_opened LIBS nv_archive nv_store nv_base)
+foreach(test test_opened test_durable)
+  navette_unit_test(${test} LIBS nv_archive nv_store nv_base)
+  target_sources(${test} PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit/archive_fixture.c)
+endforeach()
+# It watches what reaches the disk, and when.
+target_link_options(test_durable PRIVATE LINKER:--wrap=fsync,--wrap=rename)
 navette_unit_test(test_known LIBS nv_archive nv_base)
