@@ -342,7 +342,7 @@ static int send_manifest(struct nv_archive_put *p, const struct nv_manifest *m,
 	nv_auto_free char *key = nv_manifest_key(p->place);
 	struct nv_bytes rest = {packed.data, packed.len};
 	struct nv_source from = nv_source_bytes(&rest);
-	struct nv_expect expect = {.size = packed.len};
+	struct nv_expect expect = {.size = packed.len, .together = &p->together, .last = true};
 	if (nv_store_put(p->store, key, &expect, &from, p->job, ret_sha256, err) < 0)
 		return -1;
 	p->sent += packed.len;
@@ -393,7 +393,6 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.entries = {.items = p->entries.items, .len = p->entries.len},
 	};
 	if (send_skeleton(p, &m, sha256, err) < 0 ||
-	    nv_store_sync(p->store, &p->together, err) < 0 ||
 	    send_manifest(p, &m, ret_manifest_sha256, ret_manifest_size, err) < 0)
 		return -1;
 	*ret_size = m.size;

@@ -125,21 +125,21 @@ static int make_parents(const struct dir_store *d, const char *path, const char 
 	return 0;
 }
 
-/* A deletion may remove a folder that has just become empty, so the rename is tried again. */
+/* A deletion may remove a folder that has just become empty, so the rename is tried again.
+ * *ret_made: folders were. */
 static int publish(const struct dir_store *d, const struct dir_temp *t, const char *path,
-		   const char *key, struct nv_err *err)
+		   const char *key, bool *ret_made, struct nv_err *err)
 {
+	*ret_made = false;
 	for (int i = 0; i < 10; i++) {
 		bool gone = false;
-		if (make_parents(d, path, key, &gone, err) < 0) {
-			if (gone)
-				continue;
-			return -1;
-		}
 		if (rename(t->path, path) == 0)
 			return 0;
 		if (errno != ENOENT)
 			return dir_errno(errno, "put", key, err);
+		*ret_made = true;
+		if (make_parents(d, path, key, &gone, err) < 0 && !gone)
+			return -1;
 	}
 	return dir_errno(EAGAIN, "put", key, err);
 }
@@ -155,36 +155,57 @@ static void sync_folders(const struct dir_store *d, const char *path, struct nv_
 	}
 }
 
-static int with_others(const struct dir_store *d, struct dir_temp *t, const char *path,
-		       struct nv_sync_group *g, const char *key, struct nv_err *err)
+static int sync_group(struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
 	struct nv_err local = {0};
-	int fd = t->fd;
-	t->fd = -1; /* the group's */
-	sync_folders(d, path, g);
-	if (nv_sync_group_file(g, fd, path, &local) < 0)
+	if (nv_sync_group_end(g, &local) < 0)
 		return dir_errno(local.code, "put", key, err);
 	return 0;
 }
 
 static int dir_sync(struct nv_sync_group *together, struct nv_err *err)
 {
+	return sync_group(together, "of several objects", err);
+}
+
+/* The file is the group's now, under the name path. */
+static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, const char *key,
+		struct nv_err *err)
+{
 	struct nv_err local = {0};
-	if (nv_sync_group_end(together, &local) < 0)
-		return dir_errno(local.code, "put", "of several objects", err);
+	int fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return dir_errno(errno, "put", key, err);
+	if (nv_sync_group_file(g, fd, path, &local) < 0)
+		return dir_errno(local.code, "put", key, err);
 	return 0;
 }
 
-static int folders_at_once(const struct dir_store *d, const char *path, const char *key,
-			   struct nv_err *err)
+/* Seen at once, durable with the rest. */
+static int publish_together(const struct dir_store *d, struct dir_temp *t, const char *path,
+			    struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
-	struct nv_sync_group g;
-	struct nv_err local = {0};
-	nv_sync_group_init(&g);
-	sync_folders(d, path, &g);
-	int rc = nv_sync_group_end(&g, &local);
-	nv_sync_group_fini(&g);
-	return rc < 0 ? dir_errno(local.code, "put", key, err) : 0;
+	bool made;
+	if (publish(d, t, path, key, &made, err) < 0)
+		return -1;
+	sync_folders(d, path, g);
+	return give(t, path, g, key, err);
+}
+
+/* First durable, with what the group holds; then seen, and so that it stays. */
+static int publish_last(const struct dir_store *d, struct dir_temp *t, const char *path,
+			struct nv_sync_group *g, bool alone, const char *key, struct nv_err *err)
+{
+	nv_auto_free char *folder = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
+	bool made;
+	if (give(t, t->path, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
+	    publish(d, t, path, key, &made, err) < 0)
+		return -1;
+	if (made || alone)
+		sync_folders(d, path, g);
+	else
+		nv_sync_group_folder(g, folder);
+	return sync_group(g, key, err);
 }
 
 static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
@@ -193,25 +214,27 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 {
 	const struct dir_store *d = impl;
 	struct dir_temp temp = {.fd = -1};
+	struct nv_sync_group own;
+	struct nv_sync_group *g = expect->together ? expect->together : &own;
 	struct nv_intake in;
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
-	bool at_once = !expect->passing && !expect->together;
+	bool made;
+	nv_sync_group_init(&own);
 	nv_intake_init(&in, key, from, expect);
 	int rc = temp_open(d, key, &temp, err);
 	if (rc == 0)
 		rc = temp_fill(temp.fd, &in, job, err);
-	if (rc == 0 && at_once && fsync(temp.fd) < 0)
-		rc = dir_errno(errno, "put", key, err);
-	if (rc == 0)
-		rc = publish(d, &temp, path, key, err);
-	if (rc == 0 && at_once)
-		rc = folders_at_once(d, path, key, err);
-	else if (rc == 0 && !expect->passing)
-		rc = with_others(d, &temp, path, expect->together, key, err);
+	if (rc == 0 && expect->passing)
+		rc = publish(d, &temp, path, key, &made, err);
+	else if (rc == 0 && expect->together && !expect->last)
+		rc = publish_together(d, &temp, path, g, key, err);
+	else if (rc == 0)
+		rc = publish_last(d, &temp, path, g, g == &own, key, err);
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	temp_fini(&temp);
 	nv_intake_fini(&in);
+	nv_sync_group_fini(&own);
 	return rc;
 }
 

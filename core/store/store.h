@@ -44,6 +44,9 @@ struct nv_expect {
 	bool passing; /* it need not outlive the machine's next crash (no fsync) */
 	/* Where its file is made durable with others; NULL: before the call returns. */
 	struct nv_sync_group *together;
+	/* The last of them, beside one of them: it appears when they are durable, and is so itself
+	 * when the call returns. */
+	bool last;
 };
 
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err);
@@ -57,7 +60,7 @@ unsigned nv_store_transfers(const struct nv_store *s);
  * if they are not what is expected, the object never appears and the error is
  * NV_REJECT/archive_corrupt (the source is at fault).  An object of that key and size that exists
  * is overwritten atomically. ret_sha256 may be NULL.  With expect->together it may be seen before
- * it is durable: nv_store_sync, then tell of it. */
+ * it is durable: tell of it after the last, or nv_store_sync. */
 int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,
 		 const struct nv_source *from, const struct nv_job *job,
 		 uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);

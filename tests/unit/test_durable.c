@@ -84,7 +84,8 @@ static bool synced_within(const char *path, size_t from, size_t to)
 /* The path and every folder above it, up to root. */
 static void assert_all_synced(const char *path, const char *root, size_t from, size_t to)
 {
-	nv_auto_free char *work = nv_strdup(path);
+	char work[512];
+	(void)snprintf(work, sizeof(work), "%s", path);
 	for (;;) {
 		if (!synced_within(work, from, to))
 			fail_msg("%s was not synced in time", work);
@@ -140,7 +141,7 @@ static void all_that_a_manifest_names_is_durable_before_it_is_there(void **state
 	/* The manifest's bytes before its name, the name before anybody is told. */
 	assert_true(synced_within(disk.manifest, 0, disk.before));
 	*strrchr(disk.manifest, '/') = '\0';
-	assert_all_synced(disk.manifest, f->root, disk.before, disk.len);
+	assert_true(synced_within(disk.manifest, disk.before, disk.len));
 }
 
 static void what_is_fetched_is_durable_when_the_site_gets_it(void **state)
