@@ -210,7 +210,7 @@ class export {
         $naming = new naming($this->workdir);
         try {
             channel::progress('export', 0, 1000);
-            $controller = new \backup_controller(
+            $controller = new export_controller(
                 \backup::TYPE_1COURSE,
                 $this->course->id,
                 \backup::FORMAT_MOODLE,

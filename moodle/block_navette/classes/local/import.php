@@ -432,7 +432,7 @@ class import {
         $controller = null;
         try {
             $this->create_course();
-            $controller = new \restore_controller(
+            $controller = new import_controller(
                 basename($tree),
                 $this->row->courseid,
                 \backup::INTERACTIVE_NO,
@@ -557,6 +557,8 @@ class import {
     private function settle_files(): void {
         global $DB;
         $context = \context_course::instance($this->row->courseid);
+        $types = [];
+        $own = [];
         $rows = $DB->get_recordset_sql(
             'SELECT f.id, f.contenthash, f.filename, f.mimetype, f.referencefileid
                   FROM {files} f
@@ -568,19 +570,34 @@ class import {
             if (!isset($this->contents[$row->contenthash])) {
                 continue;
             }
-            $changes = [];
             $type = $this->mimetype($row->contenthash, $row->filename);
             if ($row->mimetype !== $type) {
-                $changes['mimetype'] = $type;
+                $types[$type][] = $row->id;
             }
             if ($row->referencefileid !== null && !$this->is_reference($row)) {
-                $changes['referencefileid'] = null;
-            }
-            if ($changes) {
-                $DB->update_record('files', (object) (['id' => $row->id] + $changes));
+                $own[] = $row->id;
             }
         }
         $rows->close();
+        foreach ($types as $type => $ids) {
+            $this->set_files('mimetype', $type, $ids);
+        }
+        $this->set_files('referencefileid', null, $own);
+    }
+
+    /**
+     * A field of many files.
+     *
+     * @param string $field
+     * @param string|null $value
+     * @param array $ids
+     */
+    private function set_files(string $field, ?string $value, array $ids): void {
+        global $DB;
+        foreach (array_chunk($ids, self::ROWS) as $some) {
+            [$in, $params] = $DB->get_in_or_equal($some);
+            $DB->set_field_select('files', $field, $value, "id $in", $params);
+        }
     }
 
     /** @var array|null names of the archive's files with a content of their own, as keys; rarely needed */
