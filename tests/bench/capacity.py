@@ -9,19 +9,16 @@
 Prints a table in Markdown, for 100 to 1,000,000 requests a day.  It is a model: linear in requests and bytes, from runs
 on one machine (named in the results), whose slowest part was hashing; measure yours before you buy."""
 import argparse
-import json
 import os
 import statistics
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN, END = "<!-- capacity: begin -->\n", "<!-- capacity: end -->\n"
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+import tables  # noqa: E402
+from tables import result  # noqa: E402
+
 DAYS = (100, 1_000, 10_000, 100_000, 1_000_000)  # requests a day
-
-
-def result(name):
-    with open(os.path.join(HERE, "results", f"{name}.json"), encoding="utf-8") as f:
-        return json.load(f)
 
 
 class Costs:
@@ -67,14 +64,6 @@ def rows(costs, o):
         }
 
 
-def table(costs, o):
-    found = list(rows(costs, o))
-    head = list(found[0])
-    lines = ["| " + " | ".join(head) + " |", "|" + "---:|" * len(head)]
-    lines += ["| " + " | ".join(row.values()) + " |" for row in found]
-    return "\n".join(lines) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--course-mb", type=float, default=300)
@@ -84,25 +73,9 @@ def main():
     parser.add_argument("--failed", type=float, default=0.01, help="share of requests whose archive waits in the store")
     parser.add_argument("--keep-days", type=float, default=30, help="store.keep")
     parser.add_argument("--keep-records", type=float, default=730, help="producer.keep, days")
-    parser.add_argument("--write", metavar="FILE")
-    parser.add_argument("--check", metavar="FILE")
+    tables.options(parser)
     o = parser.parse_args()
-    costs = Costs()
-    text = table(costs, o)
-    if not (o.write or o.check):
-        sys.stdout.write(text)
-        return 0
-    with open(o.write or o.check, encoding="utf-8") as f:
-        document = f.read()
-    before, rest = document.split(BEGIN)
-    shown, after = rest.split(END)
-    if o.write:
-        with open(o.write, "w", encoding="utf-8") as f:
-            f.write(before + BEGIN + text + END + after)
-    elif shown != text:
-        print(f"{o.check}: the table is not what is computed: tests/bench/capacity.py --write {o.check}")
-        return 1
-    return 0
+    return tables.give("capacity", tables.markdown(list(rows(Costs(), o))), o)
 
 
 if __name__ == "__main__":

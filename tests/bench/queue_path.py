@@ -51,7 +51,8 @@ class Navette:
                          producer={"catalog_ttl": "10m"}, restore={"only_one": False})
         self.course = self.farm.remote.add(samples.make(self.farm.path("made.mbz"), 1, blobs=0))
         self.farm.all()
-        self.redis = self.farm.redis.client
+        self.server = self.farm.redis
+        self.redis = self.server.client
         self.farm.wait_state(self.farm.submit(self.course), "restored")
         self.local = threading.local()
 
@@ -188,10 +189,11 @@ def one(kind, broker, requests):
     try:
         side = kind(os.path.join(folder, "side"), broker)
         out = {"latency_ms": {}}
-        with measure.Usage(side.pids()) as usage:
+        with measure.Usage(side.pids()) as usage, measure.Usage([broker.child.pid, side.server.child.pid]) as servers:
             seconds, _ = drive(side, requests, requests)
         out["per_second"] = round(requests / seconds, 1)
         out["cpu_ms_each"] = round(1000 * usage.figures["cpu_s"] / requests, 2)
+        out["servers_cpu_ms_each"] = round(1000 * servers.figures["cpu_s"] / requests, 2)  # RabbitMQ's and Redis's
         for outstanding, total in ((1, 50), (100, 400), (1000, 1200)):
             _, took = drive(side, total, outstanding)
             out["latency_ms"][outstanding] = {

@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was to be reached, what was measured (results/*.json), and what bounds it.
+
+    tests/bench/targets.py [--write docs/performance.md] [--check docs/performance.md]"""
+import argparse
+import os
+import statistics
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# pylint: disable=wrong-import-position
+import tables  # noqa: E402
+from tables import result  # noqa: E402
+
+BLOCK, FLOOR = "the older block's time / Navette's", "Navette's time / Moodle's own work"
+
+
+def figure(x):
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def row(what, ratio, aim, spread, bound="", why=""):
+    """aim: ("≥" or "≤", number), None: none was set."""
+    met = {"≥": lambda: spread["median"] >= aim[1], "≤": lambda: spread["median"] <= aim[1]}[aim[0]]() if aim else None
+    return {"what": what, "ratio": ratio, "aim": f"{aim[0]} {aim[1]:g}" if aim else "–",
+            "measured": f"{'' if met is not False else '**'}{figure(spread['median'])}{'' if met is not False else '**'}",
+            "least – most (runs)": f"{figure(spread['min'])} – {figure(spread['max'])} ({spread['runs']})",
+            "possible": f"{figure(bound)}: {why}" if bound else ""}
+
+
+def spread_of(values):
+    return {"min": min(values), "median": statistics.median(values), "max": max(values), "runs": len(values)}
+
+
+def restores():
+    courses = result("moodle_restore")["courses"]
+    cases = {"first": "first time", "again": "again after a small change", "there": "the client's Moodle has its files"}
+    aims = {("FILES", "first"): (("≥", 5), ("≤", 1.4)), ("FILES", "again"): (("≥", 7), ("≤", 1.15))}
+    for name, course in courses.items():
+        for case, title in cases.items():
+            if case not in course["cases"]:
+                continue
+            found = course["cases"][case]
+            what = f"course {name} of {course['bytes'] / 1e6:.0f} MB, {title}"
+            block, floor = aims.get((name, case), (None, None))
+            yield row(what, BLOCK, block, found["ratios"]["block / navette"],
+                      found["seconds"]["block"]["median"] / course["floor_s"]["both"]["median"],
+                      "all but Moodle's own work for nothing")
+            yield row(what, FLOOR, floor, found["ratios"]["navette / floor"])
+            if (name, case) == ("FILES", "first"):
+                yield row(what, "bytes written to disk / the course's", ("≤", 2.2),
+                          found["ratios"]["navette written / course"])
+            if (name, case) == ("FILES", "again"):
+                moved = [sum(r["moved"].values()) / 2 / course["bytes"] for r in found["runs"]["navette"]]
+                yield row(what, "bytes moved / the course's", ("≤", 0.02), spread_of(moved))
+
+
+def many():
+    """Of the processor's time that Moodle (PHP, and MariaDB for it) takes, nothing can be left out."""
+    document = result("moodle_many")
+    for number, found in document["queued"].items():
+        cores = found.get("machine", document.get("machine", {})).get("cores", 2)
+        for ratio, spread in found["ratios"].items():
+            who = ratio.partition(" / ")[2]
+            moodle = statistics.median(sum(s for name, s in r["cpu_s_by"].items() if "php" in name or name in (
+                "mariadbd", "ended of navette-worker", "ended of navette-archive")) for r in found["runs"][who])
+            yield row(f"{number} mixed courses at once, {who.partition(', ')[2]}", BLOCK,
+                      ("≥", 3) if number == "8" else None, spread,
+                      found["seconds"]["block"]["median"] / (moodle / cores),
+                      f"Moodle's own {moodle:.0f} s of processor, on {cores} without a pause")
+
+
+def queue():
+    document = result("queue")
+    for place in (document, document["in_memory"]):
+        runs, cores = place["runs"]["navette"], document["machine"]["cores"]
+        servers = statistics.median(r["servers_cpu_ms_each"] for r in runs)
+        what = f"requests of next to nothing, files on {place['file_system']}"
+        yield row(what, "a second / Celery's", ("≥", 3), place["ratios"]["navette / celery, per second"],
+                  1000 * cores / servers / place["per_second"]["celery"]["median"],
+                  f"RabbitMQ's and Redis's {servers:.1f} ms of processor each, all else for nothing")
+        yield row(what, "memory / Celery's", ("≤", 1), place["ratios"]["navette / celery, memory"])
+
+
+def scale():
+    document = result("scale")
+    requests, sizes = document["requests"], document["sizes_mb"]
+    few, most = min(requests, key=int), max(requests, key=int)
+    yield row(f"{int(most):,} requests outstanding, not {few}", "time to restore each", ("≤", 1.25), spread_of(
+        [requests[most]["restore_ms_each"] / requests[few]["restore_ms_each"]]))
+    small, large = min(sizes, key=int), max(sizes, key=int)
+    for way in ("up", "down"):
+        yield row(f"an archive of {int(large):,} MB, not {small}: {'sending' if way == 'up' else 'fetching'}", "memory",
+                  ("≤", 1.1), spread_of([sizes[large][way]["rss_mib"] / sizes[small][way]["rss_mib"]]))
+
+
+def transfers():
+    for store, sets in result("transfer")["stores"].items():
+        for name, found in sets.items():
+            runs = found["runs"]["navette"]
+            for way in ("up", "down"):
+                ratios = found[way]["ratios"]
+                aim = 2 if name == "10 KB" else 1 if name in ("30 MB", "1 GB") else None
+                cells = [ratios.get(f"navette / {who}, throughput") for who in (
+                    "rclone", "rclone and sync", "rclone, sync and hashes")]
+                yield {"store": store, "files of": name, "way": {"up": "into it", "down": "out of it"}[way],
+                       "aim": f"≥ {aim}" if aim else "–",
+                       **{title: (f"**{figure(c['median'])}**" if not n and aim and c["median"] < aim
+                                  else figure(c["median"])) if c else "" for n, (title, c) in enumerate(zip(
+                                      ("rclone", "with a sync", "with the sync and both hashes"), cells))},
+                       "Navette, MB/s": figure(found["bytes"] / 1e6 / statistics.median(r[way]["seconds"] for r in runs)),
+                       "runs": str(len(runs))}
+
+
+def machines():
+    found = {}
+    for name in ("moodle_restore", "moodle_many", "transfer", "queue", "scale"):
+        todo = [result(name)]
+        while todo:
+            o = todo.pop()
+            if isinstance(o, dict):
+                if "cpu" in o and "cores" in o:
+                    key = f"{o['cpu']}, {o['cores']} processors, {o.get('file_system') or 'file system not recorded'}"
+                    found.setdefault(key, {}).setdefault(name, set()).add(o["commit"][:7])
+                else:
+                    todo += o.values()
+    lines = [f"- {key}: " + "; ".join(f"{name} ({', '.join(sorted(commits))})" for name, commits in sorted(names.items()))
+             for key, names in sorted(found.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables.options(parser)
+    chosen = parser.parse_args()
+    text = tables.markdown([*restores(), *many(), *queue(), *scale()]) + "\nInto the store and out of it, throughput / "
+    text += "rclone's (the better of 4 and 16 transfers):\n\n" + tables.markdown(list(transfers()))
+    text += "\nMeasured on (benchmark, commit):\n\n" + machines()
+    return tables.give("targets", text, chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
