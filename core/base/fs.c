@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -228,6 +229,16 @@ int nv_fsync_dir(const char *path, struct nv_err *err)
 	if (fsync(fd) < 0 && errno != EINVAL)
 		return io_fail(err, "sync folder", path);
 	return 0;
+}
+
+void nv_need_descriptors(unsigned count)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= count)
+		return;
+	l.rlim_cur = count < l.rlim_max ? count : l.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &l);
 }
 
 int nv_lock_file(const char *path, bool wait, int *ret_fd, struct nv_err *err)

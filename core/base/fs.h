@@ -30,6 +30,9 @@ int nv_fsync_dir(const char *path, struct nv_err *err);
 /* Exclusive flock on path (created when missing).  wait false: NV_HOLD/busy when somebody holds it.
  * The lock lives as long as the descriptor; closing it, or the death of the process, frees it. */
 int nv_lock_file(const char *path, bool wait, int *ret_fd, struct nv_err *err);
+/* So many descriptors will be open at once: the soft limit, 1024 as a rule, is raised as far as the
+ * hard one allows. */
+void nv_need_descriptors(unsigned count);
 /* A relative path of plain components: not empty, no leading '/', no "." or "..", no NUL, no
  * control characters, no backslash, at most 1024 bytes, components of at most 255. */
 bool nv_path_is_safe(const char *path);

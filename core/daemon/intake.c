@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/daemon/intake.h"
 
+#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/sync_group.h"
 
 /* How often the window is looked at, at the most; a change of clock or zone is noticed by then. */
 #define LOOK_EVERY_MS 30000u
+#define JOB_DESCRIPTORS (NV_SYNC_GROUP_FILES + 32u) /* of one, at most */
 
 struct nv_intake {
 	struct nv_intake_options o;
@@ -47,6 +50,7 @@ struct nv_intake *nv_intake_open(const struct nv_intake_options *o)
 {
 	struct nv_intake *i = nv_alloc(sizeof *i);
 	i->o = *o;
+	nv_need_descriptors(JOB_DESCRIPTORS * (unsigned)(o->slots + o->slots_now) + 256);
 	i->now = consume(i, &o->queue_now, o->slots_now);
 	uv_timer_init(o->loop, &i->timer);
 	i->timer.data = i;

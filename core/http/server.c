@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/http/internal.h"
 
@@ -72,17 +72,6 @@ static int open_listener(struct nv_http *h, const char *listen_at, struct nv_err
 	getsockname(h->listen_fd, &a.any, &len);
 	h->port = ntohs(a.any.sa_family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
 	return 0;
-}
-
-/* Every reader is a descriptor; the usual soft limit of 1024 would end at a thousand of them. */
-static void raise_descriptors(unsigned connections)
-{
-	struct rlimit l;
-	rlim_t want = connections + SPARE_CONNECTIONS + 256;
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= want)
-		return;
-	l.rlim_cur = want < l.rlim_max ? want : l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
 }
 
 /* --- libmicrohttpd's callbacks --- */
@@ -296,7 +285,8 @@ struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, st
 	h->max_connections = o->max_connections;
 	h->on_done_cb = o->on_done_cb;
 	h->arg = o->arg;
-	raise_descriptors(o->max_connections);
+	/* Every reader is one. */
+	nv_need_descriptors(o->max_connections + SPARE_CONNECTIONS + 256);
 	if (open_listener(h, o->listen, err) < 0 || start_daemon(h, err) < 0)
 		goto fail;
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);

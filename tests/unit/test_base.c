@@ -9,10 +9,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -85,6 +87,27 @@ static void a_long_message_is_not_cut_inside_a_character(void **state)
 	assert_int_equal(strlen(err.msg), 510);
 	nv_fail(&err, NV_RETRY, NV_R_io, "%0509d\xc3\xa9", 0);
 	assert_int_equal(strlen(err.msg), 511);
+}
+
+static void descriptors_are_had_as_far_as_the_hard_limit_allows(void **state)
+{
+	struct rlimit before;
+	struct rlimit now;
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(before.rlim_max > 200);
+	struct rlimit low = {.rlim_cur = 100, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	nv_need_descriptors(50);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_int_equal(now.rlim_cur, 100);
+	nv_need_descriptors(200);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_int_equal(now.rlim_cur, 200);
+	nv_need_descriptors(UINT_MAX);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+	assert_int_equal(now.rlim_cur, before.rlim_max < UINT_MAX ? before.rlim_max : UINT_MAX);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void errno_decides_what_is_passing(void **state)
@@ -644,6 +667,7 @@ int main(void)
 		cmocka_unit_test(an_error_is_one_line_and_may_be_wrapped),
 		cmocka_unit_test(a_long_message_is_not_cut_inside_a_character),
 		cmocka_unit_test(errno_decides_what_is_passing),
+		cmocka_unit_test(descriptors_are_had_as_far_as_the_hard_limit_allows),
 		cmocka_unit_test(the_arena_gives_zeroed_aligned_room_of_any_size),
 		cmocka_unit_test(a_buffer_is_always_terminated),
 		cmocka_unit_test(hashes_are_those_of_the_standards),
