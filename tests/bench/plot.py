@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PICTURES = os.path.join(HERE, "..", "..", "docs", "pictures")
 WHO = {"navette": ("Navette", "#0f6cbf"), "block": ("older block", "#b0b7be"),
        "plain": ("Moodle by hand", "#d9a441")}
-CASES = {"first": "first time", "again": "again, a little changed", "there": "files are there already"}
+CASES = {"first": "first time", "again": "again,\na little changed", "there": "files are\nthere already"}
 
 
 def result(name):
@@ -25,6 +25,10 @@ def result(name):
         return None
     with open(path, encoding="utf-8") as f:
         return json.load(f)
+
+
+def figure_of(x):
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
 
 
 def draw_course(axes, name, course, key, unit):
@@ -42,7 +46,7 @@ def draw_course(axes, name, course, key, unit):
             at = x + (n - (len(people) - 1) / 2) * width
             axes.bar(at, middle, width * 0.92, color=WHO[w][1], label=WHO[w][0] if x == 0 else None)
             axes.vlines(at, values[0], values[-1], color="black", linewidth=1)
-            axes.text(at, values[-1], f" {middle:.3g}", ha="center", va="bottom", fontsize=8)
+            axes.text(at, values[-1], f" {figure_of(middle)}", ha="center", va="bottom", fontsize=8)
     axes.set_xticks(range(len(cases)), [CASES[c] for c in cases])
     axes.set_ylabel(unit)
     axes.set_title(f"{name}: {course['bytes'] / 1e6:.0f} MB", fontsize=10)
@@ -59,7 +63,8 @@ def moodle_restore(document):
             floor = course["floor_s"]["both"]["median"]
             row[0].axhline(floor, color="#555555", linestyle=":", linewidth=1)
             row[0].text(-0.45, floor, f"Moodle's own work, {floor:.3g}", fontsize=7, va="bottom")
-    all_axes[0][0].legend(frameon=False, fontsize=8)
+    handles, labels = all_axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=8, ncols=len(labels), loc="upper center")
     return sign(figure, document)
 
 

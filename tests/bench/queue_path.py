@@ -189,7 +189,8 @@ def one(kind, broker, requests):
     try:
         side = kind(os.path.join(folder, "side"), broker)
         out = {"latency_ms": {}}
-        with measure.Usage(side.pids()) as usage, measure.Usage([broker.child.pid, side.server.child.pid]) as servers:
+        theirs = [broker.child.pid, side.server.child.pid]
+        with measure.Usage(side.pids()) as usage, measure.Usage(theirs) as servers:
             seconds, _ = drive(side, requests, requests)
         out["per_second"] = round(requests / seconds, 1)
         out["cpu_ms_each"] = round(1000 * usage.figures["cpu_s"] / requests, 2)

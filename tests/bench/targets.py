@@ -22,9 +22,10 @@ def figure(x):
 
 def row(what, ratio, aim, spread, bound="", why=""):
     """aim: ("≥" or "≤", number), None: none was set."""
-    met = {"≥": lambda: spread["median"] >= aim[1], "≤": lambda: spread["median"] <= aim[1]}[aim[0]]() if aim else None
+    middle = spread["median"]
+    missed = aim and (middle < aim[1] if aim[0] == "≥" else middle > aim[1])
     return {"what": what, "ratio": ratio, "aim": f"{aim[0]} {aim[1]:g}" if aim else "–",
-            "measured": f"{'' if met is not False else '**'}{figure(spread['median'])}{'' if met is not False else '**'}",
+            "measured": f"**{figure(middle)}**" if missed else figure(middle),
             "least – most (runs)": f"{figure(spread['min'])} – {figure(spread['max'])} ({spread['runs']})",
             "possible": f"{figure(bound)}: {why}" if bound else ""}
 
@@ -109,7 +110,7 @@ def transfers():
                        **{title: (f"**{figure(c['median'])}**" if not n and aim and c["median"] < aim
                                   else figure(c["median"])) if c else "" for n, (title, c) in enumerate(zip(
                                       ("rclone", "with a sync", "with the sync and both hashes"), cells))},
-                       "Navette, MB/s": figure(found["bytes"] / 1e6 / statistics.median(r[way]["seconds"] for r in runs)),
+                       "Navette, MB/s": figure(found[way]["mb_per_second"]["navette"]["median"]),
                        "runs": str(len(runs))}
 
 
@@ -125,9 +126,8 @@ def machines():
                     found.setdefault(key, {}).setdefault(name, set()).add(o["commit"][:7])
                 else:
                     todo += o.values()
-    lines = [f"- {key}: " + "; ".join(f"{name} ({', '.join(sorted(commits))})" for name, commits in sorted(names.items()))
-             for key, names in sorted(found.items())]
-    return "\n".join(lines) + "\n"
+    return "".join(f"- {key}: " + "; ".join(f"{name} ({', '.join(sorted(commits))})" for name, commits in sorted(
+        names.items())) + "\n" for key, names in sorted(found.items()))
 
 
 def main():
