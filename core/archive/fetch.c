@@ -64,7 +64,7 @@ static void settle_moved(struct moving *m, uint64_t size)
 
 /* *ret_good: path is a file of that size and SHA-256.  One that is not is removed.  Whether an
  * earlier try came to sync it is not known. */
-static int verify_file(struct fetching *f, const char *path, const struct nv_expect *expect,
+static int verify_file(const struct fetching *f, const char *path, const struct nv_expect *expect,
 		       bool *ret_good, struct nv_err *err)
 {
 	*ret_good = false;

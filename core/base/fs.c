@@ -142,8 +142,7 @@ int nv_read_file(const char *path, size_t max, struct nv_buf *ret, struct nv_err
 	}
 }
 
-/* The folder a path lies in. */
-static char *folder_of(const char *path)
+char *nv_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -173,7 +172,7 @@ static int write_temp(const char *temp, const void *data, size_t len, mode_t mod
 
 int nv_write_file(const char *path, const void *data, size_t len, mode_t mode, struct nv_err *err)
 {
-	nv_auto_free char *folder = folder_of(path);
+	nv_auto_free char *folder = nv_folder_of(path);
 	nv_auto_free char *temp = NULL;
 	char token[NV_TOKEN_SIZE];
 

@@ -26,6 +26,8 @@ int nv_write_all(int fd, const void *data, size_t len, struct nv_err *err);
  * length so far, it lets the disk begin with what is there, so that the sync has little left to
  * wait for. */
 void nv_write_behind(int fd, uint64_t len, uint64_t *state);
+/* The folder that path lies in, owned: "." and "/" where nothing else is left. */
+char *nv_folder_of(const char *path);
 int nv_fsync_dir(const char *path, struct nv_err *err);
 /* Exclusive flock on path (created when missing).  wait false: NV_HOLD/busy when somebody holds it.
  * The lock lives as long as the descriptor; closing it, or the death of the process, frees it. */

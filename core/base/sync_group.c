@@ -16,16 +16,16 @@ void nv_sync_group_init(struct nv_sync_group *g)
 	pthread_mutex_init(&g->lock, NULL);
 }
 
-static void add_folder(struct nv_sync_batch *b, const char *path, size_t len)
+static void add_folder(struct nv_sync_batch *b, const char *path)
 {
 	for (size_t i = 0; i < b->folders_len; i++)
-		if (strncmp(b->folders[i], path, len) == 0 && !b->folders[i][len])
+		if (strcmp(b->folders[i], path) == 0)
 			return;
 	if (b->folders_len == b->folders_cap) {
 		b->folders_cap = b->folders_cap ? 2 * b->folders_cap : 8;
 		b->folders = nv_realloc(b->folders, b->folders_cap * sizeof(*b->folders));
 	}
-	b->folders[b->folders_len++] = nv_strndup(path, len);
+	b->folders[b->folders_len++] = nv_strdup(path);
 }
 
 static void batch_fini(struct nv_sync_batch *b)
@@ -70,17 +70,14 @@ static int sync_batch(struct nv_sync_batch *b, struct nv_err *err)
 
 int nv_sync_group_file(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err)
 {
-	const char *slash = strrchr(path, '/');
+	nv_auto_free char *folder = nv_folder_of(path);
 	struct nv_sync_batch full = {0};
 	/* Only advice: where it cannot be had, the sync does it all. */
 	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	pthread_mutex_lock(&g->lock);
 	struct nv_sync_batch *b = &g->batch;
 	b->files[b->files_len++] = (struct nv_synced_file){fd, nv_strdup(path)};
-	if (slash)
-		add_folder(b, path, slash == path ? 1 : (size_t)(slash - path));
-	else
-		add_folder(b, ".", 1);
+	add_folder(b, folder);
 	if (b->files_len == NV_SYNC_GROUP_FILES) {
 		full = *b;
 		*b = (struct nv_sync_batch){0};
@@ -92,7 +89,7 @@ int nv_sync_group_file(struct nv_sync_group *g, int fd, const char *path, struct
 void nv_sync_group_folder(struct nv_sync_group *g, const char *path)
 {
 	pthread_mutex_lock(&g->lock);
-	add_folder(&g->batch, path, strlen(path));
+	add_folder(&g->batch, path);
 	pthread_mutex_unlock(&g->lock);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/fs.h"
@@ -187,14 +186,12 @@ static int write_archive(struct import *im, struct nv_err *err)
 static int write_course_json(struct import *im, const char *text, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-	if (fd < 0)
-		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "create %s", path);
-	if (nv_write_all(fd, text, strlen(text), err) < 0) {
-		close(fd);
+	nv_auto_fd int fd = -1;
+	if (nv_dir_write_new(path, text, strlen(text), &fd, err) < 0)
 		return -1;
-	}
-	return nv_sync_group_file(&im->together, fd, path, err);
+	int written = fd;
+	fd = -1; /* the group's */
+	return nv_sync_group_file(&im->together, written, path, err);
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)

@@ -167,6 +167,10 @@ int nv_dir_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_f
 		struct nv_err *err);
 /* "<site>/tmp/<lock>.<token>", owned */
 char *nv_dir_temporary(const char *site, const char *lock);
+/* A file that must not be there yet, not synced.  *ret_fd: open, also where the writing fails; -1:
+ * it could not be made. */
+int nv_dir_write_new(const char *path, const void *data, size_t len, int *ret_fd,
+		     struct nv_err *err);
 /* Write the file <site>/<name> atomically under a held lock.  only_new: one that exists already
  * stays as it is.  together: it may be damaged by a crash until that has ended; NULL: durable when
  * the call returns. */

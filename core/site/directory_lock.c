@@ -67,8 +67,7 @@ char *nv_dir_temporary(const char *site, const char *lock)
 	return nv_asprintf("%s/tmp/%s.%s", site, lock, token);
 }
 
-/* *ret_fd: open, also where the writing fails. */
-static int write_new(const char *path, const void *data, size_t len, int *ret_fd,
+int nv_dir_write_new(const char *path, const void *data, size_t len, int *ret_fd,
 		     struct nv_err *err)
 {
 	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
@@ -89,9 +88,9 @@ int nv_dir_write(const char *site, const char *lock, const char *name, const voi
 {
 	nv_auto_free char *path = nv_asprintf("%s/%s", site, name);
 	nv_auto_free char *temporary = nv_dir_temporary(site, lock);
-	nv_auto_free char *folder = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
+	nv_auto_free char *folder = nv_folder_of(path);
 	nv_auto_fd int fd = -1;
-	int rc = write_new(temporary, data, len, &fd, err);
+	int rc = nv_dir_write_new(temporary, data, len, &fd, err);
 	if (rc == 0 && !together)
 		rc = sync_file(fd, temporary, err);
 	if (rc == 0 && only_new)

@@ -196,7 +196,7 @@ static int publish_together(const struct dir_store *d, struct dir_temp *t, const
 static int publish_last(const struct dir_store *d, struct dir_temp *t, const char *path,
 			struct nv_sync_group *g, bool alone, const char *key, struct nv_err *err)
 {
-	nv_auto_free char *folder = nv_strndup(path, (size_t)(strrchr(path, '/') - path));
+	nv_auto_free char *folder = nv_folder_of(path);
 	bool made;
 	if (give(t, t->path, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
 	    publish(d, t, path, key, &made, err) < 0)

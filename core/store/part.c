@@ -105,15 +105,6 @@ int nv_part_corrupt(struct nv_part *p, struct nv_err *err, const char *fmt, ...)
 	return nv_fail(err, NV_RETRY, NV_R_store_corrupt, "store: get %s: %s", p->key, text);
 }
 
-/* The folder that holds path. */
-static char *parent_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	if (!slash)
-		return nv_strdup(".");
-	return nv_strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err)
 {
 	*ret_again = false;
@@ -131,7 +122,7 @@ int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err)
 	if (rename(p->part, p->path) < 0)
 		return part_errno(p, "renaming", err);
 	if (at_once) {
-		nv_auto_free char *dir = parent_of(p->path);
+		nv_auto_free char *dir = nv_folder_of(p->path);
 		return nv_fsync_dir(dir, err);
 	}
 	if (p->expect->passing)

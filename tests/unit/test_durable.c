@@ -19,7 +19,7 @@
 #define BLOBS (2 * NV_SYNC_GROUP_FILES + 5u) /* two full groups and a part of one */
 #define SYNCS_MAX 4096u
 
-/* The n-th thing that happened was the fsync of this inode; renames count as well. */
+/* The n-th fsync was of this inode. */
 static struct {
 	pthread_mutex_t lock;
 	struct {
