@@ -3,7 +3,6 @@
 """The result files as pictures: docs/pictures/bench-<name>.svg.  Needs python3-matplotlib.
 
     /usr/bin/python3 tests/bench/plot.py"""
-import json
 import os
 
 import matplotlib
@@ -11,20 +10,13 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "navette"  # the same results give the same picture
 import matplotlib.pyplot as plt  # noqa: E402  pylint: disable=wrong-import-position
+import tables  # noqa: E402  pylint: disable=wrong-import-position
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PICTURES = os.path.join(HERE, "..", "..", "docs", "pictures")
 WHO = {"navette": ("Navette", "#0f6cbf"), "block": ("older block", "#b0b7be"),
        "plain": ("Moodle by hand", "#d9a441")}
 CASES = {"first": "first time", "again": "again,\na little changed", "there": "files are\nthere already"}
-
-
-def result(name):
-    path = os.path.join(HERE, "results", f"{name}.json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as f:
-        return json.load(f)
 
 
 def figure_of(x):
@@ -86,16 +78,9 @@ def three(spread):
     return spread["min"], spread["median"], spread["max"]
 
 
-def machines(document):
-    """All that its parts name."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            yield from [value] if key == "machine" else machines(value)
-
-
 def sign(figure, document):
     said = {f"{m['cpu']}, {m['cores']} cores{', ' + m['file_system'] if m.get('file_system') else ''}; "
-            f"commit {m['commit'][:7]}, {m['date'][:10]}": None for m in machines(document)}
+            f"commit {m['commit'][:7]}, {m['date'][:10]}": None for m in tables.machines(document)}
     figure.text(0.01, 0.005, "; ".join(said), fontsize=6, color="#555555")
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure
@@ -143,11 +128,13 @@ def transfer(document):
 def main():
     for name, draw in {"moodle_restore": moodle_restore, "moodle_many": moodle_many, "queue": queue,
                        "transfer": transfer}.items():
-        document = result(name)
-        if document:
-            path = os.path.join(PICTURES, f"bench-{name}.svg")
-            draw(document).savefig(path, metadata={"Date": None})
-            print(os.path.normpath(path))
+        try:
+            document = tables.result(name)
+        except FileNotFoundError:
+            continue
+        path = os.path.join(PICTURES, f"bench-{name}.svg")
+        draw(document).savefig(path, metadata={"Date": None})
+        print(os.path.normpath(path))
 
 
 if __name__ == "__main__":

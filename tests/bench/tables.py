@@ -12,6 +12,13 @@ def result(name):
         return json.load(f)
 
 
+def machines(document):
+    """All that its parts name."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from [value] if key == "machine" else machines(value)
+
+
 def markdown(rows):
     """rows: dicts of the same keys, of text."""
     head = list(rows[0])

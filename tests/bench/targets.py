@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
+import measure  # noqa: E402
 import tables  # noqa: E402
 from tables import result  # noqa: E402
 
@@ -20,18 +21,20 @@ def figure(x):
     return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
-def row(what, ratio, aim, spread, bound="", why=""):
+def shown(middle, aim):
     """aim: ("≥" or "≤", number), None: none was set."""
-    middle = spread["median"]
     missed = aim and (middle < aim[1] if aim[0] == "≥" else middle > aim[1])
-    return {"what": what, "ratio": ratio, "aim": f"{aim[0]} {aim[1]:g}" if aim else "–",
-            "measured": f"**{figure(middle)}**" if missed else figure(middle),
+    return f"**{figure(middle)}**" if missed else figure(middle)
+
+
+def aimed(aim):
+    return f"{aim[0]} {aim[1]:g}" if aim else "–"
+
+
+def row(what, ratio, aim, spread, bound="", why=""):
+    return {"what": what, "ratio": ratio, "aim": aimed(aim), "measured": shown(spread["median"], aim),
             "least – most (runs)": f"{figure(spread['min'])} – {figure(spread['max'])} ({spread['runs']})",
             "possible": f"{figure(bound)}: {why}" if bound else ""}
-
-
-def spread_of(values):
-    return {"min": min(values), "median": statistics.median(values), "max": max(values), "runs": len(values)}
 
 
 def restores():
@@ -54,14 +57,13 @@ def restores():
                           found["ratios"]["navette written / course"])
             if (name, case) == ("FILES", "again"):
                 moved = [sum(r["moved"].values()) / 2 / course["bytes"] for r in found["runs"]["navette"]]
-                yield row(what, "bytes moved / the course's", ("≤", 0.02), spread_of(moved))
+                yield row(what, "bytes moved / the course's", ("≤", 0.02), measure.spread(moved))
 
 
 def many():
     """Of the processor's time that Moodle (PHP, and MariaDB for it) takes, nothing can be left out."""
-    document = result("moodle_many")
-    for number, found in document["queued"].items():
-        cores = found.get("machine", document.get("machine", {})).get("cores", 2)
+    for number, found in result("moodle_many")["queued"].items():
+        cores = found["machine"]["cores"]
         for ratio, spread in found["ratios"].items():
             who = ratio.partition(" / ")[2]
             moodle = statistics.median(sum(s for name, s in r["cpu_s_by"].items() if "php" in name or name in (
@@ -88,44 +90,35 @@ def scale():
     document = result("scale")
     requests, sizes = document["requests"], document["sizes_mb"]
     few, most = min(requests, key=int), max(requests, key=int)
-    yield row(f"{int(most):,} requests outstanding, not {few}", "time to restore each", ("≤", 1.25), spread_of(
+    yield row(f"{int(most):,} requests outstanding, not {few}", "time to restore each", ("≤", 1.25), measure.spread(
         [requests[most]["restore_ms_each"] / requests[few]["restore_ms_each"]]))
     small, large = min(sizes, key=int), max(sizes, key=int)
     for way in ("up", "down"):
         yield row(f"an archive of {int(large):,} MB, not {small}: {'sending' if way == 'up' else 'fetching'}", "memory",
-                  ("≤", 1.1), spread_of([sizes[large][way]["rss_mib"] / sizes[small][way]["rss_mib"]]))
+                  ("≤", 1.1), measure.spread([sizes[large][way]["rss_mib"] / sizes[small][way]["rss_mib"]]))
 
 
 def transfers():
+    aims = {"10 KB": ("≥", 2), "30 MB": ("≥", 1), "1 GB": ("≥", 1)}
     for store, sets in result("transfer")["stores"].items():
         for name, found in sets.items():
-            runs = found["runs"]["navette"]
-            for way in ("up", "down"):
-                ratios = found[way]["ratios"]
-                aim = 2 if name == "10 KB" else 1 if name in ("30 MB", "1 GB") else None
-                cells = [ratios.get(f"navette / {who}, throughput") for who in (
-                    "rclone", "rclone and sync", "rclone, sync and hashes")]
-                yield {"store": store, "files of": name, "way": {"up": "into it", "down": "out of it"}[way],
-                       "aim": f"≥ {aim}" if aim else "–",
-                       **{title: (f"**{figure(c['median'])}**" if not n and aim and c["median"] < aim
-                                  else figure(c["median"])) if c else "" for n, (title, c) in enumerate(zip(
-                                      ("rclone", "with a sync", "with the sync and both hashes"), cells))},
-                       "Navette, MB/s": figure(found[way]["mb_per_second"]["navette"]["median"]),
-                       "runs": str(len(runs))}
+            for way, title in (("up", "into it"), ("down", "out of it")):
+                rate = found[way]["mb_per_second"]["navette"]
+                with_more = [found[way]["ratios"].get(f"navette / rclone{more}, throughput")
+                             for more in (" and sync", ", sync and hashes")]
+                sync, both = (figure(c["median"]) if c else "" for c in with_more)
+                yield {"store": store, "files of": name, "way": title, "aim": aimed(aims.get(name)),
+                       "rclone": shown(found[way]["ratios"]["navette / rclone, throughput"]["median"], aims.get(name)),
+                       "with a sync": sync, "with the sync and both hashes": both,
+                       "Navette, MB/s": figure(rate["median"]), "runs": str(rate["runs"])}
 
 
 def machines():
     found = {}
     for name in ("moodle_restore", "moodle_many", "transfer", "queue", "scale"):
-        todo = [result(name)]
-        while todo:
-            o = todo.pop()
-            if isinstance(o, dict):
-                if "cpu" in o and "cores" in o:
-                    key = f"{o['cpu']}, {o['cores']} processors, {o.get('file_system') or 'file system not recorded'}"
-                    found.setdefault(key, {}).setdefault(name, set()).add(o["commit"][:7])
-                else:
-                    todo += o.values()
+        for m in tables.machines(result(name)):
+            key = f"{m['cpu']}, {m['cores']} processors, {m.get('file_system') or 'file system not recorded'}"
+            found.setdefault(key, {}).setdefault(name, set()).add(m["commit"][:7])
     return "".join(f"- {key}: " + "; ".join(f"{name} ({', '.join(sorted(commits))})" for name, commits in sorted(
         names.items())) + "\n" for key, names in sorted(found.items()))
 
