@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One request's course: the site exports it on a thread, entry by entry into the store.
  *
+ * The client hears of it with the runner's first look: an export that is over by then is said to be
+ * ready at once, one message less in its queue.  What the log has to tell goes with the next
+ * report.
+ *
  * Every run is an attempt with a name of its own, so that two archivers on the same request do no
  * harm.  When the thread has ended, the artefact is durable (or deleted), and outcome.c goes on. */
 #include <string.h>
@@ -177,9 +181,9 @@ void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelo
 			     .on_log_cb = export_line,
 			     .on_done_cb = export_ended,
 			     .arg = e,
+			     .first_step = "export",
 			     .timeout_ms = a->config->archiver.job_timeout};
 	e->running = nv_run_start(a->daemon->loop, &run);
-	export_progress(e, "export", 0, 0);
 }
 
 struct export *nv_export_find(struct archiver *a, const char *client, const char *id)

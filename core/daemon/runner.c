@@ -137,6 +137,8 @@ struct nv_running *nv_run_start(uv_loop_t *loop, const struct nv_run *run)
 	r->job.deadline = run->timeout_ms ? now + run->timeout_ms : 0;
 	atomic_init(&r->job.lease_until, run->lease_ms ? now + run->lease_ms : 0);
 	pthread_mutex_init(&r->lock, NULL);
+	if (run->first_step)
+		note_progress(r, run->first_step, 0, 0);
 	uv_async_init(loop, &r->async, thread_ended);
 	uv_timer_init(loop, &r->timer);
 	r->async.data = r->timer.data = r;

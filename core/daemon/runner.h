@@ -14,7 +14,8 @@ struct nv_running;
 struct nv_run {
 	/* On the job's own thread; returns 0 or -1 with *err. */
 	int (*work)(struct nv_job *job, void *arg, struct nv_err *err);
-	/* On the loop, at most every 250 ms, the latest progress; may be NULL. */
+	/* On the loop, at most every 250 ms, and not before 250 ms are over, the latest progress;
+	 * may be NULL. */
 	void (*on_progress_cb)(void *arg, const char *step, uint64_t done, uint64_t total);
 	/* On the loop, each line for the request's log, at the latest before on_done_cb; may be
 	 * NULL. */
@@ -22,6 +23,9 @@ struct nv_run {
 	/* On the loop, once, after the thread ended; err NULL on success.  Frees the handle. */
 	void (*on_done_cb)(void *arg, const struct nv_err *err);
 	void *arg;
+	/* The progress of a job that has told none by the first look; NULL: nothing is told of it.
+	 */
+	const char *first_step;
 	uint64_t timeout_ms; /* 0: none */
 	uint64_t lease_ms;   /* 0: none; the first lease, moved on by nv_run_lease */
 };

@@ -3,8 +3,12 @@
 it is left, its person is told once, and it can be asked for again. Once the course is there, it ends
 restored."""
 import signal
+import threading
 
-from harness import samples, wait, window
+import pytest
+
+from harness import samples, staging, wait, window
+from harness.fault_proxy import FaultProxy
 
 
 def ask(farm, blobs):
@@ -44,14 +48,32 @@ def test_while_scheduled(make_farm):
     assert_can_be_asked_for_again(farm, request)
 
 
-def test_while_exporting(farm):
-    farm.all()
-    request = ask(farm, 48)
-    farm.wait_state(request, "exporting")
-    assert farm.person().cancel(request)["state"] == "cancelling"
-    assert_cancelled(farm, request)
-    assert farm.states(request) == ["scheduled", "exporting", "cancelling", "cancelled"]
-    assert_can_be_asked_for_again(farm, request)
+@pytest.fixture
+def held(farm):
+    """A farm whose store takes no archive to its end until `finish` is set."""
+    store = staging.of_farm(farm, tls=False)
+    proxy = FaultProxy(store.port)
+    farm.finish = threading.Event()
+    proxy.add("PUT", "skeleton", hold=farm.finish)
+    farm.producer()
+    for role in ("archiver", "worker"):
+        d = staging.daemon(farm, role, store, proxy.url)
+        d.configure({**d.config, "store": {**d.config["store"], "stall_timeout": "60s"}})
+        d.start()
+    yield farm
+    farm.finish.set()
+    proxy.close()
+    store.close()
+
+
+def test_while_exporting(held):
+    request = ask(held, 1)
+    held.wait_state(request, "exporting")
+    assert held.person().cancel(request)["state"] == "cancelling"
+    assert_cancelled(held, request)
+    assert held.states(request) == ["scheduled", "exporting", "cancelling", "cancelled"]
+    held.finish.set()
+    assert_can_be_asked_for_again(held, request)
 
 
 def test_while_ready(make_farm):

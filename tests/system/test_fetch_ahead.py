@@ -47,7 +47,7 @@ class Town:
         """The worker has all blobs before the archive is there."""
         wait.until(lambda: len(set(self.got())) == BLOBS, lambda: f"blobs came: {self.workers.seen}", 60)
         assert worker.events("ahead.started")
-        assert self.farm.state(request) == "exporting"
+        self.farm.wait_state(request, "exporting")
         assert not any("manifest" in key for key in self.staging.objects())
 
     def close(self):

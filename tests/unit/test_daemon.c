@@ -33,7 +33,7 @@ struct seen {
 static void on_progress(void *arg, const char *step, uint64_t done, uint64_t total)
 {
 	struct seen *s = arg;
-	assert_int_equal(total, 1000);
+	assert_int_equal(total, strcmp(step, "fetch") == 0 ? 1000 : 0);
 	assert_true(done >= s->done);
 	s->steps++;
 	s->done = done;
@@ -98,6 +98,27 @@ static void a_job_ends_once_and_leaves_nothing_on_the_loop(void **state)
 	start(&s, (struct nv_run){.work = work_at_once});
 	finish(&s);
 	assert_int_equal(s.err.kind, NV_OK);
+}
+
+/* Tells nothing, until it is told to stop. */
+static int work_in_silence(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	(void)arg;
+	while (nv_job_check(job, err) == 0)
+		usleep(1000);
+	return -1;
+}
+
+static void a_job_that_tells_nothing_is_in_its_first_step(void **state)
+{
+	(void)state;
+	struct seen s;
+	start(&s, (struct nv_run){.work = work_in_silence, .first_step = "begin"});
+	run_until_progress(&s);
+	assert_string_equal(s.step, "begin");
+	nv_run_cancel(s.running);
+	finish(&s);
+	assert_int_equal(s.steps, 1);
 }
 
 struct heard {
@@ -319,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_ends_once_and_leaves_nothing_on_the_loop),
+		cmocka_unit_test(a_job_that_tells_nothing_is_in_its_first_step),
 		cmocka_unit_test(a_job_s_lines_are_all_heard_before_its_end),
 		cmocka_unit_test(a_cancelled_job_notices_and_says_so),
 		cmocka_unit_test(a_stopping_daemon_gets_its_job_back_without_a_used_attempt),
