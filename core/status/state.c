@@ -68,7 +68,8 @@ static const char *const moves[NV_ST_COUNT][NV_ST_COUNT] = {
 		{
 			[NV_ST_scheduled] = "pk", /* p: retry, next revision; k as below */
 			[NV_ST_exporting] = "k",  /* an operator requeued the message: */
-			[NV_ST_ready] = "k",	  /* an attempt begun after it failed */
+			[NV_ST_ready] = "k",	  /* an attempt begun after it failed, */
+			[NV_ST_failed] = "k",	  /* and over before it was said to run */
 			[NV_ST_importing] = "w",  /* requeued likewise */
 			[NV_ST_restored] = "w",	  /* it had committed after all */
 		},

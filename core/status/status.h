@@ -16,8 +16,9 @@
  *   importing  -> restored, failed, cancelling, ready or scheduled (given back)
  *   cancelling -> cancelled, failed, restored (the import had committed)
  *   failed, cancelled -> scheduled (retry: next revision)
- *   failed     -> exporting, ready, scheduled (held), importing: an operator put its message back
- *                 from the dead queue, and an attempt begun after it failed speaks or claims
+ *   failed     -> exporting, ready, scheduled (held), importing, failed (anew): an operator put its
+ *                 message back from the dead queue, and an attempt begun after it failed speaks or
+ *                 claims
  *   any but restored -> restored, by a worker that had lost its claim: the course is there
  *
  * Losing Redis: records of requests in flight come back with the next message about them (each

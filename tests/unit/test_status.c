@@ -20,7 +20,7 @@ static void table_lets_each_actor_do_what_the_header_says(void **state)
 		{"importing", "cancelling", "",
 		 "importing restored failed cancelled ready scheduled"},
 		{"restored", "", "", ""},
-		{"failed", "scheduled", "scheduled exporting ready", "importing restored"},
+		{"failed", "scheduled", "scheduled exporting ready failed", "importing restored"},
 		{"cancelling", "cancelled", "cancelled failed", "cancelled restored failed"},
 		{"cancelled", "scheduled", "", "restored"},
 	};
@@ -415,6 +415,14 @@ static void a_failed_request_goes_on_when_its_message_was_put_back(void **state)
 	/* Its own late news does not, though by its clock it is later than its failure. */
 	assert_int_equal(event(f, &q, later, 3, NV_EV_EXPORTING, 1), NV_ST_failed);
 	assert_int_equal(claim_as(f, &q, later, LEASE, false)->result, NV_CLAIM_FAILED);
+	/* Put back once more, and failed before anybody was told that it runs: a failure of its
+	 * own. */
+	uint64_t failures = get(f, id)->failures;
+	uuid_later(later);
+	assert_int_equal(event(f, &q, later, 1, NV_EV_FAILED, 1), NV_ST_failed);
+	assert_int_equal(get(f, id)->failures, failures + 1);
+	assert_int_equal(event(f, &q, later, 1, NV_EV_FAILED, 1), NV_ST_failed);
+	assert_int_equal(get(f, id)->failures, failures + 1);
 	uuid_later(later);
 	assert_int_equal(claim_as(f, &q, later, LEASE, false)->result, NV_CLAIM_OURS);
 	/* What was cancelled or restored stays so. */

@@ -62,8 +62,11 @@ if to == 'cancelled' and not set.reason then
 	set.reason = r.reason or 'cancelled'
 	set.message = r.message or false
 end
-local before = r.state
+local anew = to ~= r.state or to == 'scheduled' or FINAL[to]
 set.state = to
+if FINAL[to] then
+	set.finished = int(NOW) -- also of a failure that follows a failure
+end
 save(r, set)
-emit(r, (before ~= to or to == 'scheduled') and to or nil, from)
+emit(r, anew and to or nil, from)
 return {'ok', 'applied'}
