@@ -197,7 +197,7 @@ local function save(r, set)
 	local before, site = r.state, r.site
 	local put, del = {}, {}
 	set.modified = int(NOW)
-	if set.state and set.state ~= before then
+	if set.state and (set.state ~= before or FINAL[set.state]) then -- failed may follow failed
 		set.finished = FINAL[set.state] and int(NOW) or false
 		if set.state ~= 'scheduled' and not r.started then
 			set.started = int(NOW)

@@ -62,11 +62,8 @@ if to == 'cancelled' and not set.reason then
 	set.reason = r.reason or 'cancelled'
 	set.message = r.message or false
 end
-local anew = to ~= r.state or to == 'scheduled' or FINAL[to]
+local progress = to == 'exporting' and r.state == to
 set.state = to
-if FINAL[to] then
-	set.finished = int(NOW) -- also of a failure that follows a failure
-end
 save(r, set)
-emit(r, anew and to or nil, from)
+emit(r, not progress and to or nil, from)
 return {'ok', 'applied'}
