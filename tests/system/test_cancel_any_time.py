@@ -57,9 +57,7 @@ def held(farm):
     proxy.add("PUT", "skeleton", hold=farm.finish)
     farm.producer()
     for role in ("archiver", "worker"):
-        d = staging.daemon(farm, role, store, proxy.url)
-        d.configure({**d.config, "store": {**d.config["store"], "stall_timeout": "60s"}})
-        d.start()
+        staging.daemon(farm, role, store, proxy.url, stall_timeout="60s").start()
     yield farm
     farm.finish.set()
     proxy.close()

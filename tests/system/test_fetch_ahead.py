@@ -32,9 +32,9 @@ class Town:
         self.course = farm.remote.add(self.source)
 
     def daemon(self, role, proxy=None, name=None, **worker):
-        d = staging.daemon(self.farm, role, self.staging, proxy.url if proxy else None, name)
-        d.configure({**d.config, "store": {**d.config["store"], "stall_timeout": "60s"},
-                     **({role: {**d.config[role], **worker}} if worker else {})})
+        d = staging.daemon(self.farm, role, self.staging, proxy.url if proxy else None, name, stall_timeout="60s")
+        if worker:
+            d.configure({**d.config, role: {**d.config[role], **worker}})
         return d
 
     def worker(self, name="worker", **settings):

@@ -118,9 +118,9 @@ def of_farm(farm, tls=True):
                    tls).start()
 
 
-def daemon(farm, role, staging, url=None, name=None):
-    """A daemon of the farm that uses this store, not started."""
+def daemon(farm, role, staging, url=None, name=None, **store):
+    """A daemon of the farm that uses this store, not started; store: further keys of its section."""
     d = farm.daemon(role, name)
     owner = farm.site if role == "archiver" else farm.client
-    d.configure({**d.config, "store": staging.section(f"{role}.{owner}", url)})
+    d.configure({**d.config, "store": {**staging.section(f"{role}.{owner}", url), **store}})
     return d
