@@ -2,6 +2,7 @@
 #include "core/daemon/daemon.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -264,6 +265,17 @@ static int run(struct process *p)
 	return p->status;
 }
 
+/* A job runs on threads of its own that work with pieces of a megabyte.  glibc would keep an arena
+ * for each, eight a processor, and in each such a piece when it is free again. */
+#define ARENAS_MAX 4
+
+static void keep_few_arenas(void)
+{
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, ARENAS_MAX);
+#endif
+}
+
 int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops)
 {
 	struct process p = {.ops = ops, .d = {.svc = ops->svc}};
@@ -271,6 +283,7 @@ int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops)
 	int status = parse_arguments(&p, argc, argv, &check);
 	if (status >= 0)
 		return status;
+	keep_few_arenas();
 	if (sodium_init() < 0) {
 		fprintf(stderr, "navette-%s: libsodium cannot be initialised\n", ops->svc);
 		return 1;
