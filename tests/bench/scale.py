@@ -3,11 +3,13 @@
 """What grows with the number of requests, of files, and with an archive's size, and what must not.
 
     NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/scale.py [--requests 100,1000,10000] [--files 100,1000,10000]
-        [--sizes 10,100,1000] [--only-waiting] [--no-save]        (10^5 requests, 10^5 files and 10,000 MB: name them; about half an hour)
+        [--sizes 10,100,1000] [--memory /dev/shm] [--no-save]
+    (10^5 requests, 10^5 files and 10,000 MB: name them; about an hour)
 
 requests: so many are outstanding, archiver stopped: seconds each to submit (POST, four connections), memory of
 producer, Redis and RabbitMQ, how long pages of requests take, and the command `navette queues`; then archiver and worker start:
-seconds each until all are restored (embedded sites).  files: an archive of so many files of 70 KB, each an object of its
+seconds each until all are restored (embedded sites); first where the files are on a disk, then where they are in
+memory.  files: an archive of so many files of 70 KB, each an object of its
 own, into a store that is a folder and back: seconds a file, memory.  sizes: an archive of one file of so many MB: memory
 of the sending and of the fetching side.  Writes results/scale.json."""
 import argparse
@@ -78,7 +80,7 @@ def looks(farm):
     return out
 
 
-def outstanding(broker, folder, count, restore=True):
+def outstanding(broker, folder, count):
     slots = {"slots": 8}
     farm = Farm(os.path.join(folder, f"farm-{count}"), broker, log={"level": "info"}, archiver=slots, worker=slots,
                 producer={"catalog_ttl": "1h"}, restore={"only_one": False})
@@ -95,8 +97,6 @@ def outstanding(broker, folder, count, restore=True):
         out["rss_grew_mib"] = {"producer": round(rss(producer.child.pid) - before["producer"], 1),
                                "redis": round(rss(farm.redis.child.pid) - before["redis"], 1),
                                "rabbitmq": round(rss(beam) - before["rabbitmq"], 1)}
-        if not restore:
-            return out
         began = time.perf_counter()
         archiver.start()
         client, limit = farm.redis.client, 60 + count / 5
@@ -109,6 +109,20 @@ def outstanding(broker, folder, count, restore=True):
     finally:
         farm.close(failed=False)
         shutil.rmtree(farm.folder, ignore_errors=True)
+
+
+def requests(folder, counts):
+    """What is measured of so many requests, files in that folder."""
+    place, out = tempfile.mkdtemp(prefix="nvs-", dir=folder), {}
+    broker = Broker(os.path.join(place, "broker"), samples.SOURCE).start()
+    try:
+        for count in counts:
+            out[str(count)] = outstanding(broker, place, count)
+            print("requests", folder, count, out[str(count)], flush=True)
+    finally:
+        broker.close()
+        shutil.rmtree(place, ignore_errors=True)
+    return {"file_system": measure.file_system(folder), "requests": out}
 
 
 def archive(folder, count, size):
@@ -130,17 +144,15 @@ def main():
     parser.add_argument("--requests", default="100,1000,10000")
     parser.add_argument("--files", default="100,1000,10000")
     parser.add_argument("--sizes", default="10,100,1000")
-    parser.add_argument("--only-waiting", action="store_true", help="of requests: do not restore them; implies --no-save")
+    parser.add_argument("--memory", default="/dev/shm", help="a folder in memory; \"\": do without")
     parser.add_argument("--no-save", action="store_true")
     chosen = parser.parse_args()
+    document = {"benchmark": "scale", "machine": measure.machine(**measure.versions()), "files": {}, "sizes_mb": {}}
+    document |= requests(measure.place(), numbers(chosen.requests))
+    if chosen.memory:
+        document["in_memory"] = requests(chosen.memory, numbers(chosen.requests))
     folder = tempfile.mkdtemp(prefix="nvs-", dir=measure.place())
-    document = {"benchmark": "scale", "machine": measure.machine(**measure.versions()), "requests": {}, "files": {},
-                "sizes_mb": {}}
-    broker = Broker(os.path.join(folder, "broker"), samples.SOURCE).start()
     try:
-        for count in numbers(chosen.requests):
-            document["requests"][str(count)] = outstanding(broker, folder, count, not chosen.only_waiting)
-            print("requests", count, document["requests"][str(count)], flush=True)
         for count in numbers(chosen.files):
             found = archive(folder, count, 70_000)
             document["files"][str(count)] = {way: {"ms_each": round(1000 * f["seconds"] / count, 3), "rss_mib": f["rss_mib"]}
@@ -152,9 +164,8 @@ def main():
                                                for way, f in found.items()}
             print("MB", size, document["sizes_mb"][str(size)], flush=True)
     finally:
-        broker.close()
         shutil.rmtree(folder, ignore_errors=True)
-    if not chosen.no_save and not chosen.only_waiting:
+    if not chosen.no_save:
         print(measure.save("scale", document))
 
 

@@ -88,10 +88,13 @@ def queue():
 
 def scale():
     document = result("scale")
-    requests, sizes = document["requests"], document["sizes_mb"]
-    few, most = min(requests, key=int), max(requests, key=int)
-    yield row(f"{int(most):,} requests outstanding, not {few}", "time to restore each", ("≤", 1.25), measure.spread(
-        [requests[most]["restore_ms_each"] / requests[few]["restore_ms_each"]]))
+    sizes = document["sizes_mb"]
+    for place in (document, document["in_memory"]):
+        requests = place["requests"]
+        few, most = min(requests, key=int), max(requests, key=int)
+        yield row(f"{int(most):,} requests outstanding, not {few}, files on {place['file_system']}",
+                  "time to restore each", ("≤", 1.25), measure.spread(
+                      [requests[most]["restore_ms_each"] / requests[few]["restore_ms_each"]]))
     small, large = min(sizes, key=int), max(sizes, key=int)
     for way in ("up", "down"):
         yield row(f"an archive of {int(large):,} MB, not {small}: {'sending' if way == 'up' else 'fetching'}", "memory",
@@ -105,11 +108,11 @@ def transfers():
             for way, title in (("up", "into it"), ("down", "out of it")):
                 rate = found[way]["mb_per_second"]["navette"]
                 with_more = [found[way]["ratios"].get(f"navette / rclone{more}, throughput")
-                             for more in (" and sync", ", sync and hashes")]
-                sync, both = (figure(c["median"]) if c else "" for c in with_more)
+                             for more in (" and sync", ", sync and hashes", " in parts")]
+                sync, both, parts = (figure(c["median"]) if c else "" for c in with_more)
                 yield {"store": store, "files of": name, "way": title, "aim": aimed(aims.get(name)),
                        "rclone": shown(found[way]["ratios"]["navette / rclone, throughput"]["median"], aims.get(name)),
-                       "with a sync": sync, "with the sync and both hashes": both,
+                       "with a sync": sync, "with the sync and both hashes": both, "in parts": parts,
                        "Navette, MB/s": figure(rate["median"]), "runs": str(rate["runs"])}
 
 

@@ -12,6 +12,8 @@ the two; its own check of sizes, and of hashes where the other side has them (lo
 It syncs nothing, and does not compute what Moodle and the manifest name a content by: how long a sync takes afterwards
 (syncfs of what it wrote, where Navette syncs, too), and how long SHA-1 and SHA-256 of the files (OpenSSL, side by
 side), is measured as well, and the ratio given without and with them.
+Where the store is S3, rclone sends files of up to 200 MiB as one object, Navette those above 8 MiB in parts; how long
+rclone takes with parts of that size, too, is measured besides.
 cp: `cp -r`, neither hashed nor synced.
 
 Stores: directory, a folder of the same disk; webdav, nginx with deploy/nginx/staging.conf, no TLS; s3, s3rver behind
@@ -189,9 +191,13 @@ def hashed(way, folder):
     way["hashes_s"] = round(time.perf_counter() - began, 3)
 
 
-def rclone(store, files, folder, transfers):
+IN_PARTS = ["rclone 4 in parts", "rclone 16 in parts"]
+PARTS = {"RCLONE_S3_UPLOAD_CUTOFF": "8Mi", "RCLONE_S3_CHUNK_SIZE": "8Mi"}
+
+
+def rclone(store, files, folder, transfers, more):
     env, to = store.theirs()
-    env = {**env, "RCLONE_CONFIG": os.path.join(folder, "rclone.conf")}
+    env = {**env, **more, "RCLONE_CONFIG": os.path.join(folder, "rclone.conf")}
     options = ["--transfers", str(transfers), "--checkers", str(transfers), "--no-traverse", "-q"]
     up, _ = timed(["rclone", "copy", files, to, *options], env)
     if isinstance(store, Directory):  # the servers sync nothing, for nobody
@@ -217,7 +223,8 @@ def measured(store, files, folder, which):
     elif which == "cp":
         out = cp(files, folder)
     else:
-        out = rclone(store, files, folder, int(which.split()[1]))
+        _, transfers, *parts = which.split()
+        out = rclone(store, files, folder, int(transfers), PARTS if parts else {})
     shutil.rmtree(os.path.join(folder, "back"))
     os.sync()
     return out
@@ -227,18 +234,22 @@ def measured(store, files, folder, which):
 WITH = {"rclone": (), "rclone and sync": ("sync_s",), "rclone, sync and hashes": ("sync_s", "hashes_s")}
 
 
+def against(runs, way, others, more=()):
+    """Of each round: the time of the better of the others / Navette's."""
+    return measure.spread([min(r[way]["seconds"] + sum(r[way].get(k, 0) for k in more) for r in theirs) /
+                           ours[way]["seconds"] for ours, *theirs in zip(runs["navette"], *(runs[o] for o in others))])
+
+
 def summary(runs, total):
     out = {"bytes": total, "runs": runs}
     for way in ("up", "down"):
-        o = out[way] = {"mb_per_second": {w: measure.spread([total / 1e6 / r[way]["seconds"] for r in found])
-                                          for w, found in runs.items()}}
-        pairs = list(zip(runs["navette"], runs["rclone 4"], runs["rclone 16"]))
-        o["ratios"] = {
-            **{f"navette / {name}, throughput": measure.spread(
-                [min(r[way]["seconds"] + sum(r[way].get(k, 0) for k in more) for r in (a, b)) / n[way]["seconds"]
-                 for n, a, b in pairs]) for name, more in WITH.items()},
-            "navette / cp, throughput": measure.spread([c[way]["seconds"] / n[way]["seconds"]
-                                                        for n, c in zip(runs["navette"], runs["cp"])])}
+        ratios = {name: against(runs, way, ["rclone 4", "rclone 16"], more) for name, more in WITH.items()}
+        if way == "up" and IN_PARTS[0] in runs:
+            ratios["rclone in parts"] = against(runs, way, IN_PARTS)
+        ratios["cp"] = against(runs, way, ["cp"])
+        out[way] = {"mb_per_second": {w: measure.spread([total / 1e6 / r[way]["seconds"] for r in found])
+                                      for w, found in runs.items()},
+                    "ratios": {f"navette / {name}, throughput": ratio for name, ratio in ratios.items()}}
     return out
 
 
@@ -262,11 +273,11 @@ def main():
                 count = count if name == "directory" else min(count, 1000)
                 files = os.path.join(folder, "files")
                 make(files, count, size)
-                who = ["navette", "rclone 4", "rclone 16", "cp"]
+                who = ["navette", "rclone 4", "rclone 16", "cp"] + (IN_PARTS if name == "s3" and size > 8 << 20 else [])
                 runs = {w: [] for w in who}
                 measured(store, files, folder, "rclone 4")
                 for n in range(chosen.rounds):
-                    for w in who[n % 4:] + who[:n % 4]:
+                    for w in who[n % len(who):] + who[:n % len(who)]:
                         runs[w].append(measured(store, files, folder, w))
                 found = document["stores"].setdefault(name, {})[title] = {
                     "machine": machine, **summary(runs, count * size)}
