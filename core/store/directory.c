@@ -125,34 +125,31 @@ static int make_parents(const struct dir_store *d, const char *path, const char 
 	return 0;
 }
 
-/* A deletion may remove a folder that has just become empty, so the rename is tried again.
- * *ret_made: folders were. */
+/* A deletion may remove a folder that has just become empty, so the rename is tried again. */
 static int publish(const struct dir_store *d, const struct dir_temp *t, const char *path,
-		   const char *key, bool *ret_made, struct nv_err *err)
+		   const char *key, struct nv_err *err)
 {
-	*ret_made = false;
 	for (int i = 0; i < 10; i++) {
 		bool gone = false;
 		if (rename(t->path, path) == 0)
 			return 0;
 		if (errno != ENOENT)
 			return dir_errno(errno, "put", key, err);
-		*ret_made = true;
 		if (make_parents(d, path, key, &gone, err) < 0 && !gone)
 			return -1;
 	}
 	return dir_errno(EAGAIN, "put", key, err);
 }
 
-/* The folders above the object, whoever made them: he may not have come to it. */
-static void sync_folders(const struct dir_store *d, const char *path, struct nv_sync_group *g)
+/* The object's name, and those of the folders above it, whoever made them: he may not have come to
+ * it. */
+static void sync_names(const struct dir_store *d, const char *path, struct nv_sync_group *g)
 {
-	nv_auto_free char *work = nv_strdup(path);
-	for (char *slash;
-	     (slash = strrchr(work, '/')) && (size_t)(slash - work) >= strlen(d->root);) {
-		*slash = '\0';
-		nv_sync_group_folder(g, work);
-	}
+	nv_auto_free char *folder = nv_folder_of(path);
+	nv_sync_group_folder(g, folder);
+	for (char *slash; strlen(folder) > strlen(d->root) && (slash = strrchr(folder, '/'));
+	     *slash = '\0')
+		nv_sync_group_name(g, folder);
 }
 
 static int sync_group(struct nv_sync_group *g, const char *key, struct nv_err *err)
@@ -168,7 +165,7 @@ static int dir_sync(struct nv_sync_group *together, struct nv_err *err)
 	return sync_group(together, "of several objects", err);
 }
 
-/* The file is the group's now, under the name path. */
+/* The file is the group's now; path NULL: it has no name but the temporary one yet. */
 static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, const char *key,
 		struct nv_err *err)
 {
@@ -176,7 +173,8 @@ static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, c
 	int fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return dir_errno(errno, "put", key, err);
-	if (nv_sync_group_file(g, fd, path, &local) < 0)
+	if (path ? nv_sync_group_file(g, fd, path, &local) < 0
+		 : nv_sync_group_content(g, fd, t->path, &local) < 0)
 		return dir_errno(local.code, "put", key, err);
 	return 0;
 }
@@ -185,26 +183,20 @@ static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, c
 static int publish_together(const struct dir_store *d, struct dir_temp *t, const char *path,
 			    struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
-	bool made;
-	if (publish(d, t, path, key, &made, err) < 0)
+	if (publish(d, t, path, key, err) < 0)
 		return -1;
-	sync_folders(d, path, g);
+	sync_names(d, path, g);
 	return give(t, path, g, key, err);
 }
 
 /* First durable, with what the group holds; then seen, and so that it stays. */
 static int publish_last(const struct dir_store *d, struct dir_temp *t, const char *path,
-			struct nv_sync_group *g, bool alone, const char *key, struct nv_err *err)
+			struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
-	nv_auto_free char *folder = nv_folder_of(path);
-	bool made;
-	if (give(t, t->path, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
-	    publish(d, t, path, key, &made, err) < 0)
+	if (give(t, NULL, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
+	    publish(d, t, path, key, err) < 0)
 		return -1;
-	if (made || alone)
-		sync_folders(d, path, g);
-	else
-		nv_sync_group_folder(g, folder);
+	sync_names(d, path, g);
 	return sync_group(g, key, err);
 }
 
@@ -218,18 +210,17 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	struct nv_sync_group *g = expect->together ? expect->together : &own;
 	struct nv_intake in;
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
-	bool made;
 	nv_sync_group_init(&own);
 	nv_intake_init(&in, key, from, expect);
 	int rc = temp_open(d, key, &temp, err);
 	if (rc == 0)
 		rc = temp_fill(temp.fd, &in, job, err);
 	if (rc == 0 && expect->passing)
-		rc = publish(d, &temp, path, key, &made, err);
+		rc = publish(d, &temp, path, key, err);
 	else if (rc == 0 && expect->together && !expect->last)
 		rc = publish_together(d, &temp, path, g, key, err);
 	else if (rc == 0)
-		rc = publish_last(d, &temp, path, g, g == &own, key, err);
+		rc = publish_last(d, &temp, path, g, key, err);
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	temp_fini(&temp);

@@ -262,6 +262,77 @@ static void what_need_not_last_is_not_synced(void **state)
 	assert_all_synced(path, f->root, before, disk.len);
 }
 
+static void put_lasting(struct fixture *f, const char *key)
+{
+	struct nv_err err = {0};
+	struct nv_bytes rest = {(const uint8_t *)"x", 1};
+	struct nv_source from = nv_source_bytes(&rest);
+	struct nv_expect expect = {.size = 1};
+	if (nv_store_put(f->store, key, &expect, &from, NULL, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static bool folder_synced(const struct fixture *f, const char *folder, size_t from)
+{
+	char path[512];
+	(void)snprintf(path, sizeof(path), "%s%s", f->root, folder);
+	return synced_within(path, from, disk.len);
+}
+
+/* Does the file system tell when a folder was made? */
+static bool births_are_told(const char *folder)
+{
+	struct statx st;
+	return statx(AT_FDCWD, folder, 0, STATX_BTIME, &st) == 0 && st.stx_mask & STATX_BTIME;
+}
+
+static void the_name_of_a_folder_is_synced_once(void **state)
+{
+	struct fixture *f = *state;
+	bool always = !births_are_told(f->root);
+	struct nv_err err = {0};
+	put_lasting(f, "site/one/a");
+	assert_true(folder_synced(f, "/site/one", 0) && folder_synced(f, "/site", 0) &&
+		    folder_synced(f, "", 0));
+	size_t from = disk.len;
+	put_lasting(f, "site/one/b");
+	assert_true(folder_synced(f, "/site/one", from));
+	assert_int_equal(folder_synced(f, "/site", from), always);
+	assert_int_equal(folder_synced(f, "", from), always);
+	/* One that is new beside it. */
+	from = disk.len;
+	put_lasting(f, "site/two/a");
+	assert_true(folder_synced(f, "/site", from));
+	assert_int_equal(folder_synced(f, "", from), always);
+	/* A temporary name is nobody's. */
+	assert_false(folder_synced(f, "/.tmp", 0));
+	/* The same names, but other folders: the deletion of the last object took the first. */
+	assert_int_equal(nv_store_delete(f->store, "site/one/a", &err), 0);
+	assert_int_equal(nv_store_delete(f->store, "site/one/b", &err), 0);
+	assert_int_equal(nv_store_delete(f->store, "site/two/a", &err), 0);
+	from = disk.len;
+	put_lasting(f, "site/one/a");
+	assert_true(folder_synced(f, "/site", from) && folder_synced(f, "", from));
+}
+
+static void a_name_that_could_not_be_synced_is_synced_again(void **state)
+{
+	struct fixture *f = *state;
+	struct nv_err err = {0};
+	struct nv_bytes rest = {(const uint8_t *)"x", 1};
+	struct nv_source from = nv_source_bytes(&rest);
+	struct nv_expect expect = {.size = 1};
+	put_lasting(f, "site/one/a");
+	/* The object, then its folder, then the one above, for the name of its folder. */
+	disk.fail_at = (unsigned)disk.len + 3;
+	assert_int_equal(nv_store_put(f->store, "site/two/a", &expect, &from, NULL, NULL, &err),
+			 -1);
+	assert_string_equal(disk.failed + strlen(disk.failed) - strlen("/site"), "/site");
+	size_t before = disk.len;
+	put_lasting(f, "site/two/a");
+	assert_true(folder_synced(f, "/site", before));
+}
+
 static void a_folder_that_is_gone_is_fine(void **state)
 {
 	struct fixture *f = *state;
@@ -295,6 +366,8 @@ int main(void)
 		T(an_archive_that_cannot_be_synced_is_not_there),
 		T(blobs_of_a_failed_export_are_durable),
 		T(what_need_not_last_is_not_synced),
+		T(the_name_of_a_folder_is_synced_once),
+		T(a_name_that_could_not_be_synced_is_synced_again),
 		T(a_folder_that_is_gone_is_fine),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
