@@ -125,9 +125,30 @@ def transfer(document):
     return sign(figure, document)
 
 
+def scale(document):
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.2))
+    for place, colour in ((document, "#0f6cbf"), (document["in_memory"], "#d9a441")):
+        found = {int(n): o["restore_ms_each"] for n, o in place["requests"].items()}
+        axes[0].plot(list(found), list(found.values()), marker="o", color=colour, label=f"files on {place['file_system']}")
+    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].set(title="requests outstanding", ylabel="ms to restore one")
+    for title, key, at in (("files of an archive", "files", axes[1]), ("MB of an archive", "sizes_mb", axes[2])):
+        for way, label, colour in (("up", "sending", "#0f6cbf"), ("down", "fetching", "#d9a441")):
+            found = {int(n): o[way]["rss_mib"] for n, o in document[key].items()}
+            at.plot(list(found), list(found.values()), marker="o", color=colour, label=label)
+        at.legend(frameon=False, fontsize=8)
+        at.set(title=title, ylabel="MiB of memory")
+    for at in axes:
+        at.set_xscale("log")
+        at.set_ylim(bottom=0)
+        at.title.set_fontsize(10)
+        at.spines[["top", "right"]].set_visible(False)
+    return sign(figure, document)
+
+
 def main():
     for name, draw in {"moodle_restore": moodle_restore, "moodle_many": moodle_many, "queue": queue,
-                       "transfer": transfer}.items():
+                       "transfer": transfer, "scale": scale}.items():
         try:
             document = tables.result(name)
         except FileNotFoundError:

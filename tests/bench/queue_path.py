@@ -195,6 +195,8 @@ def one(kind, broker, requests):
         out["per_second"] = round(requests / seconds, 1)
         out["cpu_ms_each"] = round(1000 * usage.figures["cpu_s"] / requests, 2)
         out["servers_cpu_ms_each"] = round(1000 * servers.figures["cpu_s"] / requests, 2)  # RabbitMQ's and Redis's
+        out["cpu_ms_each_by"] = {name: round(1000 * s / requests, 2) for used in (usage, servers)
+                                 for name, s in used.figures["cpu_s_by"].items() if s > 0}
         for outstanding, total in ((1, 50), (100, 400), (1000, 1200)):
             _, took = drive(side, total, outstanding)
             out["latency_ms"][outstanding] = {
