@@ -19,7 +19,7 @@ void nv_sync_group_init(struct nv_sync_group *g)
 
 /* --- folders whose names are durable --- */
 
-#define SLOTS_BITS 10 /* of 40 bytes each; a newer one takes an older one's place */
+#define SLOTS_BITS 10 /* of 32 bytes each; a newer one takes an older one's place */
 
 /* Of all groups: what one has synced holds for the next. */
 static struct {

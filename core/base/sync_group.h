@@ -26,6 +26,11 @@ struct nv_folder_birth {
 	uint32_t ns;
 };
 
+struct nv_synced_name {
+	size_t folder; /* of the batch's: it lies in this one */
+	struct nv_folder_birth birth;
+};
+
 struct nv_sync_batch {
 	struct nv_synced_file {
 		int fd;
@@ -34,10 +39,7 @@ struct nv_sync_batch {
 	size_t files_len;
 	char **folders; /* each once */
 	size_t folders_len, folders_cap;
-	struct nv_synced_name {
-		size_t folder; /* of folders: it lies in this one */
-		struct nv_folder_birth birth;
-	} * names;
+	struct nv_synced_name *names;
 	size_t names_len, names_cap;
 };
 

@@ -78,7 +78,7 @@ def many():
 DAEMONS = {"navette-worker": "worker", "navette-archive": "archiver", "navette-produce": "producer"}
 
 
-def parts(runs):
+def own_programs(runs):
     """What our own programs took of the processor, in ms."""
     return ", ".join(f"{title} {statistics.median(r['cpu_ms_each_by'].get(name, 0) for r in runs):.1f}"
                      for name, title in DAEMONS.items())
@@ -92,7 +92,8 @@ def queue():
         what = f"requests of next to nothing, files on {place['file_system']}"
         yield row(what, "a second / Celery's", ("≥", 3), place["ratios"]["navette / celery, per second"],
                   1000 * cores / servers / place["per_second"]["celery"]["median"],
-                  f"RabbitMQ's and Redis's {servers:.1f} ms of processor each, all else for nothing ({parts(runs)})")
+                  f"RabbitMQ's and Redis's {servers:.1f} ms of processor each, all else for nothing "
+                  f"({own_programs(runs)})")
         yield row(what, "memory / Celery's", ("≤", 1), place["ratios"]["navette / celery, memory"])
 
 
