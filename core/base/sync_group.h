@@ -53,7 +53,7 @@ void nv_sync_group_init(struct nv_sync_group *g);
  * fills the group syncs it and tells of its errors.  A file that cannot be synced is removed: what
  * a later try finds there must be right.  NV_RETRY with errno's reason, and errno in err->code. */
 int nv_sync_group_file(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err);
-/* The same of a file under a passing name: only what is in it. */
+/* The same without its name: only what is in it. */
 int nv_sync_group_content(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err);
 /* A folder, for the names in it.  One that is gone when the group ends is fine. */
 void nv_sync_group_folder(struct nv_sync_group *g, const char *path);

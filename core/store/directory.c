@@ -165,7 +165,7 @@ static int dir_sync(struct nv_sync_group *together, struct nv_err *err)
 	return sync_group(together, "of several objects", err);
 }
 
-/* The file is the group's now; path NULL: it has no name but the temporary one yet. */
+/* What is in the file, called path now, is the group's to sync; its name is sync_names' part. */
 static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, const char *key,
 		struct nv_err *err)
 {
@@ -173,8 +173,7 @@ static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, c
 	int fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return dir_errno(errno, "put", key, err);
-	if (path ? nv_sync_group_file(g, fd, path, &local) < 0
-		 : nv_sync_group_content(g, fd, t->path, &local) < 0)
+	if (nv_sync_group_content(g, fd, path, &local) < 0)
 		return dir_errno(local.code, "put", key, err);
 	return 0;
 }
@@ -183,17 +182,17 @@ static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, c
 static int publish_together(const struct dir_store *d, struct dir_temp *t, const char *path,
 			    struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
-	if (publish(d, t, path, key, err) < 0)
+	if (publish(d, t, path, key, err) < 0 || give(t, path, g, key, err) < 0)
 		return -1;
 	sync_names(d, path, g);
-	return give(t, path, g, key, err);
+	return 0;
 }
 
 /* First durable, with what the group holds; then seen, and so that it stays. */
 static int publish_last(const struct dir_store *d, struct dir_temp *t, const char *path,
 			struct nv_sync_group *g, const char *key, struct nv_err *err)
 {
-	if (give(t, NULL, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
+	if (give(t, t->path, g, key, err) < 0 || sync_group(g, key, err) < 0 ||
 	    publish(d, t, path, key, err) < 0)
 		return -1;
 	sync_names(d, path, g);

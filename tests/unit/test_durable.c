@@ -262,13 +262,18 @@ static void what_need_not_last_is_not_synced(void **state)
 	assert_all_synced(path, f->root, before, disk.len);
 }
 
-static void put_lasting(struct fixture *f, const char *key)
+static int try_put(struct fixture *f, const char *key, struct nv_err *err)
 {
-	struct nv_err err = {0};
 	struct nv_bytes rest = {(const uint8_t *)"x", 1};
 	struct nv_source from = nv_source_bytes(&rest);
 	struct nv_expect expect = {.size = 1};
-	if (nv_store_put(f->store, key, &expect, &from, NULL, NULL, &err) < 0)
+	return nv_store_put(f->store, key, &expect, &from, NULL, NULL, err);
+}
+
+static void put_lasting(struct fixture *f, const char *key)
+{
+	struct nv_err err = {0};
+	if (try_put(f, key, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -319,14 +324,10 @@ static void a_name_that_could_not_be_synced_is_synced_again(void **state)
 {
 	struct fixture *f = *state;
 	struct nv_err err = {0};
-	struct nv_bytes rest = {(const uint8_t *)"x", 1};
-	struct nv_source from = nv_source_bytes(&rest);
-	struct nv_expect expect = {.size = 1};
 	put_lasting(f, "site/one/a");
 	/* The object, then its folder, then the one above, for the name of its folder. */
 	disk.fail_at = (unsigned)disk.len + 3;
-	assert_int_equal(nv_store_put(f->store, "site/two/a", &expect, &from, NULL, NULL, &err),
-			 -1);
+	assert_int_equal(try_put(f, "site/two/a", &err), -1);
 	assert_string_equal(disk.failed + strlen(disk.failed) - strlen("/site"), "/site");
 	size_t before = disk.len;
 	put_lasting(f, "site/two/a");
