@@ -4,10 +4,13 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 
 #define THREADS_MAX 64u
+#define GIVE_WAY 10 /* niceness; more than 19 is 19 */
 
 struct nv_crew {
 	int (*work)(void *ctx, void *item, struct nv_err *err);
@@ -73,6 +76,8 @@ static void *run(void *arg)
 {
 	struct nv_crew *c = arg;
 	void *item;
+	/* Above the process's, not above that of another crew's thread which began this one. */
+	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)getpid()) + GIVE_WAY);
 	while (take(c, &item))
 		work_on(c, item);
 	return NULL;

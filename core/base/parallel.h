@@ -4,7 +4,11 @@
  *
  * A crew lives from nv_crew_new over nv_crew_give to nv_crew_end or nv_crew_abandon, all called by
  * one thread; its threads begin with the first items.  The first item that fails ends it: what was
- * not begun never is, and its error is told in the end. */
+ * not begun never is, and its error is told in the end.
+ *
+ * The threads give way: what moves and hashes files leaves the processor to the Moodle beside it
+ * (niceness 10 above the process's).  Linux: niceness is a thread's, and a child's that it starts,
+ * so no item's work may start one. */
 #ifndef NV_PARALLEL_H
 #define NV_PARALLEL_H
 

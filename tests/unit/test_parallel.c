@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -65,6 +66,33 @@ static void the_first_error_ends_it_and_is_told(void **state)
 	assert_string_equal(err.msg, "item 10");
 	assert_int_equal(s.all, 11);
 	assert_int_equal(nv_parallel(4, MANY, work, &s, NULL), -1);
+}
+
+static int look_at_niceness(void *ctx, size_t i, struct nv_err *err)
+{
+	(void)i;
+	(void)err;
+	*(int *)ctx = getpriority(PRIO_PROCESS, 0);
+	return 0;
+}
+
+/* Also one that a crew's thread began. */
+static int begin_another(void *ctx, size_t i, struct nv_err *err)
+{
+	(void)i;
+	return nv_parallel(1, 1, look_at_niceness, ctx, err);
+}
+
+static void its_threads_give_way_and_nobody_else_does(void **state)
+{
+	int before = getpriority(PRIO_PROCESS, 0), inside = 99, innermost = 99;
+	int wanted = before + 10 < 19 ? before + 10 : 19;
+	(void)state;
+	assert_int_equal(nv_parallel(1, 1, look_at_niceness, &inside, NULL), 0);
+	assert_int_equal(nv_parallel(1, 1, begin_another, &innermost, NULL), 0);
+	assert_int_equal(inside, wanted);
+	assert_int_equal(innermost, wanted);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
 }
 
 /* --- a crew --- */
@@ -129,6 +157,7 @@ int main(void)
 		cmocka_unit_test(every_item_is_done_once),
 		cmocka_unit_test(several_are_at_it_at_once),
 		cmocka_unit_test(the_first_error_ends_it_and_is_told),
+		cmocka_unit_test(its_threads_give_way_and_nobody_else_does),
 		cmocka_unit_test(a_crew_works_while_items_still_come),
 		cmocka_unit_test(a_crew_that_failed_begins_nothing_more),
 		cmocka_unit_test(an_abandoned_crew_ends_what_it_began),
