@@ -53,6 +53,7 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 			       .moodle_version = 0};
 	nv_job_log(job, NV_INFO, "the archive is here, %llu bytes unpacked",
 		   (unsigned long long)fetched.manifest.size);
+	atomic_store(&j->importing, nv_mono_ms());
 	int result =
 		nv_site_import(j->worker->site, &in, &fetched, job, &j->outcome, &j->arena, err);
 	for (size_t i = 0; result == 0 && i < j->outcome.warnings.len; i++)
@@ -85,6 +86,13 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	bool again = result < 0 && ((err->kind == NV_RETRY && !j->last) || err->kind == NV_HOLD);
 	nv_workdir_close(&dir, !again);
 	return result;
+}
+
+uint64_t nv_restore_importing(const struct nv_restore_job *j)
+{
+	uint64_t began = atomic_load(&j->importing);
+	uint64_t ms = began ? nv_mono_ms() - began : 0;
+	return began && !ms ? 1 : ms;
 }
 
 int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err)

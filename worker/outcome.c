@@ -129,6 +129,7 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 void nv_outcome_write(struct restore *r)
 {
 	struct nv_status_outcome o = outcome_of(r);
+	o.import_ms = nv_restore_importing(&r->job);
 	nv_restore_write_log(r);
 	nv_status_finish(r->w->status, nv_restore_request(r), *r->token ? r->token : NULL, &o,
 			 outcome_answered, r);

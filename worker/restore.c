@@ -155,9 +155,15 @@ static void renew(struct restore *r)
 		return;
 	struct worker *w = r->w;
 	r->renewing = nv_mono_ms();
+	struct nv_status_progress p = {.step = *r->progress_step ? r->progress_step : NULL,
+				       .done = r->done,
+				       .total = r->total,
+				       .import_ms = nv_restore_importing(&r->job)};
+	if (p.import_ms &&
+	    (!p.step || strcmp(p.step, "import") != 0)) /* the site told nothing yet */
+		p = (struct nv_status_progress){.step = "import", .import_ms = p.import_ms};
 	nv_status_renew(w->status, nv_restore_request(r)->id, r->token, w->config->restore.lease,
-			r->progress_step[0] ? r->progress_step : NULL, r->done, r->total, renewed,
-			r);
+			&p, renewed, r);
 }
 
 static void renewed(void *arg, const struct nv_err *err, enum nv_renew_result result)

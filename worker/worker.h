@@ -104,6 +104,7 @@ struct nv_restore_job {
 	const char *site;
 	bool last;		    /* no attempt follows one that fails */
 	bool asked;		    /* the site was asked already whether it would refuse */
+	_Atomic uint64_t importing; /* nv_mono_ms when the import began; 0: it has not */
 	struct nv_imported outcome; /* strings in the arena */
 	struct nv_arena arena;
 };
@@ -116,6 +117,8 @@ struct nv_borrow {
 int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
 		       struct nv_err *err);
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
+/* How long its import has been going on, ms; 0: it has not begun. */
+uint64_t nv_restore_importing(const struct nv_restore_job *j);
 /* Delete the archive of this attempt from the store, and what a worker that died has left of the
  * request here; failing is only logged. */
 int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err);

@@ -124,7 +124,7 @@ static void done_renew(struct nv_op *op, const struct nv_err *err, const redisRe
 }
 
 void nv_status_renew(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
-		     const char *step, uint64_t done, uint64_t total,
+		     const struct nv_status_progress *p,
 		     void (*cb)(void *arg, const struct nv_err *err, enum nv_renew_result result),
 		     void *arg)
 {
@@ -133,9 +133,10 @@ void nv_status_renew(struct nv_status *s, const char *id, const char *token, uin
 	nv_args_str(&op->args, id);
 	nv_args_str(&op->args, token);
 	nv_args_uint(&op->args, lease_ms);
-	nv_args_str(&op->args, step);
-	nv_args_uint(&op->args, done);
-	nv_args_uint(&op->args, total);
+	nv_args_str(&op->args, p->step);
+	nv_args_uint(&op->args, p->done);
+	nv_args_uint(&op->args, p->total);
+	nv_args_uint(&op->args, p->import_ms);
 	nv_op_run(op);
 }
 
@@ -157,6 +158,7 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 	nv_args_str(&op->args, token);
 	nv_args_str(&op->args, nv_state_word(o->state));
 	nv_args_str(&op->args, o->failed_attempt ? "1" : "0");
+	nv_args_uint(&op->args, o->import_ms);
 	nv_args_outcome(&op->args, o);
 	nv_op_run(op);
 }

@@ -217,9 +217,14 @@ void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uin
 void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
 			  nv_status_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
+struct nv_status_progress {
+	const char *step; /* NULL: none yet */
+	uint64_t done, total;
+	uint64_t import_ms; /* the import has been going on for so long; 0: it has not begun */
+};
 /* Heartbeat and progress in one. */
 void nv_status_renew(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
-		     const char *step, uint64_t done, uint64_t total,
+		     const struct nv_status_progress *p,
 		     void (*cb)(void *arg, const struct nv_err *err, enum nv_renew_result result),
 		     void *arg);
 struct nv_status_outcome {
@@ -227,6 +232,7 @@ struct nv_status_outcome {
 	const char *reason;  /* NULL: none */
 	const char *message;
 	bool failed_attempt; /* counts as one */
+	uint64_t import_ms;  /* since the import began; 0: it did not */
 	/* restored: */
 	const char *course;
 	const char *course_url;

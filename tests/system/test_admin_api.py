@@ -392,6 +392,7 @@ def test_where_time_goes_adds_up(town):
         whole = datetime.datetime.fromisoformat(r["finished"][:-1]) - \
             datetime.datetime.fromisoformat(r["created"][:-1])
         assert abs(sum(one["ms"].values()) - whole.total_seconds() * 1000) <= 50, one
+        assert one["ms"]["import"] > 0, one
     assert len(root.get("/stats/steps?last=1")["requests"]) == 1
     step = told["steps"]["queued"]
     assert step["median"] <= step["p90"] <= step["most"] and step["mean"] <= step["most"]

@@ -355,7 +355,8 @@ struct answer *claim_as(struct fixture *f, const struct nv_restore_request *q, c
 
 int renew(struct fixture *f, const char *id, const char *token, uint64_t done)
 {
-	nv_status_renew(f->s, id, token, LEASE, "import", done, 100, on_renew, fresh());
+	struct nv_status_progress p = {.step = "import", .done = done, .total = 100};
+	nv_status_renew(f->s, id, token, LEASE, &p, on_renew, fresh());
 	return ok(f)->result;
 }
 

@@ -248,6 +248,7 @@ static void on_site_counts(void *arg, const struct nv_err *err,
 
 static struct nv_status_spent spent;
 static size_t spent_len;
+static char spent_id[NV_UUID_SIZE];
 
 static void on_steps(void *arg, const struct nv_err *err, const struct nv_status_spent *list,
 		     size_t len)
@@ -256,8 +257,10 @@ static void on_steps(void *arg, const struct nv_err *err, const struct nv_status
 
 	assert_null(err);
 	spent_len = len;
-	if (len)
+	if (len) {
 		spent = list[0];
+		snprintf(spent_id, sizeof spent_id, "%s", list[0].id);
+	}
 	a->done = true;
 }
 
@@ -328,8 +331,7 @@ static void each_phase_has_its_time(void **state)
 	uint64_t pause = nv_mono_ms() + 20;
 	while (nv_mono_ms() < pause)
 		;
-	nv_status_renew(f->s, id, token, LEASE, "import", 1, 2, on_renew, fresh());
-	ok(f);
+	renew(f, id, token, 1);
 	assert_false(finish(f, &q, token, NV_ST_restored)->failed);
 	nv_status_steps(f->s, 10, on_steps, fresh());
 	ok(f);
@@ -341,6 +343,55 @@ static void each_phase_has_its_time(void **state)
 	assert_true(spent.finished >= begin);
 	nv_auto_free char *key = nv_asprintf("nv:req:%s", id);
 	assert_int_equal(raw_int(f, "HEXISTS %s phase", key), 0);
+}
+
+/* Heartbeats are seldom: each says how long the import has been going on, and so does the end. */
+static void an_import_counts_from_its_beginning(void **state)
+{
+	struct fixture *f = *state;
+	char ids[2][NV_UUID_SIZE] = {"", ""}, token[NV_TOKEN_SIZE];
+
+	for (int told = 0; told < 2; told++) {
+		struct nv_restore_request q = request(ids[told], "ann", told ? "8" : "7");
+		struct nv_status_outcome o = {
+			.state = NV_ST_restored, .course = "42", .import_ms = 15};
+		struct nv_status_progress p = {.step = "import", .import_ms = 15};
+		bring_to(f, &q, NV_ST_importing, token);
+		for (uint64_t until = nv_mono_ms() + 20; nv_mono_ms() < until;)
+			;
+		if (told) {
+			nv_status_renew(f->s, q.id, token, LEASE, &p, on_renew, fresh());
+			ok(f);
+		}
+		nv_status_finish(f->s, &q, token, &o, on_plain, fresh());
+		ok(f);
+		nv_status_steps(f->s, 1, on_steps, fresh());
+		ok(f);
+		assert_string_equal(spent_id, q.id);
+		assert_true(spent.ms[NV_PH_import] >= 15);
+		assert_true(told || spent.ms[NV_PH_import] == 15);
+		assert_true(spent.ms[NV_PH_download] >= 4);
+	}
+}
+
+/* One that says it has been going on for longer than the claim took nothing from what was before.
+ */
+static void an_import_takes_no_time_from_what_was_before(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+	struct nv_status_outcome o = {
+		.state = NV_ST_restored, .course = "42", .import_ms = 3600000};
+	uint64_t begin = nv_now_ms();
+
+	bring_to(f, &q, NV_ST_importing, token);
+	nv_status_finish(f->s, &q, token, &o, on_plain, fresh());
+	ok(f);
+	nv_status_steps(f->s, 1, on_steps, fresh());
+	ok(f);
+	assert_true(spent.ms[NV_PH_import] <= nv_now_ms() - begin + 2);
+	assert_int_equal(spent.ms[NV_PH_download], 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -356,6 +407,8 @@ int main(int argc, char **argv)
 		T(counts_are_of_each_site),
 		T(the_oldest_that_waits_is_known),
 		T(each_phase_has_its_time),
+		T(an_import_counts_from_its_beginning),
+		T(an_import_takes_no_time_from_what_was_before),
 	};
 
 	if (!within_redis(argc, argv))

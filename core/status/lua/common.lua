@@ -179,21 +179,25 @@ local function phase_of(r)
 	return r.phase
 end
 
--- Adds to `set` how long the phase that ends here has taken, all attempts together.
-local function count_time(r, set)
+-- Adds to `set` how long the phase that ends has taken, all attempts together.  ago: the one that
+-- r is in now began that long (ms) before anybody told.
+local function count_time(r, set, ago)
 	local phase = phase_of(r)
 	if phase == r.phase then
 		return
 	end
+	local at = NOW - tonumber(ago or '0')
 	if r.phase then
-		local field = 'spent_' .. r.phase
-		set[field] = int(tonumber(r[field] or '0') + math.max(0, NOW - tonumber(r.phase_at)))
+		local field, began = 'spent_' .. r.phase, tonumber(r.phase_at)
+		at = math.max(at, began)
+		set[field] = int(tonumber(r[field] or '0') + at - began)
 	end
-	set.phase, set.phase_at = phase or false, phase and int(NOW) or false
+	set.phase, set.phase_at = phase or false, phase and int(at) or false
 end
 
--- Write the fields of `set` (false: no longer there) and keep the state's indexes right.
-local function save(r, set)
+-- Write the fields of `set` (false: no longer there) and keep the state's indexes right.  ago: see
+-- count_time.
+local function save(r, set, ago)
 	local before, site = r.state, r.site
 	local put, del = {}, {}
 	set.modified = int(NOW)
@@ -209,7 +213,7 @@ local function save(r, set)
 	for f, v in pairs(set) do
 		r[f] = v or nil
 	end
-	count_time(r, set)
+	count_time(r, set, ago)
 	for f, v in pairs(set) do
 		r[f] = v or nil
 		if v then

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, token ('': none), state, failed_attempt, field, value, …
+-- request, token ('': none), state, failed_attempt, how long the import took in ms, field, value, …
 local q = request(1)
 local token, to = ARGV[8], ARGV[9]
-local set = pairs_from(11)
+local set = pairs_from(12)
 local r = load(q.id)
 local owner = redis.call('GET', claim_key(q.id))
 local LOST = {'retry', 'claim_lost', 'the claim on request ' .. q.id .. ' is not ours any more'}
@@ -44,6 +44,10 @@ if not may('w', r.state, to) then
 		redis.call('DEL', claim_key(q.id))
 	end
 	return conflict('request ' .. q.id .. ' is ' .. r.state)
+end
+if owner == token and r.state == 'importing' and ARGV[11] ~= '0' then -- no heartbeat may have told
+	r.step = 'import'
+	count_time(r, set, ARGV[11])
 end
 set.state = to
 set.reason = set.reason or false

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- id, token, lease in ms, step, done, total
+-- id, token, lease in ms, step, done, total, how long the import has been going on in ms
 local id = ARGV[1]
 if redis.call('GET', claim_key(id)) ~= ARGV[2] then
 	return {'ok', 'lost'}
@@ -12,7 +12,7 @@ end
 redis.call('PEXPIRE', claim_key(id), ARGV[3])
 local step = ARGV[4] ~= '' and ARGV[4] or nil
 if r.step ~= step or (r.done or '0') ~= ARGV[5] or (r.total or '0') ~= ARGV[6] then
-	save(r, {step = step or false, done = ARGV[5], total = ARGV[6]})
+	save(r, {step = step or false, done = ARGV[5], total = ARGV[6]}, ARGV[7])
 	emit(r, nil)
 end
 return {'ok', r.state == 'cancelling' and 'cancelling' or 'ours'}
