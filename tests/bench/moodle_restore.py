@@ -49,7 +49,7 @@ class Bench:
         for site in pair.sites.values():
             shutil.copy(os.path.join(HERE, "moodle_work.php"), f"{site['moodle']}/navette_bench.php")
         self.changes = int(time.time())
-        self.farm = None
+        self.farm, self.record = None, None
 
     # --- the sites ---
 
@@ -105,9 +105,8 @@ class Bench:
         while self.farm.redis.client.hget(f"nv:req:{request}", "state") not in (b"restored", b"failed"):
             assert time.monotonic() < end, "not restored"
             time.sleep(0.005)
-        record = self.farm.record(request)
-        assert record["state"] == "restored", record
-        return record["course"]
+        self.record = self.farm.record(request)
+        assert self.record["state"] == "restored", self.record
 
     def block_begins(self):
         """What its own install script does, and what its administrator sets."""
@@ -190,6 +189,7 @@ class Bench:
             figures = {"seconds": round(seconds, 3), **usage.figures}
             if who == "navette":
                 figures["moved"] = self.moved(before)
+                figures["phases_s"] = self.phases()
             return figures
         finally:
             if self.farm:
@@ -204,6 +204,11 @@ class Bench:
         began = time.perf_counter()
         getattr(self, who)(course)
         return time.perf_counter() - began
+
+    def phases(self):
+        """What the request spent its time on, as its record says it."""
+        return {field.removeprefix("spent_"): int(ms) / 1000 for field, ms in sorted(self.record.items())
+                if field.startswith("spent_")}
 
     def store_bytes(self):
         """What came to the store and went from it, by its log."""
@@ -273,6 +278,8 @@ def summary(found, floors, course, machine):
         if floors:
             o["ratios"]["navette / floor"] = measure.spread(
                 [a["seconds"] / sum(f) for a, f in zip(mine, floors)])
+        o["phases_s"] = {phase: measure.spread([f["phases_s"].get(phase, 0) for f in mine])
+                         for phase in sorted({p for f in mine for p in f["phases_s"]})}
         for w, runs in by_who.items():
             o["ratios"][f"{w} written / course"] = measure.spread(
                 [f["written_mb"] * 1e6 / course["bytes"] for f in runs])
