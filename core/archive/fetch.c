@@ -103,9 +103,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 		unlink(path);
 	if (!*ret_good || !expect->together)
 		return 0;
-	int synced = fd;
-	fd = -1; /* the group's */
-	return nv_sync_group_file(expect->together, synced, path, err);
+	return nv_sync_group_file(expect->together, &fd, path, err);
 }
 
 /* Have the object at path.  A damaged one is removed from the store where that makes the next

@@ -141,15 +141,16 @@ static int sync_batch(struct nv_sync_batch *b, struct nv_err *err)
 /* --- the group --- */
 
 /* folder: of its name; NULL: that does not count. */
-static int add_file(struct nv_sync_group *g, int fd, const char *path, const char *folder,
+static int add_file(struct nv_sync_group *g, int *fd, const char *path, const char *folder,
 		    struct nv_err *err)
 {
 	struct nv_sync_batch full = {0};
 	/* Only advice: where it cannot be had, the sync does it all. */
-	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	(void)sync_file_range(*fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	pthread_mutex_lock(&g->lock);
 	struct nv_sync_batch *b = &g->batch;
-	b->files[b->files_len++] = (struct nv_synced_file){fd, nv_strdup(path)};
+	b->files[b->files_len++] = (struct nv_synced_file){*fd, nv_strdup(path)};
+	*fd = -1;
 	if (folder)
 		add_folder(b, folder);
 	if (b->files_len == NV_SYNC_GROUP_FILES) {
@@ -160,13 +161,13 @@ static int add_file(struct nv_sync_group *g, int fd, const char *path, const cha
 	return sync_batch(&full, err); /* the others go on meanwhile */
 }
 
-int nv_sync_group_file(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err)
+int nv_sync_group_file(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err)
 {
 	nv_auto_free char *folder = nv_folder_of(path);
 	return add_file(g, fd, path, folder, err);
 }
 
-int nv_sync_group_content(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err)
+int nv_sync_group_content(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err)
 {
 	return add_file(g, fd, path, NULL, err);
 }

@@ -49,12 +49,13 @@ struct nv_sync_group {
 };
 
 void nv_sync_group_init(struct nv_sync_group *g);
-/* The file behind fd, which is the group's from now on, under its final name path.  The call that
- * fills the group syncs it and tells of its errors.  A file that cannot be synced is removed: what
- * a later try finds there must be right.  NV_RETRY with errno's reason, and errno in err->code. */
-int nv_sync_group_file(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err);
+/* The file behind *fd, which is the group's from now on (*fd becomes -1), under its final name
+ * path. The call that fills the group syncs it and tells of its errors.  A file that cannot be
+ * synced is removed: what a later try finds there must be right.  NV_RETRY with errno's reason, and
+ * errno in err->code. */
+int nv_sync_group_file(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err);
 /* The same without its name: only what is in it. */
-int nv_sync_group_content(struct nv_sync_group *g, int fd, const char *path, struct nv_err *err);
+int nv_sync_group_content(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err);
 /* A folder, for the names in it.  One that is gone when the group ends is fine. */
 void nv_sync_group_folder(struct nv_sync_group *g, const char *path);
 /* The name of a folder that is never renamed: syncs the folder it lies in, unless this process has

@@ -176,7 +176,7 @@ static int write_archive(struct import *im, struct nv_err *err)
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "open %s", file);
-	if (nv_sync_group_file(&im->together, fd, file, err) < 0)
+	if (nv_sync_group_file(&im->together, &fd, file, err) < 0)
 		return -1;
 	/* A large one is not for others to wait for, who want the lock of the names. */
 	return im->from->manifest.size < SMALL ? 0 : nv_sync_group_end(&im->together, err);
@@ -189,9 +189,7 @@ static int write_course_json(struct import *im, const char *text, struct nv_err 
 	nv_auto_fd int fd = -1;
 	if (nv_dir_write_new(path, text, strlen(text), &fd, err) < 0)
 		return -1;
-	int written = fd;
-	fd = -1; /* the group's */
-	return nv_sync_group_file(&im->together, written, path, err);
+	return nv_sync_group_file(&im->together, &fd, path, err);
 }
 
 static const char *first_of(const char *a, const char *b, const char *c)

@@ -107,9 +107,7 @@ int nv_dir_write(const char *site, const char *lock, const char *name, const voi
 		return -1;
 	if (!together)
 		return nv_fsync_dir(folder, err);
-	int written = fd;
-	fd = -1; /* the group's */
-	return nv_sync_group_file(together, written, path, err);
+	return nv_sync_group_file(together, &fd, path, err);
 }
 
 int nv_dir_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,

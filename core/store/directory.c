@@ -173,7 +173,7 @@ static int give(struct dir_temp *t, const char *path, struct nv_sync_group *g, c
 	int fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return dir_errno(errno, "put", key, err);
-	if (nv_sync_group_content(g, fd, path, &local) < 0)
+	if (nv_sync_group_content(g, &fd, path, &local) < 0)
 		return dir_errno(local.code, "put", key, err);
 	return 0;
 }

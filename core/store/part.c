@@ -127,9 +127,7 @@ int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err)
 	}
 	if (p->expect->passing)
 		return 0;
-	int fd = p->fd;
-	p->fd = -1; /* the group's */
-	return nv_sync_group_file(p->expect->together, fd, p->path, err);
+	return nv_sync_group_file(p->expect->together, &p->fd, p->path, err);
 }
 
 void nv_part_close(struct nv_part *p)

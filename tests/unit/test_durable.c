@@ -346,7 +346,7 @@ static void a_folder_that_is_gone_is_fine(void **state)
 	(void)snprintf(path, sizeof(path), "%s/gone/file", f->dir);
 	int fd = open(path, O_RDWR | O_CREAT, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(nv_sync_group_file(&g, fd, path, &err), 0);
+	assert_int_equal(nv_sync_group_file(&g, &fd, path, &err), 0);
 	*strrchr(path, '/') = '\0';
 	assert_int_equal(nv_remove_tree(path, &err), 0);
 	assert_int_equal(nv_sync_group_end(&g, &err), 0);
