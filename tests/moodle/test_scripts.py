@@ -242,7 +242,7 @@ class Pair:
 @contextlib.contextmanager
 def standing_pair():
     """The pair that NAVETTE_PAIR names, or one that is stood up and taken down."""
-    work = pathlib.Path(tempfile.mkdtemp(prefix="navette-moodle-"))
+    work = pathlib.Path(tempfile.mkdtemp(prefix="navette-moodle-", dir=os.environ.get("NAVETTE_TMP", "/tmp")))
     work.chmod(0o755)
     own = None
     if "NAVETTE_PAIR" not in os.environ:
