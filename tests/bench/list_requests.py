@@ -78,4 +78,5 @@ def main():
 
 
 if __name__ == "__main__":
+    measure.end_with_children()
     main()

@@ -128,4 +128,5 @@ def main():
 
 
 if __name__ == "__main__":
+    measure.end_with_children()
     main()
