@@ -14,6 +14,9 @@ import measure  # noqa: E402
 import tables  # noqa: E402
 from tables import result  # noqa: E402
 
+CASES = {"first": "first time", "again": "again after a small change", "there": "the client's Moodle has its files"}
+PHASES = {"queued": "until an archiver begins", "export": "export", "upload": "rest of the upload",
+          "wait": "until a worker begins", "download": "rest of the download", "import": "import"}
 BLOCK, FLOOR = "the older block's time / Navette's", "Navette's time / Moodle's own work"
 
 
@@ -39,10 +42,9 @@ def row(what, ratio, aim, spread, bound="", why=""):
 
 def restores():
     courses = result("moodle_restore")["courses"]
-    cases = {"first": "first time", "again": "again after a small change", "there": "the client's Moodle has its files"}
     aims = {("FILES", "first"): (("≥", 5), ("≤", 1.4)), ("FILES", "again"): (("≥", 7), ("≤", 1.15))}
     for name, course in courses.items():
-        for case, title in cases.items():
+        for case, title in CASES.items():
             if case not in course["cases"]:
                 continue
             found = course["cases"][case]
@@ -58,6 +60,21 @@ def restores():
             if (name, case) == ("FILES", "again"):
                 moved = [sum(r["moved"].values()) / 2 / course["bytes"] for r in found["runs"]["navette"]]
                 yield row(what, "bytes moved / the course's", ("≤", 0.02), measure.spread(moved))
+
+
+def shares():
+    """Of the whole of Navette's time, each from its own median: what a restore's record says it was spent on, and
+    what Moodle itself needs for its two parts."""
+    for name, course in result("moodle_restore")["courses"].items():
+        for case, title in CASES.items():
+            found = course["cases"].get(case, {})
+            if "phases_s" not in found:
+                continue
+            parts = {head: found["phases_s"].get(phase, {"median": 0}) for phase, head in PHASES.items()}
+            parts |= {f"Moodle's own {part}": course["floor_s"][part] for part in ("export", "import")}
+            percent = 100 / found["seconds"]["navette"]["median"]
+            yield {"course": f"{name}, {title}",
+                   **{head: f"{percent * spread['median']:.0f} %" for head, spread in parts.items()}}
 
 
 def many():
@@ -141,7 +158,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tables.options(parser)
     chosen = parser.parse_args()
-    text = tables.markdown([*restores(), *many(), *queue(), *scale()]) + "\nInto the store and out of it, throughput / "
+    text = tables.markdown([*restores(), *many(), *queue(), *scale()])
+    text += "\nWhere a restore's time goes (of the whole; files move while Moodle exports):\n\n"
+    text += tables.markdown(list(shares())) + "\nInto the store and out of it, throughput / "
     text += "rclone's (the better of 4 and 16 transfers):\n\n" + tables.markdown(list(transfers()))
     text += "\nMeasured on (benchmark, commit):\n\n" + machines()
     return tables.give("targets", text, chosen)

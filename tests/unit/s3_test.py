@@ -99,6 +99,14 @@ def test_an_upload_of_parts_at_once_goes_on_with_those_that_were_missing(server,
     assert (tmp_path / "back").read_bytes() == sent.read_bytes()
 
 
+@pytest.mark.parametrize("transfers", [1, 3])
+def test_an_upload_whose_parts_are_refused_ends(server, tmp_path, transfers):
+    # After the first refusal no part is begun: whoever waits for the memory of one that was not would wait for ever.
+    server.add("PUT", "partNumber=", times=9, status=403, code="AccessDenied")
+    bad(server, "store_denied", "put", "a/refused", file_of(tmp_path, 9 * PART), S3_TRANSFERS=str(transfers))
+    assert not parts(server)
+
+
 def test_parts_of_other_bytes_are_sent_again(server, tmp_path):
     first, second = file_of(tmp_path, 3 * PART, "first"), file_of(tmp_path, 3 * PART, "second")
     server.add("PUT", "partNumber=3", times=3, drop=True)
