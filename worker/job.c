@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One request, on its thread: preflight → fetch what is missing → import. */
+/* One request, on its thread: preflight → fetch what is missing → import.
+ *
+ * An archive that is here sooner than Moodle has begun to answer is brought without a question: the
+ * import looks at the same things.  That is 0.1 s of a small course's two. */
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
 #include "worker/worker.h"
+
+#define SMALL (16u << 20) /* bytes of an archive, unpacked */
 
 static struct nv_archive_place place_of(const struct nv_restore_job *j)
 {
@@ -63,6 +68,12 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 	return result;
 }
 
+/* Is the site to be asked before anything is fetched? */
+static bool asks_first(const struct nv_restore_job *j)
+{
+	return !j->asked && (!j->first || j->ready->size > SMALL);
+}
+
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct nv_restore_job *j = arg;
@@ -70,7 +81,7 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_workdir dir;
 	bool existed = false;
 	struct nv_import in = {.request = j->request, .config = j->worker->config, .site = j->site};
-	if (!j->asked && nv_site_preflight(site, &in, j->ready->size, &existed, err) < 0)
+	if (asks_first(j) && nv_site_preflight(site, &in, j->ready->size, &existed, err) < 0)
 		return -1;
 	/* A worker that died after the import left a course: nothing need be fetched. */
 	if (existed && nv_site_find(site, j->request->id, &j->outcome, &j->arena, err) < 0)

@@ -183,6 +183,12 @@ static void renewed(void *arg, const struct nv_err *err, enum nv_renew_result re
 		nv_run_cancel(r->running);
 }
 
+/* A worker has put it back, by way of a delay, or an operator. */
+static bool was_in_hands(const struct nv_delivery *d)
+{
+	return nv_delivery_header(d, NV_H_ATTEMPT) || nv_delivery_header(d, NV_H_REQUEUED);
+}
+
 static void start_job(struct restore *r)
 {
 	struct worker *w = r->w;
@@ -194,6 +200,7 @@ static void start_job(struct restore *r)
 			     .timeout_ms = w->config->worker.job_timeout,
 			     .lease_ms = w->config->restore.lease};
 	struct nv_err failing = {.kind = NV_RETRY};
+	r->job.first = !was_in_hands(r->delivery) && !nv_delivery_again(r->delivery);
 	r->job.last = nv_settle_is_final(&w->settle, r->delivery, &failing);
 	r->running = nv_run_start(w->daemon->loop, &run);
 	uint64_t every = w->config->restore.lease / 4;
@@ -267,8 +274,7 @@ static void looked(void *arg, const struct nv_err *err, bool seen)
 	struct restore *r = arg;
 	if (err) {
 		nv_restore_again(r, look_whether_seen);
-	} else if (!seen || nv_delivery_header(r->delivery, NV_H_ATTEMPT) ||
-		   nv_delivery_header(r->delivery, NV_H_REQUEUED)) {
+	} else if (!seen || was_in_hands(r->delivery)) {
 		claim(r);
 	} else if (r->borrowed || nv_delivery_again(r->delivery)) {
 		r->result = "copy";

@@ -102,6 +102,7 @@ struct nv_restore_job {
 	const struct nv_restore_request *request;
 	const struct nv_archive_ready *ready;
 	const char *site;
+	bool first;		    /* nobody can have made the course before */
 	bool last;		    /* no attempt follows one that fails */
 	bool asked;		    /* the site was asked already whether it would refuse */
 	_Atomic uint64_t importing; /* nv_mono_ms when the import began; 0: it has not */

@@ -359,6 +359,56 @@ def test_a_worker_killed_after_an_import_finds_the_course(farm):
     one_whole_course(farm, request, since, before, whole)
 
 
+@pytest.fixture
+def asked(broker, monkeypatch):
+    """What workers that start from now on ask their Moodle, as they ask it; nothing is fetched ahead."""
+    folder = pathlib.Path(broker.folder).parent
+    php, log = folder / "php", folder / "asked"
+    php.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$last" >>{log}\nexec /usr/bin/php "$@"\n')
+    php.chmod(0o755)
+    log.touch()
+    log.chmod(0o666)
+    usual = MoodleFarm._worker_sections
+
+    def sections(farm, name):
+        made = usual(farm, name)
+        return {**made, "site": {**made["site"], "php": str(php)}, "worker": {**made["worker"], "ahead": 0}}
+    monkeypatch.setattr(MoodleFarm, "_worker_sections", sections)
+    yield lambda: [line for line in log.read_text().split() if line in ("preflight", "find", "contents", "import")]
+    log.unlink()
+
+
+def test_only_what_takes_longer_to_fetch_is_asked_about_before(asked, start_farm):
+    farm = start_farm()
+    with restored(farm, "EMPTY"):
+        assert asked() == ["import"]
+    farm.pair.code("lastyear", f"""
+        get_file_storage()->create_file_from_string(['contextid' => context_course::instance(
+            {farm.pair.courses["HAND"]})->id, 'component' => 'course', 'filearea' => 'summary', 'itemid' => 0,
+            'filepath' => '/', 'filename' => 'large.bin'], random_bytes(17 << 20));""")
+    try:
+        with restored(farm, "HAND"):
+            assert asked()[1] == "preflight" and asked()[-1] == "import"
+    finally:
+        farm.pair.code("lastyear", f"""
+            get_file_storage()->get_file(context_course::instance({farm.pair.courses["HAND"]})->id, 'course',
+                'summary', 0, '/', 'large.bin')->delete();""")
+
+
+def test_after_a_worker_that_died_it_is_asked_whether_the_course_is_there(asked, farm):
+    worker = farm.roles("worker")[0]
+    worker.stop()
+    worker.start(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=farm.path("once"))
+    worker.may_die = True
+    request = farm.submit(farm.pair.courses["EMPTY"], by="teacher1", user_data=False)
+    wait.until(lambda: not worker.running(), lambda: f"its end: {farm.record(request)}", LONG)
+    worker.wait_end()
+    worker.may_die = False
+    worker.start()
+    farm.pair.delete(farm.course(request))
+    assert asked() == ["import", "preflight", "find"]
+
+
 # --- categories ---
 
 def test_a_category_is_kept_by_its_identifier_or_said_to_be_gone(start_farm):
