@@ -15,7 +15,7 @@ import tables  # noqa: E402
 from tables import result  # noqa: E402
 
 CASES = {"first": "first time", "again": "again after a small change", "there": "the client's Moodle has its files"}
-PHASES = {"queued": "until an archiver begins", "export": "export", "upload": "rest of the upload",
+PHASES = {"queued": "until an archiver tells of it", "export": "export", "upload": "rest of the upload",
           "wait": "until a worker begins", "download": "rest of the download", "import": "import"}
 BLOCK, FLOOR = "the older block's time / Navette's", "Navette's time / Moodle's own work"
 
@@ -159,7 +159,8 @@ def main():
     tables.options(parser)
     chosen = parser.parse_args()
     text = tables.markdown([*restores(), *many(), *queue(), *scale()])
-    text += "\nWhere a restore's time goes (of the whole; files move while Moodle exports):\n\n"
+    text += "\nWhere a restore's time goes (of the whole; files move while Moodle exports; "
+    text += "an archiver tells of an export a quarter of a second after it began it):\n\n"
     text += tables.markdown(list(shares())) + "\nInto the store and out of it, throughput / "
     text += "rclone's (the better of 4 and 16 transfers):\n\n" + tables.markdown(list(transfers()))
     text += "\nMeasured on (benchmark, commit):\n\n" + machines()
