@@ -81,6 +81,15 @@ class MoodleFarm(Farm):
         assert record["message"], record
         assert [row for row in self.rows(request) if row[1] != "failed"] == []
 
+    def killed_over(self, worker, course):
+        """A request whose worker, started with a fault, dies of it; it may be started again."""
+        worker.may_die = True
+        request = self.submit(self.pair.courses[course], by="teacher1", user_data=False)
+        wait.until(lambda: not worker.running(), lambda: f"its end: {self.record(request)}", LONG)
+        worker.wait_end()
+        worker.may_die = False
+        return request
+
     def last_notice(self):
         return int(self.pair.query("thisyear", "SELECT COALESCE(MAX(id), 0) FROM {notifications} "
                                    "WHERE component = 'block_navette'")[0][0])
@@ -348,13 +357,9 @@ def test_a_worker_killed_after_an_import_finds_the_course(farm):
     worker = farm.roles("worker")[0]
     worker.stop()
     worker.start(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=farm.path("once"))
-    worker.may_die = True
-    request = farm.submit(farm.pair.courses["EMPTY"], by="teacher1", user_data=False)
-    wait.until(lambda: not worker.running(), lambda: f"its end: {farm.record(request)}", LONG)
+    request = farm.killed_over(worker, "EMPTY")
     assert [row[1] for row in farm.rows(request)] == ["restored"]
     assert farm.state(request) != "restored"
-    worker.wait_end()
-    worker.may_die = False
     worker.start()
     one_whole_course(farm, request, since, before, whole)
 
@@ -399,11 +404,7 @@ def test_after_a_worker_that_died_it_is_asked_whether_the_course_is_there(asked,
     worker = farm.roles("worker")[0]
     worker.stop()
     worker.start(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=farm.path("once"))
-    worker.may_die = True
-    request = farm.submit(farm.pair.courses["EMPTY"], by="teacher1", user_data=False)
-    wait.until(lambda: not worker.running(), lambda: f"its end: {farm.record(request)}", LONG)
-    worker.wait_end()
-    worker.may_die = False
+    request = farm.killed_over(worker, "EMPTY")
     worker.start()
     farm.pair.delete(farm.course(request))
     assert asked() == ["import", "preflight", "find"]

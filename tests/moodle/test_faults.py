@@ -600,14 +600,9 @@ def test_people_are_told_when_the_database_went_right_after_the_commit(make, pai
     f = make(start=False)
     f.producer(), f.archiver()
     f.worker(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=f.path("once"))
-    worker = f.one("worker")
-    worker.may_die = True
     since = f.last_notice()
-    request = f.submit(pair.courses["EMPTY"], by="teacher1", user_data=False)
-    wait.until(lambda: not worker.running(), lambda: f"its end: {f.record(request)}", LONG)
-    worker.wait_end()
-    worker.may_die = False
-    worker.start()
+    request = f.killed_over(f.one("worker"), "EMPTY")
+    f.one("worker").start()
     f.wait_state(request, "restored", timeout=LONG)
     with no_database(pair):
         time.sleep(30)
