@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail server that keeps what it gets, and may misbehave: be away, offer TLS or not, refuse a sender
 or a recipient, refuse for now, or take a message and fall silent before it says so."""
+import asyncio
 import datetime
 import email
 import email.policy
@@ -38,10 +39,14 @@ class _Handler:
     async def handle_DATA(self, server, session, envelope):
         with self.sink.lock:
             answer = self.sink.answers.pop(0) if self.sink.answers else "250 OK"
-            if answer.startswith("250") or answer == "":
+            late = isinstance(answer, threading.Event)
+            if late or answer.startswith("250") or answer == "":
                 message = email.message_from_bytes(envelope.content, policy=email.policy.default)
                 self.sink.mails.append((envelope.rcpt_tos, message))
                 self.sink.encrypted.append(session.ssl is not None)
+        if late:
+            await asyncio.to_thread(answer.wait, 30)
+            return "250 OK"
         if not answer:
             server.transport.close()
         return answer or "421 closing"
@@ -53,7 +58,9 @@ class Sink:
         self.mails = []          # [([recipient], message)]
         self.encrypted = []      # for each of them
         self.asked = []          # every recipient that was named
-        self.answers = []        # to the next messages; "": taken, then the connection breaks
+        # To the next messages; "": taken, then the connection breaks; an Event: taken, and said so
+        # when it is set.
+        self.answers = []
         self.sender_answer = ""  # to every sender, where it is not empty
         self.recipients = {}     # what is answered to these addresses
         self.lock = threading.Lock()
