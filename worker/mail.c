@@ -8,7 +8,9 @@
 
 #include "core/base/mem.h"
 
-#define MAIL_TIMEOUT_S 10L
+/* A server may look at what a letter says before it takes it: given up too early, it comes twice.
+ */
+#define MAIL_TIMEOUT_S 20L
 /* RFC 2047: an encoded word is at most 75 characters, so 45 bytes of text in base64. */
 #define WORD_BYTES 45u
 
@@ -143,7 +145,7 @@ static CURLcode add_parts(curl_mime *mime, const struct nv_mail *m)
 struct dialogue {
 	char last[8];
 	long answer; /* to it; 0: none */
-	bool over;   /* libcurl itself ends what has failed with QUIT */
+	bool over;   /* libcurl ends it with QUIT, also what has failed */
 };
 
 static int listen_cb(CURL *curl, curl_infotype type, char *data, size_t size, void *arg)
@@ -164,6 +166,32 @@ static int listen_cb(CURL *curl, curl_infotype type, char *data, size_t size, vo
 			d->answer = strtol(digits, NULL, 10);
 	}
 	return 0;
+}
+
+/* libcurl asks at least once a second, whatever it waits for.  Nothing is decided after QUIT, whose
+ * answer it would wait for two minutes. */
+static int patience_cb(void *arg, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
+		       curl_off_t uploaded)
+{
+	const struct dialogue *d = arg;
+	(void)download;
+	(void)downloaded;
+	(void)upload;
+	(void)uploaded;
+	return d->over ? 1 : 0;
+}
+
+/* A connection that is kept would say QUIT in curl_easy_cleanup, with a handle that has neither our
+ * functions nor our timeout. */
+static void attend(CURL *curl, struct dialogue *d)
+{
+	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L); /* for listen_cb, which prints nothing */
+	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, listen_cb);
+	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, d);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, patience_cb);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, d);
+	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
 }
 
 static bool about_this_mail(const struct dialogue *d)
@@ -246,9 +274,7 @@ int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct
 	struct dialogue d = {0};
 	CURL *curl = curl_easy_init();
 	set_server(curl, config);
-	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L); /* for listen_cb, which prints nothing */
-	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, listen_cb);
-	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, &d);
+	attend(curl, &d);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
 	CURLcode code = perform(curl, config, m, &headers);
 	curl_easy_cleanup(curl);

@@ -24,8 +24,9 @@
 
 #define AGAIN_MS UINT64_C(2000)
 #define LONGEST_MS (UINT64_C(15) * 60 * 1000) /* between two tries */
-/* One round stays below the time after which a notice goes to another notifier. */
-#define ROUND_MS 40000u
+/* One round and the letter that it ends with stay below the time after which a notice goes to
+ * another notifier. */
+#define ROUND_MS 30000u
 
 /* One message to one person (or to the site's administrators). */
 struct letter {

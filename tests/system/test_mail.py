@@ -147,6 +147,23 @@ def test_a_mail_whose_fate_is_unknown_comes_again_under_the_same_id(make_farm, s
     assert not farm.local.mail(request)
 
 
+def test_a_server_that_does_not_say_goodbye_holds_nothing_up(make_farm, sink):
+    """libcurl alone would wait two minutes, and another notifier takes a notice after one."""
+    farm = make(make_farm, sink, notify_site=False)
+    sink.goodbye = threading.Event()
+    farm.archiver()
+    worker = configured(farm).start()
+    bad = ask_what_fails(farm, 1)
+    farm.wait_state(bad, "failed")
+    try:
+        wait.until(lambda: farm.redis.client.xlen("nv:notices") == 0, "the notice done", 50)
+        assert len(sink.mails) == 3
+        assert worker.metric("navette_worker_notices_total", result="sent") == 3
+        worker.stop()
+    finally:
+        sink.goodbye.set()
+
+
 def dead(farm, *args):
     return farm.navette("dead", *args, broker={
         "uris": [f"amqp://guest@127.0.0.1:{farm.broker.amqp}/{farm.vhost}"],

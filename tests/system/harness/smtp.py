@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mail server that keeps what it gets, and may misbehave: be away, offer TLS or not, refuse a sender
-or a recipient, refuse for now, or take a message and fall silent before it says so."""
+or a recipient, refuse for now, or fall silent before it says that it took a message, or goodbye."""
 import asyncio
 import datetime
 import email
@@ -51,6 +51,11 @@ class _Handler:
             server.transport.close()
         return answer or "421 closing"
 
+    async def handle_QUIT(self, server, session, envelope):
+        if self.sink.goodbye:
+            await asyncio.to_thread(self.sink.goodbye.wait, 150)
+        return "221 Bye"
+
 
 class Sink:
     def __init__(self, tls=None):
@@ -61,6 +66,7 @@ class Sink:
         # To the next messages; "": taken, then the connection breaks; an Event: taken, and said so
         # when it is set.
         self.answers = []
+        self.goodbye = None      # an Event: QUIT is answered when it is set
         self.sender_answer = ""  # to every sender, where it is not empty
         self.recipients = {}     # what is answered to these addresses
         self.lock = threading.Lock()
