@@ -38,10 +38,12 @@ api.PEOPLE |= {name: {**RIGHTS, "mail": f"{name}@example.org", "name": name, "la
 
 
 class MoodleFarm(Farm):
-    """A Farm whose two sites are those of the pair."""
+    """A Farm whose two sites are those of the pair.  sections: changes to the configuration of one
+    role, {"worker": {"site": {…}}}; sites: where another role than usual has its Moodle."""
 
-    def __init__(self, folder, broker, pair, **settings):
-        self.pair = pair
+    def __init__(self, folder, broker, pair, sections=None, sites=None, **settings):
+        self.pair, self.sections = pair, sections or {}
+        self.sites = {"archiver": "lastyear", "worker": "thisyear"} | (sites or {})
         super().__init__(folder, broker, **settings)
         # The web server's user passes through; the daemons open to it what lies below.
         os.mkdir(self.path("work"), 0o711)
@@ -50,11 +52,12 @@ class MoodleFarm(Farm):
         return {"type": "moodle", "path": self.pair.sites[site]["moodle"],
                 "user": self.pair.state["user"] if os.getuid() == 0 else ""}
 
-    def _archiver_sections(self, name):
-        return {**super()._archiver_sections(name), "site": self._moodle("lastyear")}
-
-    def _worker_sections(self, name):
-        return {**super()._worker_sections(name), "site": self._moodle("thisyear")}
+    def config(self, role, name):
+        config = super().config(role, name)
+        changed = self.sections.get(role, {})
+        if role in self.sites:
+            config["site"] = self._moodle(self.sites[role])
+        return config | {section: config.get(section, {}) | changes for section, changes in changed.items()}
 
     # --- what is in Moodle ---
 
@@ -121,13 +124,14 @@ def broker(request):
 
 @pytest.fixture
 def start_farm(pair, broker, request):  # noqa: F811
-    """start_farm(**restore): a farm and one of each daemon, with these settings of section restore."""
+    """start_farm(sections=…, **restore): a farm and one of each daemon, with these settings of section
+    restore."""
     failures, made, failed = request.session.testsfailed, [], True
 
-    def start(**restore):
+    def start(sections=None, **restore):
         folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
         os.chmod(folder, 0o711)
-        f = MoodleFarm(folder, broker, pair,
+        f = MoodleFarm(folder, broker, pair, sections,
                        restore={"default_category": "DEF", "only_one": True} | restore,
                        producer={"catalog_ttl": "1h"})
         made.append(f)
@@ -365,26 +369,22 @@ def test_a_worker_killed_after_an_import_finds_the_course(farm):
 
 
 @pytest.fixture
-def asked(broker, monkeypatch):
-    """What workers that start from now on ask their Moodle, as they ask it; nothing is fetched ahead."""
+def asked(broker, start_farm):
+    """A farm, and what its worker asks its Moodle, in the order it does; nothing is fetched ahead."""
     folder = pathlib.Path(broker.folder).parent
     php, log = folder / "php", folder / "asked"
     php.write_text(f'#!/bin/sh\nfor last; do :; done\necho "$last" >>{log}\nexec /usr/bin/php "$@"\n')
     php.chmod(0o755)
     log.touch()
     log.chmod(0o666)
-    usual = MoodleFarm._worker_sections
-
-    def sections(farm, name):
-        made = usual(farm, name)
-        return {**made, "site": {**made["site"], "php": str(php)}, "worker": {**made["worker"], "ahead": 0}}
-    monkeypatch.setattr(MoodleFarm, "_worker_sections", sections)
-    yield lambda: [line for line in log.read_text().split() if line in ("preflight", "find", "contents", "import")]
+    operations = ("preflight", "find", "contents", "import")
+    yield (start_farm({"worker": {"site": {"php": str(php)}, "worker": {"ahead": 0}}}),
+           lambda: [line for line in log.read_text().split() if line in operations])
     log.unlink()
 
 
-def test_only_what_takes_longer_to_fetch_is_asked_about_before(asked, start_farm):
-    farm = start_farm()
+def test_only_what_takes_longer_to_fetch_is_asked_about_before(asked):
+    farm, asked = asked
     with restored(farm, "EMPTY"):
         assert asked() == ["import"]
     farm.pair.code("lastyear", f"""
@@ -400,7 +400,8 @@ def test_only_what_takes_longer_to_fetch_is_asked_about_before(asked, start_farm
                 'summary', 0, '/', 'large.bin')->delete();""")
 
 
-def test_after_a_worker_that_died_it_is_asked_whether_the_course_is_there(asked, farm):
+def test_after_a_worker_that_died_it_is_asked_whether_the_course_is_there(asked):
+    farm, asked = asked
     worker = farm.roles("worker")[0]
     worker.stop()
     worker.start(NAVETTE_FAULT="worker.after-import", NAVETTE_FAULT_ONCE=farm.path("once"))

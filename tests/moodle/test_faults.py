@@ -93,26 +93,12 @@ def with_children(pid):
 # --- the stand ---
 
 class Stand(MoodleFarm):
-    """The daemons between the two sites, the producer beside the client's Moodle; sections: changes
-    to the configuration of one role, {"worker": {"site": {…}}}."""
+    """The daemons between the two sites, the producer beside the client's Moodle."""
 
     def __init__(self, folder, broker, pair, sections=None, sites=None, **more):  # noqa: F811
-        self.sections = sections or {}
-        self.sites = {"archiver": "lastyear", "worker": "thisyear", "producer": "thisyear"} | \
-            (sites or {})
-        super().__init__(folder, broker, pair, **{
+        super().__init__(folder, broker, pair, sections, {"producer": "thisyear"} | (sites or {}), **{
             "restore": {"default_category": "DEF", "only_one": False},
             "producer": {"catalog_ttl": "1h"}, **more})
-
-    def _producer_sections(self, name):
-        return {**super()._producer_sections(name), "site": {}}
-
-    def config(self, role, name):
-        config = super().config(role, name)
-        config["site"] = self._moodle(self.sites[role])
-        for section, changes in self.sections.get(role, {}).items():
-            config[section] = {**config.get(section, {}), **changes}
-        return config
 
     def one(self, role):
         return self.roles(role)[0]

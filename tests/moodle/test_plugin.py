@@ -356,9 +356,6 @@ class PlainFarm(MoodleFarm):
     def _client_sections(self):
         return {**super()._client_sections(), "restore": {"lease": "5s"}}
 
-    def _producer_sections(self, name):
-        return {**super()._producer_sections(name), "site": self._moodle("thisyear")}
-
     def may_choose(self, user="teacher1"):
         return self.person(user).get("/session")["options"]
 
@@ -368,7 +365,7 @@ def plain_farm(pair, broker, request):  # noqa: F811
     folder = tempfile.mkdtemp(prefix="farm-", dir=pathlib.Path(broker.folder).parent)
     os.chmod(folder, 0o711)
     failures = request.session.testsfailed
-    f = PlainFarm(folder, broker, pair)
+    f = PlainFarm(folder, broker, pair, sites={"producer": "thisyear"})
     failed = True
     try:
         yield f

@@ -171,14 +171,19 @@ class SeedFarm(MoodleFarm):
         self.token = token
         super().__init__(folder, broker, pair, **settings)
 
-    def _archiver_sections(self, name):
+    def config(self, role, name):
+        config = super().config(role, name)
+        if role == "archiver":
+            config["site"] = {"type": "seed-ws", "url": self.front.url(self.speed),
+                              "token_file": self._token_file(), "ca_file": self.ca}
+        return config
+
+    def _token_file(self):
         path = self.path("site.token")
         if not os.path.exists(path):
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
                 f.write(self.token + "\n")
-        return {**super()._archiver_sections(name),
-                "site": {"type": "seed-ws", "url": self.front.url(self.speed),
-                         "token_file": path, "ca_file": self.ca}}
+        return path
 
     def seen(self, user="teacher1"):
         """What the user is told of the site's courses."""
