@@ -59,6 +59,7 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 	nv_job_log(job, NV_INFO, "the archive is here, %llu bytes unpacked",
 		   (unsigned long long)fetched.manifest.size);
 	atomic_store(&j->importing, nv_mono_ms());
+	nv_job_progress(job, "import", 0, 0);
 	int result =
 		nv_site_import(j->worker->site, &in, &fetched, job, &j->outcome, &j->arena, err);
 	for (size_t i = 0; result == 0 && i < j->outcome.warnings.len; i++)

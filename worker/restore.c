@@ -159,9 +159,6 @@ static void renew(struct restore *r)
 				       .done = r->done,
 				       .total = r->total,
 				       .import_ms = nv_restore_importing(&r->job)};
-	if (p.import_ms &&
-	    (!p.step || strcmp(p.step, "import") != 0)) /* the site told nothing yet */
-		p = (struct nv_status_progress){.step = "import", .import_ms = p.import_ms};
 	nv_status_renew(w->status, nv_restore_request(r)->id, r->token, w->config->restore.lease,
 			&p, renewed, r);
 }
