@@ -81,7 +81,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 		    memcmp(known, expect->sha256, sizeof(known)) == 0;
 	if (*ret_good)
 		return 0;
-	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	struct nv_source from = nv_source_fd(&fd);
 	struct nv_hash *h = nv_hash_new(NV_SHA256);
 	uint8_t digest[NV_SHA256_LEN];
@@ -208,7 +208,7 @@ static int write_file(const char *path, const struct nv_source *from, const stru
 	nv_auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: creating %s", path);
-	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	for (;;) {
 		if (nv_job_check(job, err) < 0)
 			return -1;

@@ -116,7 +116,7 @@ static int walk_node(struct xml_walk *w)
 
 static int drain(const struct nv_source *from, struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	ssize_t n;
 	do
 		n = from->read_cb(from->ctx, buf, NV_ARCHIVE_BLOCK, err);

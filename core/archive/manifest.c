@@ -147,7 +147,7 @@ static int decompress_record(const void *data, size_t len, struct nv_buf *ret, s
 {
 	struct archive *a = archive_read_new();
 	struct archive_entry *e;
-	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	archive_read_support_filter_zstd(a);
 	archive_read_support_format_raw(a);
 	la_ssize_t n = -1;

@@ -100,7 +100,7 @@ struct nv_pack *nv_pack_new(const char *path, enum nv_pack_form form, struct nv_
 	p->fd = fd;
 	p->form = form;
 	p->path = nv_strdup(path);
-	p->buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	p->buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	p->a = archive_write_new();
 	p->entry = archive_entry_new();
 	if (!p->a || !p->entry)

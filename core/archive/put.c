@@ -154,7 +154,7 @@ static int hash_blob(struct nv_archive_put *p, const struct nv_entry *entry, con
 		     const struct nv_source *from, uint8_t ret_sha256[NV_SHA256_LEN],
 		     struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	struct nv_hash *h256 = nv_hash_new(NV_SHA256);
 	struct nv_hash *h1 = nv_hash_new(NV_SHA1);
 	uint8_t found[NV_SHA1_LEN];

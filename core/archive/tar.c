@@ -114,7 +114,7 @@ static int open_gzip(struct nv_unpack *u, int fd, const struct nv_archive_limits
 		return nv_fail(err, NV_RETRY, NV_R_io, "archive: %s: no memory for zlib", u->name);
 	}
 	gzbuffer(u->gz, NV_ARCHIVE_BLOCK);
-	u->buf = nv_alloc(NV_ARCHIVE_BLOCK);
+	u->buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	uint64_t overhead = 0;
 	if (__builtin_mul_overflow(limits->max_entries, TAR_OVERHEAD_ENTRY, &overhead) ||
 	    __builtin_add_overflow(overhead, TAR_OVERHEAD_BASE, &overhead) ||

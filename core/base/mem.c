@@ -25,6 +25,12 @@ void *nv_alloc(size_t size)
 	return p;
 }
 
+/* Of a block for a small file most pages are never touched. */
+void *nv_alloc_block(size_t size)
+{
+	return nv_realloc(NULL, size);
+}
+
 void *nv_realloc(void *p, size_t size)
 {
 	void *q = realloc(p, size ? size : 1);

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void *nv_alloc(size_t size);		     /* zeroed; never NULL */
-void *nv_realloc(void *p, size_t size);	     /* never NULL */
-char *nv_strdup(const char *s);		     /* NULL gives NULL */
+void *nv_alloc(size_t size);		/* zeroed; never NULL */
+void *nv_alloc_block(size_t size);	/* for what will be read into it: not zeroed; never NULL */
+void *nv_realloc(void *p, size_t size); /* never NULL */
+char *nv_strdup(const char *s);		/* NULL gives NULL */
 char *nv_strndup(const char *s, size_t len); /* never NULL, NUL-terminated */
 char *nv_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -61,7 +61,7 @@ static int content_line(void *arg, const char *key, const json_t *value, struct 
 /* false: it cannot be read to its end. */
 static bool hash_file(int fd, uint8_t ret_sha256[NV_SHA256_LEN], const struct nv_job *job)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(BLOCK);
 	struct nv_hash *h = nv_hash_new(NV_SHA256);
 	ssize_t n = 1;
 	while (n > 0) {

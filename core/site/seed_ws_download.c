@@ -215,7 +215,7 @@ static bool sha1_in(const char *etag, uint8_t ret[NV_SHA1_LEN])
 
 static int hash_file(const struct download *d, uint8_t ret[NV_SHA1_LEN], struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(BLOCK);
 	struct nv_hash *hash = nv_hash_new(NV_SHA1);
 	ssize_t n = 1;
 	int rc = 0;

@@ -145,7 +145,7 @@ static void ring_free(struct nv_ring *r)
 static struct nv_ring *ring_new(struct nv_hash *sha256, struct nv_hash *sha1)
 {
 	struct nv_ring *r = nv_alloc(sizeof(*r));
-	r->data = nv_alloc((size_t)BLOCKS * NV_STORE_BLOCK);
+	r->data = nv_alloc_block((size_t)BLOCKS * NV_STORE_BLOCK);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->more, NULL);
 	pthread_cond_init(&r->less, NULL);

@@ -86,7 +86,7 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 
 static int temp_fill(int fd, struct nv_intake *in, const struct nv_job *job, struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_STORE_BLOCK);
 	uint64_t behind = 0;
 	for (;;) {
 		if (nv_job_check(job, err) < 0)
@@ -232,7 +232,7 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 
 static int copy_rest(int fd, struct nv_part *part, const struct nv_job *job, struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_STORE_BLOCK);
 	if (lseek(fd, (off_t)part->len, SEEK_SET) < 0)
 		return dir_errno(errno, "get", part->key, err);
 	for (;;) {

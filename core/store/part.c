@@ -19,7 +19,7 @@ static int part_errno(const struct nv_part *p, const char *what, struct nv_err *
 /* Hash what an earlier try left, so that the whole is verified in the end. */
 static int hash_existing(struct nv_part *p, const struct nv_job *job, struct nv_err *err)
 {
-	nv_auto_free uint8_t *buf = nv_alloc(NV_STORE_BLOCK);
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_STORE_BLOCK);
 	for (;;) {
 		if (nv_job_check(job, err) < 0)
 			return -1;
