@@ -15,23 +15,20 @@ static const struct {
 #undef X
 };
 
-/* local MAY = {p = {scheduled = {cancelled = true, …}, …}, …}; local FINAL = {…} */
+/* local MAY = ' p:scheduled>cancelled … '; local FINAL = {…}.  Redis runs this before every script:
+ * a text costs nothing there, a table of tables more than a short script itself. */
 static void write_table(struct nv_buf *b)
 {
-	nv_buf_puts(b, "local MAY={");
+	nv_buf_puts(b, "local MAY=' ");
 	for (const char *who = "pkw"; *who; who++) {
-		nv_buf_printf(b, "%c={", *who);
-		for (unsigned from = 0; from < NV_ST_COUNT; from++) {
-			nv_buf_printf(b, "%s={", nv_state_word((enum nv_state)from));
+		for (unsigned from = 0; from < NV_ST_COUNT; from++)
 			for (unsigned to = 0; to < NV_ST_COUNT; to++)
 				if (nv_state_may(*who, (enum nv_state)from, (enum nv_state)to))
-					nv_buf_printf(b, "%s=true,",
+					nv_buf_printf(b, "%c:%s>%s ", *who,
+						      nv_state_word((enum nv_state)from),
 						      nv_state_word((enum nv_state)to));
-			nv_buf_puts(b, "},");
-		}
-		nv_buf_puts(b, "},");
 	}
-	nv_buf_puts(b, "}\nlocal FINAL={");
+	nv_buf_puts(b, "'\nlocal FINAL={");
 	for (unsigned s = 0; s < NV_ST_COUNT; s++)
 		if (nv_state_final((enum nv_state)s))
 			nv_buf_printf(b, "%s=true,", nv_state_word((enum nv_state)s));
