@@ -9,9 +9,12 @@
 
 struct nv_poll {
 	uv_poll_t handle;
+	uv_prepare_t prepare; /* writes what one turn of the loop has asked for, before it sleeps */
 	redisAsyncContext *ac; /* NULL: freed by hiredis */
 	struct nv_poll_hooks hooks;
 	int events;
+	bool writing;
+	unsigned open; /* handles */
 };
 
 static void on_poll(uv_poll_t *handle, int status, int events)
@@ -23,8 +26,17 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 		events = UV_READABLE | UV_WRITABLE;
 	if (p->ac && (events & UV_READABLE))
 		redisAsyncHandleRead(p->ac);
-	if (p->ac && (events & UV_WRITABLE))
+	if (p->ac && (events & UV_WRITABLE)) {
+		p->writing = true;
 		redisAsyncHandleWrite(p->ac);
+		p->writing = false;
+	}
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	uv_prepare_stop(prepare);
+	on_poll(&((struct nv_poll *)prepare->data)->handle, 0, UV_WRITABLE);
 }
 
 static void watch(struct nv_poll *p, int events)
@@ -52,17 +64,25 @@ static void del_read(void *data)
 	watch(p, p->events & ~UV_READABLE);
 }
 
+/* The socket most often has room: it is watched for that only while the connection is being made,
+ * and when a write has left something. */
 static void add_write(void *data)
 {
 	struct nv_poll *p = data;
 
-	watch(p, p->events | UV_WRITABLE);
+	if (!p->ac)
+		return;
+	if (p->writing || !(p->ac->c.flags & REDIS_CONNECTED))
+		watch(p, p->events | UV_WRITABLE);
+	else if (!(p->events & UV_WRITABLE))
+		uv_prepare_start(&p->prepare, on_prepare);
 }
 
 static void del_write(void *data)
 {
 	struct nv_poll *p = data;
 
+	uv_prepare_stop(&p->prepare);
 	watch(p, p->events & ~UV_WRITABLE);
 }
 
@@ -71,6 +91,8 @@ static void on_closed(uv_handle_t *handle)
 	struct nv_poll *p = handle->data;
 	struct nv_poll_hooks hooks = p->hooks;
 
+	if (--p->open)
+		return;
 	free(p);
 	hooks.closed_cb(hooks.arg);
 }
@@ -84,6 +106,7 @@ static void cleanup(void *data)
 		return;
 	p->ac = NULL;
 	uv_close((uv_handle_t *)&p->handle, on_closed);
+	uv_close((uv_handle_t *)&p->prepare, on_closed);
 	p->hooks.gone_cb(p->hooks.arg, ac);
 }
 
@@ -95,7 +118,9 @@ int nv_poll_attach(redisAsyncContext *ac, uv_loop_t *loop, const struct nv_poll_
 		free(p);
 		return -1;
 	}
-	p->handle.data = p;
+	uv_prepare_init(loop, &p->prepare);
+	p->open = 2;
+	p->handle.data = p->prepare.data = p;
 	p->ac = ac;
 	p->hooks = *hooks;
 	ac->ev.data = p;

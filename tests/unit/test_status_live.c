@@ -648,6 +648,31 @@ static void a_loop_that_was_held_up_still_takes_the_answer(void **state)
 	assert_int_equal(f->downs, 0);
 }
 
+/* More than any socket holds, so that it is written in parts; what is asked behind it waits. */
+static void what_a_socket_does_not_hold_at_once_arrives_whole(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = (size_t)16 << 20;
+	struct answer *set = nv_alloc(sizeof *set);
+	char *value = nv_alloc(len);
+	int pid = redis_pid();
+
+	memset(value, 'v', len);
+	nv_kv_get(f->s, "k", on_value, fresh());
+	ok(f);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	nv_kv_set(f->s, "k", value, len, 60000, false, on_bool, set);
+	nv_kv_get(f->s, "k", on_value, fresh());
+	for (int i = 0; i < 3; i++)
+		uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_false(set->done);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(ok(f)->len, len);
+	assert_true(set->done && set->yes);
+	free(value);
+	free(set);
+}
+
 static void a_redis_killed_in_the_middle_answers_every_call_and_comes_back(void **state)
 {
 	struct fixture *f = *state;
@@ -794,6 +819,7 @@ int main(int argc, char **argv)
 		T(values_end_with_their_life_time),
 		T(a_redis_that_does_not_answer_is_an_error_not_a_hang),
 		T(a_loop_that_was_held_up_still_takes_the_answer),
+		T(what_a_socket_does_not_hold_at_once_arrives_whole),
 		T(a_redis_killed_in_the_middle_answers_every_call_and_comes_back),
 		T(calls_in_flight_are_answered_when_it_closes),
 		T(no_redis_at_all_is_an_error_at_once),
