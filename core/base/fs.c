@@ -24,12 +24,11 @@ static int io_fail(struct nv_err *err, const char *doing, const char *path)
 	return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "%s %s", doing, path);
 }
 
-static int make_one(const char *path, mode_t mode, struct nv_err *err)
+/* What mkdir has just said, by errno. */
+static int not_made(const char *path, struct nv_err *err)
 {
 	struct stat st;
 
-	if (mkdir(path, mode) == 0)
-		return 0;
 	if (errno != EEXIST)
 		return io_fail(err, "make folder", path);
 	if (stat(path, &st) < 0)
@@ -40,6 +39,11 @@ static int make_one(const char *path, mode_t mode, struct nv_err *err)
 	return io_fail(err, "make folder", path);
 }
 
+static int make_one(const char *path, mode_t mode, struct nv_err *err)
+{
+	return mkdir(path, mode) == 0 ? 0 : not_made(path, err);
+}
+
 int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err)
 {
 	nv_auto_free char *copy = NULL;
@@ -48,7 +52,7 @@ int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err)
 	if (mkdir(path, mode) == 0)
 		return 0;
 	if (errno != ENOENT)
-		return make_one(path, mode, err);
+		return not_made(path, err);
 	copy = nv_strdup(path);
 	for (char *p = copy + 1; *copy && *p; p++) {
 		if (*p != '/' || p[-1] == '/')
