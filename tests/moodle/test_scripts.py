@@ -719,7 +719,7 @@ def wait_for(process, key: str) -> str:
     said = ""
     while key not in said.rsplit("\n", 2)[-2:][0]:
         line = process.stdout.readline()
-        assert line, process.stderr.read()[-2000:]
+        assert line, process.stderr.read()[:1500]
         said += line
     return said
 
@@ -788,6 +788,73 @@ def test_killed_at_any_moment_there_is_one_whole_course_or_none(pair):
         pair.delete(made["course"])
     after = pair.traces("thisyear")
     assert after | {"controllers": 0, "logs": 0} == before | {"controllers": 0, "logs": 0}
+
+
+def half_made(pair, course: str) -> str:
+    """The course of an import that was killed just before it would have been whole."""
+    message = pair.message(course, confirm=True)
+    process = pair.start("thisyear", "import", message)
+    wait_for(process, '"confirm"')
+    process.kill()
+    process.communicate()
+    (made,), = pair.query("thisyear", "SELECT courseid FROM {block_navette_restores} WHERE requestid = "
+                          f"'{message['request']['id']}'")
+    return made
+
+
+def test_activities_that_their_course_modules_did_not_know_yet_are_removed(pair):
+    """As if the import had been killed between the two writes, at each activity of each kind: Moodle
+    itself cannot delete such an assignment."""
+    before = pair.traces("thisyear")
+    made = half_made(pair, "HAND")
+    kinds = [row[0] for row in pair.query("thisyear", "SELECT DISTINCT m.name FROM {modules} m JOIN "
+                                          f"{{course_modules}} cm ON cm.module = m.id WHERE cm.course = {made}")]
+    assert "assign" in kinds and len(kinds) > 10
+    pair.query("thisyear", f"UPDATE {{course_modules}} SET instance = 0 WHERE course = {made}")
+    pair.query("thisyear", "INSERT INTO {label} (course, name, intro, introformat, timemodified) "
+                           f"VALUES ({made}, 'of no course module', '', 1, 1)")
+    swept_clean(pair, before)
+    assert {kind: n for kind in kinds if (n := pair.count("thisyear", f"{{{kind}}} WHERE course = {made}"))} == {}
+
+
+@contextlib.contextmanager
+def undeletable(pair, course: str):
+    """A course whose row the database keeps."""
+    db = pair.state["db"]
+    table, says = f"{db['prefix']}course", "it is kept"
+    if db["type"] == "mariadb":
+        make = ["DELIMITER //\n"
+                f"CREATE TRIGGER navette_keep BEFORE DELETE ON {table} FOR EACH ROW BEGIN IF OLD.id = {course} "
+                f"THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{says}'; END IF; END//"]
+        drop = "DROP TRIGGER navette_keep"
+    else:
+        make = ["CREATE FUNCTION navette_keep() RETURNS trigger LANGUAGE plpgsql AS "
+                f"'BEGIN RAISE EXCEPTION ''{says}''; END'",
+                f"CREATE TRIGGER navette_keep BEFORE DELETE ON {table} FOR EACH ROW WHEN (OLD.id = {course}) "
+                "EXECUTE FUNCTION navette_keep()"]
+        drop = "DROP FUNCTION navette_keep CASCADE"
+    for statement in make:
+        pair.query("thisyear", statement)
+    try:
+        yield says
+    finally:
+        pair.query("thisyear", drop)
+
+
+def test_a_course_that_cannot_be_removed_is_named_and_keeps_no_other(pair):
+    before = pair.traces("thisyear")
+    first, second = half_made(pair, "EMPTY"), half_made(pair, "EMPTY")
+    with undeletable(pair, first) as says:
+        deadline, reply = time.monotonic() + 60, None
+        # The database may take a moment to notice that who held the locks is gone.
+        while pair.count("thisyear", f"{{course}} WHERE id = {second}") or reply.code == 0:
+            assert time.monotonic() < deadline
+            reply = pair.run("thisyear", "sweep")
+        assert reply.error == ("retry", "import_failed")
+        message = reply.lines[-1]["error"]["message"]
+        assert f"the half-made course {first} of an earlier attempt cannot be deleted" in message and says in message
+        assert pair.count("thisyear", f"{{course}} WHERE id = {first}") == 1
+    swept_clean(pair, before)
 
 
 def test_four_imports_at_once_are_all_whole(pair):

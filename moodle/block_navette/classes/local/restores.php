@@ -146,12 +146,8 @@ class restores {
             $CFG->forced_plugin_settings['tool_recyclebin']['coursebinenable'] = 0;
             if (!\context_course::instance($row->courseid, IGNORE_MISSING)) {
                 $DB->delete_records('course', ['id' => $row->courseid]);
-            } else if (!delete_course($row->courseid, false)) {
-                throw new failure(
-                    failure::RETRY,
-                    'import_failed',
-                    "the half-made course $row->courseid of an earlier attempt cannot be deleted"
-                );
+            } else {
+                self::delete_half_made((int) $row->courseid);
             }
             fix_course_sortorder();
         }
@@ -160,6 +156,54 @@ class restores {
         foreach (json_decode((string) ($row->contents ?? '')) ?: [] as $sha1) {
             get_file_storage()->get_file_system()->remove_file($sha1);
             self::remove_half_copy((string) $sha1);
+        }
+    }
+
+    /**
+     * Delete a course whose restore was interrupted anywhere.
+     *
+     * @param int $courseid
+     */
+    private static function delete_half_made(int $courseid): void {
+        $doing = "the half-made course $courseid of an earlier attempt cannot be deleted";
+        try {
+            self::join_activities($courseid);
+            if (!delete_course($courseid, false)) {
+                throw new failure(failure::RETRY, 'import_failed', $doing);
+            }
+        } catch (\Throwable $e) {
+            throw failure::from($e, 'import_failed', $doing);
+        }
+    }
+
+    /**
+     * A restore writes an activity's row, then into its course module which row that is.  Between the two
+     * the activity has no course module, and deleting some (an assignment) wants one.
+     *
+     * @param int $courseid
+     */
+    private static function join_activities(int $courseid): void {
+        global $DB;
+        foreach ($DB->get_records_menu('modules', null, '', 'id, name') as $id => $name) {
+            if (!$DB->get_manager()->table_exists($name)) {
+                continue;
+            }
+            $alone = $DB->get_fieldset_sql(
+                "SELECT m.id
+                   FROM {" . $name . "} m
+              LEFT JOIN {course_modules} cm ON cm.instance = m.id AND cm.module = :module
+                  WHERE m.course = :course AND cm.id IS NULL",
+                ['module' => $id, 'course' => $courseid]
+            );
+            foreach ($alone as $instance) {
+                $half = ['course' => $courseid, 'module' => $id, 'instance' => 0];
+                $cm = $DB->get_field('course_modules', 'id', $half, IGNORE_MULTIPLE);
+                if ($cm) {
+                    $DB->set_field('course_modules', 'instance', $instance, ['id' => $cm]);
+                } else {
+                    $DB->delete_records($name, ['id' => $instance]);
+                }
+            }
         }
     }
 
@@ -287,6 +331,7 @@ class restores {
     public static function sweep(): array {
         global $DB;
         $swept = 0;
+        $failure = null;
         foreach ($DB->get_records(self::TABLE, ['state' => self::IMPORTING], 'id', 'id, requestid') as $row) {
             $lock = site::lock("request-$row->requestid");
             if (!$lock) {
@@ -299,6 +344,15 @@ class restores {
                     self::remove_rest($row);
                     self::fail($row, new failure(failure::RETRY, 'import_failed', 'the restore broke off'));
                     $swept++;
+                }
+            } catch (\Throwable $e) {
+                // What cannot be removed now does not keep the others; a stop or a dead database does.
+                if ($DB->is_transaction_started()) {
+                    $DB->force_transaction_rollback();
+                }
+                $failure = failure::from($e, 'import_failed', 'sweep');
+                if ($failure->kind !== failure::RETRY) {
+                    throw $failure;
                 }
             } finally {
                 site::release($lock);
@@ -332,6 +386,9 @@ class restores {
             $DB->delete_records(self::TAKEN, ['id' => $id]);
         }
         $DB->delete_records_select('block_navette_notices', 'timecreated < ?', [time() - 180 * DAYSECS]);
+        if ($failure) {
+            throw $failure;
+        }
         return ['swept' => $swept];
     }
 }
