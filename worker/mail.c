@@ -8,8 +8,7 @@
 
 #include "core/base/mem.h"
 
-/* A server may look at what a letter says before it takes it: given up too early, it comes twice.
- */
+/* Some servers look at a letter before they take it: given up too early, it comes twice. */
 #define MAIL_TIMEOUT_S 20L
 /* RFC 2047: an encoded word is at most 75 characters, so 45 bytes of text in base64. */
 #define WORD_BYTES 45u
