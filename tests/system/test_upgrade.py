@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ctest timeout 1200
-"""A rolling upgrade: daemon by daemon, the version before this one gives way to this one, and both work together
+"""A rolling upgrade: daemon by daemon, the first release (v0.1.0) gives way to this version, and both work together
 at each step.  Before each step messages of every kind lie in the queues, and all daemons are down: what the
 old ones have said, the new ones must understand, and the other way round.  In either order, client first or
-course server first.  Long (it builds the version before): only with NAVETTE_NIGHTLY=1 (tests/run --all)."""
+course server first.  Long (it builds the first release): only with NAVETTE_NIGHTLY=1 (tests/run --all)."""
 import signal
 
 from harness import nightly, previous, samples, wait, window

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs of the version before this one, built from the repository's history."""
+"""The programs of the first release, built from the repository's history: what an installation may still run."""
 import os
 import subprocess
 
@@ -7,8 +7,8 @@ import pytest
 
 from .samples import SOURCE
 
-# The newest tag that is not this commit; while there is none, the state this version is an upgrade of.
-FALLBACK = "2348440"
+TAG = "v0.1.0"
+COMMIT = "73d04f07aafb"  # the tag's, for a clone without tags
 
 
 def _git(*args):
@@ -17,15 +17,15 @@ def _git(*args):
 
 
 def commit():
-    tag = _git("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
-    return _git("rev-parse", "--verify", "--short=12", f"{tag or FALLBACK}^{{commit}}")
+    found = (_git("rev-parse", "--verify", "--short=12", f"{name}^{{commit}}") for name in (TAG, COMMIT))
+    return next((name for name in found if name), None)
 
 
 def build():
     """Its build folder; once for a version. Skips where the history is not there (a shallow clone)."""
     version = commit()
     if version is None:
-        pytest.skip("the version before this one is not in this clone's history")
+        pytest.skip("the first release is not in this clone's history")
     tree = os.path.join(SOURCE, "build", "previous", version)
     made = os.path.join(tree, "build", "release")
     if not os.path.exists(os.path.join(tree, "complete")):
