@@ -6,6 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Characters of a table's cell, except in the last column: one long name must not make all rows
+ * wide. --json has it whole. */
+#define CELL_MAX 60u
+
 /* --- errors and documents --- */
 
 int cli_document(struct cli *c, json_t *doc, int status)
@@ -130,6 +134,27 @@ static size_t width(const char *s)
 	return n;
 }
 
+/* At most CELL_MAX characters, the last of them "…" where something is left out. */
+static void print_cell(const char *s)
+{
+	size_t n = 0;
+	const char *end = s;
+	if (width(s) <= CELL_MAX) {
+		fputs(s, stdout);
+		return;
+	}
+	for (; *end; end++)
+		if (((unsigned char)*end & 0xc0u) != 0x80 && n++ == CELL_MAX - 1)
+			break;
+	printf("%.*s…", (int)(end - s), s);
+}
+
+static size_t printed_width(const char *s)
+{
+	size_t n = width(s);
+	return n < CELL_MAX ? n : CELL_MAX;
+}
+
 static void table_print(const struct cli_table *t)
 {
 	for (size_t i = 0; i < t->len; i++) {
@@ -137,13 +162,14 @@ static void table_print(const struct cli_table *t)
 		bool last = column + 1 == t->columns;
 		size_t widest = 0;
 		for (size_t k = column; k < t->len; k += t->columns)
-			if (width(t->cells[k]) > widest)
-				widest = width(t->cells[k]);
-		fputs(t->cells[i], stdout);
-		if (last)
-			putchar('\n');
-		else
-			printf("%*s", (int)(widest - width(t->cells[i])) + 2, "");
+			if (printed_width(t->cells[k]) > widest)
+				widest = printed_width(t->cells[k]);
+		if (last) {
+			puts(t->cells[i]);
+			continue;
+		}
+		print_cell(t->cells[i]);
+		printf("%*s", (int)(widest - printed_width(t->cells[i])) + 2, "");
 	}
 }
 
