@@ -58,7 +58,7 @@ int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
 const char *cli_text(const json_t *doc, const char *key);
 json_t *cli_api_get(struct cli_api *a, const char *path, struct nv_err *err);
 /* The sites and their courses, as --user and --refresh say. */
-json_t *cli_get_courses(struct cli_api *a, const struct cli *c, struct nv_err *err);
+json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err);
 /* What a site that gave no courses said, owned; NULL where it gave them. */
 char *cli_site_trouble(const json_t *site);
 

@@ -47,12 +47,12 @@ static void add_parameter(struct nv_buf *path, const char *name, const char *val
 
 /* --- courses --- */
 
-json_t *cli_get_courses(struct cli_api *a, const struct cli *c, struct nv_err *err)
+json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf path = {0};
 	nv_buf_puts(&path, "/api/v1/courses");
 	add_parameter(&path, "user", cli_get(c, "user"));
-	if (cli_has(c, "refresh"))
+	if (afresh)
 		add_parameter(&path, "refresh", "true");
 	return cli_api_get(a, (const char *)path.data, err);
 }
@@ -109,7 +109,7 @@ int cli_courses(struct cli *c)
 	struct cli_api *a = cli_api_open(c);
 	if (!a)
 		return CLI_FAILED;
-	json_t *doc = cli_get_courses(a, c, &err);
+	json_t *doc = cli_get_courses(a, c, cli_has(c, "refresh"), &err);
 	if (!doc) {
 		status = cli_api_fail(a, &err);
 		cli_api_close(a);

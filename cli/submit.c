@@ -76,7 +76,7 @@ static int all_items(struct cli_api *a, struct cli *c, json_t *items, json_t *he
 {
 	size_t i;
 	const json_t *course;
-	json_t *doc = cli_get_courses(a, c, err);
+	json_t *doc = cli_get_courses(a, c, true, err);
 	if (!doc)
 		return -1;
 	const json_t *site = find_site(doc, c->args[0]);

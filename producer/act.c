@@ -368,7 +368,7 @@ static void enrol_catalog(void *arg, const struct nv_err *err, const struct cata
 static void enrol_next(struct act *a, const struct nv_status_record *rec)
 {
 	a->q.course = nv_arena_strdup(nv_http_arena(a->r), rec->request.course);
-	catalog_ask(a->app, a->s->identity, rec->request.site, false, enrol_catalog, a);
+	catalog_ask(a->app, a->s->identity, rec->request.site, CATALOG_USUAL, enrol_catalog, a);
 }
 
 void requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s)

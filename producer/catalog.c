@@ -25,7 +25,7 @@ struct lookup {
 	uv_timer_t timer;
 	struct nv_arena arena;
 	char *user;
-	bool refresh;
+	enum catalog_how how;
 	struct part *parts;
 	size_t parts_len;
 	unsigned ops; /* callbacks of the status to come */
@@ -239,8 +239,8 @@ static bool use_stored(const struct reading *rd, const void *value, size_t len)
 		return false;
 	memcpy(&stored, value, sizeof stored);
 	stored = le64toh(stored);
-	if (rd->fresh_only &&
-	    (l->refresh || stored + l->c->app->config->producer.catalog_ttl <= nv_now_ms()))
+	if (rd->fresh_only && (l->how == CATALOG_AFRESH ||
+			       stored + l->c->app->config->producer.catalog_ttl <= nv_now_ms()))
 		return false;
 	if (nv_record_decode(&nv_catalog_reply_record, (const uint8_t *)value + sizeof stored,
 			     len - sizeof stored, &reply, &rd->l->arena, NULL) < 0)
@@ -251,6 +251,16 @@ static bool use_stored(const struct reading *rd, const void *value, size_t len)
 	return true;
 }
 
+static void ask_unless_kept(struct lookup *l, struct part *p)
+{
+	if (l->how != CATALOG_KEPT) {
+		ask_site(l, p);
+		return;
+	}
+	p->site.settled = true;
+	p->site.status = CATALOG_NOT_ASKED;
+}
+
 static void stored_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct reading *rd = arg;
@@ -259,7 +269,7 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 	if (err)
 		tell(l, err);
 	else if (!rd->p->site.settled && !use_stored(rd, value, len) && rd->fresh_only && !l->told)
-		ask_site(l, rd->p);
+		ask_unless_kept(l, rd->p);
 	if (!l->told)
 		tell_when_settled(l);
 	let_go(l);
@@ -295,12 +305,12 @@ static bool take_sites(struct lookup *l, const struct nv_config *c, const char *
 	return l->parts_len > 0;
 }
 
-void catalog_ask(struct app *app, const char *user, const char *site, bool refresh, catalog_cb cb,
-		 void *arg)
+void catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
+		 catalog_cb cb, void *arg)
 {
 	struct lookup *l = nv_alloc(sizeof *l);
 	l->c = app->catalog;
-	l->refresh = refresh;
+	l->how = how;
 	l->cb = cb;
 	l->arg = arg;
 	l->user = nv_arena_strdup(&l->arena, user);
@@ -330,6 +340,11 @@ const struct nv_course *catalog_find(const struct catalog_site *s, const char *c
 	return NULL;
 }
 
+bool catalog_lacks(const struct catalog_site *s, const char *course)
+{
+	return s->status == CATALOG_OK && !catalog_find(s, course);
+}
+
 int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err)
 {
 	switch (s->status) {
@@ -339,10 +354,12 @@ int catalog_judge(const struct catalog_site *s, const char *course, struct nv_er
 		return api_err(err, 403, NV_R_unknown_user, "%s: %s", s->site->label, s->error);
 	case CATALOG_ERROR:
 		return api_err(err, 502, NV_R_internal, "%s: %s", s->site->label, s->error);
+	case CATALOG_NOT_ASKED:
+		return api_err(err, 503, NV_R_busy, "%s was not asked", s->site->label);
 	case CATALOG_OK:
 		break;
 	}
-	if (!catalog_find(s, course))
+	if (catalog_lacks(s, course))
 		return api_err(err, 403, NV_R_role_missing,
 			       "course %s is not one of your courses on %s", course,
 			       s->site->label);

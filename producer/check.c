@@ -15,6 +15,7 @@
 struct person {
 	struct check *c;
 	const char *site, *user;
+	bool asked_afresh;
 };
 struct check {
 	struct submit *sub;
@@ -36,14 +37,15 @@ static json_t *row_json(const struct item *it)
 	json_t *o = json_pack("{s:i}", "status", it->refused ? (int)api_status(&it->err) : 200);
 	if (it->line)
 		json_object_set_new(o, "line", json_integer(it->line));
-	if (it->refused) {
+	json_t *rest =
+		json_pack("{s:o, s:o, s:o, s:o, s:o}", "site", api_text(it->q.site), "course",
+			  api_text(it->q.course), "shortname", api_text(it->q.shortname),
+			  "fullname", api_text(it->q.fullname), "user", api_text(it->q.user));
+	if (it->refused)
 		json_object_set_new(o, "problem", api_problem(&it->err));
-		return o;
-	}
-	json_t *rest = json_pack("{s:s, s:s, s:o, s:o, s:o, s:s}", "site", it->q.site, "course",
-				 it->q.course, "shortname", api_text(it->q.shortname), "fullname",
-				 api_text(it->q.fullname), "user", api_text(it->q.user), "checked",
-				 it->asked ? "course-server" : "rules");
+	else
+		json_object_set_new(o, "checked",
+				    json_string(it->asked ? "course-server" : "rules"));
 	json_object_update(o, rest);
 	json_decref(rest);
 	return o;
@@ -127,6 +129,22 @@ static bool is_silent(const struct check *c, const char *site)
 	return false;
 }
 
+static bool concerns(const struct item *it, const struct person *p)
+{
+	return !it->refused && it->q.user && !strcmp(it->q.user, p->user) &&
+	       !strcmp(it->q.site, p->site);
+}
+
+/* Does the list that was kept not name a course that this person's rows ask for? */
+static bool may_be_old(const struct person *p, const struct catalog_site *sites, size_t len)
+{
+	const struct submit *sub = p->c->sub;
+	for (size_t i = 0; len && i < sub->len; i++)
+		if (concerns(&sub->items[i], p) && catalog_lacks(&sites[0], sub->items[i].q.course))
+			return true;
+	return false;
+}
+
 static void told(void *arg, const struct nv_err *err, const struct catalog_site *sites, size_t len)
 {
 	struct person *p = arg;
@@ -134,6 +152,11 @@ static void told(void *arg, const struct nv_err *err, const struct catalog_site 
 	struct submit *sub = c->sub;
 	/* a teacher's row would be refused now; an administrator's is served when it comes back */
 	bool silent = !err && len && sites[0].status == CATALOG_UNREACHABLE;
+	if (!err && !p->asked_afresh && may_be_old(p, sites, len)) {
+		p->asked_afresh = true;
+		catalog_ask(sub->app, p->user, p->site, CATALOG_AFRESH, told, p);
+		return;
+	}
 	c->asking--;
 	if (err) {
 		c->failed = true;
@@ -143,8 +166,7 @@ static void told(void *arg, const struct nv_err *err, const struct catalog_site 
 	}
 	for (size_t i = 0; !err && !(silent && sub->s->admin) && i < sub->len; i++) {
 		struct item *it = &sub->items[i];
-		if (it->refused || !it->q.user || strcmp(it->q.user, p->user) != 0 ||
-		    strcmp(it->q.site, p->site) != 0)
+		if (!concerns(it, p))
 			continue;
 		submit_judge(it, sites, len);
 		it->asked = !it->refused;
@@ -159,7 +181,7 @@ static void ask_more(struct check *c)
 		if (is_silent(c, p->site))
 			continue;
 		c->asking++;
-		catalog_ask(c->sub->app, p->user, p->site, false, told, p);
+		catalog_ask(c->sub->app, p->user, p->site, CATALOG_USUAL, told, p);
 	}
 	if (!c->asking && !c->asked && (c->failed || c->next == c->len)) {
 		c->asked = true;
@@ -176,7 +198,7 @@ static void add_person(struct check *c, const struct nv_restore_request *q)
 		if (!strcmp(c->people[i].site, q->site) && !strcmp(c->people[i].user, q->user))
 			return;
 	if (c->len < ASK_MOST)
-		c->people[c->len++] = (struct person){c, q->site, q->user};
+		c->people[c->len++] = (struct person){.c = c, .site = q->site, .user = q->user};
 }
 
 /* --- rows against rows --- */

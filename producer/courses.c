@@ -105,7 +105,8 @@ static json_t *course_json(const struct nv_course *c, bool may_link)
 
 static void add_site(struct listing *l, const struct catalog_site *s)
 {
-	static const char *const words[] = {"ok", "unknown-user", "error", "unreachable"};
+	static const char *const words[] = {"ok", "unknown-user", "error", "unreachable",
+					    "not-asked"};
 	struct nv_arena *a = nv_http_arena(l->r);
 	const struct nv_course *items = s->reply.courses.items;
 	size_t len = s->status == CATALOG_OK ? s->reply.courses.len : 0;
@@ -143,36 +144,71 @@ static void answered(void *arg, const struct nv_err *err, const struct catalog_s
 	finish(l);
 }
 
-static int read_query(const struct nv_http_request *r, const struct session *s, const char **user,
-		      bool *refresh, struct nv_err *err)
+struct query {
+	const char *user;
+	const char *site; /* NULL: all */
+	enum catalog_how how;
+};
+
+static int read_switch(const struct nv_http_request *r, const char *name, bool *ret,
+		       struct nv_err *err)
 {
+	const char *value = nv_http_query(r, name);
+	if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+		return api_err(err, 422, NV_R_bad_message, "%s: not true or false", name);
+	if (value)
+		*ret = !strcmp(value, "true");
+	return 0;
+}
+
+static int read_site(const struct app *app, const char *name, struct query *q, struct nv_err *err)
+{
+	q->site = name;
+	if (name && !nv_config_site(app->config, name))
+		return api_err(err, 422, NV_R_site_unknown,
+			       "site: there is no course server \"%.64s\"", name);
+	return 0;
+}
+
+static int read_query(const struct app *app, const struct nv_http_request *r,
+		      const struct session *s, struct query *q, struct nv_err *err)
+{
+	static const char *const known[] = {"user", "refresh", "wait", "site"};
 	const char *name;
-	for (size_t i = 0; (name = nv_http_query_name(r, i)); i++)
-		if (strcmp(name, "user") != 0 && strcmp(name, "refresh") != 0)
+	bool refresh = false, wait = true;
+	for (size_t i = 0; (name = nv_http_query_name(r, i)); i++) {
+		size_t k = 0;
+		while (k < NV_ARRAY_LEN(known) && strcmp(name, known[k]) != 0)
+			k++;
+		if (k == NV_ARRAY_LEN(known))
 			return api_err(err, 422, NV_R_bad_message, "%.64s: unknown parameter",
 				       name);
+	}
 	const char *who = nv_http_query(r, "user");
-	const char *again = nv_http_query(r, "refresh");
-	*user = s->identity;
-	if (again && strcmp(again, "true") != 0 && strcmp(again, "false") != 0)
-		return api_err(err, 422, NV_R_bad_message, "refresh: not true or false");
-	*refresh = again && !strcmp(again, "true");
+	q->user = s->identity;
+	if (read_switch(r, "refresh", &refresh, err) < 0 ||
+	    read_switch(r, "wait", &wait, err) < 0 ||
+	    read_site(app, nv_http_query(r, "site"), q, err) < 0)
+		return -1;
+	if (refresh && !wait)
+		return api_err(err, 422, NV_R_bad_message,
+			       "refresh=true and wait=false do not go together");
+	q->how = refresh ? CATALOG_AFRESH : wait ? CATALOG_USUAL : CATALOG_KEPT;
 	if (!who || !strcmp(who, s->identity))
 		return 0;
 	if (!s->admin)
 		return api_err(err, 403, NV_R_denied, "user: only administrators may ask this");
 	if (!*who || strlen(who) > 255)
 		return api_err(err, 422, NV_R_bad_message, "user: not 1 to 255 bytes long");
-	*user = who;
+	q->user = who;
 	return 0;
 }
 
 void courses_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
-	const char *user = NULL;
-	bool refresh = false;
-	if (read_query(r, s, &user, &refresh, &err) < 0) {
+	struct query q = {0};
+	if (read_query(app, r, s, &q, &err) < 0) {
 		api_fail(r, &err);
 		return;
 	}
@@ -180,8 +216,8 @@ void courses_list(struct app *app, struct nv_http_request *r, const struct sessi
 	*l = (struct listing){.app = app,
 			      .r = r,
 			      .s = s,
-			      .user = nv_arena_strdup(nv_http_arena(r), user),
+			      .user = nv_arena_strdup(nv_http_arena(r), q.user),
 			      .sites = json_array(),
 			      .pending = 1};
-	catalog_ask(app, l->user, NULL, refresh, answered, l);
+	catalog_ask(app, l->user, q.site, q.how, answered, l);
 }

@@ -147,7 +147,18 @@ const char *api_peer(struct nv_http_request *r);
 
 /* --- courses (catalog.c, courses.c) --- */
 
-enum catalog_status { CATALOG_OK, CATALOG_UNKNOWN_USER, CATALOG_ERROR, CATALOG_UNREACHABLE };
+enum catalog_status {
+	CATALOG_OK,
+	CATALOG_UNKNOWN_USER,
+	CATALOG_ERROR,
+	CATALOG_UNREACHABLE,
+	CATALOG_NOT_ASKED, /* nothing is kept, and only what is kept was wanted */
+};
+enum catalog_how {
+	CATALOG_USUAL,	/* what is kept, if it is fresh enough; otherwise the site is asked */
+	CATALOG_AFRESH, /* the site is asked, whatever is kept */
+	CATALOG_KEPT,	/* only what is kept: answers at once */
+};
 struct catalog_site {
 	const struct nv_config_site *site;
 	enum catalog_status status;
@@ -163,12 +174,14 @@ void catalog_close(struct catalog *c); /* whoever waits is told that we stop */
 void catalog_free(struct catalog *c);  /* after bus and status */
 /* Ask one site (NULL: all) for the user's courses; cb once, sites borrowed for the call.  err: the
  * status database is away. */
-void catalog_ask(struct app *app, const char *user, const char *site, bool refresh, catalog_cb cb,
-		 void *arg);
+void catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
+		 catalog_cb cb, void *arg);
 /* The keeper has an answer; or: somebody's answer was announced. */
 void catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
 		   nv_status_cb cb, void *arg);
 void catalog_announced(struct app *app, const char *site, const char *user);
+/* The site answered and does not name the course: a list that was kept may be older than it. */
+bool catalog_lacks(const struct catalog_site *s, const char *course);
 const struct nv_course *catalog_find(const struct catalog_site *s, const char *course);
 /* What somebody is told who asked for a course that this answer does not give; 0: it does. */
 int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);

@@ -220,12 +220,29 @@ void submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
 	}
 }
 
+static bool lacks_one(const struct submit *sub, const struct catalog_site *sites, size_t len)
+{
+	for (size_t i = 0; i < sub->len; i++)
+		for (size_t k = 0; !sub->items[i].refused && k < len; k++)
+			if (!strcmp(sites[k].site->name, sub->items[i].q.site) &&
+			    catalog_lacks(&sites[k], sub->items[i].q.course))
+				return true;
+	return false;
+}
+
+static void ask_catalog(struct submit *sub);
+
 static void catalog_told(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			 size_t len)
 {
 	struct submit *sub = arg;
 	if (err) {
 		submit_fail(sub, err);
+		return;
+	}
+	if (!sub->asked_afresh && lacks_one(sub, sites, len)) {
+		sub->asked_afresh = true;
+		ask_catalog(sub);
 		return;
 	}
 	for (size_t i = 0; i < sub->len; i++)
@@ -253,11 +270,12 @@ static bool site_to_ask(const struct submit *sub, const char **ret)
 	return any;
 }
 
-static void go_on(struct submit *sub)
+static void ask_catalog(struct submit *sub)
 {
 	const char *site;
 	if (!sub->s->admin && site_to_ask(sub, &site))
-		catalog_ask(sub->app, sub->s->identity, site, false, catalog_told, sub);
+		catalog_ask(sub->app, sub->s->identity, site,
+			    sub->asked_afresh ? CATALOG_AFRESH : CATALOG_USUAL, catalog_told, sub);
 	else
 		create_all(sub);
 }
@@ -298,7 +316,7 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 		nv_auto_free char *text = json_dumps(answer, JSON_COMPACT);
 		send_answer(sub, text);
 	} else if (take_ids(sub, o)) {
-		go_on(sub);
+		ask_catalog(sub);
 	} else {
 		api_err(&mine, 500, NV_R_internal, "Idempotency-Key: what is kept is damaged");
 		submit_fail(sub, &mine);
@@ -312,7 +330,7 @@ static void key_kept(void *arg, const struct nv_err *err, bool set)
 	if (err)
 		submit_fail(sub, err);
 	else if (set)
-		go_on(sub);
+		ask_catalog(sub);
 	else
 		nv_kv_get(sub->app->status, sub->key, earlier_read, sub);
 }
@@ -336,6 +354,19 @@ static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
 }
 
 /* --- the body --- */
+
+static char *text_of(struct nv_arena *a, const json_t *o, const char *key)
+{
+	return nv_arena_strdup(a, json_string_value(json_object_get(o, key)));
+}
+
+/* What a refused row asked for, as far as it can be read: its line alone says little. */
+static void name_refused(struct item *it, const json_t *o, struct nv_arena *a)
+{
+	it->q.site = text_of(a, o, "site");
+	it->q.course = text_of(a, o, "course");
+	it->q.user = text_of(a, o, "user");
+}
 
 /* What is wrong with a row of a list that is CSV, or only checked, concerns that row. */
 static int read_item(struct submit *sub, json_t *o, const char *where, bool alone,
@@ -361,6 +392,8 @@ static int read_item(struct submit *sub, json_t *o, const char *where, bool alon
 	else
 		it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a,
 					     &it->err) < 0;
+	if (it->refused)
+		name_refused(it, o, a);
 	nv_uuid_new(id);
 	it->q.id = nv_arena_strdup(a, id);
 	sub->len++;
@@ -436,7 +469,7 @@ static void begin(struct app *app, struct nv_http_request *r, const struct sessi
 	else if (sub->key)
 		keep(sub, NULL, true, key_kept);
 	else
-		go_on(sub);
+		ask_catalog(sub);
 }
 
 void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)

@@ -25,7 +25,8 @@ struct submit {
 	struct item *items;
 	size_t len;
 	size_t pending;
-	const char *key; /* in Redis; NULL: without Idempotency-Key */
+	bool asked_afresh; /* the course server itself, not a list that was kept */
+	const char *key;   /* in Redis; NULL: without Idempotency-Key */
 	char hash[65];
 	unsigned status;
 	json_t *answer;

@@ -147,8 +147,8 @@ int wish_judge_new(const struct nv_config *c, const struct session *s, const str
 	const struct nv_config_site *site = find_site(c, w->site);
 	memset(q, 0, sizeof *q);
 	if (!site)
-		return api_err(err, 422, NV_R_not_found, "%ssite: there is no course server \"%s\"",
-			       where, w->site);
+		return api_err(err, 422, NV_R_site_unknown,
+			       "%ssite: there is no course server \"%s\"", where, w->site);
 	q->rev = 1;
 	q->site = nv_arena_strdup(a, w->site);
 	q->course = nv_arena_strdup(a, w->course);

@@ -60,6 +60,7 @@ enum nv_err_kind {
 	X(export_failed, "Moodle could not back the course up")                     \
 	X(import_failed, "Moodle could not restore the course")                     \
 	X(conflict, "the state of the request does not allow it")                   \
+	X(site_unknown, "there is no such course server")                           \
 	X(not_found, "there is no such thing")                                      \
 	X(denied, "this is not allowed")
 

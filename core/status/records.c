@@ -40,6 +40,7 @@ static const struct {
 	UINT(modified),
 	UINT(started),
 	UINT(finished),
+	UINT(archived),
 	UINT(place),
 	STR(course),
 	STR(course_url),

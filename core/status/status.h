@@ -69,10 +69,12 @@ struct nv_status_record {
 	uint64_t failures; /* attempts that failed so far */
 	char *host;	   /* who works or worked on it */
 	bool published;	   /* the broker has confirmed it */
-	uint64_t created;  /* ms since the epoch, all four; 0: not yet */
+	uint64_t created;  /* ms since the epoch, these four; 0: not yet */
 	uint64_t modified;
 	uint64_t started;
 	uint64_t finished;
+	uint64_t archived; /* since when its archive is in the store, ms since the epoch; 0: it is
+			      not, or nobody noted it (a record from before 0.2) */
 	uint64_t place; /* among this client's that wait for the same course server, from 1; 0: it
 			   does not */
 	/* once restored */

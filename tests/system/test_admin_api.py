@@ -430,6 +430,13 @@ def test_a_list_is_checked_and_then_submitted(town):
     assert held["problem"]["reason"] == "already_restored"
     assert checked["results"][5]["problem"]["reason"] == "unknown_user"
     assert checked["results"][6]["checked"] == "rules", "nobody's: nobody is asked"
+    # A refused row still says what it asked for, as far as it could be read.
+    assert [(r["site"], r["course"]) for r in checked["results"][1:4]] == \
+        [(town.site, c) for c in (courses[1], courses[0], courses[2])], checked
+    unknown, = root.post("/requests/check", {"requests": [
+        {"site": "elsewhere", "course": "1", "user": "ada"}]})["results"]
+    assert (unknown["problem"]["reason"], unknown["site"], unknown["course"], unknown["user"]) == \
+        ("site_unknown", "elsewhere", "1", "ada")
     assert root.get("/requests")["total"] == 1, "nothing was submitted"
     # The same as JSON; a row of a wrong type is that row's.
     rows = root.post("/requests/check", {"requests": [
@@ -456,6 +463,35 @@ def test_a_list_is_checked_and_then_submitted(town):
         answer = root.call("POST", "/requests/check", data=body,
                            headers={"Content-Type": "text/csv"})
         assert answer.status_code == 422, body[:50]
+
+
+def test_a_course_that_is_newer_than_the_list_that_is_kept_may_be_asked_for(town):
+    ada, _, root = town.people
+    town.archiver()
+    ada.get("/courses")
+    new = made(town, 1)
+    assert not ada.get("/courses")["sites"][0]["courses"], "the list is kept"
+    checked = root.post("/requests/check", {"requests": [{"site": town.site, "course": new, "user": "ada"}]})
+    assert checked["results"][0]["status"] == 200, checked
+    other = made(town, 2)
+    assert town.submit(other)
+    refused = ada.call("POST", "/requests", json={"site": town.site, "course": "99"})
+    assert (refused.status_code, refused.json()["reason"]) == (403, "role_missing")
+
+
+def test_lists_that_are_kept_are_told_at_once(town):
+    """A page shows what is known while an absent course server is waited for, and asks each by itself."""
+    ada = town.people[0]
+    made(town, 1)
+    site, = ada.get("/courses?wait=false")["sites"]
+    assert (site["status"], site["courses"]) == ("not-asked", [])
+    archiver = town.archiver()
+    assert len(ada.get(f"/courses?site={town.site}")["sites"][0]["courses"]) == 1
+    archiver.stop()
+    site, = ada.get("/courses?wait=false")["sites"]
+    assert (site["status"], len(site["courses"])) == ("ok", 1)
+    for query in ("site=elsewhere", "wait=perhaps", "wait=false&refresh=true"):
+        assert ada.call("GET", f"/courses?{query}").status_code == 422, query
 
 
 def test_a_thousand_rows_are_checked_and_submitted(town):

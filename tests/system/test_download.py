@@ -55,6 +55,12 @@ def test_a_failed_restores_archive_comes_whole_to_who_may_see_it(town, tmp_path)
 
 def test_without_an_archive_it_says_so(town):
     ada = town.people[0]
+    assert ada.request(town.failed)["archive"] is True
+    never = town.ask("99")  # no such course: it fails before there is an archive
+    town.wait_state(never, "failed")
+    assert ada.request(never)["archive"] is False
+    assert ada.call("HEAD", place(never)).status_code == 404
+    del town.requests[never]
     archiver = town.roles("archiver")[0]
     archiver.reconfigure("archiver", **window.closed())
     waiting = town.submit(town.remote.add(samples.make(town.path("made.mbz"), 2, blobs=1)))
@@ -64,6 +70,7 @@ def test_without_an_archive_it_says_so(town):
     archiver.reconfigure("archiver", **window.opened())
     town.wait_state(waiting, "restored")
     wait.until(lambda: ada.call("HEAD", place(waiting)).status_code == 404, "removed once restored")
+    assert ada.request(waiting)["archive"] is False
 
 
 def test_what_the_store_has_damaged_is_not_given_away(town):

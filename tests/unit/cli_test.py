@@ -533,10 +533,22 @@ def test_submit_all_waits_for_what_is_held_and_asks_for_the_rest(api):
     api.state["streams"] = [[event(n, n, "restored") for n in (1, 2, 3, 4)]]
     done = run("submit", "lastyear", "--all", "--wait", "-c", api.config)
     assert "4 of 4 restored" in done.stdout
+    assert [p for m, p, *_ in api.state["seen"] if "/courses" in p] == ["/api/v1/courses?refresh=true"], \
+        "a list that is kept may lack new courses"
     assert [r["course"] for r in api.bodies("POST", "/requests")[0]["requests"]] == ["1", "3"]
     assert "lastyear" in run("courses", "-c", api.config).stdout
     assert "no such course server" in run("submit", "other", "--all", "-c", api.config,
                                           status=1).stderr
+
+
+def test_one_long_name_does_not_make_all_rows_wide(api):
+    long = "Ä" * 1500
+    api.on("GET", "/courses", (200, {"user": "t", "sites": [
+        {"site": "lastyear", "status": "ok", "error": None,
+         "courses": [course(1), {**course(2), "shortname": long}]}]}))
+    lines = run("courses", "-c", api.config).stdout.splitlines()
+    assert max(map(len, lines)) < 200 and "Ä" * 59 + "…  " in lines[2]
+    assert long in json.dumps(run_json("courses", "-c", api.config), ensure_ascii=False)
 
 
 def test_watch_ends_with_0_only_if_all_are_restored(api):

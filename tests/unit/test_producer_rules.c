@@ -207,7 +207,7 @@ static void every_wrong_field_is_named(void **state)
 			fail_msg("\"%s\" does not begin with \"%s\"", r->err.msg, bad[i].want);
 	}
 	assert_int_equal(ask(r, &r->teacher, "{\"site\": \"elsewhere\", \"course\": \"7\"}"), 422);
-	assert_int_equal(r->err.reason, NV_R_not_found);
+	assert_int_equal(r->err.reason, NV_R_site_unknown);
 }
 
 static void a_teacher_asks_for_nobody_else_and_for_nothing_reserved(void **state)

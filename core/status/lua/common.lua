@@ -10,7 +10,7 @@ local LOG_LENGTH = '500' -- lines of a request's log
 local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than any message lives
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
-	'published', 'course_deleted', 'last_token', 'finished', 'unrouted', 'phase', 'phase_at',
+	'published', 'course_deleted', 'last_token', 'finished', 'archived', 'unrouted', 'phase', 'phase_at',
 	'spent_queued', 'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}
 
 local function int(n)
@@ -206,6 +206,11 @@ local function save(r, set, ago)
 		if set.state ~= 'scheduled' and not r.started then
 			set.started = int(NOW)
 		end
+	end
+	if set.state == 'ready' or set.state == 'importing' then -- a worker may be sooner than the word "ready"
+		set.archived = r.archived or int(NOW)
+	elseif set.state and set.state ~= 'failed' then
+		set.archived = false -- removed from the store, or another follows
 	end
 	if set.request then
 		set.find = find_text(r.id, set.request)
