@@ -76,6 +76,12 @@ export function when(iso) {
 		.format(new Date(iso)) : '';
 }
 
+// To the second, for logs.
+export function exactly(iso) {
+	return iso ? new Intl.DateTimeFormat(locale(), {dateStyle: 'medium', timeStyle: 'medium'})
+		.format(new Date(iso)) : '';
+}
+
 export function number(n) {
 	return new Intl.NumberFormat(current, {maximumFractionDigits: 1}).format(n);
 }
@@ -93,7 +99,13 @@ export function bytes(n) {
 }
 
 // What a problem means, in plain words; what has none of ours is said as the server says it.
-export function problemText(problem) {
-	const key = `reason.${problem.reason}`;
-	return has(key) ? t(key) : problem.detail || t('reason.internal');
+// other: where the reader is not the person whom it concerns ("you are not a teacher there").
+export function reasonText(reason, detail, other) {
+	const key = ['other', 'reason'].filter((part) => other || part !== 'other').map((part) => `${part}.${reason}`)
+		.find(has);
+	return key ? t(key) : detail || t('reason.internal');
+}
+
+export function problemText(problem, other) {
+	return reasonText(problem.reason, problem.detail, other);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One course in the teacher's table.
 import {requestAddress} from './admin/shared.jsx';
-import {bytes, has, number, problemText, t, tn, when} from './i18n.js';
+import {bytes, number, problemText, reasonText, t, tn, when} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
 const BADGES = {
@@ -117,22 +117,20 @@ function Progress({request, meter, name}) {
 	</div>;
 }
 
-function reasonText(request) {
-	const key = `reason.${request.reason}`;
-	return has(key) ? t(key) : request.message;
-}
-
-// Its place in the course server's queue.
-export function Place({request}) {
-	return request.place && <div class="nv-by">{request.place === 1 ? t('place.first')
+// Its place in the course server's queue; away: nobody there takes it just now.
+export function Place({request, away}) {
+	if (!request.place)
+		return null;
+	return <div class="nv-by">{away ? t('place.away') : request.place === 1 ? t('place.first')
 		: t('place', {n: number(request.place)})}</div>;
 }
 
-export function Why({request}) {
+// other: told to somebody else than the one who gets the course.
+export function Why({request, other}) {
 	if (!request.reason)
 		return null;
 	return <div class="nv-why">
-		<p class="mb-1">{reasonText(request)}</p>
+		<p class="mb-1">{reasonText(request.reason, request.message, other)}</p>
 		{request.message && <details><summary>{t('details')}</summary>
 			<p class="mb-0 nv-detail" dir="auto">{request.message}</p></details>}
 	</div>;
@@ -147,7 +145,7 @@ function Warnings({list}) {
 
 // The archive, while the store may have it: before the course is there, or where it could not be made.
 export function Download({request, name, disabled, onClick}) {
-	return ['ready', 'importing', 'failed'].includes(request.state) &&
+	return request.archive &&
 		<button type="button" class="btn btn-sm btn-outline-secondary" disabled={disabled} onClick={onClick}
 			aria-label={`${t('download')}: ${name}`} title={t('download.title')}>{t('download')}</button>;
 }
@@ -159,7 +157,7 @@ function OwnStatus({store, row}) {
 	const held = r.state === 'scheduled' && r.reason;
 	return <>
 		<div class="nv-by">{r.by && r.by !== store.user ? t('by.other', {who: r.by}) : t('by.self')}</div>
-		<Place request={r} />
+		<Place request={r} away={store.sites.some((s) => s.site === r.site && s.status === 'unreachable')} />
 		{isActive(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
 		{(r.state === 'failed' || held) && <Why request={r} />}
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}

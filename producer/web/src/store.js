@@ -78,26 +78,39 @@ export class Store {
 
 	// --- reading ---
 
-	async load(refresh = false) {
+	async load() {
 		try {
-			await this.loadCourses(refresh, true);
+			const unknown = await this.loadKept();
 			const all = await allRequests(this.user);
 			this.requests = new Map(all.map((r) => [r.id, r]));
 			all.forEach((r) => this.measure(r));
 			this.set({loading: false, problem: null});
+			await this.loadSites(unknown);
 		} catch (problem) {
 			this.fail(problem);
 		}
 	}
 
-	async loadCourses(refresh = false, strict = false) {
-		try {
-			const list = await call('GET', `/courses${refresh ? '?refresh=true' : ''}`);
-			this.set({user: list.user, sites: list.sites});
-		} catch (problem) {
-			if (strict)
-				throw problem;
-		}
+	// What is known without asking any course server; the names of those that must be asked.
+	async loadKept() {
+		const list = await call('GET', '/courses?wait=false');
+		const before = new Map(this.sites.map((s) => [s.site, s]));
+		// What was shown stays until there is an answer.
+		const sites = list.sites.map((s) => s.status === 'not-asked' && before.get(s.site) || s);
+		this.set({user: list.user, sites});
+		return list.sites.filter((s) => s.status === 'not-asked').map((s) => s.site);
+	}
+
+	// Each by itself: one that is slow or away keeps nobody waiting for the others.
+	loadSites(names) {
+		return Promise.all(names.map(async (name) => {
+			const {sites: [site]} = await call('GET', `/courses?site=${encodeURIComponent(name)}`);
+			this.set({sites: this.sites.map((s) => s.site === name ? site : s)});
+		}));
+	}
+
+	loadCourses() {
+		return this.loadKept().then((unknown) => this.loadSites(unknown)).catch(() => {});
 	}
 
 	async lookAgain() {
@@ -140,6 +153,8 @@ export class Store {
 		this.requests.set(request.id, request);
 		this.measure(request);
 		if (before?.state !== request.state) {
+			if (request.state === 'failed' && this.notice?.kind === 'success')
+				this.notice = null; // it says that all will be restored
 			this.said = t('said', {name: request.fullname || request.shortname || request.course,
 				state: t(`state.${request.state}`)});
 			this.coursesSoon();

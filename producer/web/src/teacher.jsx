@@ -22,6 +22,9 @@ function useStore(session) {
 function SiteProblem({site}) {
 	if (site.status === 'ok')
 		return null;
+	if (site.status === 'not-asked')
+		return <p role="status"><span class="spinner-border spinner-border-sm me-2" aria-hidden="true" />
+			<strong dir="auto">{site.label}</strong>: {t('site.not-asked')}</p>;
 	return <div class={`alert ${site.status === 'unknown-user' ? 'alert-info' : 'alert-warning'}`}>
 		<strong dir="auto">{site.label}</strong>: {t(`site.${site.status}`)}</div>;
 }
@@ -181,7 +184,8 @@ export function Teacher({session}) {
 			aria-hidden="true" />{t('loading')}</p>}
 		{!store.loading && rows.length > 0 && <Filter store={store} rows={rows} filter={filter}
 			setFilter={setFilter} shown={shown.length} />}
-		{!store.loading && !rows.length && !store.problem && <p>{t('none')}</p>}
+		{!store.loading && !rows.length && !store.problem && !store.sites.some((s) => s.status === 'not-asked') &&
+			<p>{t('none')}</p>}
 		<Sections store={store} rows={shown} />
 		<Chosen store={store} />
 		<p class="visually-hidden" aria-live="polite" id="nv-said">{store.said}</p>

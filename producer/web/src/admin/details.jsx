@@ -2,7 +2,7 @@
 // One request of the administrators' list, opened: its options, what can be done, its log.
 import {useState} from 'preact/hooks';
 import {call, download} from '../api.js';
-import {t, tn, when} from '../i18n.js';
+import {exactly, t, tn} from '../i18n.js';
 import {isActive} from '../progress.js';
 import {address, Download, Mode} from '../row.jsx';
 import {Trouble, useAnswer} from './shared.jsx';
@@ -16,7 +16,7 @@ function Log({id, active}) {
 		{data && data.dropped > 0 && <p>{tn('log.dropped', data.dropped)}</p>}
 		{data && !data.lines.length && <p>{t('log.empty')}</p>}
 		{data && data.lines.length > 0 && <ol>{data.lines.map((l, i) => <li key={i} class={`nv-log-${l.level}`}>
-			<span class="nv-by">{when(l.at)} · {l.from} · {l.level}</span> <span dir="auto">{l.text}</span></li>)}</ol>}
+			<span class="nv-by">{exactly(l.at)} · {l.from} · {l.level}</span> <span dir="auto">{l.text}</span></li>)}</ol>}
 	</section>;
 }
 

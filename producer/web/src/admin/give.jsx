@@ -111,20 +111,22 @@ function One({session, sites}) {
 
 function Outcome({result: r}) {
 	if (r.problem)
-		return <span class="text-danger-emphasis">{problemText(r.problem)}
+		return <span class="text-danger-emphasis">{problemText(r.problem, true)}
 			{r.problem.detail && <div class="nv-detail" dir="auto">{r.problem.detail}</div>}</span>;
 	return r.status === 202 ? <>{t('give.accepted')} <RequestLink id={r.id} /></>
 		: <>{t(r.checked === 'course-server' ? 'give.good' : 'give.unasked')}</>;
 }
 
+// What the row asks for: of a request that was made, or of one that was only checked or refused.
+const nameOf = ({request, site, course, fullname, user}) => request || {site, course, fullname, user};
+
 function Rows({results}) {
-	const courseOf = (r) => r.request || r;
 	return <Wide label={t('give.results')} head={<>{['give.line', 'filter.site', 'col.course', 'list.user', 'give.result']
 		.map((n) => <th key={n} scope="col">{t(n)}</th>)}</>}>
 		<tbody>{results.map((r, i) => <tr key={i} data-line={r.line} data-good={!r.problem}>
-			<th scope="row">{r.line}</th><td>{courseOf(r).site || ''}</td>
-			<td dir="auto">{courseOf(r).fullname || courseOf(r).course || ''}</td>
-			<td><bdi>{courseOf(r).user || ''}</bdi></td><td><Outcome result={r} /></td></tr>)}</tbody>
+			<th scope="row">{r.line}</th><td>{nameOf(r).site || ''}</td>
+			<td dir="auto">{nameOf(r).fullname || nameOf(r).course || ''}</td>
+			<td><bdi>{nameOf(r).user || ''}</bdi></td><td><Outcome result={r} /></td></tr>)}</tbody>
 	</Wide>;
 }
 
@@ -156,8 +158,8 @@ function List() {
 		setBusy(false);
 	};
 	const bad = state?.results?.filter((r) => r.problem).length || 0;
-	const save = () => saveCsv('navette-results.csv', ['line', 'status', 'reason', 'detail', 'id'],
-		state.results.map((r) => ({line: r.line, status: r.status, reason: r.problem?.reason,
+	const save = () => saveCsv('navette-results.csv', ['line', 'site', 'course', 'user', 'status', 'reason', 'detail', 'id'],
+		state.results.map((r) => ({site: nameOf(r).site, course: nameOf(r).course, user: nameOf(r).user, line: r.line, status: r.status, reason: r.problem?.reason,
 			detail: r.problem?.detail, id: r.id})));
 	return <section class="nv-section"><h2>{t('give.list')}</h2>
 		<p>{t('give.list.hint')}</p>

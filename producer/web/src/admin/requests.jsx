@@ -103,19 +103,19 @@ function Pages({filter, total, set}) {
 
 // --- the list ---
 
-function State({request: r}) {
+function State({request: r, away}) {
 	const step = isActive(r) && r.step ? t(`step.${r.step}`) : '';
 	return <>
 		<Badge word={r.restored?.deleted ? 'deleted' : r.state} text={r.restored?.deleted ? t('state.deleted')
 			: t(`admin.state.${r.state}`)} />
 		{step && <div class="nv-by">{step}{inBytes(r) && ` · ${amount(r)}`}</div>}
-		<Place request={r} />
+		<Place request={r} away={away} />
 		{!r.published && r.state === 'scheduled' && <div class="nv-by">{t('list.unpublished')}</div>}
-		{(r.state === 'failed' || (r.state === 'scheduled' && r.reason)) && <Why request={r} />}
+		{(r.state === 'failed' || (r.state === 'scheduled' && r.reason)) && <Why request={r} other />}
 	</>;
 }
 
-function Item({request: r, downloads, open, toggle, reload}) {
+function Item({request: r, away, downloads, open, toggle, reload}) {
 	const name = r.fullname || r.restored?.fullname || r.shortname || r.course;
 	const panel = `nv-panel-${r.id}`;
 	return <>
@@ -125,7 +125,7 @@ function Item({request: r, downloads, open, toggle, reload}) {
 					{r.shortname && <> · <bdi>{r.shortname}</bdi></>}</small></th>
 			<td><bdi>{r.user_name || r.user || t('nobody')}</bdi>
 				{r.by && r.by !== r.user && <div class="nv-by">{t('by.other', {who: r.by})}</div>}</td>
-			<td class="nv-status"><State request={r} /></td>
+			<td class="nv-status"><State request={r} away={away} /></td>
 			<td dir="auto">{r.restored?.category || r.category || (r.keep_category ? t('list.kept') : '')}</td>
 			<td>{t(`source.${r.source}`)}</td>
 			<td>{when(r.created)}</td><td>{when(r.modified)}</td><td>{when(r.finished)}</td>
@@ -148,9 +148,11 @@ async function exportAll(filter) {
 		if (!page.requests.length || found.length >= page.total)
 			break;
 	}
+	// Of a course that was asked for by its id alone, the archive brought the names.
 	saveCsv('navette-requests.csv', ['id', 'site', 'course', 'shortname', 'fullname', 'user', 'user_name', 'by',
 		'source', 'state', 'reason', 'message', 'category', 'user_data', 'enrolment', 'created', 'modified',
-		'finished'], found);
+		'finished', 'url'], found.map((r) => ({...r, url: r.restored?.url,
+		shortname: r.shortname || r.restored?.shortname, fullname: r.fullname || r.restored?.fullname})));
 }
 
 export function Requests({values, session}) {
@@ -191,7 +193,8 @@ export function Requests({values, session}) {
 				<SortHead name="modified" label="list.modified" {...sorted} />
 				<SortHead name="finished" label="list.finished" {...sorted} />
 				<th scope="col">{t('list.actions')}</th></>}>
-				<tbody>{data.requests.map((r) => <Item key={r.id} request={r} open={open.has(r.id)} downloads={session.options.download}
+				<tbody>{data.requests.map((r) => <Item key={r.id} request={r}
+					away={sites.some((s) => s.site === r.site && s.up === false)} open={open.has(r.id)} downloads={session.options.download}
 					toggle={() => toggle(r.id)} reload={load} />)}</tbody>
 			</Wide>
 			<Pages filter={filter} total={data.total} set={(change) => setFilter({...filter, ...change})} />
