@@ -60,7 +60,8 @@ struct app {
 		struct nv_metric *http;	     /* code */
 		struct nv_metric *http_time; /* no label */
 		struct nv_metric
-			*refused; /* reason: password session csrf throttled rights launch */
+			*refused;	/* reason: password session csrf throttled rights launch */
+		struct nv_metric *shut; /* why: headers body answer crowded */
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
@@ -99,8 +100,8 @@ struct api_route {
 	bool admin; /* administrators only */
 };
 
-/* Find the session, check where the request comes from, call the route's handler; or answer 401,
- * 403 or 503. */
+/* Find the session and check where the request comes from, then admit it to the route's handler,
+ * with the session as its user; or answer 401, 403 or 503. */
 void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route);
 /* Begin one: stores it and answers 201. */
 void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a);

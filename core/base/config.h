@@ -212,7 +212,7 @@ struct nv_config {
 		const char *lang;	/* en, fr: where nobody's own is known */
 	} notify;
 
-	struct {
+	struct nv_config_producer {
 		const char *listen;   /* host:port */
 		const char *base_url; /* as people's browsers see it */
 		const char *accounts_file;
@@ -224,6 +224,12 @@ struct nv_config {
 		uint64_t catalog_timeout; /* how long a site may take to answer */
 		uint64_t max_body;	  /* bytes of a request body */
 		uint64_t max_connections;
+		uint64_t max_per_address; /* connections of who is not signed in */
+		uint64_t max_per_person;  /* of who is */
+		uint64_t max_streams;	  /* of events, per person */
+		uint64_t header_timeout;
+		uint64_t body_timeout;
+		uint64_t min_rate;    /* bytes/s at which an answer is read */
 		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
 					 again */
 		uint64_t request_ttl; /* a request nobody served expires */
