@@ -81,6 +81,9 @@ static void register_metrics(struct app *app)
 	app->m.messages = nv_counter("navette_keeper_messages_total",
 				     "Messages from course servers.", "kind");
 	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
+	app->m.downloads =
+		nv_gauge("navette_downloads",
+			 "Archives being put together for people, or read by them.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",

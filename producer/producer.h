@@ -23,6 +23,7 @@ struct broker_view;
 struct note;
 struct people;
 struct catalog;
+struct download;
 struct events;
 struct keeper;
 struct sweep;
@@ -55,6 +56,8 @@ struct app {
 	struct back *back;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
+	struct download *downloads;
+	uint64_t downloads_len;
 
 	struct {
 		struct nv_metric *http;	     /* code */
@@ -65,6 +68,7 @@ struct app {
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
+		struct nv_metric *downloads;
 		struct nv_metric *requests; /* state */
 		struct nv_metric *oldest;   /* site */
 		struct nv_metric *failures; /* site */

@@ -229,11 +229,14 @@ struct nv_config {
 		uint64_t max_streams;	  /* of events, per person */
 		uint64_t header_timeout;
 		uint64_t body_timeout;
-		uint64_t min_rate;    /* bytes/s at which an answer is read */
-		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
-					 again */
-		uint64_t request_ttl; /* a request nobody served expires */
-		uint64_t keep;	      /* records of what has ended */
+		uint64_t min_rate; /* bytes/s at which an answer is read */
+		uint64_t max_downloads;
+		uint64_t max_downloads_per_person;
+		uint64_t work_reserve; /* bytes of work_dir's disk that downloads leave free */
+		uint64_t sweep_after;  /* a scheduled record unconfirmed for so long is published
+					  again */
+		uint64_t request_ttl;  /* a request nobody served expires */
+		uint64_t keep;	       /* records of what has ended */
 		uint64_t unroutable_after; /* a request for which there is no queue fails */
 	} producer;
 

@@ -400,7 +400,18 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .fallback = "64KiB",
 	 .doc = "Bytes a second at which an answer must be read, a downloaded archive above all: "
 		"it "
-		"may take a minute and its size divided by this."},
+		"may take body_timeout and its size divided by this."},
+	{"producer", "max_downloads", NV_CFG_NUMBER, AT(producer.max_downloads), .min = 1,
+	 .max = 10000, .fallback = "8",
+	 .doc = "The most archives that are put together or read at once, each on work_dir's "
+		"disk."},
+	{"producer", "max_downloads_per_person", NV_CFG_NUMBER,
+	 AT(producer.max_downloads_per_person), .min = 1, .max = 10000, .fallback = "2",
+	 .doc = "The most of them for one person."},
+	{"producer", "work_reserve", NV_CFG_SIZE, AT(producer.work_reserve), .min = 0,
+	 .max = 100 * TIB, .fallback = "1GiB",
+	 .doc = "What downloads leave free on work_dir's disk; an archive needs twice its size "
+		"besides, while it is put together."},
 	{"producer", "sweep_after", NV_CFG_DURATION, AT(producer.sweep_after), .min = 1 * SECOND,
 	 .max = 1 * DAY, .fallback = "60s",
 	 .doc = "A request not known to have reached the broker is sent again after this time."},

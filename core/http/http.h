@@ -58,7 +58,8 @@ struct nv_http_options {
 	unsigned max_per_person;  /* of one whom nv_http_admit names; 0: any number */
 	uint64_t header_timeout;  /* ms, whole; 0: 10 s */
 	uint64_t body_timeout;	  /* ms, whole, of who is admitted by a route; 0: 60 s */
-	uint64_t min_rate;	  /* bytes/s at which an answer is read on average; 0: any */
+	uint64_t min_rate; /* bytes/s: an answer may take body_timeout and size/min_rate; 0: as long
+			      as it moves */
 	const char *const *trusted_proxies; /* nv_network_parse; NULL: none */
 	size_t trusted_proxies_len;
 	/* called for each finished request, for logs and metrics; may be NULL.  status 499: the

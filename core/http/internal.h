@@ -22,8 +22,6 @@
 #define NV_HTTP_QUERIES_MAX 64u
 /* A refused body is read up to here, so that the sender gets to read the answer. */
 #define NV_HTTP_DISCARD_MAX (16u << 20)
-/* How long an answer may take, its size aside. */
-#define NV_HTTP_SEND_MS 60000u
 #define NV_HTTP_STREAM_MAX (256u << 10)
 
 /* Bodies in memory at once, of all requests; at least some of the largest. */

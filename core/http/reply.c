@@ -46,7 +46,7 @@ static void put_headers(const struct nv_http_request *r, struct MHD_Response *re
 static void begin_sending(struct nv_http_request *r, uint64_t size)
 {
 	uint64_t rate = r->http->min_rate;
-	uint64_t within = NV_HTTP_SEND_MS + (rate ? size / rate * 1000 : 0);
+	uint64_t within = r->http->body_timeout + (rate ? size / rate * 1000 : 0);
 	nv_conn_move(r->c, NV_CONN_BUSY, "answer", rate ? within : 0);
 }
 
