@@ -38,14 +38,19 @@
 	X(GET, "/", page_asset, true, false)                                      \
 	X(GET, "/assets/{name}", page_asset, true, false)
 
+/* Of whom nobody knows: a sign-in or a token, no more. */
+#define OPEN_BODY_MAX 16384u
+
+/* Before the body is read. */
+static void admit(void *arg, struct nv_http_request *r)
+{
+	sessions_enter(arg, r, nv_http_route_data(r));
+}
+
 static void enter(void *arg, struct nv_http_request *r)
 {
-	struct app *app = arg;
 	const struct api_route *route = nv_http_route_data(r);
-	if (route->open)
-		route->handler(app, r, NULL);
-	else
-		sessions_enter(app, r, route);
+	route->handler(arg, r, nv_http_user(r));
 }
 
 static const struct api_route routes[] = {
@@ -54,7 +59,12 @@ static const struct api_route routes[] = {
 #undef X
 };
 static const struct nv_http_route http_routes[] = {
-#define X(method, pattern, handler, open, admin) {#method, pattern, enter, NULL},
+#define X(word, path, its_handler, open, its_admin) \
+	{.method = #word,                           \
+	 .pattern = path,                           \
+	 .handler = enter,                          \
+	 .admit = (open) ? NULL : admit,            \
+	 .max_body = (open) ? OPEN_BODY_MAX : 0},
 	ROUTES(X)
 #undef X
 };
@@ -81,6 +91,12 @@ static const char *path_to_log(const struct nv_http_request *r)
 	return named && !nv_log_people() ? pattern : nv_http_path(r);
 }
 
+static void on_shut(void *arg, const char *why)
+{
+	struct app *app = arg;
+	nv_metric_add(app->m.shut, why, 1);
+}
+
 static void on_done(void *arg, const struct nv_http_request *r, unsigned status, uint64_t micros)
 {
 	struct app *app = arg;
@@ -101,6 +117,7 @@ int api_start(struct app *app, struct nv_err *err)
 	static const char *const monitors[] = {"/metrics", "/healthz", "/readyz"};
 	static void (*const handlers[])(void *, struct nv_http_request *) = {
 		nv_daemon_metrics, nv_daemon_healthz, nv_daemon_readyz};
+	const struct nv_config_producer *c = &app->config->producer;
 	size_t n = NV_ARRAY_LEN(http_routes);
 	app->routes = nv_alloc((n + 3) * sizeof *app->routes);
 	for (size_t i = 0; i < n; i++) {
@@ -108,18 +125,28 @@ int api_start(struct app *app, struct nv_err *err)
 		app->routes[i].data = &routes[i];
 	}
 	for (size_t i = 0; i < 3; i++)
-		app->routes[n + i] =
-			(struct nv_http_route){"GET", monitors[i], handlers[i], app->d};
-	const char *base = app->config->producer.base_url;
-	bool https = base && !strncmp(base, "https://", 8);
+		app->routes[n + i] = (struct nv_http_route){.method = "GET",
+							    .pattern = monitors[i],
+							    .handler = handlers[i],
+							    .data = app->d,
+							    .probe = true};
+	bool https = c->base_url && !strncmp(c->base_url, "https://", 8);
 	struct nv_http_options o = {
-		.listen = app->config->producer.listen,
+		.listen = c->listen,
 		.routes = app->routes,
 		.routes_len = n + 3,
 		.headers = headers,
 		.headers_len = NV_ARRAY_LEN(headers) - (https ? 0 : 1),
-		.max_body = app->config->producer.max_body,
-		.max_connections = (unsigned)app->config->producer.max_connections,
+		.max_body = c->max_body,
+		.max_connections = (unsigned)c->max_connections,
+		.max_per_address = (unsigned)c->max_per_address,
+		.max_per_person = (unsigned)c->max_per_person,
+		.header_timeout = c->header_timeout,
+		.body_timeout = c->body_timeout,
+		.min_rate = c->min_rate,
+		.trusted_proxies = c->trusted_proxies,
+		.trusted_proxies_len = c->trusted_proxies_len,
+		.on_shut_cb = on_shut,
 		.on_done_cb = on_done,
 		.arg = app,
 	};
@@ -138,17 +165,4 @@ void api_refused(struct app *app, const struct nv_http_request *r, const char *w
 	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
 	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
 	       NV_S("peer", nv_http_peer(r)));
-}
-
-const char *api_peer(struct nv_http_request *r)
-{
-	const char *peer = nv_http_peer(r);
-	const char *told = nv_http_header(r, "X-Forwarded-For");
-	if (!told || (strcmp(peer, "127.0.0.1") != 0 && strcmp(peer, "::1") != 0))
-		return peer;
-	const char *last = strrchr(told, ',');
-	last = last ? last + 1 : told;
-	last += strspn(last, " ");
-	size_t len = strspn(last, "0123456789abcdefABCDEF.:");
-	return len && len < 46 && !last[len] ? last : peer;
 }

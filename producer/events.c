@@ -183,10 +183,24 @@ static void on_caught_up(void *arg)
 	}
 }
 
+static bool has_too_many(const struct events *e, const char *identity)
+{
+	uint64_t n = 0;
+	for (const struct reader *rd = e->readers; rd; rd = rd->next)
+		n += !strcmp(rd->identity, identity);
+	return n >= e->app->config->producer.max_streams;
+}
+
 void events_open(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	static const char hello[] = "retry: 3000\n\n";
 	struct events *e = app->events;
+	struct nv_err err;
+	if (has_too_many(e, s->identity)) {
+		api_err(&err, 429, NV_R_busy, "you have too many pages open");
+		api_fail(r, &err);
+		return;
+	}
 	const char *last = nv_http_header(r, "Last-Event-ID");
 	struct reader *rd = nv_alloc(sizeof *rd);
 	*rd = (struct reader){.e = e,

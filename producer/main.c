@@ -72,10 +72,18 @@ static void register_metrics(struct app *app)
 	app->m.refused = nv_counter("navette_refused_total",
 				    "Refused: password, session, csrf, throttled, rights, launch.",
 				    "reason");
+	app->m.shut = nv_counter(
+		"navette_http_shut_total",
+		"Connections closed because headers, body or the reading of an answer took "
+		"too long, or to make room (crowded).",
+		"why");
 	app->m.submitted = nv_counter("navette_submitted_total", "Requests submitted.", "outcome");
 	app->m.messages = nv_counter("navette_keeper_messages_total",
 				     "Messages from course servers.", "kind");
 	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
+	app->m.downloads =
+		nv_gauge("navette_downloads",
+			 "Archives being put together for people, or read by them.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",

@@ -23,6 +23,7 @@ struct broker_view;
 struct note;
 struct people;
 struct catalog;
+struct download;
 struct events;
 struct keeper;
 struct sweep;
@@ -55,15 +56,19 @@ struct app {
 	struct back *back;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
+	struct download *downloads;
+	uint64_t downloads_len;
 
 	struct {
 		struct nv_metric *http;	     /* code */
 		struct nv_metric *http_time; /* no label */
 		struct nv_metric
-			*refused; /* reason: password session csrf throttled rights launch */
+			*refused;	/* reason: password session csrf throttled rights launch */
+		struct nv_metric *shut; /* why: headers body answer crowded */
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
+		struct nv_metric *downloads;
 		struct nv_metric *requests; /* state */
 		struct nv_metric *oldest;   /* site */
 		struct nv_metric *failures; /* site */
@@ -99,8 +104,8 @@ struct api_route {
 	bool admin; /* administrators only */
 };
 
-/* Find the session, check where the request comes from, call the route's handler; or answer 401,
- * 403 or 503. */
+/* Find the session and check where the request comes from, then admit it to the route's handler,
+ * with the session as its user; or answer 401, 403 or 503. */
 void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route);
 /* Begin one: stores it and answers 201. */
 void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a);
@@ -142,8 +147,6 @@ int api_number(const char *name, const char *text, uint64_t min, uint64_t max, u
 /* Somebody was refused: logged and counted.  why: label of the metric. */
 void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
 		 const char *user);
-/* The reader's address; behind a proxy on this machine, the one the proxy tells. */
-const char *api_peer(struct nv_http_request *r);
 
 /* --- courses (catalog.c, courses.c) --- */
 

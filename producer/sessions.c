@@ -200,8 +200,10 @@ static void found(void *arg, const struct nv_err *err, const void *value, size_t
 		api_fail(e->r, &closing);
 	} else if (!value || !read_stored(e, value, len))
 		refuse(e, 401, "session", "the session has ended; please sign in");
-	else if (may_pass(e))
-		e->route->handler(e->app, e->r, &e->s);
+	else if (may_pass(e)) {
+		nv_http_set_user(e->r, &e->s);
+		nv_http_admit(e->r, e->s.identity);
+	}
 }
 
 void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route)
@@ -295,8 +297,8 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 		api_fail(b->r, err);
 		return;
 	}
-	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username), NV_S("peer", api_peer(b->r)),
-	       NV_S("by", b->launched ? "launch" : "password"));
+	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username),
+	       NV_S("peer", nv_http_peer(b->r)), NV_S("by", b->launched ? "launch" : "password"));
 	set_cookie(b->app, b->r, b->token, b->app->config->producer.session_ttl / 1000);
 	if (b->launched) {
 		nv_http_add_header(b->r, "Location", "/");

@@ -3,9 +3,12 @@
 
 #include <jansson.h>
 #include <rhonabwy.h>
+#include <sodium.h>
 #include <string.h>
 
-#define TOKEN_MAX 8192u
+#define HEADER_MAX 128u
+#define CLAIMS_MAX 8192u
+#define SIGNATURE_MAX 512u
 #define TEXT_MAX 255u
 
 const char *token_result_word(enum token_result t)
@@ -17,6 +20,46 @@ const char *token_result_word(enum token_result t)
 	};
 	return words[t];
 }
+
+/* --- before anything is verified --- */
+
+bool token_form_fits(const char *token)
+{
+	static const size_t max[] = {HEADER_MAX, CLAIMS_MAX, SIGNATURE_MAX};
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	for (size_t i = 0; i < 3; i++) {
+		size_t len = strspn(token, alphabet);
+		if (!len || len > max[i] || len % 4 == 1 || token[len] != (i < 2 ? '.' : '\0'))
+			return false;
+		token += len + 1;
+	}
+	return true;
+}
+
+/* Nothing but the algorithm and the type: a header may also name keys, say that the claims are
+ * compressed or that they are a token themselves, and rhonabwy would see to that before it looks
+ * at the signature. */
+static enum token_result judge_header(const char *token)
+{
+	char header[HEADER_MAX];
+	size_t len = 0;
+	if (sodium_base642bin((unsigned char *)header, sizeof header, token, strcspn(token, "."),
+			      NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		return TOKEN_MALFORMED;
+	json_t *o = json_loadb(header, len, JSON_REJECT_DUPLICATES, NULL);
+	const json_t *type = json_object_get(o, "typ");
+	const char *alg = json_string_value(json_object_get(o, "alg"));
+	enum token_result result = TOKEN_FINE;
+	if (!alg || json_object_size(o) != (type ? 2u : 1u) || (type && !json_is_string(type)))
+		result = TOKEN_MALFORMED;
+	else if (strcmp(alg, "HS256") != 0)
+		result = TOKEN_ALGORITHM;
+	json_decref(o);
+	return result;
+}
+
+/* --- what it says --- */
 
 /* 1 to max bytes without control characters; NULL when it is anything else. */
 static const char *text(const json_t *claims, const char *name, size_t max)
@@ -108,45 +151,29 @@ static enum token_result judge_claims(const struct token_rules *rules, const jso
 }
 
 /* Our algorithm and our key, nothing that the header offers. */
-static enum token_result judge_signature(jwt_t *jwt, const char *secret)
+static bool is_signed(jwt_t *jwt, const char *secret)
 {
-	json_t *header = r_jwt_get_full_header_json_t(jwt);
-	bool critical = json_object_get(header, "crit") != NULL;
-	json_decref(header);
-	if (critical || r_jwt_get_type(jwt) != R_JWT_TYPE_SIGN)
-		return TOKEN_MALFORMED;
-	if (r_jwt_get_sign_alg(jwt) != R_JWA_ALG_HS256)
-		return TOKEN_ALGORITHM;
-	if (r_jwt_add_sign_key_symmetric(jwt, (const unsigned char *)secret, strlen(secret)) !=
-		    RHN_OK ||
-	    r_jwt_verify_signature(jwt, NULL, R_FLAG_IGNORE_REMOTE) != RHN_OK)
-		return TOKEN_SIGNATURE;
-	return TOKEN_FINE;
-}
-
-/* Unsigned tokens are not parsed at all: which of the two it is, for the log. */
-static enum token_result unparsed(const char *token)
-{
-	jwt_t *jwt = NULL;
-	enum token_result result = TOKEN_MALFORMED;
-	if (r_jwt_init(&jwt) == RHN_OK &&
-	    r_jwt_advanced_parse(jwt, token, R_PARSE_UNSIGNED, R_FLAG_IGNORE_REMOTE) == RHN_OK)
-		result = TOKEN_ALGORITHM;
-	r_jwt_free(jwt);
-	return result;
+	return r_jwt_get_type(jwt) == R_JWT_TYPE_SIGN &&
+	       r_jwt_get_sign_alg(jwt) == R_JWA_ALG_HS256 &&
+	       r_jwt_add_sign_key_symmetric(jwt, (const unsigned char *)secret, strlen(secret)) ==
+		       RHN_OK &&
+	       r_jwt_verify_signature(jwt, NULL, R_FLAG_IGNORE_REMOTE) == RHN_OK;
 }
 
 enum token_result token_check(const struct token_rules *rules, const char *token,
 			      struct nv_arena *a, struct token_claims *ret)
 {
 	jwt_t *jwt = NULL;
-	enum token_result result;
 	memset(ret, 0, sizeof *ret);
-	if (strlen(token) > TOKEN_MAX || r_jwt_init(&jwt) != RHN_OK)
-		return TOKEN_MALFORMED;
-	if (r_jwt_advanced_parse(jwt, token, R_PARSE_NONE, R_FLAG_IGNORE_REMOTE) != RHN_OK) {
-		result = unparsed(token);
-	} else if ((result = judge_signature(jwt, rules->secret)) == TOKEN_FINE) {
+	enum token_result result = token_form_fits(token) ? judge_header(token) : TOKEN_MALFORMED;
+	if (result != TOKEN_FINE)
+		return result;
+	if (r_jwt_init(&jwt) != RHN_OK ||
+	    r_jwt_advanced_parse(jwt, token, R_PARSE_NONE, R_FLAG_IGNORE_REMOTE) != RHN_OK) {
+		result = TOKEN_MALFORMED;
+	} else if (!is_signed(jwt, rules->secret)) {
+		result = TOKEN_SIGNATURE;
+	} else {
 		json_t *claims = r_jwt_get_full_claims_json_t(jwt);
 		result = judge_claims(rules, claims, a, ret);
 		json_decref(claims);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The token of Moodle's button (moodle/PROTOCOL.md, "The button's token"): a JWT signed with HS256,
- * checked by rhonabwy.  The algorithm is ours, never the token's; keys named in its header are not
- * looked at.  Whether it was used before is not known here. */
+ * checked by rhonabwy, which gets to see only what has the form of such a token and a header that
+ * says no more than algorithm and type.  The algorithm is ours, never the token's.  Whether it was
+ * used before is not known here. */
 #ifndef NV_PRODUCER_TOKEN_H
 #define NV_PRODUCER_TOKEN_H
 
@@ -51,6 +52,9 @@ struct token_claims {
 	bool link;	  /* seeexternalcourselink */
 	bool manage;
 };
+/* Three parts of [A-Za-z0-9_-], each of bounded length; looks at the text alone.  liborcania (under
+ * rhonabwy) writes behind its block when there is a "=". */
+bool token_form_fits(const char *token);
 enum token_result token_check(const struct token_rules *rules, const char *token,
 			      struct nv_arena *a, struct token_claims *ret);
 

@@ -212,20 +212,31 @@ struct nv_config {
 		const char *lang;	/* en, fr: where nobody's own is known */
 	} notify;
 
-	struct {
+	struct nv_config_producer {
 		const char *listen;   /* host:port */
 		const char *base_url; /* as people's browsers see it */
 		const char *accounts_file;
-		const char *work_dir; /* of downloads; NULL: none are offered */
+		const char *work_dir;	      /* of downloads; NULL: none are offered */
+		const char **trusted_proxies; /* addresses and networks */
+		size_t trusted_proxies_len;
 		uint64_t session_ttl;
 		uint64_t catalog_ttl;	  /* how long a catalog answer is kept */
 		uint64_t catalog_timeout; /* how long a site may take to answer */
 		uint64_t max_body;	  /* bytes of a request body */
 		uint64_t max_connections;
-		uint64_t sweep_after; /* a scheduled record unconfirmed for so long is published
-					 again */
-		uint64_t request_ttl; /* a request nobody served expires */
-		uint64_t keep;	      /* records of what has ended */
+		uint64_t max_per_address; /* connections of who is not signed in */
+		uint64_t max_per_person;  /* of who is */
+		uint64_t max_streams;	  /* of events, per person */
+		uint64_t header_timeout;
+		uint64_t body_timeout;
+		uint64_t min_rate; /* bytes/s at which an answer is read */
+		uint64_t max_downloads;
+		uint64_t max_downloads_per_person;
+		uint64_t work_reserve; /* bytes of work_dir's disk that downloads leave free */
+		uint64_t sweep_after;  /* a scheduled record unconfirmed for so long is published
+					  again */
+		uint64_t request_ttl;  /* a request nobody served expires */
+		uint64_t keep;	       /* records of what has ended */
 		uint64_t unroutable_after; /* a request for which there is no queue fails */
 	} producer;
 

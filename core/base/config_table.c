@@ -367,10 +367,51 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "catalog_timeout", NV_CFG_DURATION, AT(producer.catalog_timeout),
 	 .min = 100 * MS, .max = 5 * MINUTE, .fallback = "10s",
 	 .doc = "How long a course server may take to tell that list."},
+	{"producer", "trusted_proxies", NV_CFG_NETWORK, LIST(producer.trusted_proxies),
+	 .fallback = "[127.0.0.0/8, \"::1\"]",
+	 .doc = "Reverse proxies whose X-Forwarded-For is believed: whoever comes through one is "
+		"known, limited and logged by the address it tells, not by the proxy's."},
 	{"producer", "max_body", NV_CFG_SIZE, AT(producer.max_body), .min = 1 * KIB,
 	 .max = 64 * MIB, .fallback = "1MiB", .doc = "The largest body of an HTTP request."},
 	{"producer", "max_connections", NV_CFG_NUMBER, AT(producer.max_connections), .min = 8,
-	 .max = 100000, .fallback = "1200", .doc = "The most connections at once."},
+	 .max = 100000, .fallback = "5000",
+	 .doc = "The most requests and event streams at once; above, people are told to come "
+		"again, "
+		"and /healthz, /readyz and /metrics are still served."},
+	{"producer", "max_per_address", NV_CFG_NUMBER, AT(producer.max_per_address), .min = 8,
+	 .max = 100000, .fallback = "1000",
+	 .doc = "The most connections of one address on which nobody is signed in; of those that "
+		"wait for a request, the oldest is closed for a new one. Whoever is signed in "
+		"counts for max_per_person instead, so that a campus may share one address."},
+	{"producer", "max_per_person", NV_CFG_NUMBER, AT(producer.max_per_person), .min = 8,
+	 .max = 100000, .fallback = "64",
+	 .doc = "The most connections of one signed-in person, event streams among them."},
+	{"producer", "max_streams", NV_CFG_NUMBER, AT(producer.max_streams), .min = 1,
+	 .max = 100000, .fallback = "20",
+	 .doc = "The most event streams of one person: one for each open page."},
+	{"producer", "header_timeout", NV_CFG_DURATION, AT(producer.header_timeout),
+	 .min = 100 * MS, .max = 5 * MINUTE, .fallback = "10s",
+	 .doc = "How long the headers of a request may take to come, however they trickle in; also "
+		"the body of a sign-in."},
+	{"producer", "body_timeout", NV_CFG_DURATION, AT(producer.body_timeout), .min = 100 * MS,
+	 .max = 1 * HOUR, .fallback = "60s",
+	 .doc = "How long the body of a signed-in person's request may take to come."},
+	{"producer", "min_rate", NV_CFG_SIZE, AT(producer.min_rate), .min = 1, .max = 1 * GIB,
+	 .fallback = "64KiB",
+	 .doc = "Bytes a second at which an answer must be read, a downloaded archive above all: "
+		"it "
+		"may take body_timeout and its size divided by this."},
+	{"producer", "max_downloads", NV_CFG_NUMBER, AT(producer.max_downloads), .min = 1,
+	 .max = 10000, .fallback = "8",
+	 .doc = "The most archives that are put together or read at once, each on work_dir's "
+		"disk."},
+	{"producer", "max_downloads_per_person", NV_CFG_NUMBER,
+	 AT(producer.max_downloads_per_person), .min = 1, .max = 10000, .fallback = "2",
+	 .doc = "The most of them for one person."},
+	{"producer", "work_reserve", NV_CFG_SIZE, AT(producer.work_reserve), .min = 0,
+	 .max = 100 * TIB, .fallback = "1GiB",
+	 .doc = "What downloads leave free on work_dir's disk; an archive needs twice its size "
+		"besides, while it is put together."},
 	{"producer", "sweep_after", NV_CFG_DURATION, AT(producer.sweep_after), .min = 1 * SECOND,
 	 .max = 1 * DAY, .fallback = "60s",
 	 .doc = "A request not known to have reached the broker is sent again after this time."},

@@ -188,9 +188,21 @@ static int listen_for_monitors(struct process *p, struct nv_http_route routes[3]
 	const char *listen = p->ops->listen ? p->ops->listen(p->d.config) : NULL;
 	if (!listen || !*listen)
 		return 0;
-	routes[0] = (struct nv_http_route){"GET", "/metrics", nv_daemon_metrics, &p->d};
-	routes[1] = (struct nv_http_route){"GET", "/healthz", nv_daemon_healthz, &p->d};
-	routes[2] = (struct nv_http_route){"GET", "/readyz", nv_daemon_readyz, &p->d};
+	routes[0] = (struct nv_http_route){.method = "GET",
+					   .pattern = "/metrics",
+					   .handler = nv_daemon_metrics,
+					   .data = &p->d,
+					   .probe = true};
+	routes[1] = (struct nv_http_route){.method = "GET",
+					   .pattern = "/healthz",
+					   .handler = nv_daemon_healthz,
+					   .data = &p->d,
+					   .probe = true};
+	routes[2] = (struct nv_http_route){.method = "GET",
+					   .pattern = "/readyz",
+					   .handler = nv_daemon_readyz,
+					   .data = &p->d,
+					   .probe = true};
 	struct nv_http_options o = {.listen = listen,
 				    .routes = routes,
 				    .routes_len = 3,

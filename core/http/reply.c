@@ -42,8 +42,20 @@ static void put_headers(const struct nv_http_request *r, struct MHD_Response *re
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
+/* An answer's deadline, by its size; a stream has none. */
+static void begin_sending(struct nv_http_request *r, uint64_t size)
+{
+	uint64_t rate = r->http->min_rate;
+	uint64_t within = r->http->body_timeout + (rate ? size / rate * 1000 : 0);
+	nv_conn_move(r->c, NV_CONN_BUSY, "answer", rate ? within : 0);
+}
+
 enum MHD_Result nv_http_queue(struct nv_http_request *r)
 {
+	if (r->state == NV_HS_STREAMING)
+		nv_conn_watch(r);
+	else
+		begin_sending(r, r->size);
 	enum MHD_Result ok = MHD_queue_response(r->conn, r->status, r->response);
 	MHD_destroy_response(r->response);
 	r->response = NULL;
@@ -73,9 +85,10 @@ static bool let_go(struct nv_http_request *r)
 }
 
 static void answer_with(struct nv_http_request *r, unsigned status, const char *type,
-			struct MHD_Response *response)
+			struct MHD_Response *response, uint64_t size)
 {
 	r->response = response;
+	r->size = size;
 	put_headers(r, r->response, type);
 	r->status = status;
 	r->state = NV_HS_ANSWERED;
@@ -88,7 +101,8 @@ static void answer(struct nv_http_request *r, unsigned status, const char *type,
 {
 	answer_with(r, status, type,
 		    MHD_create_response_from_buffer(type ? len : 0, (void *)(uintptr_t)body,
-						    MHD_RESPMEM_MUST_COPY));
+						    MHD_RESPMEM_MUST_COPY),
+		    type ? len : 0);
 }
 
 void nv_http_reply(struct nv_http_request *r, unsigned status, const char *type, const void *body,
@@ -105,7 +119,7 @@ void nv_http_reply_file(struct nv_http_request *r, unsigned status, const char *
 	if (let_go(r) || r->state == NV_HS_ANSWERED)
 		close(fd);
 	else
-		answer_with(r, status, type, MHD_create_response_from_fd64(size, fd));
+		answer_with(r, status, type, MHD_create_response_from_fd64(size, fd), size);
 }
 
 static char *problem_text(unsigned status, enum nv_reason reason, const char *detail)
@@ -142,6 +156,36 @@ void nv_http_abandon(struct nv_http_request *r)
 	answer(r, 503, "application/problem+json", text, strlen(text));
 }
 
+/* --- before the answer --- */
+
+void nv_http_admit(struct nv_http_request *r, const char *person)
+{
+	if (let_go(r) || r->state != NV_HS_ADMITTING)
+		return; /* the reader has left, or was answered for */
+	if (person && !nv_conn_count_person(r->c, person)) {
+		nv_auto_free char *text =
+			problem_text(429, NV_R_busy, "you have too many requests open at once");
+		nv_http_add_header(r, "Retry-After", "5");
+		nv_http_add_header(r, "Connection", "close");
+		answer(r, 429, "application/problem+json", text, strlen(text));
+		return;
+	}
+	r->state = NV_HS_RECEIVING;
+	if (!r->inside)
+		nv_http_wake(r);
+}
+
+void nv_http_on_end(struct nv_http_request *r, void (*cb)(void *arg), void *arg)
+{
+	if (!r->conn) {
+		cb(arg);
+		return;
+	}
+	r->on_end_cb = cb;
+	r->end_arg = arg;
+	nv_conn_watch(r);
+}
+
 /* --- streams --- */
 
 static ssize_t stream_read(void *arg, uint64_t at, char *to, size_t max)
@@ -149,6 +193,8 @@ static ssize_t stream_read(void *arg, uint64_t at, char *to, size_t max)
 	(void)at;
 	struct nv_http_request *r = arg;
 	size_t left = r->pending.len - r->pending_at;
+	if (r->dropped)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (!left) {
 		if (r->ended)
 			return MHD_CONTENT_READER_END_OF_STREAM;
@@ -194,14 +240,11 @@ void nv_http_gone(struct nv_http_request *r)
 		cb(arg);
 }
 
-/* The socket is shut: libmicrohttpd notices at once and completes the request. */
-static void drop_reader(struct nv_http_request *r)
+void nv_http_drop(struct nv_http_request *r)
 {
 	r->dropped = true;
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info)
-		shutdown(info->connect_fd, SHUT_RDWR);
+	shutdown(r->c->fd, SHUT_RDWR);
+	nv_http_wake(r);
 }
 
 void nv_http_stream_send(struct nv_http_request *r, const void *data, size_t len)
@@ -209,7 +252,7 @@ void nv_http_stream_send(struct nv_http_request *r, const void *data, size_t len
 	if (!r->conn || r->ended || r->dropped)
 		return;
 	if (r->pending.len - r->pending_at + len > NV_HTTP_STREAM_MAX) {
-		drop_reader(r);
+		nv_http_drop(r);
 		return;
 	}
 	if (r->pending_at > NV_HTTP_STREAM_MAX) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What was asked: path, parameters, query, headers. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/http/internal.h"
 
@@ -138,23 +138,22 @@ static enum MHD_Result take_query(void *arg, enum MHD_ValueKind kind, const char
 
 /* --- life --- */
 
+static enum MHD_Result join_forwarded(void *arg, enum MHD_ValueKind kind, const char *key,
+				      const char *value)
+{
+	(void)kind;
+	struct nv_buf *all = arg;
+	if (value && !strcasecmp(key, "X-Forwarded-For"))
+		nv_buf_printf(all, "%s%s", all->len ? "," : "", value);
+	return MHD_YES;
+}
+
 static void read_peer(struct nv_http_request *r)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (!info || !info->client_addr)
-		return;
-	const struct sockaddr *sa = info->client_addr;
-	if (sa->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)sa;
-		inet_ntop(AF_INET, &in->sin_addr, r->peer, sizeof r->peer);
-	} else if (sa->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)sa;
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], r->peer, sizeof r->peer);
-		else
-			inet_ntop(AF_INET6, &in6->sin6_addr, r->peer, sizeof r->peer);
-	}
+	nv_auto_buf struct nv_buf forwarded = {0};
+	MHD_get_connection_values(r->conn, MHD_HEADER_KIND, join_forwarded, &forwarded);
+	r->own = nv_peer_own(&r->http->proxies, &r->c->peer, (const char *)forwarded.data);
+	nv_address_text(&r->own, r->peer);
 }
 
 struct nv_http_request *nv_http_request_new(struct nv_http *h, struct MHD_Connection *conn,
@@ -163,6 +162,9 @@ struct nv_http_request *nv_http_request_new(struct nv_http *h, struct MHD_Connec
 	struct nv_http_request *r = nv_alloc(sizeof *r);
 	r->http = h;
 	r->conn = conn;
+	r->c = nv_conn_of(conn);
+	r->c->request = r;
+	r->state = NV_HS_RECEIVING;
 	r->started = uv_hrtime();
 	r->method = nv_arena_strdup(&r->arena, method);
 	r->path = nv_arena_strdup(&r->arena, url);
@@ -172,6 +174,7 @@ struct nv_http_request *nv_http_request_new(struct nv_http *h, struct MHD_Connec
 	h->requests = r;
 	read_peer(r);
 	find_route(r);
+	r->max_body = r->route && r->route->max_body ? r->route->max_body : h->max_body;
 	MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, take_query, r);
 	return r;
 }
@@ -184,6 +187,38 @@ void nv_http_request_free(struct nv_http_request *r)
 	nv_buf_fini(&r->pending);
 	nv_arena_fini(&r->arena);
 	free(r);
+}
+
+/* --- framing --- */
+
+struct framing {
+	unsigned lengths, encodings, hosts;
+	bool odd;
+};
+
+static enum MHD_Result look_at_header(void *arg, enum MHD_ValueKind kind, const char *key,
+				      const char *value)
+{
+	(void)kind;
+	struct framing *f = arg;
+	f->odd |= key[strcspn(key, " \t")] != '\0'; /* "Content-Length : 3" is none to MHD */
+	if (!strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+		f->lengths++;
+		f->odd |= !value || !*value || value[strspn(value, "0123456789")];
+	} else if (!strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+		f->encodings++;
+		f->odd |= !value || strcasecmp(value, "chunked") != 0;
+	} else if (!strcasecmp(key, MHD_HTTP_HEADER_HOST)) {
+		f->hosts++;
+	}
+	return MHD_YES;
+}
+
+bool nv_http_framing_fits(const struct nv_http_request *r)
+{
+	struct framing f = {0};
+	MHD_get_connection_values(r->conn, MHD_HEADER_KIND, look_at_header, &f);
+	return f.lengths + f.encodings <= 1 && f.hosts <= 1 && !f.odd;
 }
 
 /* --- for handlers --- */

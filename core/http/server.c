@@ -5,15 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/http/internal.h"
 
-/* Accepted above max_connections, only to be told 503. */
-#define SPARE_CONNECTIONS 64u
+/* Shut, but not yet closed by libmicrohttpd. */
+#define SHUT_CONNECTIONS 256u
 #define IDLE_TIMEOUT_S 60u
+#define HEADER_TIMEOUT_MS 10000u
+#define BODY_TIMEOUT_MS 60000u
+#define CLOCK_MS 500u
 
 /* --- listening --- */
 
@@ -74,6 +79,18 @@ static int open_listener(struct nv_http *h, const char *listen_at, struct nv_err
 	return 0;
 }
 
+static int take_proxies(struct nv_http *h, const struct nv_http_options *o, struct nv_err *err)
+{
+	h->proxies.list = nv_alloc((o->trusted_proxies_len + 1) * sizeof *h->proxies.list);
+	for (; h->proxies.len < o->trusted_proxies_len; h->proxies.len++)
+		if (nv_network_parse(o->trusted_proxies[h->proxies.len],
+				     &h->proxies.list[h->proxies.len]) < 0)
+			return nv_fail(err, NV_FATAL, NV_R_config,
+				       "trusted proxies: \"%s\" is no address or network",
+				       o->trusted_proxies[h->proxies.len]);
+	return 0;
+}
+
 /* --- libmicrohttpd's callbacks --- */
 
 static void log_cb(void *arg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
@@ -94,16 +111,19 @@ static size_t no_unescape(void *arg, struct MHD_Connection *conn, char *s)
 	return strlen(s);
 }
 
-static void count_connection(void *arg, struct MHD_Connection *conn, void **socket_context,
-			     enum MHD_ConnectionNotificationCode code)
+static void connection_cb(void *arg, struct MHD_Connection *conn, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
 {
-	(void)conn;
-	(void)socket_context;
-	struct nv_http *h = arg;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		h->connections++;
+		nv_conn_started(arg, conn, socket_context);
 	else
-		h->connections--;
+		nv_conn_closed(*socket_context);
+}
+
+static void suspend(struct nv_http_request *r)
+{
+	r->suspended = true;
+	MHD_suspend_connection(r->conn);
 }
 
 static enum MHD_Result refuse_now(struct nv_http_request *r)
@@ -112,42 +132,103 @@ static enum MHD_Result refuse_now(struct nv_http_request *r)
 	return nv_http_queue(r);
 }
 
-static bool answer_before_body(struct nv_http_request *r)
+static void refuse_and_close(struct nv_http_request *r, unsigned status, enum nv_reason reason,
+			     const char *detail)
+{
+	if (status != 400)
+		nv_http_add_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+	nv_http_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+	r->refused = 0;
+	nv_http_refuse(r, status, reason, detail);
+}
+
+/* What no handler is asked about; the body is not even read. */
+static bool must_refuse(struct nv_http_request *r)
+{
+	struct nv_http *h = r->http;
+	bool probe = r->route && r->route->probe;
+	bool few = nv_conn_count_address(r->c, &r->own);
+	if (h->closing)
+		refuse_and_close(r, 503, NV_R_busy, "the server stops");
+	else if (!nv_http_framing_fits(r))
+		refuse_and_close(r, 400, NV_R_bad_message,
+				 "the length of the body is said twice, or in two ways");
+	else if (!probe && h->busy.len > h->max_connections)
+		refuse_and_close(r, 503, NV_R_busy, "too many requests at once");
+	else if (!probe && !few)
+		refuse_and_close(r, 429, NV_R_busy, "too many requests at once from this address");
+	else
+		return false;
+	return true;
+}
+
+static uint64_t announced(const struct nv_http_request *r)
 {
 	const char *length = nv_http_header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	uint64_t bytes = length ? strtoull(length, NULL, 10) : 0;
-	if (bytes > r->http->max_body)
-		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
-	return r->refused &&
-	       (bytes > NV_HTTP_DISCARD_MAX || nv_http_header(r, MHD_HTTP_HEADER_EXPECT));
+	return length ? strtoull(length, NULL, 10) : 0;
+}
+
+/* Other bodies are read to their end, for nobody: most clients look at an answer only then. */
+static bool is_not_worth_reading(const struct nv_http_request *r)
+{
+	return announced(r) > NV_HTTP_DISCARD_MAX || nv_http_header(r, MHD_HTTP_HEADER_EXPECT);
+}
+
+/* Also after a suspension: libmicrohttpd then asks again as if the headers had just come. */
+static enum MHD_Result go_on(struct nv_http_request *r)
+{
+	bool trusted = r->state == NV_HS_RECEIVING && r->route && r->route->admit;
+	if (r->state == NV_HS_ADMITTING) {
+		suspend(r);
+		return MHD_YES;
+	}
+	r->at_headers = false;
+	if (r->response && is_not_worth_reading(r))
+		return nv_http_queue(r);
+	nv_conn_move(r->c, NV_CONN_BUSY, "body",
+		     trusted ? r->http->body_timeout : r->http->header_timeout);
+	return MHD_YES;
 }
 
 static enum MHD_Result begin(struct nv_http *h, struct MHD_Connection *conn, const char *url,
 			     const char *method, void **context)
 {
 	struct nv_http_request *r = nv_http_request_new(h, conn, url, method);
+	enum MHD_Result ok;
 	*context = r;
 	r->inside = true;
-	if (h->closing || h->connections > h->max_connections) {
-		r->refused = 0;
-		nv_http_add_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "5");
-		nv_http_add_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
-		nv_http_refuse(r, 503, NV_R_busy,
-			       h->closing ? "the server stops" : "too many connections");
+	r->at_headers = true;
+	nv_conn_move(r->c, NV_CONN_BUSY, "", 0);
+	if (announced(r) > r->max_body)
+		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
+	if (must_refuse(r) || (r->refused && is_not_worth_reading(r))) {
+		ok = refuse_now(r);
+	} else {
+		if (!r->refused && r->route->admit) {
+			r->state = NV_HS_ADMITTING;
+			r->held = true;
+			r->route->admit(h->arg, r);
+		}
+		ok = go_on(r);
 	}
-	enum MHD_Result ok = answer_before_body(r) ? refuse_now(r) : MHD_YES;
 	r->inside = false;
 	return ok;
 }
 
 static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
 {
-	if (r->body.len + *len > r->http->max_body)
+	struct nv_http *h = r->http;
+	size_t most = h->max_body > NV_HTTP_BODIES_MAX / 4 ? 4 * h->max_body : NV_HTTP_BODIES_MAX;
+	if (r->body.len + *len > r->max_body)
 		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
-	if (r->refused)
+	else if (h->bodies + *len > most)
+		refuse_and_close(r, 503, NV_R_busy, "too much is being sent at once");
+	if (r->refused || r->state == NV_HS_ANSWERED) {
 		r->discarded += *len;
-	else
+	} else {
 		nv_buf_put(&r->body, data, *len);
+		h->bodies += *len;
+	}
 	*len = 0;
 	return r->discarded > NV_HTTP_DISCARD_MAX ? MHD_NO : MHD_YES;
 }
@@ -157,6 +238,7 @@ static enum MHD_Result handle(struct nv_http_request *r)
 {
 	enum MHD_Result ok = MHD_YES;
 	r->inside = true;
+	nv_conn_move(r->c, NV_CONN_BUSY, "", 0);
 	if (r->refused) {
 		ok = refuse_now(r);
 		r->inside = false;
@@ -165,12 +247,10 @@ static enum MHD_Result handle(struct nv_http_request *r)
 	r->state = NV_HS_HANDLING;
 	r->held = true;
 	r->route->handler(r->http->arg, r);
-	if (r->state == NV_HS_HANDLING) {
-		r->suspended = true;
-		MHD_suspend_connection(r->conn);
-	} else {
+	if (r->state == NV_HS_HANDLING)
+		suspend(r);
+	else
 		ok = nv_http_queue(r);
-	}
 	r->inside = false;
 	return ok;
 }
@@ -183,6 +263,10 @@ static enum MHD_Result access_cb(void *arg, struct MHD_Connection *conn, const c
 	struct nv_http_request *r = *context;
 	if (!r)
 		return begin(arg, conn, url, method, context);
+	if (r->dropped)
+		return MHD_NO;
+	if (r->at_headers)
+		return go_on(r);
 	if (*upload_len)
 		return take_body(r, upload, upload_len);
 	if (r->state == NV_HS_RECEIVING)
@@ -202,6 +286,9 @@ static void completed_cb(void *arg, struct MHD_Connection *conn, void **context,
 	if (!r)
 		return;
 	*context = NULL;
+	nv_conn_unwatch(r);
+	nv_conn_end_request(r->c);
+	h->bodies -= r->body.len;
 	/* 499, as nginx says it: the reader left before the answer */
 	if (h->on_done_cb)
 		h->on_done_cb(h->arg, r, r->status ? r->status : 499,
@@ -214,6 +301,11 @@ static void completed_cb(void *arg, struct MHD_Connection *conn, void **context,
 		r->next->prev = r->prev;
 	r->http = NULL;
 	r->conn = NULL;
+	r->c = NULL;
+	void (*on_end_cb)(void *) = r->on_end_cb;
+	r->on_end_cb = NULL;
+	if (on_end_cb)
+		on_end_cb(r->end_arg);
 	if (!r->held)
 		nv_http_request_free(r);
 	else if (r->state == NV_HS_STREAMING)
@@ -255,6 +347,18 @@ static void timer_cb(uv_timer_t *timer)
 	turn(timer->data);
 }
 
+static void clock_cb(uv_timer_t *timer)
+{
+	nv_conn_check_deadlines(timer->data);
+}
+
+static void watch_cb(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	nv_conn_look(poll->data);
+}
+
 /* --- life --- */
 
 static int start_daemon(struct nv_http *h, struct nv_err *err)
@@ -262,13 +366,53 @@ static int start_daemon(struct nv_http *h, struct nv_err *err)
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 		access_cb, h, MHD_OPTION_EXTERNAL_LOGGER, log_cb, NULL, MHD_OPTION_LISTEN_SOCKET,
-		h->listen_fd, MHD_OPTION_CONNECTION_LIMIT, h->max_connections + SPARE_CONNECTIONS,
+		h->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
+		h->max_connections + NV_HTTP_SPARE + SHUT_CONNECTIONS,
 		MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
-		completed_cb, h, MHD_OPTION_NOTIFY_CONNECTION, count_connection, h,
+		completed_cb, h, MHD_OPTION_NOTIFY_CONNECTION, connection_cb, h,
 		MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_END);
 	if (!h->daemon)
 		return nv_fail_errno(err, errno, NV_FATAL, NV_R_internal, "http: start");
+	return 0;
+}
+
+static void take_options(struct nv_http *h, const struct nv_http_options *o)
+{
+	h->routes = o->routes;
+	h->routes_len = o->routes_len;
+	h->headers = o->headers;
+	h->headers_len = o->headers_len;
+	h->max_body = o->max_body;
+	h->max_connections = o->max_connections;
+	h->max_per_address = o->max_per_address;
+	h->max_per_person = o->max_per_person;
+	h->header_timeout = o->header_timeout ? o->header_timeout : HEADER_TIMEOUT_MS;
+	h->body_timeout = o->body_timeout ? o->body_timeout : BODY_TIMEOUT_MS;
+	h->min_rate = o->min_rate;
+	h->on_shut_cb = o->on_shut_cb;
+	h->on_done_cb = o->on_done_cb;
+	h->arg = o->arg;
+}
+
+static int start_polls(struct nv_http *h, struct nv_err *err)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	h->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (h->watch_fd < 0)
+		return nv_fail_errno(err, errno, NV_FATAL, NV_R_internal, "http: epoll");
+	uv_timer_init(h->loop, &h->timer);
+	uv_timer_init(h->loop, &h->patience);
+	uv_timer_init(h->loop, &h->clock);
+	uv_poll_init(h->loop, &h->poll, info->epoll_fd);
+	uv_poll_init(h->loop, &h->watch, h->watch_fd);
+	h->poll.data = h->watch.data = h;
+	h->timer.data = h->patience.data = h->clock.data = h;
+	h->handles = 5;
+	uv_poll_start(&h->poll, UV_READABLE, poll_cb);
+	uv_poll_start(&h->watch, UV_READABLE, watch_cb);
+	uv_timer_start(&h->timer, timer_cb, 0, 0);
+	uv_timer_start(&h->clock, clock_cb, CLOCK_MS, CLOCK_MS);
 	return 0;
 }
 
@@ -277,36 +421,17 @@ struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, st
 	struct nv_http *h = nv_alloc(sizeof *h);
 	h->loop = loop;
 	h->listen_fd = -1;
-	h->routes = o->routes;
-	h->routes_len = o->routes_len;
-	h->headers = o->headers;
-	h->headers_len = o->headers_len;
-	h->max_body = o->max_body;
-	h->max_connections = o->max_connections;
-	h->on_done_cb = o->on_done_cb;
-	h->arg = o->arg;
+	take_options(h, o);
 	/* Every reader is one. */
-	nv_need_descriptors(o->max_connections + SPARE_CONNECTIONS + 256);
-	if (open_listener(h, o->listen, err) < 0 || start_daemon(h, err) < 0)
-		goto fail;
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	int rc = uv_poll_init(loop, &h->poll, info->epoll_fd);
-	if (rc < 0) {
-		nv_fail(err, NV_FATAL, NV_R_internal, "http: %s", uv_strerror(rc));
-		goto fail;
-	}
-	uv_timer_init(loop, &h->timer);
-	uv_timer_init(loop, &h->patience);
-	h->poll.data = h->timer.data = h->patience.data = h;
-	h->handles = 3;
-	uv_poll_start(&h->poll, UV_READABLE, poll_cb);
-	uv_timer_start(&h->timer, timer_cb, 0, 0);
-	return h;
-fail:
+	nv_need_descriptors(o->max_connections + NV_HTTP_SPARE + SHUT_CONNECTIONS + 256);
+	if (take_proxies(h, o, err) == 0 && open_listener(h, o->listen, err) == 0 &&
+	    start_daemon(h, err) == 0 && start_polls(h, err) == 0)
+		return h;
 	if (h->daemon)
 		MHD_stop_daemon(h->daemon); /* closes the listener, too */
 	else if (h->listen_fd >= 0)
 		close(h->listen_fd);
+	free(h->proxies.list);
 	free(h);
 	return NULL;
 }
@@ -323,8 +448,10 @@ static void handle_closed(uv_handle_t *handle)
 	struct nv_http *h = handle->data;
 	if (--h->handles)
 		return;
+	close(h->watch_fd);
 	void (*cb)(void *) = h->on_closed_cb;
 	void *arg = h->closed_arg;
+	free(h->proxies.list);
 	free(h);
 	if (cb)
 		cb(arg);
@@ -336,6 +463,7 @@ static void finish_close(struct nv_http *h)
 {
 	struct MHD_Daemon *daemon = h->daemon;
 	uv_poll_stop(&h->poll);
+	uv_poll_stop(&h->watch);
 	for (struct nv_http_request *r = h->requests; r; r = r->next)
 		nv_http_wake(r);
 	MHD_run(daemon);
@@ -344,6 +472,8 @@ static void finish_close(struct nv_http *h)
 	uv_close((uv_handle_t *)&h->poll, handle_closed);
 	uv_close((uv_handle_t *)&h->timer, handle_closed);
 	uv_close((uv_handle_t *)&h->patience, handle_closed);
+	uv_close((uv_handle_t *)&h->clock, handle_closed);
+	uv_close((uv_handle_t *)&h->watch, handle_closed);
 }
 
 static void last_turn(uv_timer_t *timer)
@@ -358,7 +488,7 @@ static void patience_over(uv_timer_t *timer)
 {
 	struct nv_http *h = timer->data;
 	for (struct nv_http_request *r = h->requests; r; r = r->next)
-		if (r->state == NV_HS_HANDLING)
+		if (r->state == NV_HS_HANDLING || r->state == NV_HS_ADMITTING)
 			nv_http_abandon(r);
 	uv_timer_start(&h->patience, last_turn, 100, 0);
 }

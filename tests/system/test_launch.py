@@ -151,8 +151,12 @@ def test_every_other_token_is_refused(town):
                                     forge(good).split(".")[2]])),
             ("algorithm", forge(good, {"alg": "HS512", "typ": "JWT"}, digest=hashlib.sha512)),
             ("algorithm", forge(good, {"alg": "HS384"}, digest=hashlib.sha384)),
-            ("algorithm", forge(good, {"alg": "none"}).rsplit(".", 1)[0] + "."),
+            ("algorithm", forge(good, {"alg": "none"})),
+            ("form", forge(good, {"alg": "none"}).rsplit(".", 1)[0] + "."),
             ("form", forge(good, {"alg": "HS256", "crit": ["exp"]})),
+            ("form", forge(good, {"alg": "HS256", "zip": "DEF"})),
+            ("form", forge(good, {"alg": "HS256", "cty": "JWT"})),
+            ("form", forge(good) + "="), ("form", forge(good).replace(".", "=.", 1)),
             ("form", "x"), ("form", "a.b.c"), ("form", "." * 9000)):
         town.assert_refused(token, why)
     for token in (forge(good, {"alg": "none"}), forge(good, {"alg": "RS256"}),

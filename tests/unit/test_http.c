@@ -1,174 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* core/http: the server on a loop, its readers on a thread with plain sockets. */
-#include <arpa/inet.h>
-#include <pthread.h>
+/* core/http: requests, answers, streams, closing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "core/http/http.h"
-
-#define MAX_STREAMS 1000u
-
-struct fixture {
-	uv_loop_t loop;
-	uv_async_t client_done;
-	struct nv_http *http;
-	uint16_t port;
-	pthread_t thread;
-	void (*client)(struct fixture *f);
-	uv_timer_t later;
-	struct nv_http_request *waiting;
-	struct nv_http_request *streams[MAX_STREAMS];
-	unsigned streams_len;
-	unsigned gone;
-	unsigned done;
-	unsigned last_status;
-	bool closed;
-	uint64_t close_timeout;
-	char text[4096];
-};
-
-/* --- a reader --- */
-
-/* cmocka's asserts jump within the main thread only: a reader that is wrong ends the program. */
-static void expect(const char *text, const char *want)
-{
-	if (strstr(text, want))
-		return;
-	fprintf(stderr, "expected \"%s\" in:\n%s\n", want, text);
-	abort();
-}
-
-static void expect_not(const char *text, const char *unwanted)
-{
-	if (!strstr(text, unwanted))
-		return;
-	fprintf(stderr, "did not expect \"%s\" in:\n%s\n", unwanted, text);
-	abort();
-}
-
-static int client_connect(const struct fixture *f)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_port = htons(f->port),
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval tv = {.tv_sec = 30};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
-		abort();
-	return fd;
-}
-
-static void client_send(int fd, const char *text)
-{
-	size_t len = strlen(text);
-	while (len) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return;
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-/* Until the text holds want, or the end. */
-static size_t client_read(int fd, char *to, size_t max, const char *want)
-{
-	size_t len = 0;
-	to[0] = '\0';
-	while (len + 1 < max && (!want || !strstr(to, want))) {
-		ssize_t n = recv(fd, to + len, max - 1 - len, 0);
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-		to[len] = '\0';
-	}
-	return len;
-}
-
-/* One request on a connection of its own, the whole answer into f->text. */
-static void ask(struct fixture *f, const char *request)
-{
-	int fd = client_connect(f);
-	client_send(fd, request);
-	client_read(fd, f->text, sizeof f->text, NULL);
-	close(fd);
-}
-
-static void *client_main(void *arg)
-{
-	struct fixture *f = arg;
-	f->client(f);
-	uv_async_send(&f->client_done);
-	return NULL;
-}
-
-/* --- the server's handlers --- */
-
-static void echo(void *arg, struct nv_http_request *r)
-{
-	(void)arg;
-	size_t len;
-	const char *body = nv_http_body(r, &len);
-	char *text =
-		nv_arena_printf(nv_http_arena(r), "%s|%s|%s|%s|%s|%s|%s|%.*s", nv_http_method(r),
-				nv_http_pattern(r), nv_http_param(r, "id"), nv_http_query(r, "a"),
-				nv_http_query(r, "b"), nv_http_header(r, "X-Thing"),
-				nv_http_cookie(r, "c"), (int)len, len ? body : "");
-	nv_http_add_header(r, "X-Answer", "yes");
-	nv_http_reply(r, 201, "text/plain", text, strlen(text));
-}
-
-static void later_cb(uv_timer_t *timer)
-{
-	struct fixture *f = timer->data;
-	struct nv_http_request *r = f->waiting;
-	f->waiting = NULL;
-	nv_http_reply(r, 200, "text/plain", "late", 4);
-}
-
-static void later(void *arg, struct nv_http_request *r)
-{
-	struct fixture *f = arg;
-	f->waiting = r;
-	uv_timer_start(&f->later, later_cb, 30, 0);
-}
-
-static void never(void *arg, struct nv_http_request *r)
-{
-	struct fixture *f = arg;
-	f->waiting = r;
-	uv_async_send(&f->client_done); /* lets the loop close the server */
-}
-
-static void gone(void *arg)
-{
-	struct fixture *f = arg;
-	f->gone++;
-}
-
-static void stream(void *arg, struct nv_http_request *r)
-{
-	struct fixture *f = arg;
-	nv_http_stream(r, "text/event-stream", gone, f);
-	nv_http_stream_send(r, ": hello\n\n", 9);
-	f->streams[f->streams_len++] = r;
-}
-
-static void publish(void *arg, struct nv_http_request *r)
-{
-	struct fixture *f = arg;
-	for (unsigned i = 0; i < f->streams_len; i++)
-		nv_http_stream_send(f->streams[i], "data: news\n\n", 12);
-	nv_http_reply(r, 204, NULL, NULL, 0);
-}
+#include "tests/unit/http_fixture.h"
 
 static void last_cb(uv_timer_t *timer)
 {
@@ -180,7 +21,7 @@ static void last_cb(uv_timer_t *timer)
 static void last(void *arg, struct nv_http_request *r)
 {
 	struct fixture *f = arg;
-	publish(arg, r);
+	handle_publish(arg, r);
 	uv_timer_start(&f->later, last_cb, 0, 0);
 }
 
@@ -203,69 +44,25 @@ static void end_all(void *arg, struct nv_http_request *r)
 	nv_http_reply(r, 204, NULL, NULL, 0);
 }
 
+#define ROUTE(m, p, h)                                        \
+	{                                                     \
+		.method = (m), .pattern = (p), .handler = (h) \
+	}
 static const struct nv_http_route routes[] = {
-	{"GET", "/echo", echo, NULL},	    {"POST", "/echo", echo, NULL},
-	{"GET", "/thing/{id}", echo, NULL}, {"PATCH", "/thing/{id}", echo, NULL},
-	{"GET", "/later", later, NULL},	    {"GET", "/never", never, NULL},
-	{"GET", "/stream", stream, NULL},   {"POST", "/publish", publish, NULL},
-	{"POST", "/flood", flood, NULL},    {"POST", "/last", last, NULL},
-	{"POST", "/end", end_all, NULL},
+	ROUTE("GET", "/echo", handle_echo),	  ROUTE("POST", "/echo", handle_echo),
+	ROUTE("GET", "/thing/{id}", handle_echo), ROUTE("PATCH", "/thing/{id}", handle_echo),
+	ROUTE("GET", "/later", handle_later),	  ROUTE("GET", "/never", handle_never),
+	ROUTE("GET", "/stream", handle_stream),	  ROUTE("POST", "/publish", handle_publish),
+	ROUTE("POST", "/flood", flood),		  ROUTE("POST", "/last", last),
+	ROUTE("POST", "/end", end_all),
 };
-
-/* --- running --- */
-
-static void on_done(void *arg, const struct nv_http_request *r, unsigned status, uint64_t micros)
-{
-	(void)r;
-	(void)micros;
-	struct fixture *f = arg;
-	f->done++;
-	f->last_status = status;
-}
-
-static void on_closed(void *arg)
-{
-	struct fixture *f = arg;
-	f->closed = true;
-	f->http = NULL;
-	uv_close((uv_handle_t *)&f->later, NULL);
-	uv_close((uv_handle_t *)&f->client_done, NULL);
-}
-
-static void client_done(uv_async_t *async)
-{
-	struct fixture *f = async->data;
-	if (!f->http)
-		return;
-	nv_http_close(f->http, f->close_timeout, on_closed, f);
-	f->http = NULL;
-}
 
 static void run(struct fixture *f, void (*client)(struct fixture *f), unsigned max_connections)
 {
-	struct nv_err err;
-	struct nv_http_options o = {.listen = "127.0.0.1:0",
-				    .routes = routes,
-				    .routes_len = NV_ARRAY_LEN(routes),
-				    .max_body = 1000,
-				    .max_connections = max_connections,
-				    .on_done_cb = on_done,
-				    .arg = f};
-	uv_loop_init(&f->loop);
-	uv_timer_init(&f->loop, &f->later);
-	uv_async_init(&f->loop, &f->client_done, client_done);
-	f->later.data = f->client_done.data = f;
-	if (!f->close_timeout)
-		f->close_timeout = 5000;
-	f->http = nv_http_new(&f->loop, &o, &err);
-	assert_non_null(f->http);
-	f->port = nv_http_port(f->http);
-	f->client = client;
-	pthread_create(&f->thread, NULL, client_main, f);
-	uv_run(&f->loop, UV_RUN_DEFAULT);
-	pthread_join(f->thread, NULL);
-	assert_true(f->closed);
-	assert_int_equal(uv_loop_close(&f->loop), 0);
+	f->options.routes = routes;
+	f->options.routes_len = NV_ARRAY_LEN(routes);
+	f->options.max_connections = max_connections;
+	run_options(f, client);
 }
 
 /* --- tests --- */

@@ -24,7 +24,9 @@ export function whenSessionLost(callback) {
 
 async function problemOf(answer) {
 	const document = await answer.json().catch(() => ({}));
-	return new Problem(answer.status, document.reason || 'internal', document.detail);
+	// an answer to HEAD has no document
+	const reason = document.reason || answer.headers.get('X-Navette-Reason') || 'internal';
+	return new Problem(answer.status, reason, document.detail);
 }
 
 // body: an object, sent as JSON; or a text, sent as the CSV it is.
@@ -55,13 +57,23 @@ export async function call(method, path, body, headers = {}) {
 	throw problem;
 }
 
+function downloadReason({status, reason}) {
+	if (status === 404)
+		return 'no_archive';
+	if (status === 429)
+		return 'download_own';
+	if (status === 507)
+		return 'download_room';
+	return status === 503 && ['busy', 'disk_full'].includes(reason) ? 'download_others' : reason;
+}
+
 // The file itself is the browser's business; rejects with what keeps it from coming.
 export async function download(id) {
 	const path = `/requests/${id}/archive`;
 	try {
 		await call('HEAD', path);
 	} catch (problem) {
-		throw problem.status === 404 ? new Problem(404, 'no_archive') : problem;
+		throw new Problem(problem.status, downloadReason(problem));
 	}
 	location.assign(`/api/v1${path}`);
 }
