@@ -79,7 +79,7 @@ struct nv_mbz_info {
 	struct nv_arena arena;
 };
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
-		   struct nv_mbz_info *ret, struct nv_err *err);
+		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err);
 void nv_mbz_info_fini(struct nv_mbz_info *i);
 
 #endif

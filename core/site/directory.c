@@ -227,7 +227,7 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 	struct nv_dir_backup *b = nv_alloc(sizeof(*b));
 	b->file = nv_strdup(course->file);
 	b->stamp = stamp;
-	if (nv_mbz_inspect(ret->path, &s->limits, &b->info, err) < 0) {
+	if (nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, err) < 0) {
 		nv_err_prefix(err, "course %s", course->id);
 		free(b->file);
 		free(b);

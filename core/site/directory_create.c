@@ -105,7 +105,7 @@ static int take_backup(const char *site, const char *folder, const char *name, s
 	nv_auto_free char *from = nv_asprintf("%s/%s", folder, name);
 	nv_auto_free char *to = nv_asprintf("%s/backups/%s", site, file);
 	struct nv_mbz_info info = {0};
-	if (nv_mbz_inspect(from, &limits, &info, err) < 0) {
+	if (nv_mbz_inspect(from, &limits, NULL, &info, err) < 0) {
 		nv_err_prefix(err, "%s", from);
 		return -1;
 	}

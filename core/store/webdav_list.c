@@ -4,15 +4,18 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "core/base/json.h"
 #include "core/store/webdav.h"
 
 #define MAX_DEPTH 32
-#define LISTING_MAX 67108864u /* 64 MiB */
+#define FOLDERS_MAX 1000000u  /* of one listing: a server might go on for ever */
+#define LISTING_MAX 16777216u /* bytes: some 120,000 files in one folder */
 
 struct listing {
 	struct nv_dav *dav;
 	nv_store_list_cb cb;
 	void *arg;
+	unsigned folders; /* looked into */
 	bool stop;
 };
 
@@ -43,7 +46,7 @@ static int read_folder(struct nv_dav *dav, const char *prefix, json_t **ret, str
 	nv_web_end(&c);
 	if (rc < 0 || status == 404)
 		return rc;
-	*ret = json_loadb((const char *)buf.data, buf.len, 0, NULL);
+	*ret = nv_json_parse(buf.data, buf.len, NULL);
 	if (json_is_array(*ret))
 		return 0;
 	json_decref(*ret);
@@ -83,6 +86,10 @@ static int list_item(struct listing *l, const char *prefix, const json_t *item, 
 static int list_folder(struct listing *l, const char *prefix, int depth, struct nv_err *err)
 {
 	json_t *items = NULL;
+	if (++l->folders > FOLDERS_MAX)
+		return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+			       "store: list %s: there are more than %u folders", prefix,
+			       FOLDERS_MAX);
 	if (read_folder(l->dav, prefix, &items, err) < 0)
 		return -1;
 	int rc = 0;

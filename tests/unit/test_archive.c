@@ -550,7 +550,7 @@ static void backups_tell_about_themselves(void **state)
 			print_message("SKIPPED: %s is not in NAVETTE_FIXTURES\n", want->name);
 			continue;
 		}
-		if (nv_mbz_inspect(path, &wide_limits, &info, &err) < 0)
+		if (nv_mbz_inspect(path, &wide_limits, NULL, &info, &err) < 0)
 			fail_msg("%s: %s", path, err.msg);
 		assert_string_equal(info.shortname, want->shortname);
 		assert_string_equal(info.course, want->course);
