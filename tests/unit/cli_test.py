@@ -138,7 +138,7 @@ def test_a_site_is_made_of_archives(tmp_path):
     done = run_json("site", "create", folder, "--name", "lastyear", "--teacher", "t", "--courses",
                     SAMPLES)
     assert done["category"] == "courses"
-    assert len(os.listdir(os.path.join(folder, "backups"))) == 4
+    assert len(os.listdir(os.path.join(folder, "backups"))) == 5
     run("site", "create", folder, "--name", "lastyear", "--teacher", "t", status=1)
     assert run_json("site", "delete-course", folder, ID[0],
                     status=1)["error"]["reason"] == "course_missing"
@@ -148,7 +148,7 @@ def test_a_site_is_made_of_archives(tmp_path):
 
 def test_inspect_tells_what_is_in_each_sample():
     users = {"files.tgz.mbz": False, "xs-nousers.tgz.mbz": False, "xs-users.tgz.mbz": True,
-             "xs-users.zip.mbz": True}
+             "xs-users.zip.mbz": True, "s-users-nofiles.tgz.mbz": True}
     for name, has_users in users.items():
         doc = run_json("inspect", os.path.join(SAMPLES, name))
         assert doc["users"] is has_users and doc["form"] == name.split(".")[1]

@@ -19,9 +19,8 @@ extern char *test_dir; /* of this run, removed at its end */
 extern const struct nv_archive_limits wide_limits;
 
 char *in_dir(const char *name); /* free it */
-/* A backup of the repository's samples, or of the folder NAVETTE_FIXTURES; NULL: not there. */
+/* The path of a backup of the repository's samples; NULL: not there. */
 char *sample(const char *name);
-char *fixture(const char *name);
 
 /* Every entry of an archive, by libarchive alone: one line "path type size mtime sha256" each. */
 void describe(const char *path, struct nv_buf *out);
