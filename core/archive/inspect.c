@@ -12,6 +12,7 @@
 #define XML_MAX_DEPTH 12
 #define TEXT_MAX_LEN 4096u
 #define MAX_PLUGINS 4096u
+#define VERSION_MAX_LEN 20u
 
 struct inspecting {
 	struct nv_mbz_info *info;
@@ -286,7 +287,7 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, init_libxml);
-	*ret = (struct nv_mbz_info){0};
+	*ret = (struct nv_mbz_info){.files = true};
 	enum nv_form form;
 	struct nv_unpack *u = nv_unpack_mbz(path, limits, &form, err);
 	if (!u)
@@ -309,6 +310,14 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	if (rc < 0)
 		nv_mbz_info_fini(ret);
 	return rc;
+}
+
+uint64_t nv_moodle_version(const char *text)
+{
+	if (!text || strspn(text, "0123456789") != 10 || (text[10] && text[10] != '.') ||
+	    strncmp(text, "20", 2) != 0 || strlen(text) > VERSION_MAX_LEN)
+		return 0;
+	return strtoull(text, NULL, 10);
 }
 
 void nv_mbz_info_fini(struct nv_mbz_info *i)

@@ -109,7 +109,7 @@ static int take_backup(const char *site, const char *folder, const char *name, s
 		nv_err_prefix(err, "%s", from);
 		return -1;
 	}
-	uint64_t its = info.moodle_version ? strtoull(info.moodle_version, NULL, 10) : 0;
+	uint64_t its = nv_moodle_version(info.moodle_version);
 	nv_mbz_info_fini(&info);
 	if (its > *version)
 		*version = its;

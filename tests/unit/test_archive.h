@@ -41,6 +41,9 @@ int read_discarding(const char *path, const struct nv_archive_limits *limits, st
 
 extern const struct CMUnitTest bad_tests[];
 extern const size_t bad_tests_len;
+/* test_archive_odd.c */
+extern const struct CMUnitTest odd_tests[];
+extern const size_t odd_tests_len;
 /* test_archive_collect.c */
 extern const struct CMUnitTest collect_tests[];
 extern const size_t collect_tests_len;
