@@ -19,6 +19,7 @@ struct objects {
 	size_t len;
 	size_t cap;
 	struct nv_arena arena;
+	const struct nv_job *job;
 };
 
 struct collecting {
@@ -38,7 +39,7 @@ static int add_object(void *arg, const char *key, uint64_t size, uint64_t modifi
 		o->items = nv_realloc(o->items, o->cap * sizeof(*o->items));
 	}
 	o->items[o->len++] = (struct object){nv_arena_strdup(&o->arena, key), size, modified_ms};
-	return 0;
+	return nv_job_check(o->job, NULL);
 }
 
 static void objects_fini(struct objects *o)
@@ -51,9 +52,10 @@ static int list(const struct collecting *g, const char *what, struct objects *re
 		struct nv_err *err)
 {
 	nv_auto_free char *prefix = nv_asprintf("%s/%s/%s/", g->site, g->client, what);
-	*ret = (struct objects){0};
+	*ret = (struct objects){.job = g->job};
 	if (nv_job_check(g->job, err) == 0 &&
-	    nv_store_list(g->store, prefix, add_object, ret, err) == 0)
+	    nv_store_list(g->store, prefix, add_object, ret, err) == 0 &&
+	    nv_job_check(g->job, err) == 0) /* or it has stopped in the middle */
 		return 0;
 	objects_fini(ret);
 	return -1;
@@ -135,6 +137,10 @@ static int read_manifest(const struct collecting *g, const struct nv_archive_pla
 	nv_auto_free char *path = nv_asprintf("%s/manifest", g->work_dir);
 	struct nv_expect expect = {.size = size, .passing = true};
 	struct nv_manifest m = {0};
+	if (size > NV_MANIFEST_PACKED_MAX)
+		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
+			       "archive: %s has %llu bytes: refused", key,
+			       (unsigned long long)size);
 	int rc = nv_store_get(g->store, key, &expect, path, g->job, NULL, NULL, err);
 	if (rc == 0)
 		rc = nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err);

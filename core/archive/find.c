@@ -8,6 +8,7 @@
 #include "core/base/id.h"
 
 #define MANIFEST "manifest"
+#define ATTEMPTS_MAX 10000u /* of one request, removed at once */
 
 struct finding {
 	const char *prefix; /* <site>/<client>/archives/<id>/ */
@@ -75,6 +76,8 @@ static int add_attempt(void *arg, const char *key, uint64_t size, uint64_t modif
 	(void)modified_ms;
 	if (!attempt_of(a->prefix, key, id))
 		return 0;
+	if (a->len == ATTEMPTS_MAX)
+		return 1;
 	for (size_t i = 0; i < a->len; i++)
 		if (strcmp(a->ids[i], id) == 0)
 			return 0;

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams by
- * libxml2's reader.  No network, no entities, and a document type is refused: Moodle writes none.
- */
+/* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams. */
 #include "core/archive/internal.h"
 
-#include <libxml/xmlreader.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define XML_MAX_DEPTH 12
-#define TEXT_MAX_LEN 4096u
+#include "core/base/xml.h"
+
 #define MAX_PLUGINS 4096u
-#define VERSION_MAX_LEN 20u
+#define PLUGIN_MAX_LEN 100u
 
 struct inspecting {
 	struct nv_mbz_info *info;
@@ -25,29 +21,7 @@ struct inspecting {
 	bool setting_on;
 };
 
-/* --- libxml2's reader over a source --- */
-
-struct xml_input {
-	const struct nv_source *from;
-	struct nv_err *err;
-	struct nv_err own; /* where the caller wants none */
-	bool failed;	   /* the source failed, not the XML */
-};
-
-static int xml_read_cb(void *ctx, char *buf, int len)
-{
-	struct xml_input *in = ctx;
-	ssize_t n = in->from->read_cb(in->from->ctx, buf, (size_t)len, in->err);
-	if (n < 0)
-		in->failed = true;
-	return (int)n;
-}
-
-static void xml_silent_cb(void *ctx, xmlErrorPtr error)
-{
-	(void)ctx;
-	(void)error;
-}
+/* --- one XML file --- */
 
 /* Called when an element ends, after its children: names[0 … depth-1] lead to it, text is its own.
  */
@@ -56,63 +30,48 @@ typedef void (*leaf_cb)(struct inspecting *in, const char *const *names, int dep
 struct xml_walk {
 	struct inspecting *in;
 	leaf_cb leaf;
-	xmlTextReaderPtr reader;
-	char *names[XML_MAX_DEPTH];
-	char *text; /* of the innermost element */
 };
 
-static void walk_text(struct xml_walk *w)
+static bool walk_end(void *arg, const char *const *names, unsigned depth, const char *text)
 {
-	const char *value = (const char *)xmlTextReaderConstValue(w->reader);
-	size_t have = w->text ? strlen(w->text) : 0;
-	if (!value || have >= TEXT_MAX_LEN)
-		return;
-	size_t take = strnlen(value, TEXT_MAX_LEN - have);
-	/* Not in the middle of a UTF-8 sequence. */
-	while (value[take] && take && ((uint8_t)value[take] & 0xc0u) == 0x80u)
-		take--;
-	w->text = nv_realloc(w->text, have + take + 1);
-	memcpy(w->text + have, value, take);
-	w->text[have + take] = '\0';
+	struct xml_walk *w = arg;
+	w->leaf(w->in, names, (int)depth, text);
+	return false;
 }
 
-static void walk_end(struct xml_walk *w, int depth)
+static int walk_failed(const char *name, const struct nv_xml *x, enum nv_xml_state state,
+		       struct nv_err *err)
 {
-	if (depth < XML_MAX_DEPTH)
-		w->leaf(w->in, (const char *const *)w->names, depth + 1, w->text ? w->text : "");
-	free(w->text);
-	w->text = NULL;
+	enum nv_reason reason =
+		state == NV_XML_REFUSED ? NV_R_archive_unsafe : NV_R_archive_corrupt;
+	return nv_fail(err, NV_REJECT, reason, "archive: %s %s", name, nv_xml_why(x));
 }
 
-/* 0, or -1 for what no backup has. */
-static int walk_node(struct xml_walk *w)
+/* Reads the source to its end, or until the XML is wrong. */
+static int walk_source(struct nv_xml *x, const char *name, const struct nv_source *from,
+		       struct nv_err *err)
 {
-	int depth = xmlTextReaderDepth(w->reader);
-	switch (xmlTextReaderNodeType(w->reader)) {
-	case XML_READER_TYPE_DOCUMENT_TYPE:
-	case XML_READER_TYPE_ENTITY_REFERENCE:
-		return -1;
-	case XML_READER_TYPE_ELEMENT:
-		free(w->text);
-		w->text = NULL;
-		if (depth < XML_MAX_DEPTH) {
-			free(w->names[depth]);
-			w->names[depth] =
-				nv_strdup((const char *)xmlTextReaderConstLocalName(w->reader));
-		}
-		if (xmlTextReaderIsEmptyElement(w->reader))
-			walk_end(w, depth);
-		return 0;
-	case XML_READER_TYPE_TEXT:
-	case XML_READER_TYPE_CDATA:
-		walk_text(w);
-		return 0;
-	case XML_READER_TYPE_END_ELEMENT:
-		walk_end(w, depth);
-		return 0;
-	default:
-		return 0;
+	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
+	enum nv_xml_state state = NV_XML_READING;
+	ssize_t n = 1;
+	while (n > 0 && state == NV_XML_READING) {
+		n = from->read_cb(from->ctx, buf, NV_ARCHIVE_BLOCK, err);
+		if (n < 0)
+			return -1;
+		state = n > 0 ? nv_xml_feed(x, buf, (size_t)n) : nv_xml_end(x);
 	}
+	return state == NV_XML_READING ? 0 : walk_failed(name, x, state, err);
+}
+
+static int walk_xml(struct inspecting *in, const char *name, const struct nv_source *from,
+		    leaf_cb leaf, struct nv_err *err)
+{
+	struct xml_walk w = {.in = in, .leaf = leaf};
+	/* Of any size: the archive's limits hold for it. */
+	struct nv_xml *x = nv_xml_new(UINT64_MAX, walk_end, &w);
+	int rc = walk_source(x, name, from, err);
+	nv_xml_free(x);
+	return rc;
 }
 
 static int drain(const struct nv_source *from, struct nv_err *err)
@@ -123,36 +82,6 @@ static int drain(const struct nv_source *from, struct nv_err *err)
 		n = from->read_cb(from->ctx, buf, NV_ARCHIVE_BLOCK, err);
 	while (n > 0);
 	return (int)n;
-}
-
-static int walk_xml(struct inspecting *in, const char *name, const struct nv_source *from,
-		    leaf_cb leaf, struct nv_err *err)
-{
-	struct xml_input input = {.from = from};
-	input.err = err ? err : &input.own;
-	struct xml_walk w = {.in = in, .leaf = leaf};
-	w.reader = xmlReaderForIO(xml_read_cb, NULL, &input, NULL, NULL,
-				  XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	if (!w.reader)
-		return nv_fail(err, NV_RETRY, NV_R_internal, "archive: %s: no XML reader", name);
-	xmlTextReaderSetStructuredErrorHandler(w.reader, xml_silent_cb, NULL);
-	int more;
-	bool refused = false;
-	while (!refused && (more = xmlTextReaderRead(w.reader)) == 1)
-		refused = walk_node(&w) < 0;
-	xmlFreeTextReader(w.reader);
-	for (int i = 0; i < XML_MAX_DEPTH; i++)
-		free(w.names[i]);
-	free(w.text);
-	if (input.failed)
-		return -1;
-	if (refused)
-		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
-			       "archive: %s has a document type or entities: refused", name);
-	if (more < 0)
-		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
-			       "archive: %s is not well-formed XML", name);
-	return drain(from, err);
 }
 
 /* --- moodle_backup.xml --- */
@@ -186,7 +115,7 @@ static void information_leaf(struct nv_mbz_info *info, const char *name, const c
 		{"original_course_fullname", &info->fullname},
 	};
 	for (size_t i = 0; i < NV_ARRAY_LEN(texts); i++)
-		if (strcmp(name, texts[i].name) == 0)
+		if (strcmp(name, texts[i].name) == 0 && !*texts[i].to)
 			*texts[i].to = nv_arena_strdup(&info->arena, text);
 	if (strcmp(name, "include_files") == 0)
 		info->files = strcmp(text, "1") == 0;
@@ -196,12 +125,12 @@ static void information_leaf(struct nv_mbz_info *info, const char *name, const c
 
 static void add_plugin(struct inspecting *in, const char *module)
 {
-	if (!module[0] || in->plugins_len >= MAX_PLUGINS)
+	if (!module[0] || strlen(module) > PLUGIN_MAX_LEN || in->plugins_len >= MAX_PLUGINS)
 		return;
-	char *name = nv_arena_printf(&in->info->arena, "mod_%s", module);
 	for (size_t i = 0; i < in->plugins_len; i++)
-		if (strcmp(in->plugins[i], name) == 0)
+		if (strcmp(in->plugins[i] + strlen("mod_"), module) == 0)
 			return;
+	char *name = nv_arena_printf(&in->info->arena, "mod_%s", module);
 	in->plugins = nv_realloc(in->plugins, (in->plugins_len + 1) * sizeof(char *));
 	in->plugins[in->plugins_len++] = name;
 }
@@ -233,7 +162,7 @@ static void backup_leaf(struct inspecting *in, const char *const *names, int dep
 static void course_leaf(struct inspecting *in, const char *const *names, int depth,
 			const char *text)
 {
-	if (PATH_IS("course", "category", "name") && text[0])
+	if (PATH_IS("course", "category", "name") && text[0] && !in->info->category)
 		in->info->category = nv_arena_strdup(&in->info->arena, text);
 }
 
@@ -277,17 +206,10 @@ static int inspect_check(const struct inspecting *in, struct nv_err *err)
 	return 0;
 }
 
-static void init_libxml(void)
-{
-	xmlInitParser();
-}
-
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		   struct nv_mbz_info *ret, struct nv_err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, init_libxml);
-	*ret = (struct nv_mbz_info){.files = true};
+	*ret = (struct nv_mbz_info){0};
 	enum nv_form form;
 	struct nv_unpack *u = nv_unpack_mbz(path, limits, &form, err);
 	if (!u)
@@ -295,6 +217,7 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	ret->packed = nv_unpack_packed(u);
 	ret->form = nv_arena_strdup(&ret->arena, form == NV_FORM_ZIP ? "zip" : "tgz");
 	nv_unpack_free(u);
+	ret->files = true;
 	struct inspecting in = {.info = ret};
 	struct nv_sink to = {.entry_cb = inspect_entry, .ctx = &in};
 	int rc = nv_mbz_read(path, limits, &to, NULL, err);
@@ -311,6 +234,8 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		nv_mbz_info_fini(ret);
 	return rc;
 }
+
+#define VERSION_MAX_LEN 20u
 
 uint64_t nv_moodle_version(const char *text)
 {

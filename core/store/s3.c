@@ -9,6 +9,7 @@
 /* SHA-256 of nothing, as every request without a body says it. */
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define NAME_LEN 63u /* of a bucket, at most */
+#define LIST_PAGES_MAX 100000u
 
 /* --- one request --- */
 
@@ -204,13 +205,18 @@ static int s3_list(void *impl, const char *prefix, nv_store_list_cb cb, void *ar
 {
 	struct nv_s3 *s3 = impl;
 	struct listing l = {.s3 = s3, .cb = cb, .arg = arg};
-	char *token = NULL;
-	int rc;
-	do
-		rc = list_page(&l, s3, prefix, &token, err);
-	while (rc == 0 && token && *token && !l.stop);
-	free(token);
-	return rc;
+	nv_auto_free char *token = NULL;
+	for (unsigned page = 0; page < LIST_PAGES_MAX; page++) {
+		nv_auto_free char *before = nv_strdup(token);
+		if (list_page(&l, s3, prefix, &token, err) < 0)
+			return -1;
+		if (!token || !*token || l.stop)
+			return 0;
+		if (before && strcmp(before, token) == 0)
+			break;
+	}
+	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		       "store: list %s: the server gives the same page again and again", prefix);
 }
 
 /* --- life --- */

@@ -15,7 +15,8 @@
 /* Of a part, but the last: S3 wants at least 5 MiB; at most 10,000 parts. */
 #define NV_S3_PART 8388608u
 #define NV_S3_PARTS_MAX 10000u
-#define NV_S3_ANSWER_MAX 67108864u /* bytes of an XML document */
+/* Bytes of an XML document: 1,000 keys of 1,024 bytes, each written as an entity of 6, and more. */
+#define NV_S3_ANSWER_MAX 8388608u
 
 struct nv_s3 {
 	struct nv_web web; /* its url: endpoint, bucket and prefix */

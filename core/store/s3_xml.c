@@ -1,82 +1,84 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* S3's documents, by libxml2: no entities, no network. */
-#include <libxml/xmlreader.h>
+/* S3's documents. */
 #include <string.h>
 #include <time.h>
 
+#include "core/base/xml.h"
 #include "core/store/s3.h"
 
 #define NAMES_MAX 4u
-#define OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
-static bool is_named(const xmlNode *n, const char *name)
-{
-	return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
-}
+/* --- one text --- */
 
-/* In document order; names are compared without their namespace. */
-static const xmlNode *next_node(const xmlNode *n, const xmlNode *top)
-{
-	if (n->children)
-		return n->children;
-	while (n != top && !n->next)
-		n = n->parent;
-	return n == top ? NULL : n->next;
-}
+struct looking {
+	const char *name;
+	char *found;
+};
 
-static char *text_of(const xmlNode *n)
+static bool look_at(void *arg, const char *const *names, unsigned depth, const char *text)
 {
-	xmlChar *text = xmlNodeGetContent(n);
-	char *own = nv_strdup((const char *)text);
-	xmlFree(text);
-	return own;
-}
-
-static xmlDoc *parse(const void *xml, size_t len)
-{
-	return len && len < INT32_MAX ? xmlReadMemory(xml, (int)len, NULL, NULL, OPTIONS) : NULL;
+	struct looking *l = arg;
+	if (strcmp(names[depth - 1], l->name) != 0)
+		return false;
+	l->found = nv_strdup(text);
+	return true;
 }
 
 char *nv_s3_text(const void *xml, size_t len, const char *name)
 {
-	xmlDoc *doc = parse(xml, len);
-	const xmlNode *top = doc ? xmlDocGetRootElement(doc) : NULL;
-	char *found = NULL;
-	for (const xmlNode *n = top; n && !found; n = next_node(n, top))
-		if (is_named(n, name))
-			found = text_of(n);
-	xmlFreeDoc(doc);
-	return found;
+	struct looking l = {.name = name};
+	nv_xml_walk(xml, len, look_at, &l);
+	return l.found;
 }
 
-static int tell(const xmlNode *item, const char *const *names,
-		int (*cb)(void *arg, const char *const *values), void *arg)
+/* --- a list --- */
+
+struct telling {
+	const char *item;
+	const char *const *names;
+	int (*cb)(void *arg, const char *const *values);
+	void *arg;
+	int rc;
+	char *values[NAMES_MAX]; /* of the item that is being read */
+};
+
+static void forget(struct telling *t)
 {
-	char *values[NAMES_MAX] = {0};
-	for (const xmlNode *n = item->children; n; n = n->next)
-		for (size_t i = 0; i < NAMES_MAX && names[i]; i++)
-			if (!values[i] && is_named(n, names[i]))
-				values[i] = text_of(n);
-	int rc = cb(arg, (const char *const *)values);
-	for (size_t i = 0; i < NAMES_MAX; i++)
-		free(values[i]);
-	return rc;
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		free(t->values[i]);
+		t->values[i] = NULL;
+	}
+}
+
+static bool tell(void *arg, const char *const *names, unsigned depth, const char *text)
+{
+	struct telling *t = arg;
+	if (strcmp(names[depth - 1], t->item) == 0) {
+		t->rc = t->cb(t->arg, (const char *const *)t->values);
+		forget(t);
+		return t->rc != 0;
+	}
+	if (depth < 2 || strcmp(names[depth - 2], t->item) != 0)
+		return false;
+	for (size_t i = 0; i < NAMES_MAX && t->names[i]; i++)
+		if (!t->values[i] && strcmp(names[depth - 1], t->names[i]) == 0)
+			t->values[i] = nv_strdup(text);
+	return false;
 }
 
 int nv_s3_each(const void *xml, size_t len, const char *item, const char *const *names,
 	       int (*cb)(void *arg, const char *const *values), void *arg, struct nv_err *err)
 {
-	xmlDoc *doc = parse(xml, len);
-	const xmlNode *top = doc ? xmlDocGetRootElement(doc) : NULL;
-	int rc = 0;
-	if (!top)
-		rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
-			     "store: the server's answer is no XML");
-	for (const xmlNode *n = top; n && rc == 0; n = next_node(n, top))
-		if (is_named(n, item))
-			rc = tell(n, names, cb, arg);
-	xmlFreeDoc(doc);
-	return rc < 0 ? -1 : 0;
+	struct telling t = {.item = item, .names = names, .cb = cb, .arg = arg};
+	struct nv_xml *x = nv_xml_new(NV_S3_ANSWER_MAX, tell, &t);
+	nv_xml_feed(x, xml, len);
+	enum nv_xml_state state = nv_xml_end(x);
+	if (state == NV_XML_BROKEN || state == NV_XML_REFUSED)
+		t.rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+			       "store: the server's answer %s", nv_xml_why(x));
+	nv_xml_free(x);
+	forget(&t);
+	return t.rc < 0 ? -1 : 0;
 }
 
 uint64_t nv_s3_time(const char *text)

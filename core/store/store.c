@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define KEY_MAX_LEN 1024u
+#define LIST_OBJECTS_MAX 10000000u /* told of by one listing: a server might go on for ever */
 
 /* One component of a key: up to the next '/' or the end. */
 static bool component_valid(const char *s, size_t len)
@@ -119,9 +120,22 @@ int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err)
 	return s->ops->del(s->impl, key, err);
 }
 
+struct counted {
+	nv_store_list_cb cb;
+	void *arg;
+	uint64_t objects;
+};
+
+static int count_cb(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
+{
+	struct counted *c = arg;
+	return ++c->objects > LIST_OBJECTS_MAX ? 1 : c->cb(c->arg, key, size, modified_ms);
+}
+
 int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
 		  struct nv_err *err)
 {
+	struct counted c = {.cb = cb, .arg = arg};
 	size_t len = strlen(prefix);
 	if (len) {
 		nv_auto_free char *folder = nv_strndup(prefix, len - 1);
@@ -129,7 +143,13 @@ int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, v
 			return nv_fail(err, NV_REJECT, NV_R_internal,
 				       "store: list: \"%s\" is not a valid prefix", prefix);
 	}
-	return s->ops->list(s->impl, prefix, cb, arg, err);
+	if (s->ops->list(s->impl, prefix, count_cb, &c, err) < 0)
+		return -1;
+	if (c.objects <= LIST_OBJECTS_MAX)
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		       "store: list %s: it tells of more than %u objects", prefix,
+		       LIST_OBJECTS_MAX);
 }
 
 int nv_store_sweep(struct nv_store *s, struct nv_err *err)

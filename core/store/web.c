@@ -25,6 +25,13 @@ static size_t header_cb(char *line, size_t size, size_t count, void *arg)
 	struct nv_web_call *c = arg;
 	size_t len = size * count;
 	char text[256];
+	c->headers_len += len;
+	if (c->headers_len > NV_WEB_HEADERS_MAX) {
+		nv_fail(&c->err, NV_RETRY, NV_R_store_unavailable,
+			"store: %s %s: the answer has more than %u bytes of headers", c->operation,
+			c->key, NV_WEB_HEADERS_MAX);
+		return 0;
+	}
 	size_t take = len < sizeof(text) - 1 ? len : sizeof(text) - 1;
 	memcpy(text, line, take);
 	while (take && (text[take - 1] == '\r' || text[take - 1] == '\n'))
@@ -92,6 +99,11 @@ static int progress_cb(void *arg, curl_off_t down_total, curl_off_t down, curl_o
 	if (moved != c->moved) {
 		c->moved = moved;
 		c->moved_at = now;
+	}
+	if (!c->object && now - c->began > NV_WEB_ANSWER_MS) {
+		nv_fail(&c->err, NV_RETRY, NV_R_timeout, "store: %s %s: no answer within %u ms",
+			c->operation, c->key, NV_WEB_ANSWER_MS);
+		return 1;
 	}
 	uint64_t limit = c->web->stall_timeout;
 	if (moved == 0 && c->web->connect_timeout > limit)
@@ -181,6 +193,7 @@ void nv_web_header(struct nv_web_call *c, const char *fmt, ...)
 void nv_web_upload(struct nv_web_call *c, const struct nv_source *from, uint64_t size, bool ask)
 {
 	c->upload = from;
+	c->object = true;
 	curl_easy_setopt(c->curl, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)size);
 	curl_easy_setopt(c->curl, CURLOPT_READFUNCTION, read_cb);
@@ -229,7 +242,7 @@ int nv_web_perform(struct nv_web_call *c, bool *ret_broken, struct nv_err *err)
 		c->web->finish_headers(c);
 	if (c->headers)
 		curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-	c->moved_at = nv_mono_ms();
+	c->began = c->moved_at = nv_mono_ms();
 	CURLcode rc = curl_easy_perform(c->curl);
 	if (c->err.kind != NV_OK) {
 		*ret_broken = c->err.kind == NV_RETRY && c->err.reason == NV_R_timeout &&

@@ -9,9 +9,11 @@
 
 #include "core/store/internal.h"
 
-#define NV_WEB_IDLE 16u	       /* connections kept for reuse */
-#define NV_WEB_ASK_FROM 65536u /* smaller bodies are not worth a round trip */
-#define NV_WEB_ERROR_MAX 4096u /* bytes of a refusal's body that are looked at */
+#define NV_WEB_IDLE 16u		   /* connections kept for reuse */
+#define NV_WEB_ASK_FROM 65536u	   /* smaller bodies are not worth a round trip */
+#define NV_WEB_ERROR_MAX 4096u	   /* bytes of a refusal's body that are looked at */
+#define NV_WEB_HEADERS_MAX 262144u /* bytes of an answer's headers */
+#define NV_WEB_ANSWER_MS 120000u   /* for an answer whose body is no object */
 
 struct nv_web_call;
 
@@ -44,6 +46,7 @@ struct nv_web_call {
 	int (*body_cb)(void *ctx, const void *data, size_t len, struct nv_err *err);
 	void *body_ctx;
 	const struct nv_source *upload;
+	bool object; /* its body may take as long as bytes keep coming, in either direction */
 
 	CURL *curl;
 	struct curl_slist *headers;
@@ -58,7 +61,9 @@ struct nv_web_call {
 	char payload[72];     /* to be signed: a body's SHA-256 in hex, or a word; "": no body */
 	char etag[128];	      /* without its quotes */
 	char refusal[NV_WEB_ERROR_MAX + 1]; /* the beginning of a body that is none of ours */
+	size_t headers_len;
 	/* stall */
+	uint64_t began; /* nv_mono_ms */
 	uint64_t moved;
 	uint64_t moved_at; /* nv_mono_ms */
 };

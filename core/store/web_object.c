@@ -62,6 +62,7 @@ static int get_once(struct nv_web *h, struct nv_part *part, const struct nv_job 
 	nv_web_begin(&c, h, "get", part->key, job);
 	c.body_cb = get_body_cb;
 	c.body_ctx = &g;
+	c.object = true;
 	if (part->len) {
 		(void)snprintf(range, sizeof(range), "%llu-", (unsigned long long)part->len);
 		curl_easy_setopt(c.curl, CURLOPT_RANGE, range);

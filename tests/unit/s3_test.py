@@ -173,6 +173,37 @@ def test_refusals_say_what_they_are(server, tmp_path, status, code, reason):
     assert ("set this machine's clock" in text) == (code == "RequestTimeTooSkewed")
 
 
+# What kept a walk over libxml2's tree going for ever, what grows by entities, what is costly to parse.
+HOSTILE = {
+    "external": b'<!DOCTYPE Error [<!ENTITY a SYSTEM "file:///etc/passwd">]><Error><Code>&a;</Code></Error>',
+    "internal": b'<!DOCTYPE e [<!ENTITY a "x">]><Error><Message>&a;</Message><Code>z</Code></Error>',
+    "laughs": b'<!DOCTYPE e [<!ENTITY a "' + b"x" * 1000 + b'"><!ENTITY b "' + b"&a;" * 1000 + b'">]><Error><Code>'
+              + b"&b;" * 300 + b"</Code></Error>",
+    "attributes": b"<Error" + b"".join(b" a%d=''" % n for n in range(200000)) + b"/>",
+    "nested": b"<a>" * 100000,
+    "empty": b"",
+    "bytes": bytes(range(256)) * 16,
+}
+
+
+def test_hostile_answers_are_errors_and_end(server, tmp_path):
+    for body in HOSTILE.values():
+        server.add("PUT", "/a/b", status=403, body=body)
+        bad(server, "store_denied", "put", "a/b", file_of(tmp_path, 10))
+        server.add("GET", "list-type=2", body=body)
+        bad(server, "store_unavailable", "list", "")
+    good(server, "list", "")
+
+
+def test_too_large_an_answer_and_a_listing_in_a_circle_are_errors(server):
+    server.add("GET", "list-type=2", body=b"<a>" + b" " * (9 << 20) + b"</a>")
+    assert "larger than 8388608 bytes" in bad(server, "store_unavailable", "list", "")
+
+    page = b"<a><Contents><Key>navette/x</Key></Contents><NextContinuationToken>t</NextContinuationToken></a>"
+    server.add("GET", "list-type=2", times=3, body=page)
+    assert "the same page" in bad(server, "store_unavailable", "list", "")
+
+
 @pytest.mark.parametrize("server", [{"token": "the session's token"}], indirect=True)
 def test_temporary_credentials_are_signed_as_well(server, tmp_path):
     good(server, "put", "a/b", file_of(tmp_path, 10), S3_TOKEN="the session's token")
