@@ -144,7 +144,7 @@ def test_a_site_is_made_of_archives(tmp_path):
     bad.mkdir()
     (bad / "no\x1b archive.mbz").write_bytes(b"PK\x03\x04 and no more")
     done = run("site", "create", str(tmp_path / "other"), "--name", "other", "--teacher", "t", "--courses", str(bad))
-    assert "no? archive.mbz is damaged: " in done.stderr.replace("\ufffd", "?") and "cut off" in done.stderr
+    assert "no  archive.mbz is damaged: " in done.stderr and "cut off" in done.stderr
     assert run_json("site", "delete-course", folder, ID[0],
                     status=1)["error"]["reason"] == "course_missing"
 
