@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 #define DEFAULT_CONFIG "/etc/navette/navette.yaml"
 
@@ -306,6 +307,7 @@ int main(int argc, char **argv)
 	struct cli c = {0};
 	setlocale(LC_ALL, "");
 	setlocale(LC_NUMERIC, "C");
+	nv_text_locale();
 	signal(SIGPIPE, SIG_IGN);
 	nv_log_init("navette", NV_WARN);
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)

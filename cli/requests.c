@@ -62,6 +62,9 @@ static char *course_status(const json_t *course)
 {
 	const json_t *holder = json_object_get(course, "holder");
 	const char *state = cli_text(holder, "state");
+	const char *damaged = cli_text(course, "damaged");
+	if (!state && damaged)
+		return nv_asprintf("damaged: %s", damaged);
 	if (!state)
 		return nv_strdup(is_true(course, "available") ? "" : "not available");
 	if (is_true(holder, "deleted"))

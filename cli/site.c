@@ -6,20 +6,44 @@
 
 #include "core/site/directory.h"
 
+struct damaged {
+	const struct cli *c;
+	json_t *files;
+};
+
+static void damaged(void *arg, const char *file, const struct nv_err *why)
+{
+	struct damaged *d = arg;
+	json_array_append_new(d->files, json_pack("{s:o, s:o}", "file", cli_string(file), "why",
+						  cli_string(why->msg)));
+	if (d->c->json)
+		return;
+	nv_auto_free char *name = cli_clean(file);
+	nv_auto_free char *text = cli_clean(why->msg);
+	fprintf(stderr, "navette: %s is damaged: %s\n", name, text);
+}
+
 int cli_site_create(struct cli *c)
 {
+	struct damaged d = {.c = c};
 	const char *name = cli_get(c, "name");
 	const char *teacher = cli_get(c, "teacher");
 	struct nv_err err = {0};
 	if (!name || !teacher)
 		return cli_usage(c, "--name and --teacher are needed");
-	if (nv_site_directory_create(c->args[0], name, teacher, cli_get(c, "courses"), &err) < 0)
+	d.files = json_array();
+	if (nv_site_directory_create(c->args[0], name, teacher, cli_get(c, "courses"), damaged, &d,
+				     &err) < 0) {
+		json_decref(d.files);
 		return cli_fail(c, &err);
+	}
 	if (c->json)
 		return cli_document(c,
-				    json_pack("{s:o, s:s, s:s}", "path", cli_string(c->args[0]),
-					      "name", name, "category", NV_SITE_DIRECTORY_CATEGORY),
+				    json_pack("{s:o, s:s, s:s, s:o}", "path",
+					      cli_string(c->args[0]), "name", name, "category",
+					      NV_SITE_DIRECTORY_CATEGORY, "damaged", d.files),
 				    CLI_OK);
+	json_decref(d.files);
 	printf("Site %s is in %s; its category is %s.\n", name, c->args[0],
 	       NV_SITE_DIRECTORY_CATEGORY);
 	return CLI_OK;

@@ -95,12 +95,12 @@ static void holders(void *arg, const struct nv_err *err, const struct nv_status_
 
 static json_t *course_json(const struct nv_course *c, bool may_link)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:b, s:n}", "course",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:b, s:n}", "course",
 			 c->course, "shortname", c->shortname, "fullname", c->fullname, "category",
 			 api_text(c->category), "category_name", api_text(c->category_name), "role",
 			 api_text(c->role), "url", api_text(may_link ? c->url : NULL), "size",
-			 (json_int_t)c->size, "started", api_time(c->started), "available", true,
-			 "holder");
+			 (json_int_t)c->size, "started", api_time(c->started), "damaged",
+			 api_text(c->damaged), "available", !c->damaged, "holder");
 }
 
 static void add_site(struct listing *l, const struct catalog_site *s)

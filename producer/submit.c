@@ -215,6 +215,13 @@ void submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
 			return;
 		}
 		const struct nv_course *c = catalog_find(&sites[i], it->q.course);
+		if (c->damaged) {
+			it->refused = true;
+			api_err(&it->err, 409, NV_R_archive_corrupt,
+				"the backup of course %s on %s is damaged: %s", it->q.course,
+				sites[i].site->label, c->damaged);
+			return;
+		}
 		it->q.shortname = nv_arena_strdup(a, c->shortname);
 		it->q.fullname = nv_arena_strdup(a, c->fullname);
 	}

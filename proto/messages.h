@@ -54,7 +54,9 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(role, false, 100, "short name of the role that makes it this user's")            \
 	FS(url, false, 1333, "address of the course")                                       \
 	FU(size, false, NV_UNLIMITED, "bytes of its archive, 0 where not known")            \
-	FU(started, false, NV_UNLIMITED, "start date, ms since the epoch, 0: none")
+	FU(started, false, NV_UNLIMITED, "start date, ms since the epoch, 0: none")         \
+	FS(damaged, false, 512,                                                             \
+	   "why its backup cannot be read; absent: nothing is known against it")
 
 /* A line of a request's log: for administrators. */
 #define NV_LOG_LINE_BYTES 1000u

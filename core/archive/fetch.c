@@ -261,10 +261,11 @@ static int unpack_entries(const struct fetching *f, struct nv_unpack *u, const c
 		int rc = nv_unpack_next(u, &entry, err);
 		if (rc < 0)
 			return -1;
-		if (rc == 0 && i == m->entries.len)
+		if (rc == NV_UNPACK_END && i == m->entries.len)
 			return 0;
-		if (rc == 0 || i == m->entries.len || strcmp(entry.path, e[i].path) != 0 ||
-		    entry.folder != e[i].folder || entry.size != e[i].size)
+		if (rc != NV_UNPACK_ENTRY || i == m->entries.len ||
+		    strcmp(entry.path, e[i].path) != 0 || entry.folder != e[i].folder ||
+		    entry.size != e[i].size)
 			return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 				       "archive: the skeleton is not what the manifest says, at %s",
 				       rc ? entry.path : e[i].path);

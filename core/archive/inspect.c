@@ -217,6 +217,7 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	ret->packed = nv_unpack_packed(u);
 	ret->form = nv_arena_strdup(&ret->arena, form == NV_FORM_ZIP ? "zip" : "tgz");
 	nv_unpack_free(u);
+	ret->files = true;
 	struct inspecting in = {.info = ret};
 	struct nv_sink to = {.entry_cb = inspect_entry, .ctx = &in};
 	int rc = nv_mbz_read(path, limits, &to, job, err);
@@ -232,6 +233,16 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	if (rc < 0)
 		nv_mbz_info_fini(ret);
 	return rc;
+}
+
+#define VERSION_MAX_LEN 20u
+
+uint64_t nv_moodle_version(const char *text)
+{
+	if (!text || strspn(text, "0123456789") != 10 || (text[10] && text[10] != '.') ||
+	    strncmp(text, "20", 2) != 0 || strlen(text) > VERSION_MAX_LEN)
+		return 0;
+	return strtoull(text, NULL, 10);
 }
 
 void nv_mbz_info_fini(struct nv_mbz_info *i)

@@ -61,8 +61,10 @@ struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits
 struct nv_unpack *nv_unpack_skeleton(const char *path, uint64_t entries, uint64_t bytes,
 				     const struct nv_job *job, struct nv_err *err);
 uint64_t nv_unpack_packed(const struct nv_unpack *u); /* bytes of the file */
-/* 1 with an entry (borrowed until the next call), 0 at the end, -1.  "./" in front and '/' behind
- * are taken off the path; nothing else is checked about it. */
+/* NV_UNPACK_ENTRY with an entry (borrowed until the next call); NV_UNPACK_LINK with only its path;
+ * NV_UNPACK_END; -1.  "./" in front and '/' behind are taken off the path, and a name that is not
+ * UTF-8 is taken as Windows-1252; nothing else is checked about it. */
+enum { NV_UNPACK_END = 0, NV_UNPACK_ENTRY, NV_UNPACK_LINK };
 int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err);
 struct nv_source nv_unpack_source(struct nv_unpack *u);
 /* After the callee read an entry: its end, and its checksum where the form has one. */

@@ -4,9 +4,10 @@
  * An .mbz is a gzip-compressed tar whose first entry .ARCHIVE_INDEX lists the others
  * ("Moodle archive file index. Count: N", then "path<TAB>f|d<TAB>size<TAB>mtime-or-?" a line;
  * written by lib/filestorage/tgz_packer.php in Moodle), or a zip.  Read by libarchive as a stream,
- * in constant memory; entries that are absolute, contain "..", are links or devices, stand twice,
- * or exceed the limits are refused with NV_REJECT/archive_unsafe or archive_too_large, damage with
- * archive_corrupt. */
+ * in constant memory; entries that are absolute, contain "..", are devices, stand twice, or exceed
+ * the limits are refused with NV_REJECT/archive_unsafe or archive_too_large, damage with
+ * archive_corrupt.  Links are left out and a wrong count in the index is passed over, both as
+ * Moodle does; the job's log tells of them.  Names come in UTF-8. */
 #ifndef NV_ARCHIVE_MBZ_H
 #define NV_ARCHIVE_MBZ_H
 
@@ -65,9 +66,9 @@ struct nv_mbz_info {
 	char *moodle_release;
 	char *backup_version;
 	char *backup_release;
-	char *wwwroot;	      /* original_wwwroot */
-	bool users;	      /* includes user data (setting users = 1) */
-	bool files;	      /* include_files */
+	char *wwwroot; /* original_wwwroot */
+	bool users;    /* includes user data (setting users = 1) */
+	bool files;    /* include_files; backups of Moodle before 2.6 do not say, and have them */
 	uint64_t backup_date; /* seconds */
 	uint64_t packed;      /* bytes of the .mbz */
 	uint64_t unpacked;
@@ -80,6 +81,9 @@ struct nv_mbz_info {
 };
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err);
+/* The whole part of a version as Moodle numbers itself ("2024100705.01": year, month, day,
+ * release); 0 for NULL and for what can be none. */
+uint64_t nv_moodle_version(const char *text);
 void nv_mbz_info_fini(struct nv_mbz_info *i);
 
 #endif

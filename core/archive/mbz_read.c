@@ -17,6 +17,8 @@ struct reading {
 	struct nv_limits_count count;
 	bool index_seen;
 	uint64_t index_count; /* entries the index announces, 0: no index */
+	uint64_t links;	      /* counted as entries, too */
+	char *first_link;     /* the path of one of them */
 };
 
 int nv_limits_add(struct nv_limits_count *c, uint64_t size, struct nv_err *err)
@@ -52,7 +54,8 @@ static ssize_t checked_read(void *ctx, void *buf, size_t len, struct nv_err *err
 	return c->inner.read_cb(c->inner.ctx, buf, len, err);
 }
 
-/* The index is Moodle's; of it we take how many entries there must be. */
+/* The index is Moodle's, for its progress bar; whoever packs a backup again leaves an old one in
+ * it. Of it we take how many entries it announces. */
 static int read_index(struct reading *r, const struct nv_entry *entry, struct nv_err *err)
 {
 	char buf[4096];
@@ -99,6 +102,31 @@ static int read_entry(struct reading *r, const struct nv_entry *entry, struct nv
 	return nv_unpack_entry_end(r->unpack, entry, err);
 }
 
+/* Moodle leaves links out, and so do we: whatever one points to is neither read nor made. */
+static int skip_link(struct reading *r, const struct nv_entry *link, struct nv_err *err)
+{
+	if (nv_limits_add(&r->count, 0, err) < 0)
+		return -1;
+	if (r->links++ == 0)
+		r->first_link = nv_strdup(link->path);
+	return 0;
+}
+
+static void tell_oddities(const struct reading *r)
+{
+	uint64_t entries = r->count.entries - r->links;
+	if (r->index_count && r->index_count != entries)
+		nv_job_log(r->job, NV_WARN,
+			   "the backup has %" PRIu64 " entries, its index says %" PRIu64
+			   ": it was packed again",
+			   entries, r->index_count);
+	if (r->links)
+		nv_job_log(r->job, NV_WARN,
+			   "links in the backup were left out, as Moodle does: %" PRIu64
+			   ", the first is %s",
+			   r->links, r->first_link);
+}
+
 static int read_all(struct reading *r, struct nv_err *err)
 {
 	struct nv_entry entry;
@@ -108,17 +136,15 @@ static int read_all(struct reading *r, struct nv_err *err)
 		int rc = nv_unpack_next(r->unpack, &entry, err);
 		if (rc < 0)
 			return -1;
-		if (rc == 0)
+		if (rc == NV_UNPACK_END)
 			break;
-		if (read_entry(r, &entry, err) < 0)
+		if (rc == NV_UNPACK_LINK ? skip_link(r, &entry, err) < 0
+					 : read_entry(r, &entry, err) < 0)
 			return -1;
 	}
-	if (r->count.entries == 0)
+	if (r->count.entries == r->links)
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: it has no entries");
-	if (r->index_count > r->count.entries)
-		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
-			       "archive: it has %" PRIu64 " entries, its index says %" PRIu64,
-			       r->count.entries, r->index_count);
+	tell_oddities(r);
 	return 0;
 }
 
@@ -135,5 +161,6 @@ int nv_mbz_read(const char *path, const struct nv_archive_limits *limits, const 
 	int rc = read_all(&r, err);
 	nv_names_free(r.names);
 	nv_unpack_free(r.unpack);
+	free(r.first_link);
 	return rc;
 }

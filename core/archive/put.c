@@ -387,7 +387,9 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.shortname = about->shortname,
 		.fullname = about->fullname,
 		.category = about->category,
-		.moodle_version = about->moodle_version,
+		/* Information only: one that cannot be a version must not stop the course. */
+		.moodle_version =
+			nv_moodle_version(about->moodle_version) ? about->moodle_version : NULL,
 		.user_data = about->user_data,
 		.size = p->count.bytes,
 		.entries = {.items = p->entries.items, .len = p->entries.len},

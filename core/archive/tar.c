@@ -3,7 +3,10 @@
  *
  * What is compressed comes from decompress.c, and libarchive is given the tar inside, without any
  * filter of its own.  Of zip the seeking reader is used, which knows sizes beforehand and checks
- * each entry's CRC. */
+ * each entry's CRC.
+ *
+ * libarchive turns the names that a zip or a pax header declares as UTF-8 into the locale's
+ * characters, so the process must have a UTF-8 one (nv_text_locale). */
 #include "core/archive/internal.h"
 
 #include <errno.h>
@@ -11,6 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/text.h"
+#include "proto/wire.h"
 
 /* A tar has headers and padding besides its contents: so much more may come out. */
 #define TAR_OVERHEAD_BASE 67108864u /* 64 MiB */
@@ -55,6 +61,9 @@ static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *e
 		return nv_fail_errno(err, code, NV_RETRY, NV_R_io, "archive: %s: %s", u->name,
 				     what);
 	const char *text = archive_error_string(u->a);
+	/* Its beginning says that it is a zip: what libarchive looks for at its end is missing. */
+	if (u->fd >= 0 && text && strcmp(text, "Unrecognized archive format") == 0)
+		text = "it is cut off: the zip's directory, which stands at its end, is missing";
 	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: %s: %s: %s", u->name, what,
 		       text ? text : "it is damaged");
 }
@@ -247,14 +256,65 @@ static bool is_plain_zip(struct archive *a)
 	return name && (strstr(name, "(uncompressed)") || strstr(name, "(deflation)"));
 }
 
+/* Where Windows-1252 differs from Latin-1; 0: no character. */
+static const uint16_t windows_1252[32] = {
+	0x20ac, 0,	0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+	0x2039, 0x0152, 0,	0x017d, 0,	0,	0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
+	0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,	0x017e, 0x0178,
+};
+
+static void put_utf8(struct nv_buf *to, uint16_t c)
+{
+	uint8_t bytes[3];
+	size_t len = 0;
+	if (c < 0x80) {
+		bytes[len++] = (uint8_t)c;
+	} else if (c < 0x800) {
+		bytes[len++] = (uint8_t)(0xc0 | (c >> 6));
+		bytes[len++] = (uint8_t)(0x80 | (c & 0x3f));
+	} else {
+		bytes[len++] = (uint8_t)(0xe0 | (c >> 12));
+		bytes[len++] = (uint8_t)(0x80 | ((c >> 6) & 0x3f));
+		bytes[len++] = (uint8_t)(0x80 | (c & 0x3f));
+	}
+	nv_buf_put(to, bytes, len);
+}
+
+/* Packers of the time before UTF-8 wrote names in their machine's characters.  Moodle's own files
+ * have names of ASCII, so a wrong guess spoils the name of a file that no restore looks for. */
+static int path_to_utf8(struct nv_unpack *u, struct nv_err *err)
+{
+	nv_auto_buf struct nv_buf text = {0};
+	if (nv_wire_text_ok((const uint8_t *)u->path, strlen(u->path)))
+		return 0;
+	for (const uint8_t *p = (const uint8_t *)u->path; *p; p++) {
+		uint16_t c = *p >= 0x80 && *p < 0xa0 ? windows_1252[*p - 0x80] : *p;
+		if (!c) {
+			nv_text_clean(u->path, strlen(u->path));
+			return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
+				       "archive: %s: the entry name \"%s\" is neither UTF-8 nor "
+				       "Windows-1252: pack it again with names in UTF-8",
+				       u->name, u->path);
+		}
+		put_utf8(&text, c);
+	}
+	free(u->path);
+	u->path = nv_strndup((const char *)text.data, text.len);
+	return 0;
+}
+
+static bool is_link(struct archive_entry *e)
+{
+	return archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e) ||
+	       archive_entry_filetype(e) == AE_IFLNK;
+}
+
 /* Regular files and folders only, of known size, without tricks. */
 static int check_type(const struct nv_unpack *u, struct nv_err *err)
 {
 	struct archive_entry *e = u->entry;
 	const char *what = NULL;
-	if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e) || archive_entry_symlink(e))
-		what = "a link";
-	else if (archive_entry_filetype(e) != AE_IFREG && archive_entry_filetype(e) != AE_IFDIR)
+	if (archive_entry_filetype(e) != AE_IFREG && archive_entry_filetype(e) != AE_IFDIR)
 		what = "neither a file nor a folder";
 	else if (archive_entry_sparse_count(e) > 0)
 		what = "a sparse file";
@@ -297,6 +357,12 @@ int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err
 	int rc = next_header(u, err);
 	if (rc <= 0)
 		return rc;
+	if (path_to_utf8(u, err) < 0)
+		return -1;
+	if (is_link(u->entry)) {
+		*ret = (struct nv_entry){.path = u->path};
+		return NV_UNPACK_LINK;
+	}
 	if (check_type(u, err) < 0)
 		return -1;
 	bool folder = archive_entry_filetype(u->entry) == AE_IFDIR;
@@ -310,7 +376,7 @@ int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err
 				 .mtime = archive_entry_mtime_is_set(u->entry)
 						  ? (int64_t)archive_entry_mtime(u->entry)
 						  : 0};
-	return 1;
+	return NV_UNPACK_ENTRY;
 }
 
 static ssize_t unpack_read(void *ctx, void *buf, size_t len, struct nv_err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/base/text.h"
 
+#include <locale.h>
 #include <stdbool.h>
 
 size_t nv_utf8_len(const char *text)
@@ -47,4 +48,11 @@ void nv_text_clean(char *s, size_t max)
 		at += n ? n : 1;
 	}
 	s[at] = '\0';
+}
+
+void nv_text_locale(void)
+{
+	/* The first stands on every Debian. */
+	if (!setlocale(LC_CTYPE, "C.UTF-8") && !setlocale(LC_CTYPE, "en_US.UTF-8"))
+		setlocale(LC_CTYPE, "");
 }

@@ -14,6 +14,7 @@
 
 #include "core/base/log.h"
 #include "core/base/metrics.h"
+#include "core/base/text.h"
 #include "core/daemon/journal.h"
 
 /* What nv_daemon_main keeps around the daemon; d first, so that one pointer serves both. */
@@ -292,6 +293,7 @@ int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops)
 {
 	struct process p = {.ops = ops, .d = {.svc = ops->svc}};
 	bool check = false;
+	nv_text_locale();
 	int status = parse_arguments(&p, argc, argv, &check);
 	if (status >= 0)
 		return status;

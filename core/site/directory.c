@@ -205,6 +205,19 @@ static void remember(struct nv_dir_site *s, struct nv_dir_backup *b)
 	s->backups = b;
 }
 
+static int tell_backup(const struct nv_dir_backup *b, const struct nv_dir_course *course,
+		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
+{
+	if (b->damage.kind == NV_OK) {
+		copy_info(course, &b->info, ret, arena);
+		return 0;
+	}
+	if (err)
+		*err = b->damage;
+	nv_err_prefix(err, "course %s", course->id);
+	return -1;
+}
+
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
 		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
 {
@@ -217,27 +230,25 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 	struct nv_dir_stamp stamp = nv_dir_stamp_of(&st);
 	pthread_mutex_lock(&s->mutex);
 	const struct nv_dir_backup *known = remembered(s, course->file, &stamp);
-	if (known)
-		copy_info(course, &known->info, ret, arena);
+	int rc = known ? tell_backup(known, course, ret, arena, err) : 0;
 	pthread_mutex_unlock(&s->mutex);
 	if (known)
-		return 0;
+		return rc;
 
 	/* Reading may take long: without the mutex.  Two at once read twice, no more. */
 	struct nv_dir_backup *b = nv_alloc(sizeof(*b));
 	b->file = nv_strdup(course->file);
 	b->stamp = stamp;
-	if (nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, err) < 0) {
-		nv_err_prefix(err, "course %s", course->id);
-		free(b->file);
-		free(b);
-		return -1;
+	nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, &b->damage);
+	rc = tell_backup(b, course, ret, arena, err);
+	if (b->damage.kind == NV_RETRY) { /* the disk's fault, say: it may be read next time */
+		backup_free(b);
+		return rc;
 	}
-	copy_info(course, &b->info, ret, arena);
 	pthread_mutex_lock(&s->mutex);
 	remember(s, b);
 	pthread_mutex_unlock(&s->mutex);
-	return 0;
+	return rc;
 }
 
 /* --- opening --- */

@@ -9,13 +9,18 @@
 /* Identifier of the one category a new site has; what restore.default_category names. */
 #define NV_SITE_DIRECTORY_CATEGORY "courses"
 
+/* Told of a file of courses_dir that is no backup, or a damaged one. */
+typedef void (*nv_damaged_cb)(void *arg, const char *file, const struct nv_err *why);
+
 /* Make a directory site at path (created when missing; NV_REJECT/conflict when there is one
  * already): one category, the user `teacher` who may create courses everywhere and is
  * editingteacher in every course, and one course per .mbz file of courses_dir (NULL: none), in the
- * order of their names.  The files are hard-linked where that works and copied where not.
- * name: a site's or client's name, see nv_name_valid. */
+ * order of their names; a damaged one is a course, too, and listed as damaged.  The files are
+ * hard-linked where that works and copied where not.
+ * name: a site's or client's name, see nv_name_valid.  damaged_cb may be NULL. */
 int nv_site_directory_create(const char *path, const char *name, const char *teacher,
-			     const char *courses_dir, struct nv_err *err);
+			     const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
+			     struct nv_err *err);
 
 /* Delete a restored course as somebody would in Moodle: it is gone, its history stays.
  * NV_REJECT/course_missing when there is none, NV_HOLD/busy while an import works on it. */

@@ -4,9 +4,22 @@
 
 #include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/site/directory_internal.h"
 
-#define CATALOG_MAX 5000u /* as catalog.reply allows */
+#define CATALOG_MAX 5000u /* as catalog.reply allows, and the next */
+#define DAMAGED_MAX 512u
+
+/* After its file, where site.json does not name it. */
+static void name_damaged(const struct nv_dir_course *course, struct nv_dir_course_info *io,
+			 struct nv_arena *arena)
+{
+	const char *name = course->shortname ? course->shortname : course->fullname;
+	io->shortname = nv_arena_strdup(arena, name ? name : course->file);
+	io->fullname = nv_arena_strdup(arena, course->fullname ? course->fullname : io->shortname);
+	nv_text_clean(io->shortname, NV_DIR_NAME_MAX);
+	nv_text_clean(io->fullname, NV_DIR_NAME_MAX);
+}
 
 static void add_course(struct nv_dir_site *s, const struct nv_dir_model *m,
 		       const struct nv_dir_course *course, const char *role,
@@ -15,11 +28,14 @@ static void add_course(struct nv_dir_site *s, const struct nv_dir_model *m,
 	struct nv_dir_course_info info;
 	struct nv_err err = {0};
 	const struct nv_dir_category *category = &m->categories[course->category];
+	char *damaged = NULL;
 
-	/* One damaged or missing file must not hide the other courses. */
+	/* One damaged or missing file hides neither the other courses nor its own. */
 	if (nv_dir_course_info(s, course, &info, arena, &err) < 0) {
 		NV_LOG(NV_WARN, "site.catalog", NV_S("course", course->id), NV_E(&err));
-		return;
+		damaged = nv_arena_strdup(arena, err.msg);
+		nv_text_clean(damaged, DAMAGED_MAX);
+		name_damaged(course, &info, arena);
 	}
 	items[(*len)++] = (struct nv_course){
 		.course = nv_arena_strdup(arena, course->id),
@@ -29,6 +45,7 @@ static void add_course(struct nv_dir_site *s, const struct nv_dir_model *m,
 		.category_name = nv_arena_strdup(arena, category->name),
 		.role = nv_arena_strdup(arena, role),
 		.size = info.packed,
+		.damaged = damaged,
 	};
 }
 

@@ -96,27 +96,37 @@ static char *name_in_site(const char *name, size_t id)
 						: nv_asprintf("course-%zu.mbz", id);
 }
 
-static int take_backup(const char *site, const char *folder, const char *name, size_t id,
-		       json_t *courses, uint64_t *version, struct nv_err *err)
+struct making {
+	const char *site;
+	const char *folder; /* of the backups */
+	nv_damaged_cb damaged_cb;
+	void *arg;
+	json_t *courses;
+	uint64_t version; /* the newest of the backups' Moodles */
+};
+
+static int take_backup(struct making *m, const char *name, size_t id, struct nv_err *err)
 {
 	static const struct nv_archive_limits limits = {NV_DIR_NO_LIMIT, NV_DIR_NO_LIMIT,
 							NV_DIR_NO_LIMIT};
 	nv_auto_free char *file = name_in_site(name, id);
-	nv_auto_free char *from = nv_asprintf("%s/%s", folder, name);
-	nv_auto_free char *to = nv_asprintf("%s/backups/%s", site, file);
+	nv_auto_free char *from = nv_asprintf("%s/%s", m->folder, name);
+	nv_auto_free char *to = nv_asprintf("%s/backups/%s", m->site, file);
 	struct nv_mbz_info info = {0};
-	if (nv_mbz_inspect(from, &limits, NULL, &info, err) < 0) {
-		nv_err_prefix(err, "%s", from);
-		return -1;
-	}
-	uint64_t its = info.moodle_version ? strtoull(info.moodle_version, NULL, 10) : 0;
+	struct nv_err why = {0};
+	bool damaged = nv_mbz_inspect(from, &limits, NULL, &info, &why) < 0;
+	uint64_t its = nv_moodle_version(info.moodle_version);
 	nv_mbz_info_fini(&info);
-	if (its > *version)
-		*version = its;
-	if (place_file(from, to, err) < 0)
+	if (its > m->version)
+		m->version = its;
+	if (damaged && m->damaged_cb)
+		m->damaged_cb(m->arg, name, &why);
+	/* One that cannot even be placed (a folder, a link to nothing) is listed as missing. */
+	if (place_file(from, to, err) < 0 && !damaged)
 		return -1;
-	json_array_append_new(courses, json_pack("{s:o, s:s, s:s}", "id", json_sprintf("%zu", id),
-						 "file", file, "category", "1"));
+	json_array_append_new(m->courses,
+			      json_pack("{s:o, s:s, s:s}", "id", json_sprintf("%zu", id), "file",
+					file, "category", "1"));
 	return 0;
 }
 
@@ -182,24 +192,25 @@ static int write_site(const char *path, const char *name, const char *teacher, j
 }
 
 int nv_site_directory_create(const char *path, const char *name, const char *teacher,
-			     const char *courses_dir, struct nv_err *err)
+			     const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
+			     struct nv_err *err)
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *backups = nv_asprintf("%s/backups", path);
 	struct nv_strs names;
-	uint64_t version = 0;
+	struct making m = {
+		.site = path, .folder = courses_dir, .damaged_cb = damaged_cb, .arg = arg};
 	if (check_arguments(path, name, teacher, err) < 0 ||
 	    find_backups(courses_dir, &names, &arena, err) < 0 ||
 	    nv_mkdir_p(backups, 0750, err) < 0)
 		return -1;
-	json_t *courses = json_array();
+	m.courses = json_array();
 	for (size_t i = 0; i < names.len; i++) {
-		if (take_backup(path, courses_dir, names.items[i], i + 1, courses, &version, err) <
-		    0) {
-			json_decref(courses);
+		if (take_backup(&m, names.items[i], i + 1, err) < 0) {
+			json_decref(m.courses);
 			return -1;
 		}
 	}
 	/* Last: a site without its site.json is none, and can be made again. */
-	return write_site(path, name, teacher, courses, version, err);
+	return write_site(path, name, teacher, m.courses, m.version, err);
 }

@@ -71,8 +71,8 @@ static int check_version(const struct nv_dir_model *m, const struct nv_dir_cours
 			 const struct nv_restore_request *q, struct nv_err *err)
 {
 	uint64_t version = m->moodle_version;
-	if (!version && info->moodle_version)
-		version = strtoull(info->moodle_version, NULL, 10);
+	if (!version)
+		version = nv_moodle_version(info->moodle_version);
 	if (!version || !q->moodle_version || q->moodle_version >= version)
 		return 0;
 	return nv_fail(err, NV_REJECT, NV_R_version_older,

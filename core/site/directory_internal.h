@@ -75,6 +75,7 @@ struct nv_dir_model {
 struct nv_dir_backup {
 	char *file;
 	struct nv_dir_stamp stamp;
+	struct nv_err damage; /* why it cannot be read; kind NV_OK: it can, and this is it: */
 	struct nv_mbz_info info;
 	struct nv_dir_backup *next;
 };
@@ -134,7 +135,8 @@ const char *nv_dir_role_held(const struct nv_dir_model *m, size_t user,
 /* idnumber, or where it has none its id */
 const char *nv_dir_category_identifier(const struct nv_dir_category *c);
 
-/* What a course's backup is, remembered between calls.  Strings in the arena. */
+/* What a course's backup is, or that it is damaged; remembered between calls.  Strings in the
+ * arena. */
 struct nv_dir_course_info {
 	char *path; /* of the .mbz */
 	char *shortname;

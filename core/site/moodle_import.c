@@ -121,9 +121,8 @@ static void take_back(struct loan *l)
 
 static uint64_t version_of(const struct nv_import *in, const struct nv_fetched *from)
 {
-	if (in->moodle_version || !from->manifest.moodle_version)
-		return in->moodle_version;
-	return strtoull(from->manifest.moodle_version, NULL, 10);
+	return in->moodle_version ? in->moodle_version
+				  : nv_moodle_version(from->manifest.moodle_version);
 }
 
 static int import_lent(const struct nv_moodle *s, const struct nv_import *in,

@@ -259,7 +259,7 @@ static int check_archive(struct export *e, const struct nv_mbz_info *info, struc
 			       "seed-ws: the course server's own backup settings leave the files "
 			       "out (Site administration > Courses > Backups)");
 	if (check_user_data(e, info, err) < 0 ||
-	    check_version(e->q, strtoull(info->moodle_version, NULL, 10), err) < 0)
+	    check_version(e->q, nv_moodle_version(info->moodle_version), err) < 0)
 		return -1;
 	return check_plugins(e, info, err);
 }

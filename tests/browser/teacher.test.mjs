@@ -252,6 +252,20 @@ on('a colleague sees by whom, cannot choose it again, and joins the copy', async
 	await assertAccessible(emmy);
 });
 
+on('a course with a damaged backup is listed, named as damaged, and cannot be chosen', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Fencing', shortname: 'FEN'});
+	await farm.ask('damage', {course});
+	const page = await open();
+	await launch(page, farm);
+	await row(page, course).getByText('The backup of this course on its platform is damaged.').first().waitFor();
+	assert.ok(await row(page, course).locator('.nv-choose input').isDisabled());
+	await row(page, course).getByText('Details').click();
+	await row(page, course).getByText('it is cut off').waitFor();
+	await assertAccessible(page);
+	await page.goto(`/launch?token=${await farm.ask('token', {lang: 'fr'})}`);
+	await row(page, course).getByText('est endommagée.').first().waitFor();
+});
+
 on('French from the session, English by choice; names are text whatever they hold', async (open) => {
 	const course = await farm.ask('course', {fullname: NASTY, shortname: '<script>'});
 	const long = await farm.ask('course', {fullname: LONG, shortname: 'LONG'});

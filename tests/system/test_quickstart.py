@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # one ctest entry per function
 """The quickstart brings every course, again after its broker was killed, whatever the files are called;
-says which file is no course; and leaves no process and no port behind when it is told to stop."""
+says which file is damaged, and why a daemon ended; and leaves no process and no port behind when it is told
+to stop."""
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -147,7 +149,7 @@ def test_all_is_restored_again_after_the_broker_was_killed(quickstart):
     assert quickstart("--stop")[0] == 0  # there is nothing left to stop, and that is no error
 
 
-def test_odd_names_are_brought_and_a_broken_file_is_named(quickstart, folder):
+def test_odd_names_are_brought_and_a_damaged_file_is_named(quickstart, folder):
     odd = ["-rf $(touch here) \"q\" ; 'a' & b.mbz", "Straße zwölf – 100% {x} #1.MBZ",
            "new\nline\\tab\t.mbz"]
     courses = os.path.join(folder, "it's odd $HOME ü")
@@ -158,24 +160,31 @@ def test_odd_names_are_brought_and_a_broken_file_is_named(quickstart, folder):
     assert status == 0
     assert f"{len(odd)} of {len(odd)} restored." in said
     assert not os.path.exists("here")
-    # One that breaks off in its middle.
+    # One that breaks off in its middle stops nothing, and does not vanish.
     broken = "brøken (1) & $x.mbz"
     with open(os.path.join(SAMPLES, "xs-users.tgz.mbz"), "rb") as f:
         whole = f.read()
     with open(os.path.join(courses, broken), "wb") as f:
         f.write(whole[:len(whole) // 2])
     status, said = quickstart.run("--courses", courses)
-    assert status != 0
-    assert broken in said
-    assert "restored." not in said
-    # Without it all is well again.
-    os.unlink(os.path.join(courses, broken))
-    status, said = quickstart.run("--courses", courses)
     assert status == 0
-    assert f"{len(odd)} of {len(odd)} restored." in said
+    assert "1 cannot be read" in said and f"archive: {broken}: " in said and "it is cut off" in said
+    assert f"{len(odd)} of {len(odd)} restored." in said and f"{len(odd)} of {len(odd) + 1} courses" in said
     quickstart.stop()
     quickstart.assert_sound()
     shutil.rmtree(courses)
+
+
+def test_why_a_daemon_ended_is_shown(quickstart):
+    # Bound, and nobody listens: the port looks free until the producer wants it.
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", quickstart.ports[PORTS.index("http")]))
+        status, said = quickstart.run()
+    assert status != 0
+    shown = said.splitlines()[-2]
+    assert "level=error" in shown and "ddress already in use" in shown, said
+    assert "/proc/" not in said
+    quickstart.stop()
 
 
 def test_what_cannot_be_done_is_said_before_anything_is_started(quickstart, folder):

@@ -2,6 +2,7 @@
 navette_unit_test(test_archive LIBS nv_archive nv_store nv_base)
 target_sources(test_archive PRIVATE ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_bad.c
   ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_collect.c
+  ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_odd.c
   ${PROJECT_SOURCE_DIR}/tests/unit/test_archive_tools.c)
 foreach(test test_opened test_durable)
   navette_unit_test(${test} LIBS nv_archive nv_store nv_base)

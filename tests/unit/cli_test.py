@@ -137,9 +137,14 @@ def test_a_site_is_made_of_archives(tmp_path):
     folder = str(tmp_path / "site")
     done = run_json("site", "create", folder, "--name", "lastyear", "--teacher", "t", "--courses",
                     SAMPLES)
-    assert done["category"] == "courses"
-    assert len(os.listdir(os.path.join(folder, "backups"))) == 4
+    assert done["category"] == "courses" and done["damaged"] == []
+    assert len(os.listdir(os.path.join(folder, "backups"))) == 5
     run("site", "create", folder, "--name", "lastyear", "--teacher", "t", status=1)
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "no\x1b archive.mbz").write_bytes(b"PK\x03\x04 and no more")
+    done = run("site", "create", str(tmp_path / "other"), "--name", "other", "--teacher", "t", "--courses", str(bad))
+    assert "no  archive.mbz is damaged: " in done.stderr and "cut off" in done.stderr
     assert run_json("site", "delete-course", folder, ID[0],
                     status=1)["error"]["reason"] == "course_missing"
 
@@ -148,7 +153,7 @@ def test_a_site_is_made_of_archives(tmp_path):
 
 def test_inspect_tells_what_is_in_each_sample():
     users = {"files.tgz.mbz": False, "xs-nousers.tgz.mbz": False, "xs-users.tgz.mbz": True,
-             "xs-users.zip.mbz": True}
+             "xs-users.zip.mbz": True, "s-users-nofiles.tgz.mbz": True}
     for name, has_users in users.items():
         doc = run_json("inspect", os.path.join(SAMPLES, name))
         assert doc["users"] is has_users and doc["form"] == name.split(".")[1]
@@ -518,6 +523,14 @@ def event(number, n, state=None, name="request", **more):
     data = {"id": ID[n], "state": state, "rev": 1, "step": None, "done": 0, "total": 0,
             "reason": None, "message": None, **more}
     return f"id: {number}-0\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def test_a_damaged_course_is_listed_as_damaged(api):
+    bad = {**course(2), "available": False, "damaged": "course 2: archive: b.mbz: it is cut off"}
+    api.on("GET", "/courses", (200, {"user": "t", "sites": [
+        {"site": "lastyear", "status": "ok", "error": None, "courses": [course(1), bad]}]}))
+    lines = run("courses", "-c", api.config).stdout.splitlines()
+    assert lines[-1].endswith("damaged: course 2: archive: b.mbz: it is cut off") and "damaged" not in lines[-2]
 
 
 def test_submit_all_waits_for_what_is_held_and_asks_for_the_rest(api):

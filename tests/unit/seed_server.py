@@ -7,8 +7,8 @@
 Prints "PLAIN_PORT TLS_PORT" when both listen; ends when its standard input does.  FOLDER gets ca.pem
 (the authority of the certificate), other.pem (of another one) and, for every request, a line in
 `requests`: method, address, Range, and the form without the token.  What is answered is chosen by
-the names and numbers in the question, see the tables below.  NAVETTE_WS_FIXTURES may name a folder
-of answers recorded from a real site, which then take the place of the samples here.
+the names and numbers in the question, see the tables below; some answers are those of a real site
+(tests/samples/ws).
 """
 import hashlib
 import http.server
@@ -29,13 +29,7 @@ TOKEN = "5ec2e7a0b1c2d3e4f5a6b7c8d9e0f1a2"
 BLOCK = "block_my_external_backup_restore_courses_"
 SCRIPT = "/blocks/my_external_backup_restore_courses/get_user_backup_course_webservice.php"
 FOLDER = pathlib.Path(sys.argv[1])
-RECORDED = os.environ.get("NAVETTE_WS_FIXTURES")
-if not RECORDED:  # beside the checkout, as tests/system/harness/samples.py has them
-    BESIDE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "ws"
-    RECORDED = BESIDE if BESIDE.is_dir() else None
-
-INVALID_TOKEN = {"exception": "core\\exception\\moodle_exception", "errorcode": "invalidtoken",
-                 "message": "Invalid token - token not found"}
+RECORDED = pathlib.Path(__file__).resolve().parents[1] / "samples" / "ws"
 UNKNOWN_USER = {"exception": BLOCK + "invalid_username_exception", "errorcode": "invalidusername",
                 "message": "debug/invalidusername"}
 
@@ -47,18 +41,8 @@ def course(number, **more):
             "concernedusers": "", **more}
 
 
-SAMPLES = {
-    "seed_get_courses": [course(5), course(4), course(3)],
-    "seed_get_courses_unknown_user": UNKNOWN_USER,
-    "seed_get_courses_zip": {"filename": "", "filerecordid": 1545},
-    "seed_zip_denied": {"exception": "Exception", "message": "[[notcourseowner]]"},
-    "bad_token": INVALID_TOKEN,
-}
-
-
 def recorded(name):
-    path = pathlib.Path(RECORDED or "/", f"{name}.json")
-    return path.read_bytes() if RECORDED else json.dumps(SAMPLES[name]).encode()
+    return (RECORDED / f"{name}.json").read_bytes()
 
 
 # --- archives ---

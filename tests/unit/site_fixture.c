@@ -47,6 +47,12 @@ char big_content[BIG_CONTENT];
 
 void make_backup(struct fixture *f, const char *name, const char *shortname, bool users)
 {
+	make_backup_of(f, name, shortname, "2024100705.01", users);
+}
+
+void make_backup_of(struct fixture *f, const char *name, const char *shortname, const char *version,
+		    bool users)
+{
 	for (size_t i = 0; i < sizeof(big_content); i++)
 		big_content[i] = (char)(i * 7 + i / 251);
 	uint8_t digest[NV_SHA1_LEN];
@@ -59,7 +65,7 @@ void make_backup(struct fixture *f, const char *name, const char *shortname, boo
 	char *xml = nv_arena_printf(
 		&f->arena,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<moodle_backup><information>"
-		"<name>backup.mbz</name><moodle_version>2024100705.01</moodle_version>"
+		"<name>backup.mbz</name><moodle_version>%s</moodle_version>"
 		"<moodle_release>4.5.5+</moodle_release><backup_version>2024100700</backup_version>"
 		"<backup_release>4.5</backup_release><backup_date>1795363153</backup_date>"
 		"<include_files>1</include_files>"
@@ -72,7 +78,7 @@ void make_backup(struct fixture *f, const char *name, const char *shortname, boo
 		"<directory>activities/quiz_1</directory></activity></activities></contents>"
 		"<settings><setting><level>root</level><name>users</name><value>%d</value>"
 		"</setting></settings></information></moodle_backup>\n",
-		shortname, shortname, users);
+		version, shortname, shortname, users);
 	char *files = nv_arena_printf(&f->arena, "files/%.2s/%s", hex, hex);
 	const struct nv_entry entries[] = {
 		{.path = "files", .folder = true, .mtime = 1795363153},

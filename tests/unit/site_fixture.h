@@ -46,6 +46,8 @@ char *path_of(struct fixture *f, const char *name);
 void put_file(struct fixture *f, const char *name, const char *text);
 char *get_file(struct fixture *f, const char *name);
 void make_backup(struct fixture *f, const char *name, const char *shortname, bool users);
+void make_backup_of(struct fixture *f, const char *name, const char *shortname, const char *version,
+		    bool users); /* of a Moodle of that version */
 int site_set_up(void **state);
 int site_tear_down(void **state);
 void new_id(struct fixture *f);

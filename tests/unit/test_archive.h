@@ -19,9 +19,8 @@ extern char *test_dir; /* of this run, removed at its end */
 extern const struct nv_archive_limits wide_limits;
 
 char *in_dir(const char *name); /* free it */
-/* A backup of the repository's samples, or of the folder NAVETTE_FIXTURES; NULL: not there. */
+/* The path of a backup of the repository's samples; NULL: not there. */
 char *sample(const char *name);
-char *fixture(const char *name);
 
 /* Every entry of an archive, by libarchive alone: one line "path type size mtime sha256" each. */
 void describe(const char *path, struct nv_buf *out);
@@ -42,6 +41,9 @@ int read_discarding(const char *path, const struct nv_archive_limits *limits, st
 
 extern const struct CMUnitTest bad_tests[];
 extern const size_t bad_tests_len;
+/* test_archive_odd.c */
+extern const struct CMUnitTest odd_tests[];
+extern const size_t odd_tests_len;
 /* test_archive_collect.c */
 extern const struct CMUnitTest collect_tests[];
 extern const size_t collect_tests_len;

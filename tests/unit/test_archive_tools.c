@@ -15,30 +15,14 @@ char *in_dir(const char *name)
 	return nv_asprintf("%s/%s", test_dir, name);
 }
 
-static char *source_path(const char *folder, const char *name)
+char *sample(const char *name)
 {
 	const char *source = getenv("NAVETTE_SOURCE");
-	return nv_asprintf("%s/%s/%s", source ? source : ".", folder, name);
-}
-
-static char *readable(char *path)
-{
+	char *path = nv_asprintf("%s/tests/samples/%s", source ? source : ".", name);
 	if (access(path, R_OK) == 0)
 		return path;
 	free(path);
 	return NULL;
-}
-
-char *sample(const char *name)
-{
-	return readable(source_path("tests/samples", name));
-}
-
-char *fixture(const char *name)
-{
-	const char *folder = getenv("NAVETTE_FIXTURES");
-	return readable(folder ? nv_asprintf("%s/%s", folder, name)
-			       : source_path("../shared/fixtures/mbz", name));
 }
 
 static void hash_entry(struct archive *a, char ret[NV_SHA256_HEX])

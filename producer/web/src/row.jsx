@@ -200,10 +200,23 @@ function OtherStatus({store, row}) {
 	</>;
 }
 
+// What was brought, or is on its way, was whole.
+function isDamaged(row) {
+	return row.damaged && (row.group === 'none' || row.group === 'ended');
+}
+
+function Damaged({why}) {
+	return <div class="nv-why">
+		<p class="mb-1 text-danger-emphasis">{t('damaged')}</p>
+		<details><summary>{t('details')}</summary><p class="mb-0 nv-detail" dir="auto">{why}</p></details>
+	</div>;
+}
+
 function Status({store, row}) {
 	const problem = store.problems.get(row.key);
 	return <>
 		{row.word !== 'none' && <Badge word={row.word} text={t(`state.${row.word}`)} />}
+		{isDamaged(row) && <Damaged why={row.damaged} />}
 		{row.own && <OwnStatus store={store} row={row} />}
 		{row.other && <OtherStatus store={store} row={row} />}
 		{problem && <div class="text-danger-emphasis nv-why" role="alert">{problemText(problem)}</div>}
@@ -233,6 +246,8 @@ function blocked(row) {
 		return null;
 	if (!row.listed)
 		return t('blocked.unlisted');
+	if (isDamaged(row))
+		return t('damaged');
 	return row.other ? t('blocked.other') : t('blocked.own');
 }
 

@@ -59,6 +59,7 @@ function courseRow(site, course, own) {
 		category: course.category,
 		categoryName: course.category_name,
 		url: course.url,
+		damaged: course.damaged,
 		listed: true,
 		...subject(course, own),
 	};

@@ -12,15 +12,10 @@ SOURCE = os.environ.get("NAVETTE_SOURCE") or os.path.dirname(os.path.dirname(os.
 
 
 def real():
-    """Real backups: NAVETTE_FIXTURES, ../shared/fixtures/mbz beside the checkout, or those of the
-    repository (tests/samples)."""
-    beside = os.path.join(os.path.dirname(SOURCE), "shared", "fixtures", "mbz")
-    for folder in (os.environ.get("NAVETTE_FIXTURES"), beside,
-                   os.path.join(SOURCE, "tests", "samples")):
-        found = sorted(glob.glob(os.path.join(folder, "*.mbz"))) if folder else []
-        if found:
-            return found
-    return []
+    """Real backups: those of the repository (tests/samples), and of the folder NAVETTE_FIXTURES if there is one."""
+    folders = [os.path.join(SOURCE, "tests", "samples"), os.environ.get("NAVETTE_FIXTURES")]
+    return [path for folder in filter(None, folders)
+            for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.mbz")))]
 
 
 _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>

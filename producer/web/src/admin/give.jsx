@@ -48,7 +48,7 @@ function Courses({user, site, course, onChange}) {
 					{t('give.look')}</button>
 			</div>
 			<datalist id="nv-give-courses">{list.map((c) => <option key={c.course} value={c.course}>
-				{`${c.fullname} (${c.shortname})`}</option>)}</datalist>
+				{`${c.fullname} (${c.shortname})${c.damaged ? ` – ${t('damaged')}` : ''}`}</option>)}</datalist>
 			{list.length > 0 && <div class="form-text" role="status">{tn('courses', list.length)}</div>}
 		</div>
 		{problem && <div class="col-12"><Trouble problem={problem} /></div>}
