@@ -154,7 +154,8 @@ static void set(void *arg, const struct nv_err *err, bool first)
 			    .home = l->app->config->launch.issuer,
 			    .admin = c->manage,
 			    .may_user_data = c->user_data || c->manage,
-			    .may_link = c->link || c->manage};
+			    .may_link = c->link || c->manage,
+			    .block = c->block};
 	sessions_launch(l->app, l->r, &s);
 }
 

@@ -126,6 +126,7 @@ static void free_app(struct app *app)
 {
 	if (app->back) /* the start failed: nobody has asked for anything */
 		back_close(app->back, nothing);
+	rights_free(app->rights);
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);
@@ -222,6 +223,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->config = d->config;
 	register_metrics(app);
 	app->back = back_new(app);
+	app->rights = rights_new(app);
 	app->broker_view = broker_view_new(app);
 	app->people = people_new(app, err);
 	if (!app->people || load_keys(app, err) < 0 || make_room(app, err) < 0)

@@ -22,6 +22,7 @@ struct back;
 struct broker_view;
 struct note;
 struct people;
+struct rights_desk;
 struct catalog;
 struct events;
 struct keeper;
@@ -52,6 +53,7 @@ struct app {
 	struct keeper *keeper;
 	struct sweep *sweep;
 	struct versions *versions;
+	struct rights_desk *rights;
 	struct back *back;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
@@ -59,8 +61,8 @@ struct app {
 	struct {
 		struct nv_metric *http;	     /* code */
 		struct nv_metric *http_time; /* no label */
-		struct nv_metric
-			*refused; /* reason: password session csrf throttled rights launch */
+		/* reason: password session csrf throttled rights launch withdrawn unconfirmed */
+		struct nv_metric *refused;
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
@@ -89,7 +91,8 @@ struct session {
 	const char *csrf;
 	const char *key; /* in Redis */
 	uint64_t expires;
-	bool cookie; /* not a token in Authorization */
+	bool cookie;	/* not a token in Authorization */
+	uint64_t block; /* of Moodle's, whose button they used; 0: not known */
 };
 
 typedef void (*api_handler)(struct app *app, struct nv_http_request *r, const struct session *s);
@@ -110,6 +113,27 @@ void sessions_launch(struct app *app, struct nv_http_request *r, const struct se
 void launch(struct app *app, struct nv_http_request *r, const struct session *none);
 void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- what who came from Moodle may (rights.c) --- */
+
+struct rights {
+	bool served; /* false: nothing at all any more */
+	bool manage;
+	bool user_data;
+	bool link;
+};
+struct rights_question {
+	const char *user;
+	uint64_t block;
+	struct rights told; /* by their token */
+	uint64_t at;	    /* when; ms since the epoch */
+};
+/* now NULL: Moodle has not confirmed them for too long. */
+typedef void (*rights_cb)(void *arg, const struct rights *now);
+struct rights_desk *rights_new(struct app *app);
+void rights_free(struct rights_desk *d); /* after the back room */
+/* What they may now, not older than producer.rights_max_age allows; cb once, at once perhaps. */
+void rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
 
 /* --- accounts (people.c, signin.c) --- */
 

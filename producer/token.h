@@ -50,6 +50,7 @@ struct token_claims {
 	bool user_data;	  /* restoreuserdata */
 	bool link;	  /* seeexternalcourselink */
 	bool manage;
+	uint64_t block; /* the block's instance; 0: an older block_navette does not tell it */
 };
 enum token_result token_check(const struct token_rules *rules, const char *token,
 			      struct nv_arena *a, struct token_claims *ret);

@@ -218,6 +218,7 @@ struct nv_config {
 		const char *accounts_file;
 		const char *work_dir; /* of downloads; NULL: none are offered */
 		uint64_t session_ttl;
+		uint64_t rights_max_age;  /* of what a Moodle said that somebody may there */
 		uint64_t catalog_ttl;	  /* how long a catalog answer is kept */
 		uint64_t catalog_timeout; /* how long a site may take to answer */
 		uint64_t max_body;	  /* bytes of a request body */

@@ -361,6 +361,12 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"downloads."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
 	 .max = 30 * DAY, .fallback = "8h", .doc = "How long somebody stays signed in."},
+	{"producer", "rights_max_age", NV_CFG_DURATION, AT(producer.rights_max_age),
+	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "5m",
+	 .doc = "What somebody who came from Moodle may there is asked again after this time, of "
+		"the "
+		"Moodle in section site; without that section, they come through Moodle's button "
+		"again."},
 	{"producer", "catalog_ttl", NV_CFG_DURATION, AT(producer.catalog_ttl), .min = 0,
 	 .max = 1 * DAY, .fallback = "60s",
 	 .doc = "How long the list of somebody's courses is kept."},
