@@ -120,6 +120,8 @@ int api_start(struct app *app, struct nv_err *err)
 		.headers_len = NV_ARRAY_LEN(headers) - (https ? 0 : 1),
 		.max_body = app->config->producer.max_body,
 		.max_connections = (unsigned)app->config->producer.max_connections,
+		.trusted_proxies = app->config->producer.trusted_proxies,
+		.trusted_proxies_len = app->config->producer.trusted_proxies_len,
 		.on_done_cb = on_done,
 		.arg = app,
 	};
@@ -138,17 +140,4 @@ void api_refused(struct app *app, const struct nv_http_request *r, const char *w
 	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
 	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
 	       NV_S("peer", nv_http_peer(r)));
-}
-
-const char *api_peer(struct nv_http_request *r)
-{
-	const char *peer = nv_http_peer(r);
-	const char *told = nv_http_header(r, "X-Forwarded-For");
-	if (!told || (strcmp(peer, "127.0.0.1") != 0 && strcmp(peer, "::1") != 0))
-		return peer;
-	const char *last = strrchr(told, ',');
-	last = last ? last + 1 : told;
-	last += strspn(last, " ");
-	size_t len = strspn(last, "0123456789abcdefABCDEF.:");
-	return len && len < 46 && !last[len] ? last : peer;
 }

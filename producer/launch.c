@@ -128,7 +128,7 @@ static void refuse(struct launch *l, const char *word, bool late)
 {
 	nv_metric_add(l->app->m.refused, "launch", 1);
 	NV_LOG(NV_WARN, "launch.refused", NV_S("why", word), NV_P("user", l->claims.user),
-	       NV_S("peer", api_peer(l->r)));
+	       NV_S("peer", nv_http_peer(l->r)));
 	answer(l, 403, NV_R_denied, word, late ? pick_late : pick_wrong);
 }
 

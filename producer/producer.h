@@ -166,8 +166,6 @@ int api_number(const char *name, const char *text, uint64_t min, uint64_t max, u
 /* Somebody was refused: logged and counted.  why: label of the metric. */
 void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
 		 const char *user);
-/* The reader's address; behind a proxy on this machine, the one the proxy tells. */
-const char *api_peer(struct nv_http_request *r);
 
 /* --- courses (catalog.c, courses.c) --- */
 

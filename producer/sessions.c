@@ -208,8 +208,8 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 		api_fail(b->r, err);
 		return;
 	}
-	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username), NV_S("peer", api_peer(b->r)),
-	       NV_S("by", b->launched ? "launch" : "password"));
+	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username),
+	       NV_S("peer", nv_http_peer(b->r)), NV_S("by", b->launched ? "launch" : "password"));
 	set_cookie(b->app, b->r, b->token, b->app->config->producer.session_ttl / 1000);
 	if (b->launched) {
 		nv_http_add_header(b->r, "Location", "/");

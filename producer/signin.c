@@ -211,7 +211,7 @@ static void make_keys(struct attempt *a)
 	nv_hex(digest, sizeof digest, hex);
 	a->account_key = nv_arena_printf(nv_http_arena(a->r), "throttle:account:%s", hex);
 	a->address_key =
-		nv_arena_printf(nv_http_arena(a->r), "throttle:address:%s", api_peer(a->r));
+		nv_arena_printf(nv_http_arena(a->r), "throttle:address:%s", nv_http_peer(a->r));
 }
 
 void signin(struct app *app, struct nv_http_request *r, const struct session *s)

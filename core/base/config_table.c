@@ -373,6 +373,10 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "catalog_timeout", NV_CFG_DURATION, AT(producer.catalog_timeout),
 	 .min = 100 * MS, .max = 5 * MINUTE, .fallback = "10s",
 	 .doc = "How long a course server may take to tell that list."},
+	{"producer", "trusted_proxies", NV_CFG_NETWORK, LIST(producer.trusted_proxies),
+	 .fallback = "[127.0.0.0/8, \"::1\"]",
+	 .doc = "Reverse proxies whose X-Forwarded-For is believed: whoever comes through one is "
+		"known, limited and logged by the address it tells, not by the proxy's."},
 	{"producer", "max_body", NV_CFG_SIZE, AT(producer.max_body), .min = 1 * KIB,
 	 .max = 64 * MIB, .fallback = "1MiB", .doc = "The largest body of an HTTP request."},
 	{"producer", "max_connections", NV_CFG_NUMBER, AT(producer.max_connections), .min = 8,

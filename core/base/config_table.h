@@ -25,6 +25,7 @@ enum nv_cfg_type {
 	NV_CFG_LISTEN,	 /* host:port */
 	NV_CFG_URL,	 /* one of the schemes in words, a host, no password */
 	NV_CFG_ADDRESS,	 /* of mail */
+	NV_CFG_NETWORK,	 /* an Internet address, or a network of them */
 	NV_CFG_WINDOW,	 /* HH:MM-HH:MM; the member is a struct nv_window, its zone is left alone */
 	NV_CFG_ZONE,	 /* a name below /usr/share/zoneinfo */
 	NV_CFG_KEY,	 /* a public key */

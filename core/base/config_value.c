@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include "core/base/address.h"
 #include "core/base/fs.h"
 
 struct unit {
@@ -284,6 +285,7 @@ static int parse_uint(const struct nv_cfg_field *f, const char *text, void *dest
 
 static bool is_text_ok(const struct nv_cfg_field *f, const char *text)
 {
+	struct nv_network network;
 	uint64_t unused;
 
 	switch (f->type) {
@@ -300,6 +302,8 @@ static bool is_text_ok(const struct nv_cfg_field *f, const char *text)
 		return is_url(text, f->words);
 	case NV_CFG_ADDRESS:
 		return is_address(text);
+	case NV_CFG_NETWORK:
+		return nv_network_parse(text, &network) == 0;
 	case NV_CFG_ZONE:
 		return is_zone(text);
 	case NV_CFG_KEY:
@@ -373,6 +377,8 @@ void nv_cfg_allowed(const struct nv_cfg_field *f, struct nv_buf *out)
 		[NV_CFG_NAME] = "a name (a-z, 0-9 and -, at most 32, not beginning with -)",
 		[NV_CFG_LISTEN] = "host:port",
 		[NV_CFG_ADDRESS] = "a mail address",
+		[NV_CFG_NETWORK] = "an IP address or a network (such as 192.0.2.7, 10.0.0.0/8, "
+				   "2001:db8::/32)",
 		[NV_CFG_WINDOW] = "HH:MM-HH:MM",
 		[NV_CFG_ZONE] = "a time zone below /usr/share/zoneinfo/ (such as Europe/Paris)",
 		[NV_CFG_KEY] = "a public key (ed25519: and 44 characters of base64)",
@@ -410,6 +416,30 @@ const char ***nv_cfg_list(const struct nv_cfg_field *f, void *base, size_t **ret
 	return (const char ***)(void *)((char *)base + f->offset);
 }
 
+/* "x", or "[x, y]" */
+static int parse_default_list(const struct nv_cfg_field *f, struct nv_arena *a, const char *text,
+			      void *base)
+{
+	size_t *count;
+	const char ***list = nv_cfg_list(f, base, &count);
+	size_t max = 1;
+
+	for (const char *p = text; *p; p++)
+		max += *p == ',';
+	*list = nv_arena_alloc(a, max * sizeof(**list));
+	*count = 0;
+	for (text += strspn(text, "["); *text; text += strspn(text, "\", ]")) {
+		size_t len = strcspn(text, "\", ]");
+		nv_auto_free char *item = nv_strndup(text, len);
+
+		if (*count == max || nv_cfg_parse(f, a, item, len, (void *)&(*list)[*count]) < 0)
+			return -1;
+		(*count)++;
+		text += len;
+	}
+	return 0;
+}
+
 void nv_cfg_defaults(const struct nv_cfg_field *f, size_t len, struct nv_arena *a, void *base)
 {
 	for (; len > 0; f++, len--) {
@@ -421,15 +451,8 @@ void nv_cfg_defaults(const struct nv_cfg_field *f, size_t len, struct nv_arena *
 			continue;
 		if (strcmp(text, "\"\"") == 0)
 			text = "";
-		if (f->list) {
-			size_t *count;
-			const char ***list = nv_cfg_list(f, base, &count);
-
-			*list = nv_arena_alloc(a, sizeof(**list));
-			*count = 1;
-			dest = (void *)*list;
-		}
-		rc = nv_cfg_parse(f, a, text, strlen(text), dest);
+		rc = f->list ? parse_default_list(f, a, text, base)
+			     : nv_cfg_parse(f, a, text, strlen(text), dest);
 		if (rc < 0)
 			abort(); /* the table contradicts itself; a test sees to it */
 	}

@@ -43,6 +43,8 @@ struct nv_http_options {
 	size_t headers_len;
 	size_t max_body;
 	unsigned max_connections;
+	const char *const *trusted_proxies; /* nv_network_parse; NULL: none */
+	size_t trusted_proxies_len;
 	/* called for each finished request, for logs and metrics; may be NULL.  status 499: the
 	 * reader left before the answer */
 	void (*on_done_cb)(void *arg, const struct nv_http_request *r, unsigned status,
@@ -67,7 +69,8 @@ const char *nv_http_query(const struct nv_http_request *r, const char *name); /*
 const char *nv_http_query_name(const struct nv_http_request *r, size_t i);
 const char *nv_http_header(const struct nv_http_request *r, const char *name); /* or NULL */
 const char *nv_http_cookie(const struct nv_http_request *r, const char *name); /* or NULL */
-const char *nv_http_peer(const struct nv_http_request *r); /* address without port */
+/* The peer's own address without port, behind trusted proxies as they tell it (peer.h). */
+const char *nv_http_peer(const struct nv_http_request *r);
 const void *nv_http_body(const struct nv_http_request *r, size_t *ret_len);
 struct nv_arena *nv_http_arena(struct nv_http_request *r); /* lives as long as the request */
 /* A handler's own, e.g. the session. */

@@ -14,6 +14,7 @@
 #include <microhttpd.h>
 
 #include "core/http/http.h"
+#include "core/http/peer.h"
 
 #define NV_HTTP_PARAMS_MAX 8u
 #define NV_HTTP_QUERIES_MAX 64u
@@ -47,7 +48,8 @@ struct nv_http_request {
 	size_t params_len;
 	struct nv_http_pair queries[NV_HTTP_QUERIES_MAX];
 	size_t queries_len;
-	char peer[64];
+	struct nv_address own; /* the peer's, behind trusted proxies */
+	char peer[NV_ADDRESS_SIZE];
 	struct nv_buf body;
 	size_t discarded;
 	void *user;
@@ -78,6 +80,7 @@ struct nv_http {
 	size_t routes_len;
 	const struct nv_http_header *headers;
 	size_t headers_len;
+	struct nv_proxies proxies;
 	size_t max_body;
 	unsigned max_connections;
 	unsigned connections;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What was asked: path, parameters, query, headers. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/http/internal.h"
 
@@ -138,23 +138,27 @@ static enum MHD_Result take_query(void *arg, enum MHD_ValueKind kind, const char
 
 /* --- life --- */
 
+static enum MHD_Result join_forwarded(void *arg, enum MHD_ValueKind kind, const char *key,
+				      const char *value)
+{
+	(void)kind;
+	struct nv_buf *all = arg;
+	if (value && !strcasecmp(key, "X-Forwarded-For"))
+		nv_buf_printf(all, "%s%s", all->len ? "," : "", value);
+	return MHD_YES;
+}
+
 static void read_peer(struct nv_http_request *r)
 {
+	nv_auto_buf struct nv_buf forwarded = {0};
+	struct nv_address socket;
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (!info || !info->client_addr)
+	if (!info || !info->client_addr || nv_address_of(info->client_addr, &socket) < 0)
 		return;
-	const struct sockaddr *sa = info->client_addr;
-	if (sa->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)sa;
-		inet_ntop(AF_INET, &in->sin_addr, r->peer, sizeof r->peer);
-	} else if (sa->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)sa;
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], r->peer, sizeof r->peer);
-		else
-			inet_ntop(AF_INET6, &in6->sin6_addr, r->peer, sizeof r->peer);
-	}
+	MHD_get_connection_values(r->conn, MHD_HEADER_KIND, join_forwarded, &forwarded);
+	r->own = nv_peer_own(&r->http->proxies, &socket, (const char *)forwarded.data);
+	nv_address_text(&r->own, r->peer);
 }
 
 struct nv_http_request *nv_http_request_new(struct nv_http *h, struct MHD_Connection *conn,

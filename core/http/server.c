@@ -74,6 +74,18 @@ static int open_listener(struct nv_http *h, const char *listen_at, struct nv_err
 	return 0;
 }
 
+static int take_proxies(struct nv_http *h, const struct nv_http_options *o, struct nv_err *err)
+{
+	h->proxies.list = nv_alloc((o->trusted_proxies_len + 1) * sizeof *h->proxies.list);
+	for (; h->proxies.len < o->trusted_proxies_len; h->proxies.len++)
+		if (nv_network_parse(o->trusted_proxies[h->proxies.len],
+				     &h->proxies.list[h->proxies.len]) < 0)
+			return nv_fail(err, NV_FATAL, NV_R_config,
+				       "trusted proxies: \"%s\" is no address or network",
+				       o->trusted_proxies[h->proxies.len]);
+	return 0;
+}
+
 /* --- libmicrohttpd's callbacks --- */
 
 static void log_cb(void *arg, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
@@ -287,7 +299,8 @@ struct nv_http *nv_http_new(uv_loop_t *loop, const struct nv_http_options *o, st
 	h->arg = o->arg;
 	/* Every reader is one. */
 	nv_need_descriptors(o->max_connections + SPARE_CONNECTIONS + 256);
-	if (open_listener(h, o->listen, err) < 0 || start_daemon(h, err) < 0)
+	if (take_proxies(h, o, err) < 0 || open_listener(h, o->listen, err) < 0 ||
+	    start_daemon(h, err) < 0)
 		goto fail;
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	int rc = uv_poll_init(loop, &h->poll, info->epoll_fd);
@@ -307,6 +320,7 @@ fail:
 		MHD_stop_daemon(h->daemon); /* closes the listener, too */
 	else if (h->listen_fd >= 0)
 		close(h->listen_fd);
+	free(h->proxies.list);
 	free(h);
 	return NULL;
 }
@@ -325,6 +339,7 @@ static void handle_closed(uv_handle_t *handle)
 		return;
 	void (*cb)(void *) = h->on_closed_cb;
 	void *arg = h->closed_arg;
+	free(h->proxies.list);
 	free(h);
 	if (cb)
 		cb(arg);

@@ -324,6 +324,9 @@ static void what_is_not_given_has_its_default(void **state)
 	assert_string_equal(c->producer.listen, "127.0.0.1:8080");
 	assert_int_equal(c->producer.request_ttl, 2592000000);
 	assert_int_equal(c->producer.max_connections, 1200);
+	assert_int_equal(c->producer.trusted_proxies_len, 2);
+	assert_string_equal(c->producer.trusted_proxies[0], "127.0.0.0/8");
+	assert_string_equal(c->producer.trusted_proxies[1], "::1");
 	assert_int_equal(c->clients_len, 1);
 	assert_int_equal(nv_config_client(c, "next")->categories_len, 2);
 	assert_false(nv_config_client(c, "next")->user_data);
