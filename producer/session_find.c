@@ -29,6 +29,8 @@ void session_password_tag(const struct nv_account *a, char ret[SESSION_TAG_SIZE]
 
 void session_launch_tag(const struct nv_config *c, char ret[SESSION_TAG_SIZE])
 {
+	/* What stands where cannot be taken otherwise: an issuer begins with http, and holds no
+	 * second address. */
 	static const char name[] = "navette-launch";
 	uint8_t digest[NV_SHA256_LEN];
 	struct nv_hash *h = nv_hash_new(NV_SHA256);
