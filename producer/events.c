@@ -92,6 +92,11 @@ static char *event_text(const struct nv_status_change_event *ev)
 static void on_event(void *arg, const struct nv_status_change_event *ev)
 {
 	struct events *e = arg;
+	if (!strcmp(ev->kind, LAUNCH_EVENT)) { /* the producers' own */
+		if (ev->id)
+			launch_used(e->app, ev->id, ev->first);
+		return;
+	}
 	nv_auto_free char *text = event_text(ev);
 	const struct kept *k = keep(e, ev->cursor, ev->user, text);
 	for (struct reader *rd = e->readers; rd; rd = rd->next)

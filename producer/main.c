@@ -127,6 +127,7 @@ static void free_app(struct app *app)
 	if (app->back) /* the start failed: nobody has asked for anything */
 		back_close(app->back, nothing);
 	rights_free(app->rights);
+	launch_forget(app);
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);

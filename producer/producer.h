@@ -22,6 +22,7 @@ struct back;
 struct broker_view;
 struct note;
 struct people;
+struct used;
 struct rights_desk;
 struct catalog;
 struct events;
@@ -54,6 +55,7 @@ struct app {
 	struct sweep *sweep;
 	struct versions *versions;
 	struct rights_desk *rights;
+	struct used *used_tokens; /* launch.c */
 	struct back *back;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
@@ -111,6 +113,11 @@ void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_
 void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s);
 /* /launch: with a token of Moodle's button (launch.c). */
 void launch(struct app *app, struct nv_http_request *r, const struct session *none);
+/* A token of this id (hashed) was used at that time, here or with another producer, which said so
+ * by this event. */
+#define LAUNCH_EVENT "launched"
+void launch_used(struct app *app, const char *id, uint64_t at);
+void launch_forget(struct app *app);
 void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
 
