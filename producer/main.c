@@ -254,12 +254,19 @@ fail:
 	return -1;
 }
 
+/* Of its own, unless they are to be where the API is. */
+static const char *monitors(const struct nv_config *c)
+{
+	return api_serves_metrics(c) ? NULL : c->producer.metrics_listen;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct nv_daemon_ops ops = {
 		.svc = "producer",
 		.about = "HTTP API and page, sign-in, live events, status keeper",
 		.roles = NV_ROLE_PRODUCER,
+		.listen = monitors,
 		.start = start,
 		.stop = stop,
 		.ready = ready,

@@ -58,7 +58,8 @@ struct app {
 	struct used *used_tokens; /* launch.c */
 	struct back *back;
 	struct broker_view *broker_view;
-	struct note *notes; /* sites.c */
+	struct note *notes;	  /* sites.c */
+	uint64_t metrics_refused; /* when it was last logged, nv_mono_ms; 0: not yet */
 
 	struct {
 		struct nv_metric *http;	     /* code */
@@ -157,6 +158,8 @@ void signin_close(struct app *app, void (*cb)(struct app *app));
 /* --- answers (api.c, answer.c) --- */
 
 int api_start(struct app *app, struct nv_err *err);
+/* /metrics beside the API, for everybody: only where the configuration asks for it. */
+bool api_serves_metrics(const struct nv_config *c);
 /* Fill *err with what becomes an answer of this HTTP status; returns -1. */
 int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -213,8 +213,9 @@ struct nv_config {
 	} notify;
 
 	struct {
-		const char *listen;   /* host:port */
-		const char *base_url; /* as people's browsers see it */
+		const char *listen;	    /* host:port */
+		const char *metrics_listen; /* host:port of /metrics; "": nowhere */
+		const char *base_url;	    /* as people's browsers see it */
 		const char *accounts_file;
 		const char *work_dir;	      /* of downloads; NULL: none are offered */
 		const char **trusted_proxies; /* addresses and networks */

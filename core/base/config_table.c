@@ -348,6 +348,11 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	{"producer", "listen", NV_CFG_LISTEN, AT(producer.listen), .fallback = "127.0.0.1:8080",
 	 .doc = "Where the API and the pages are served."},
+	{"producer", "metrics_listen", NV_CFG_LISTEN, AT(producer.metrics_listen), .empty_ok = true,
+	 .fallback = "\"\"",
+	 .doc = "Where /metrics, /healthz and /readyz are served to monitoring; \"\": /metrics "
+		"nowhere.  "
+		"The same as listen: /metrics is served there, to everybody."},
 	{"producer", "base_url", NV_CFG_URL, AT(producer.base_url), .words = http_schemes,
 	 .sample = "https://navette.example.org",
 	 .doc = "The address as people's browsers see it; in the worker's file, too, for links in "
