@@ -5,6 +5,8 @@
 #include "core/base/log.h"
 #include "producer/producer.h"
 
+#define METRICS_TOLD_MS 3600000u /* once in this time */
+
 /* X(method, pattern, handler, open, admin) */
 #define ROUTES(X)                                                                 \
 	X(POST, "/api/v1/session", signin, true, false)                           \
@@ -112,11 +114,35 @@ static void on_done(void *arg, const struct nv_http_request *r, unsigned status,
 	       NV_U("status", status), NV_U("us", micros), NV_S("peer", nv_http_peer(r)));
 }
 
+bool api_serves_metrics(const struct nv_config *c)
+{
+	return !strcmp(c->producer.metrics_listen, c->producer.listen);
+}
+
+/* Earlier releases served them here: whoever still asks is told where they are. */
+static void metrics_elsewhere(void *arg, struct nv_http_request *r)
+{
+	struct app *app = arg;
+	uint64_t now = nv_mono_ms();
+	if (!app->metrics_refused || now - app->metrics_refused >= METRICS_TOLD_MS) {
+		app->metrics_refused = now;
+		NV_LOG(NV_WARN, "metrics.elsewhere", NV_S("peer", nv_http_peer(r)),
+		       NV_S("serve_at", app->config->producer.metrics_listen),
+		       NV_S("hint",
+			    "/metrics is not served at producer.listen; have Prometheus ask "
+			    "at producer.metrics_listen, which must be set"));
+	}
+	nv_http_problem(r, 404, NV_R_not_found,
+			"measurements are not served here but at producer.metrics_listen of the "
+			"configuration");
+}
+
 int api_start(struct app *app, struct nv_err *err)
 {
 	static const char *const monitors[] = {"/metrics", "/healthz", "/readyz"};
-	static void (*const handlers[])(void *, struct nv_http_request *) = {
-		nv_daemon_metrics, nv_daemon_healthz, nv_daemon_readyz};
+	void (*const handlers[])(void *, struct nv_http_request *) = {
+		api_serves_metrics(app->config) ? nv_daemon_metrics : metrics_elsewhere,
+		nv_daemon_healthz, nv_daemon_readyz};
 	const struct nv_config_producer *c = &app->config->producer;
 	size_t n = NV_ARRAY_LEN(http_routes);
 	app->routes = nv_alloc((n + 3) * sizeof *app->routes);

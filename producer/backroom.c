@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What would block the loop, one after another on a thread: a lane for the management interface,
- * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time)
- * and one for archives that people download (disk and processor belong to others, too). */
+ * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time),
+ * one for archives that people download (disk and processor belong to others, too) and one for
+ * Moodle's word on people's rights. */
 #include "producer/backroom.h"
 
 #include <curl/curl.h>

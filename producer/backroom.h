@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is asked of the broker and the store on a thread, and what the broker told. */
+/* What is asked of the broker, the store and Moodle on a thread, and what the broker told. */
 #ifndef NV_PRODUCER_BACKROOM_H
 #define NV_PRODUCER_BACKROOM_H
 
@@ -8,7 +8,7 @@
 
 /* --- backroom.c --- */
 
-enum back_lane { BACK_BROKER, BACK_DEAD, BACK_ARCHIVE, BACK_LANES };
+enum back_lane { BACK_BROKER, BACK_DEAD, BACK_ARCHIVE, BACK_RIGHTS, BACK_LANES };
 struct back_job {
 	/* On a thread: touches neither the loop nor anything of app but what never changes. */
 	int (*work)(struct app *app, struct nv_job *job, void *arg, struct nv_err *err);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Live events: one follower of Redis's event stream for all readers of this producer, the last
- * events kept so that a reader who comes back gets what it missed. */
+ * events kept so that a reader who comes back gets what it missed.
+ *
+ * At each heartbeat every reader's session is looked at as at a request: where it has ended, or
+ * allows another view than the stream was opened with, the stream ends with the event "close". */
 #include <string.h>
 
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/session.h"
 
 #define KEPT 4096u
 #define HEARTBEAT_MS 15000u
@@ -22,9 +25,15 @@ struct reader {
 	char *identity;
 	char *session_key;
 	bool admin;
-	uint64_t expires;
+	struct look *look; /* under way; NULL: none */
 	char *cursor; /* to catch up from, once it is known what there was; NULL: nothing to wait
 			 for */
+};
+
+/* A look at a reader's session. */
+struct look {
+	struct reader *rd; /* NULL: left meanwhile */
+	struct nv_arena arena;
 };
 
 struct events {
@@ -83,6 +92,11 @@ static char *event_text(const struct nv_status_change_event *ev)
 static void on_event(void *arg, const struct nv_status_change_event *ev)
 {
 	struct events *e = arg;
+	if (!strcmp(ev->kind, LAUNCH_EVENT)) { /* the producers' own */
+		if (ev->id)
+			launch_used(e->app, ev->id, ev->first);
+		return;
+	}
 	nv_auto_free char *text = event_text(ev);
 	const struct kept *k = keep(e, ev->cursor, ev->user, text);
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
@@ -120,6 +134,8 @@ static void forget(struct reader *rd)
 	if (rd->next)
 		rd->next->prev = rd->prev;
 	nv_metric_set(e->app->m.readers, NULL, --e->readers_len);
+	if (rd->look)
+		rd->look->rd = NULL;
 	free(rd->identity);
 	free(rd->session_key);
 	free(rd->cursor);
@@ -131,22 +147,72 @@ static void gone(void *arg)
 	forget(arg);
 }
 
-static void end(struct reader *rd)
+/* why: ended, withdrawn, unconfirmed; or rights: the reader may come again at once and gets
+ * another view. */
+static void end(struct reader *rd, const char *why)
 {
+	nv_auto_free char *text = nv_asprintf("event: close\ndata: {\"reason\":\"%s\"}\n\n", why);
+	NV_LOG(NV_INFO, "events.closed", NV_P("user", rd->identity), NV_S("why", why));
+	nv_http_stream_send(rd->r, text, strlen(text));
 	nv_http_stream_end(rd->r);
 	forget(rd);
 }
 
+/* --- may they still? --- */
+
+static const char *why_not(const struct reader *rd, enum session_result result,
+			   const struct session *s)
+{
+	switch (result) {
+	case SESSION_ENDED:
+		return "ended";
+	case SESSION_WITHDRAWN:
+		return "withdrawn";
+	case SESSION_UNCONFIRMED:
+		return "unconfirmed";
+	case SESSION_LIVES:
+		break;
+	}
+	return s->admin != rd->admin || strcmp(s->identity, rd->identity) != 0 ? "rights" : NULL;
+}
+
+static void looked(void *arg, const struct nv_err *err, enum session_result result,
+		   const struct session *s)
+{
+	struct look *l = arg;
+	struct reader *rd = l->rd;
+	const char *why = rd && !err ? why_not(rd, result, s) : NULL;
+	if (rd)
+		rd->look = NULL;
+	if (why)
+		end(rd, why);
+	nv_arena_fini(&l->arena);
+	free(l);
+}
+
+static void look(struct reader *rd)
+{
+	struct look *l;
+	if (rd->look)
+		return;
+	l = nv_alloc(sizeof *l);
+	l->rd = rd;
+	rd->look = l;
+	session_find(rd->e->app, nv_arena_strdup(&l->arena, rd->session_key), &l->arena, looked, l);
+}
+
+/* A reader that left is noticed by the comment. */
 static void heartbeat(uv_timer_t *timer)
 {
 	struct events *e = timer->data;
 	struct reader *next;
 	for (struct reader *rd = e->readers; rd; rd = next) {
 		next = rd->next;
-		if (rd->expires <= nv_now_ms())
-			end(rd);
-		else
-			nv_http_stream_send(rd->r, ":\n\n", 3);
+		nv_http_stream_send(rd->r, ":\n\n", 3);
+	}
+	for (struct reader *rd = e->readers; rd; rd = next) {
+		next = rd->next;
+		look(rd);
 	}
 }
 
@@ -209,7 +275,6 @@ void events_open(struct app *app, struct nv_http_request *r, const struct sessio
 			      .identity = nv_strdup(s->identity),
 			      .session_key = nv_strdup(s->key),
 			      .admin = s->admin,
-			      .expires = s->expires,
 			      .cursor = nv_strdup(last)}; /* the stream outlives its headers */
 	if (rd->next)
 		rd->next->prev = rd;
@@ -230,7 +295,7 @@ void events_signed_out(struct app *app, const char *session_key)
 	for (struct reader *rd = app->events->readers; rd; rd = next) {
 		next = rd->next;
 		if (!strcmp(rd->session_key, session_key))
-			end(rd);
+			end(rd, "ended");
 	}
 }
 

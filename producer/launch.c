@@ -2,9 +2,11 @@
 /* /launch: somebody comes from Moodle's button with a token, and has a session from then on.
  *
  * A token is good once: its id is set in Redis before anything else, for as long as the token could
- * be taken for good.  It comes in the address, or in the body of a form; afterwards the browser is
- * sent to the page, so that the token stays in no history.  Whoever is refused is told in plain
- * words, in the browser's language; programs get a problem document. */
+ * be taken for good.  Should that key be lost (Redis emptied, say), every producer knows it all the
+ * same: it is announced on the event stream before anybody is signed in.  It comes in the address,
+ * or in the body of a form; afterwards the browser is sent to the page, so that the token stays in
+ * no history.  Whoever is refused is told in plain words, in the browser's language; programs get a
+ * problem document. */
 #include <string.h>
 
 #include "core/base/hash.h"
@@ -16,6 +18,7 @@ struct launch {
 	struct app *app;
 	struct nv_http_request *r;
 	struct token_claims claims;
+	char id[NV_SHA256_HEX]; /* the token's, hashed */
 };
 
 /* --- refusing --- */
@@ -132,18 +135,72 @@ static void refuse(struct launch *l, const char *word, bool late)
 	answer(l, 403, NV_R_denied, word, late ? pick_late : pick_wrong);
 }
 
+/* --- tokens that were used --- */
+
+/* Nothing is good for longer, counted from its use. */
+static uint64_t use_ms(const struct app *app)
+{
+	return (TOKEN_LIFE_MAX + 60) * 1000u + 2 * app->config->launch.leeway;
+}
+
+struct used {
+	struct used *next;
+	uint64_t until; /* ms since the epoch */
+	char id[NV_SHA256_HEX];
+};
+
+static void forget_old(struct app *app)
+{
+	uint64_t now = nv_now_ms();
+	for (struct used **at = &app->used_tokens; *at;) {
+		struct used *u = *at;
+		if (u->until > now) {
+			at = &u->next;
+		} else {
+			*at = u->next;
+			free(u);
+		}
+	}
+}
+
+static bool is_used(const struct app *app, const char *id)
+{
+	for (const struct used *u = app->used_tokens; u; u = u->next)
+		if (!strcmp(u->id, id))
+			return true;
+	return false;
+}
+
+void launch_used(struct app *app, const char *id, uint64_t at)
+{
+	forget_old(app);
+	if (at + use_ms(app) <= nv_now_ms() || strlen(id) != NV_SHA256_HEX - 1 || is_used(app, id))
+		return;
+	struct used *u = nv_alloc(sizeof *u);
+	u->until = at + use_ms(app);
+	memcpy(u->id, id, sizeof u->id);
+	u->next = app->used_tokens;
+	app->used_tokens = u;
+	NV_LOG(NV_DEBUG, "launch.heard", NV_S("token", id));
+}
+
+void launch_forget(struct app *app)
+{
+	while (app->used_tokens) {
+		struct used *u = app->used_tokens;
+		app->used_tokens = u->next;
+		free(u);
+	}
+}
+
 /* --- the way in --- */
 
-static void set(void *arg, const struct nv_err *err, bool first)
+static void announced(void *arg, const struct nv_err *err)
 {
 	struct launch *l = arg;
 	const struct token_claims *c = &l->claims;
 	if (err) {
 		answer(l, 503, err->reason, "unavailable", pick_away);
-		return;
-	}
-	if (!first) {
-		refuse(l, "replayed", true);
 		return;
 	}
 	struct session s = {.username = c->user,
@@ -154,8 +211,22 @@ static void set(void *arg, const struct nv_err *err, bool first)
 			    .home = l->app->config->launch.issuer,
 			    .admin = c->manage,
 			    .may_user_data = c->user_data || c->manage,
-			    .may_link = c->link || c->manage};
+			    .may_link = c->link || c->manage,
+			    .block = c->block};
 	sessions_launch(l->app, l->r, &s);
+}
+
+static void set(void *arg, const struct nv_err *err, bool first)
+{
+	struct launch *l = arg;
+	if (err) {
+		answer(l, 503, err->reason, "unavailable", pick_away);
+	} else if (!first || is_used(l->app, l->id)) {
+		refuse(l, "replayed", true);
+	} else {
+		launch_used(l->app, l->id, nv_now_ms());
+		nv_status_announce(l->app->status, LAUNCH_EVENT, l->id, NULL, announced, l);
+	}
 }
 
 /* From the address; or from a form, which needs no unescaping: a token has none but [A-Za-z0-9_.-].
@@ -170,15 +241,6 @@ static const char *find_token(struct nv_http_request *r)
 		return nv_arena_strndup(nv_http_arena(r), body + sizeof name - 1,
 					len - (sizeof name - 1));
 	return nv_http_query(r, "token");
-}
-
-static const char *once_key(struct nv_arena *a, const char *id)
-{
-	uint8_t digest[NV_SHA256_LEN];
-	char hex[NV_SHA256_HEX];
-	nv_sha256(id, strlen(id), digest);
-	nv_hex(digest, sizeof digest, hex);
-	return nv_arena_printf(a, "launch:%s", hex);
 }
 
 void launch(struct app *app, struct nv_http_request *r, const struct session *none)
@@ -209,5 +271,6 @@ void launch(struct app *app, struct nv_http_request *r, const struct session *no
 		return;
 	}
 	uint64_t rest = (l->claims.expires + leeway - rules.now + 60) * 1000;
-	nv_kv_set(app->status, once_key(a, l->claims.id), "1", 1, rest, true, set, l);
+	nv_hash_hex(NV_SHA256, l->claims.id, strlen(l->claims.id), l->id);
+	nv_kv_set(app->status, nv_arena_printf(a, "launch:%s", l->id), "1", 1, rest, true, set, l);
 }

@@ -134,6 +134,8 @@ static void free_app(struct app *app)
 {
 	if (app->back) /* the start failed: nobody has asked for anything */
 		back_close(app->back, nothing);
+	rights_free(app->rights);
+	launch_forget(app);
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);
@@ -230,6 +232,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->config = d->config;
 	register_metrics(app);
 	app->back = back_new(app);
+	app->rights = rights_new(app);
 	app->broker_view = broker_view_new(app);
 	app->people = people_new(app, err);
 	if (!app->people || load_keys(app, err) < 0 || make_room(app, err) < 0)
@@ -259,12 +262,19 @@ fail:
 	return -1;
 }
 
+/* Of its own, unless they are to be where the API is. */
+static const char *monitors(const struct nv_config *c)
+{
+	return api_serves_metrics(c) ? NULL : c->producer.metrics_listen;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct nv_daemon_ops ops = {
 		.svc = "producer",
 		.about = "HTTP API and page, sign-in, live events, status keeper",
 		.roles = NV_ROLE_PRODUCER,
+		.listen = monitors,
 		.start = start,
 		.stop = stop,
 		.ready = ready,

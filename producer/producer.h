@@ -22,6 +22,8 @@ struct back;
 struct broker_view;
 struct note;
 struct people;
+struct used;
+struct rights_desk;
 struct catalog;
 struct download;
 struct events;
@@ -53,18 +55,21 @@ struct app {
 	struct keeper *keeper;
 	struct sweep *sweep;
 	struct versions *versions;
+	struct rights_desk *rights;
+	struct used *used_tokens; /* launch.c */
 	struct back *back;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
 	struct download *downloads;
 	uint64_t downloads_len;
+	uint64_t metrics_refused; /* when it was last logged, nv_mono_ms; 0: not yet */
 
 	struct {
 		struct nv_metric *http;	     /* code */
 		struct nv_metric *http_time; /* no label */
-		struct nv_metric
-			*refused;	/* reason: password session csrf throttled rights launch */
-		struct nv_metric *shut; /* why: headers body answer crowded */
+		/* reason: password session csrf throttled rights launch withdrawn unconfirmed */
+		struct nv_metric *refused;
+		struct nv_metric *shut;	     /* why: headers body answer crowded */
 		struct nv_metric *submitted; /* outcome: accepted refused */
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
@@ -94,7 +99,8 @@ struct session {
 	const char *csrf;
 	const char *key; /* in Redis */
 	uint64_t expires;
-	bool cookie; /* not a token in Authorization */
+	bool cookie;	/* not a token in Authorization */
+	uint64_t block; /* of Moodle's, whose button they used; 0: not known */
 };
 
 typedef void (*api_handler)(struct app *app, struct nv_http_request *r, const struct session *s);
@@ -113,8 +119,34 @@ void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_
 void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s);
 /* /launch: with a token of Moodle's button (launch.c). */
 void launch(struct app *app, struct nv_http_request *r, const struct session *none);
+/* A token of this id (hashed) was used at that time, here or with another producer, which said so
+ * by this event. */
+#define LAUNCH_EVENT "launched"
+void launch_used(struct app *app, const char *id, uint64_t at);
+void launch_forget(struct app *app);
 void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
 void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- what who came from Moodle may (rights.c) --- */
+
+struct rights {
+	bool served; /* false: nothing at all any more */
+	bool manage;
+	bool user_data;
+	bool link;
+};
+struct rights_question {
+	const char *user;
+	uint64_t block;
+	struct rights told; /* by their token */
+	uint64_t at;	    /* when; ms since the epoch */
+};
+/* now NULL: Moodle has not confirmed them for too long. */
+typedef void (*rights_cb)(void *arg, const struct rights *now);
+struct rights_desk *rights_new(struct app *app);
+void rights_free(struct rights_desk *d); /* after the back room */
+/* What they may now, not older than producer.rights_max_age allows; cb once, at once perhaps. */
+void rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
 
 /* --- accounts (people.c, signin.c) --- */
 
@@ -131,6 +163,8 @@ void signin_close(struct app *app, void (*cb)(struct app *app));
 /* --- answers (api.c, answer.c) --- */
 
 int api_start(struct app *app, struct nv_err *err);
+/* /metrics beside the API, for everybody: only where the configuration asks for it. */
+bool api_serves_metrics(const struct nv_config *c);
 /* Fill *err with what becomes an answer of this HTTP status; returns -1. */
 int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
- *
- * Of a local account they hold no rights: those are the account's, as it is at each request, and a
- * changed password ends the account's sessions.  Whoever came from Moodle has no account here: who
- * they are and what they may is kept as their token said it; another secret or another Moodle ends
- * their sessions. */
+ * What they are worth session_find.c says. */
 #include <string.h>
 #include <strings.h>
 
@@ -12,7 +8,7 @@
 #include "core/base/log.h"
 #include "producer/csrf.h"
 #include "producer/download.h"
-#include "producer/producer.h"
+#include "producer/session.h"
 
 #define COOKIE "navette_session"
 #define TOKEN_LEN 64u
@@ -26,45 +22,7 @@ static const char *session_key(struct nv_arena *a, const char *token)
 	return nv_arena_printf(a, "session:%s", hex);
 }
 
-/* Changes with the password, tells nothing about it. */
-static void password_tag(const struct nv_account *a, char ret[17])
-{
-	uint8_t digest[NV_SHA256_LEN];
-	nv_sha256(a->password, strlen(a->password), digest);
-	nv_hex(digest, 8, ret);
-}
-
-/* Changes with what tokens are signed with, and with who signs them. */
-static void launch_tag(const struct nv_config *c, char ret[17])
-{
-	static const char name[] = "navette-launch";
-	uint8_t digest[NV_SHA256_LEN];
-	struct nv_hash *h = nv_hash_new(NV_SHA256);
-	nv_hash_update(h, name, sizeof name - 1);
-	nv_hash_update(h, c->launch.secret, strlen(c->launch.secret));
-	nv_hash_update(h, c->launch.issuer, strlen(c->launch.issuer));
-	nv_hash_final(h, digest);
-	nv_hash_free(h);
-	nv_hex(digest, 8, ret);
-}
-
-static void fill_session(const struct app *app, struct session *s, const struct nv_account *a,
-			 struct nv_arena *arena)
-{
-	s->username = nv_arena_strdup(arena, a->username);
-	s->identity = nv_arena_strdup(arena, people_identity(app, a));
-	s->name = nv_arena_strdup(arena, a->name);
-	s->mail = nv_arena_strdup(arena, a->mail);
-	s->lang = nv_arena_strdup(arena, a->lang);
-	s->admin = a->admin;
-	s->may_user_data = nv_account_may(a, NV_CAP_USER_DATA);
-	s->may_link = nv_account_may(a, NV_CAP_COURSE_LINK);
-	s->capabilities = nv_arena_alloc(arena, (a->capabilities_len + 1) * sizeof(char *));
-	for (size_t i = 0; i < a->capabilities_len; i++)
-		s->capabilities[s->capabilities_len++] = nv_arena_strdup(arena, a->capabilities[i]);
-}
-
-/* --- finding it --- */
+/* --- the way in --- */
 
 struct entering {
 	struct app *app;
@@ -115,95 +73,51 @@ static bool may_pass(struct entering *e)
 	return true;
 }
 
-static bool of_account(struct entering *e, const char *user, const char *tag)
+static void refuse_unconfirmed(struct entering *e, const struct session *s)
 {
-	char now_tag[17];
-	const struct nv_account *a = people_find(e->app, user);
-	if (!a)
-		return false;
-	password_tag(a, now_tag);
-	if (strcmp(tag, now_tag) != 0)
-		return false;
-	fill_session(e->app, &e->s, a, nv_http_arena(e->r));
-	return true;
+	const char *renewal = session_renewal(e->app, s, nv_http_arena(e->r));
+	if (renewal)
+		nv_http_add_header(e->r, "X-Navette-Renew", renewal);
+	e->s.username = s->username;
+	refuse(e, 401, "unconfirmed",
+	       "your rights in Moodle have not been confirmed for some time; please open Navette "
+	       "from Moodle again");
 }
 
-/* Capabilities under the names that accounts have for them. */
-static void name_capabilities(struct session *s, struct nv_arena *a)
-{
-	s->capabilities = nv_arena_alloc(a, 2 * sizeof(char *));
-	s->capabilities_len = 0;
-	if (s->may_user_data && !s->admin)
-		s->capabilities[s->capabilities_len++] = nv_arena_strdup(a, NV_CAP_USER_DATA);
-	if (s->may_link && !s->admin)
-		s->capabilities[s->capabilities_len++] = nv_arena_strdup(a, NV_CAP_COURSE_LINK);
-}
-
-static bool of_moodle(struct entering *e, json_t *o, const char *user)
-{
-	struct nv_arena *arena = nv_http_arena(e->r);
-	json_t *name, *mail, *lang;
-	const char *tag;
-	char now_tag[17];
-	int admin, user_data, link;
-	const struct nv_config *c = e->app->config;
-	if (!c->launch.secret || /* given up since */
-	    json_unpack(o, "{s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "tag", &tag, "name", &name,
-			"mail", &mail, "lang", &lang, "admin", &admin, "user_data", &user_data,
-			"link", &link))
-		return false;
-	launch_tag(c, now_tag);
-	if (strcmp(tag, now_tag) != 0)
-		return false;
-	e->s.username = nv_arena_strdup(arena, user);
-	e->s.identity = e->s.username;
-	e->s.name = nv_arena_strdup(arena, json_string_value(name));
-	e->s.mail = nv_arena_strdup(arena, json_string_value(mail));
-	e->s.lang = nv_arena_strdup(arena, json_string_value(lang));
-	e->s.home = c->launch.issuer;
-	e->s.admin = admin;
-	e->s.may_user_data = user_data;
-	e->s.may_link = link;
-	name_capabilities(&e->s, arena);
-	return true;
-}
-
-/* What Redis keeps: {"user", "csrf", "tag", "expires"}; or {"user", "csrf", "moodle": {…},
- * "expires"}. */
-static bool read_stored(struct entering *e, const void *value, size_t len)
-{
-	const char *user, *csrf, *tag = NULL;
-	json_t *moodle = NULL;
-	json_int_t expires;
-	json_t *o = json_loadb(value, len, 0, NULL);
-	bool ok = o &&
-		  !json_unpack(o, "{s:s, s:s, s?:s, s?:o, s:I}", "user", &user, "csrf", &csrf,
-			       "tag", &tag, "moodle", &moodle, "expires", &expires) &&
-		  (uint64_t)expires > nv_now_ms() &&
-		  (moodle ? of_moodle(e, moodle, user) : tag && of_account(e, user, tag));
-	if (ok) {
-		e->s.csrf = nv_arena_strdup(nv_http_arena(e->r), csrf);
-		e->s.expires = (uint64_t)expires;
-	}
-	json_decref(o);
-	return ok;
-}
-
-static void found(void *arg, const struct nv_err *err, const void *value, size_t len)
+static void found(void *arg, const struct nv_err *err, enum session_result result,
+		  const struct session *s)
 {
 	struct entering *e = arg;
 	struct nv_err closing;
 	if (err) {
 		api_fail(e->r, err);
-	} else if (!e->app->http) { /* Redis was slow, and what answers is being taken down */
+		return;
+	}
+	if (!e->app->http) { /* who was asked was slow, and what answers is being taken down */
 		api_err(&closing, 503, NV_R_busy, "the server is just being stopped");
 		api_fail(e->r, &closing);
-	} else if (!value || !read_stored(e, value, len))
-		refuse(e, 401, "session", "the session has ended; please sign in");
-	else if (may_pass(e)) {
-		nv_http_set_user(e->r, &e->s);
-		nv_http_admit(e->r, e->s.identity);
+		return;
 	}
+	switch (result) {
+	case SESSION_ENDED:
+		refuse(e, 401, "session", "the session has ended; please sign in");
+		return;
+	case SESSION_WITHDRAWN:
+		refuse(e, 401, "withdrawn", "Moodle does not let you use Navette any more");
+		return;
+	case SESSION_UNCONFIRMED:
+		refuse_unconfirmed(e, s);
+		return;
+	case SESSION_LIVES:
+		break;
+	}
+	bool cookie = e->s.cookie;
+	e->s = *s;
+	e->s.cookie = cookie;
+	if (!may_pass(e))
+		return;
+	nv_http_set_user(e->r, &e->s);
+	nv_http_admit(e->r, e->s.identity);
 }
 
 void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route)
@@ -223,8 +137,7 @@ void sessions_enter(struct app *app, struct nv_http_request *r, const struct api
 	} else if (!is_token(token)) {
 		refuse(e, 401, "session", "this is not a session's token");
 	} else {
-		e->s.key = session_key(a, token);
-		nv_kv_get(app->status, e->s.key, found, e);
+		session_find(app, session_key(a, token), a, found, e);
 	}
 }
 
@@ -348,23 +261,24 @@ static void begin(struct beginning *b, const char *own_name, json_t *own)
 void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
 {
 	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
-	char tag[17];
+	char tag[SESSION_TAG_SIZE];
 	*b = (struct beginning){.app = app, .r = r};
-	fill_session(app, &b->s, a, nv_http_arena(r));
-	password_tag(a, tag);
+	session_fill(app, &b->s, a, nv_http_arena(r));
+	session_password_tag(a, tag);
 	begin(b, "tag", json_string(tag));
 }
 
 void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
-	char tag[17];
+	char tag[SESSION_TAG_SIZE];
 	*b = (struct beginning){.app = app, .r = r, .s = *s, .launched = true};
-	launch_tag(app->config, tag);
+	session_launch_tag(app->config, tag);
 	begin(b, "moodle",
-	      json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:b}", "tag", tag, "name",
+	      json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:I, s:I}", "tag", tag, "name",
 			api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
-			"admin", s->admin, "user_data", s->may_user_data, "link", s->may_link));
+			"admin", s->admin, "user_data", s->may_user_data, "link", s->may_link,
+			"checked", (json_int_t)nv_now_ms(), "block", (json_int_t)s->block));
 }
 
 /* --- showing, ending --- */

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Signing in with a local account.
  *
- * Attempts are counted in Redis, by account and by address, before anything is computed: guessing
- * is slow whoever guesses, and cannot keep the machine busy.  Argon2id runs on the thread pool, two
- * at a time (each needs 64 MiB); who would wait long is told to come back. */
+ * Attempts are counted in Redis before anything is computed: guessing is slow whoever guesses, and
+ * cannot keep the machine busy.  They are counted by account and address together, so that nobody
+ * locks somebody else out from another address.  Failures are counted besides of an address,
+ * whatever the account, and of an account, whatever the address; those two limits are not for who
+ * has signed in to this account from this address before.
+ *
+ * Argon2id runs on the thread pool, two at a time (each needs 64 MiB); who would wait long is told
+ * to come back. */
 #include <sodium.h>
 #include <string.h>
 
+#include "core/base/address.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "producer/body.h"
@@ -14,8 +20,10 @@
 #include "producer/producer.h"
 
 #define THROTTLE_MS 300000u
-#define ACCOUNT_ATTEMPTS 10u /* in a row, within THROTTLE_MS */
-#define ADDRESS_FAILURES 100u
+#define PAIR_ATTEMPTS 10u     /* of an account from an address, in a row */
+#define ADDRESS_FAILURES 300u /* a campus may have one address */
+#define ACCOUNT_FAILURES 100u
+#define KNOWN_MS (90ull * 24 * 3600 * 1000) /* since the last sign-in from there */
 #define VERIFY_AT_ONCE 2u
 #define VERIFY_WAITING 64u
 
@@ -26,9 +34,11 @@ struct attempt {
 	struct attempt *next;
 	char *username;
 	char *password;
-	char *hash; /* NULL: nobody has that name */
-	char *account_key;
-	char *address_key;
+	char *hash;		 /* NULL: nobody has that name */
+	const char *pair_key;	 /* of account and address: attempts in a row */
+	const char *known_key;	 /* likewise: they were right before */
+	const char *address_key; /* failures, as the next */
+	const char *account_key;
 	bool right;
 };
 
@@ -57,6 +67,21 @@ static void counted_failure(void *arg, const struct nv_err *err, uint64_t value)
 	(void)err;
 	(void)value;
 	refuse(a, 401, "password", "user name or password is wrong");
+}
+
+static void address_counted(void *arg, const struct nv_err *err, uint64_t value)
+{
+	struct attempt *a = arg;
+	(void)err;
+	(void)value;
+	nv_kv_count(a->app->status, a->account_key, THROTTLE_MS, counted_failure, a);
+}
+
+static void noted(void *arg, const struct nv_err *err, bool set)
+{
+	(void)arg;
+	(void)err;
+	(void)set;
 }
 
 static void forgotten(void *arg, const struct nv_err *err)
@@ -101,10 +126,11 @@ static void verified(uv_work_t *work, int status)
 	/* the account may have changed meanwhile */
 	const struct nv_account *account = people_find(a->app, a->username);
 	if (!a->right || !account || strcmp(account->password, a->hash) != 0) {
-		nv_kv_count(a->app->status, a->address_key, THROTTLE_MS, counted_failure, a);
+		nv_kv_count(a->app->status, a->address_key, THROTTLE_MS, address_counted, a);
 		return;
 	}
-	nv_kv_del(a->app->status, a->account_key, forgotten, NULL);
+	nv_kv_del(a->app->status, a->pair_key, forgotten, NULL);
+	nv_kv_set(a->app->status, a->known_key, "1", 1, KNOWN_MS, false, noted, NULL);
 	sessions_begin(a->app, a->r, account);
 }
 
@@ -154,34 +180,67 @@ void signin_close(struct app *app, void (*cb)(struct app *app))
 
 /* --- throttling --- */
 
-static void account_counted(void *arg, const struct nv_err *err, uint64_t value)
+static void pair_counted(void *arg, const struct nv_err *err, uint64_t value)
 {
 	struct attempt *a = arg;
 	if (err) {
 		wipe(a);
 		api_fail(a->r, err);
-	} else if (value > ACCOUNT_ATTEMPTS) {
+	} else if (value > PAIR_ATTEMPTS) {
 		refuse(a, 429, "throttled",
-		       "too many attempts for this account; wait some minutes");
+		       "too many attempts for this account from your address; wait some minutes");
 	} else {
 		enqueue(a);
 	}
 }
 
-static void address_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+/* false: answered. */
+static bool below(struct attempt *a, const struct nv_err *err, const void *value, size_t len,
+		  uint64_t limit, const char *text)
 {
-	struct attempt *a = arg;
-	char text[21] = "";
-	if (value)
-		memcpy(text, value, len < sizeof text - 1 ? len : sizeof text - 1);
+	char digits[21] = "";
 	if (err) {
 		wipe(a);
 		api_fail(a->r, err);
-	} else if (strtoull(text, NULL, 10) >= ADDRESS_FAILURES) {
-		refuse(a, 429, "throttled",
-		       "too many failures from this address; wait some minutes");
+		return false;
+	}
+	if (value)
+		memcpy(digits, value, len < sizeof digits - 1 ? len : sizeof digits - 1);
+	if (strtoull(digits, NULL, 10) < limit)
+		return true;
+	refuse(a, 429, "throttled", text);
+	return false;
+}
+
+static void account_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct attempt *a = arg;
+	if (below(a, err, value, len, ACCOUNT_FAILURES,
+		  "too many failures for this account; wait some minutes, or sign in from where "
+		  "you "
+		  "have done so before"))
+		nv_kv_count(a->app->status, a->pair_key, THROTTLE_MS, pair_counted, a);
+}
+
+static void address_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct attempt *a = arg;
+	if (below(a, err, value, len, ADDRESS_FAILURES,
+		  "too many failures from this address; wait some minutes"))
+		nv_kv_get(a->app->status, a->account_key, account_read, a);
+}
+
+static void known_read(void *arg, const struct nv_err *err, const void *value, size_t len)
+{
+	struct attempt *a = arg;
+	(void)len;
+	if (err) {
+		wipe(a);
+		api_fail(a->r, err);
+	} else if (value) {
+		nv_kv_count(a->app->status, a->pair_key, THROTTLE_MS, pair_counted, a);
 	} else {
-		nv_kv_count(a->app->status, a->account_key, THROTTLE_MS, account_counted, a);
+		nv_kv_get(a->app->status, a->address_key, address_read, a);
 	}
 }
 
@@ -202,16 +261,32 @@ static int read_attempt(struct attempt *a, json_t *o, struct nv_err *err)
 	return 0;
 }
 
-/* A name may hold anything that was typed: its hash goes into the key. */
+static const char *hashed(struct nv_arena *a, const char *text)
+{
+	char hex[NV_SHA256_HEX];
+	nv_hash_hex(NV_SHA256, text, strlen(text), hex);
+	return nv_arena_strdup(a, hex);
+}
+
+/* A name may hold anything that was typed, and who signs in from where is nobody's business: hashes
+ * go into the keys.  Of IPv6 a network is counted as one address, since whoever has one address
+ * there has all of it. */
 static void make_keys(struct attempt *a)
 {
-	uint8_t digest[NV_SHA256_LEN];
-	char hex[NV_SHA256_HEX];
-	nv_sha256(a->username, strlen(a->username), digest);
-	nv_hex(digest, sizeof digest, hex);
-	a->account_key = nv_arena_printf(nv_http_arena(a->r), "throttle:account:%s", hex);
-	a->address_key =
-		nv_arena_printf(nv_http_arena(a->r), "throttle:address:%s", nv_http_peer(a->r));
+	struct nv_arena *arena = nv_http_arena(a->r);
+	const char *name = hashed(arena, a->username);
+	char address[NV_ADDRESS_SIZE];
+	struct nv_address peer;
+	snprintf(address, sizeof address, "%s", nv_http_peer(a->r));
+	if (nv_address_parse(address, &peer) == 0) {
+		peer = nv_address_subscriber(&peer);
+		nv_address_text(&peer, address);
+	}
+	const char *pair = hashed(arena, nv_arena_printf(arena, "%s %s", name, address));
+	a->pair_key = nv_arena_printf(arena, "throttle:pair:%s", pair);
+	a->known_key = nv_arena_printf(arena, "known:%s", pair);
+	a->address_key = nv_arena_printf(arena, "throttle:address:%s", address);
+	a->account_key = nv_arena_printf(arena, "throttle:failures:%s", name);
 }
 
 void signin(struct app *app, struct nv_http_request *r, const struct session *s)
@@ -240,5 +315,5 @@ void signin(struct app *app, struct nv_http_request *r, const struct session *s)
 		return;
 	}
 	make_keys(a);
-	nv_kv_get(app->status, a->address_key, address_read, a);
+	nv_kv_get(app->status, a->known_key, known_read, a);
 }

@@ -345,16 +345,13 @@ static void key_kept(void *arg, const struct nv_err *err, bool set)
 static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
 {
 	const char *key = nv_http_header(sub->r, "Idempotency-Key");
-	uint8_t digest[NV_SHA256_LEN];
-	char hex[NV_SHA256_HEX];
+	char hex[65];
 	if (!key)
 		return 0;
 	if (!wish_key_valid(key))
 		return api_err(err, 422, NV_R_bad_message,
 			       "Idempotency-Key: not 1 to 200 printable characters");
-	const char *whole = nv_arena_printf(nv_http_arena(sub->r), "%s %s", sub->s->username, key);
-	nv_sha256(whole, strlen(whole), digest);
-	nv_hex(digest, sizeof digest, hex);
+	wish_key_hash(sub->s->username, key, hex);
 	sub->key = nv_arena_printf(nv_http_arena(sub->r), "idempotency:%s", hex);
 	wish_hash(body, sub->hash);
 	return 0;

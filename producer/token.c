@@ -132,6 +132,7 @@ static enum token_result judge_claims(const struct token_rules *rules, const jso
 {
 	const char *id = text(claims, "jti", TEXT_MAX);
 	const char *user = text(claims, "sub", TEXT_MAX);
+	const json_t *block = json_object_get(claims, "block");
 	if (!is(claims, "iss", rules->issuer))
 		return TOKEN_ISSUER;
 	if (!is_address(claims, "aud", rules->audience))
@@ -139,13 +140,15 @@ static enum token_result judge_claims(const struct token_rules *rules, const jso
 	enum token_result times = judge_times(rules, claims);
 	if (times != TOKEN_FINE)
 		return times;
-	if (!id || strlen(id) < 16 || !user || json_object_get(claims, "nbf"))
+	if (!id || strlen(id) < 16 || !user || json_object_get(claims, "nbf") ||
+	    (block && (!json_is_integer(block) || json_integer_value(block) <= 0)))
 		return TOKEN_CLAIMS;
 	ret->id = nv_arena_strdup(a, id);
 	ret->user = nv_arena_strdup(a, user);
 	ret->name = nv_arena_strdup(a, text(claims, "name", TEXT_MAX));
 	ret->mail = nv_arena_strdup(a, text(claims, "email", TEXT_MAX));
 	ret->lang = nv_arena_strdup(a, text(claims, "lang", 32));
+	ret->block = (uint64_t)json_integer_value(block);
 	ret->expires = (uint64_t)json_integer_value(json_object_get(claims, "exp"));
 	return read_caps(claims, ret);
 }

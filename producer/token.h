@@ -51,6 +51,7 @@ struct token_claims {
 	bool user_data;	  /* restoreuserdata */
 	bool link;	  /* seeexternalcourselink */
 	bool manage;
+	uint64_t block; /* the block's instance; 0: an older block_navette does not tell it */
 };
 /* Three parts of [A-Za-z0-9_-], each of bounded length; looks at the text alone.  liborcania (under
  * rhonabwy) writes behind its block when there is a "=". */

@@ -187,6 +187,19 @@ void wish_hash(const json_t *body, char ret[65])
 	nv_hex(digest, sizeof digest, ret);
 }
 
+/* "user key", as long as the first space ends the name.  A name that holds one itself is told by
+ * its length, behind a space, with which nothing of the first form begins: no two pairs hash the
+ * same text. */
+void wish_key_hash(const char *username, const char *key, char ret[65])
+{
+	uint8_t digest[NV_SHA256_LEN];
+	nv_auto_free char *text =
+		strchr(username, ' ') ? nv_asprintf(" %zu %s %s", strlen(username), username, key)
+				      : nv_asprintf("%s %s", username, key);
+	nv_sha256(text, strlen(text), digest);
+	nv_hex(digest, sizeof digest, ret);
+}
+
 bool wish_key_valid(const char *key)
 {
 	size_t len = strlen(key);

@@ -47,6 +47,8 @@ int wish_judge_change(const struct nv_config *c, const struct session *s, const 
 /* The whole body with its keys sorted, hashed: the same wishes have the same hash however their
  * JSON was written. */
 void wish_hash(const json_t *body, char ret[65]);
+/* Of somebody's Idempotency-Key: another for each user and key. */
+void wish_key_hash(const char *username, const char *key, char ret[65]);
 /* 1 to 200 printable ASCII characters. */
 bool wish_key_valid(const char *idempotency_key);
 

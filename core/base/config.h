@@ -213,13 +213,15 @@ struct nv_config {
 	} notify;
 
 	struct nv_config_producer {
-		const char *listen;   /* host:port */
-		const char *base_url; /* as people's browsers see it */
+		const char *listen;	    /* host:port */
+		const char *metrics_listen; /* host:port of /metrics; "": nowhere */
+		const char *base_url;	    /* as people's browsers see it */
 		const char *accounts_file;
 		const char *work_dir;	      /* of downloads; NULL: none are offered */
 		const char **trusted_proxies; /* addresses and networks */
 		size_t trusted_proxies_len;
 		uint64_t session_ttl;
+		uint64_t rights_max_age;  /* of what a Moodle said that somebody may there */
 		uint64_t catalog_ttl;	  /* how long a catalog answer is kept */
 		uint64_t catalog_timeout; /* how long a site may take to answer */
 		uint64_t max_body;	  /* bytes of a request body */

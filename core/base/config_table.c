@@ -348,6 +348,11 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	{"producer", "listen", NV_CFG_LISTEN, AT(producer.listen), .fallback = "127.0.0.1:8080",
 	 .doc = "Where the API and the pages are served."},
+	{"producer", "metrics_listen", NV_CFG_LISTEN, AT(producer.metrics_listen), .empty_ok = true,
+	 .fallback = "\"\"",
+	 .doc = "Where /metrics, /healthz and /readyz are served to monitoring; \"\": /metrics "
+		"nowhere.  "
+		"The same as listen: /metrics is served there, to everybody."},
 	{"producer", "base_url", NV_CFG_URL, AT(producer.base_url), .words = http_schemes,
 	 .sample = "https://navette.example.org",
 	 .doc = "The address as people's browsers see it; in the worker's file, too, for links in "
@@ -361,6 +366,12 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"downloads."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
 	 .max = 30 * DAY, .fallback = "8h", .doc = "How long somebody stays signed in."},
+	{"producer", "rights_max_age", NV_CFG_DURATION, AT(producer.rights_max_age),
+	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "5m",
+	 .doc = "What somebody who came from Moodle may there is asked again after this time, of "
+		"the "
+		"Moodle in section site; without that section, they come through Moodle's button "
+		"again."},
 	{"producer", "catalog_ttl", NV_CFG_DURATION, AT(producer.catalog_ttl), .min = 0,
 	 .max = 1 * DAY, .fallback = "60s",
 	 .doc = "How long the list of somebody's courses is kept."},

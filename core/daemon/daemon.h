@@ -29,7 +29,8 @@ struct nv_daemon_ops {
 	const char *svc;   /* "archiver" */
 	const char *about; /* one line for --help */
 	unsigned roles;	   /* enum nv_role that the configuration must satisfy */
-	/* Where /metrics, /healthz and /readyz listen; NULL: the daemon serves them itself. */
+	/* Where /metrics, /healthz and /readyz listen; NULL or what it gives NULL or "": nowhere
+	 * but where the daemon serves them itself. */
 	const char *(*listen)(const struct nv_config *c);
 	int (*start)(struct nv_daemon *d, struct nv_err *err);
 	/* Begin to stop; call nv_daemon_stopped when nothing is left on the loop. */

@@ -309,6 +309,7 @@ const struct nv_site_ops nv_site_moodle_ops = {
 	.find = moodle_find,
 	.enrol = moodle_enrol,
 	.notify = moodle_notify,
+	.rights = nv_moodle_rights,
 	.history = moodle_history,
 	.sweep = moodle_sweep,
 };

@@ -134,7 +134,7 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
 /* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_reuse.c,
- * moodle_settings.c) ---
+ * moodle_settings.c, moodle_rights.c) ---
  */
 
 int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
@@ -143,6 +143,8 @@ int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 		     struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err);
 int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
 		       struct nv_err *err);
+int nv_moodle_rights(struct nv_site *base, struct nv_person_rights *io, size_t len,
+		     const struct nv_job *job, struct nv_err *err);
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
 			bool *ret_existed, struct nv_err *err);
 int nv_moodle_reuse(struct nv_site *base, const char *request_id, const struct nv_reuse *reuse,

@@ -98,6 +98,17 @@ int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *
 	return s->ops->notify(s, n, err);
 }
 
+bool nv_site_tells_rights(const struct nv_config *config)
+{
+	return config->site.path && implementations[config->site.type]->rights;
+}
+
+int nv_site_rights(struct nv_site *s, struct nv_person_rights *io, size_t len,
+		   const struct nv_job *job, struct nv_err *err)
+{
+	return s->ops->rights(s, io, len, job, err);
+}
+
 int nv_site_history(struct nv_site *s, nv_site_history_cb cb, void *arg, struct nv_err *err)
 {
 	return s->ops->history(s, cb, arg, err);

@@ -121,6 +121,22 @@ struct nv_notice {
 /* NV_REJECT: it will never arrive (unknown_user). */
 int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err);
 
+/* What somebody who came by Moodle's button may there now. */
+struct nv_person_rights {
+	const char *user; /* as the button's token named them */
+	uint64_t block;	  /* the block's instance; 0: not known */
+	/* the answer */
+	bool served; /* false: no such account any more, or it may not use that block */
+	bool manage;
+	bool user_data;
+	bool link;
+};
+#define NV_RIGHTS_MAX 500u /* people in one question */
+/* Can the configured site be asked at all?  A folder has no capabilities. */
+bool nv_site_tells_rights(const struct nv_config *config);
+int nv_site_rights(struct nv_site *s, struct nv_person_rights *io, size_t len,
+		   const struct nv_job *job, struct nv_err *err);
+
 /* What this site has restored: rebuilds finished history after Redis was emptied.  cb gets the
  * request as it was asked and its outcome; deleted: the course is gone since. */
 typedef int (*nv_site_history_cb)(void *arg, const struct nv_restore_request *request,
@@ -145,6 +161,7 @@ struct nv_site_ops {
 	__typeof__(nv_site_find) *find;
 	__typeof__(nv_site_enrol) *enrol;
 	__typeof__(nv_site_notify) *notify;
+	__typeof__(nv_site_rights) *rights; /* NULL: it has none */
 	__typeof__(nv_site_history) *history;
 	__typeof__(nv_site_sweep) *sweep;
 };

@@ -99,7 +99,7 @@ async def measured(farm, producer, count, events):
     root = farm.person("root")
     root.get("/session")
     before = memory(producer.child.pid, "VmRSS")
-    readers = Readers(int(producer.base.rsplit(":", 1)[1]), root.token)
+    readers = Readers(int(producer.url("").rsplit(":", 1)[1]), root.token)
     await readers.open(count)
     took = []
     for n in range(events):

@@ -127,6 +127,15 @@ class Stage:
         client = self.farm.redis.client
         return client.delete(*client.keys("nv:kv:session*"))
 
+    def rights_are_old(self):
+        """Of everybody who came from Moodle; there is none to ask."""
+        client = self.farm.redis.client
+        for key in client.keys("nv:kv:session*"):
+            kept = json.loads(client.get(key))
+            if "moodle" in kept:
+                kept["moodle"]["checked"] -= 3600_000
+                client.set(key, json.dumps(kept), keepttl=True)
+
     def start(self, name):
         self._daemon(name).start()
 

@@ -368,6 +368,31 @@ on('a session that has ended is told, by itself and when something is asked for'
 	await page.getByText('Your session has ended.').waitFor();
 });
 
+on('whose rights have to be confirmed goes through Moodle by itself, and what was chosen is still chosen',
+	async (open) => {
+		const course = await farm.ask('course', {fullname: 'Renewals', shortname: 'REN'});
+		farm.moodle = 'https://moodle.example.org';
+		const page = await open({}, [/api.v1.\w+.*401/]);
+		const asked = [];
+		await page.route(`${farm.moodle}/**`, async (route) => {
+			asked.push(route.request().url());
+			await route.fulfill({status: 303, headers: {
+				Location: `${farm.url}/launch?token=${await farm.ask('token', {block: 7})}`}});
+		});
+		await launch(page, farm, {block: 7});
+		await row(page, course).locator('.nv-choose input').check();
+		await row(page, course).getByLabel('Restore user data: Renewals').check();
+		await farm.ask('rights_are_old');
+		await page.getByRole('button', {name: 'Restore', exact: true}).click();
+		await page.waitForURL((u) => u.pathname === '/');
+		await page.getByText('1 course chosen').waitFor();
+		assert.ok(await row(page, course).getByLabel('Restore user data: Renewals').isChecked());
+		assert.deepEqual(asked, [`${farm.moodle}/blocks/navette/launch.php?instance=7`]);
+		await page.getByRole('button', {name: 'Restore', exact: true}).click();
+		await waitState(page, course, 'restored');
+		delete farm.moodle;
+	});
+
 on('who is unknown to a platform is told so', async (open) => {
 	const page = await open({}, []);
 	await page.goto(`/launch?token=${await farm.ask('token', {sub: 'nobody', name: 'Nobody'})}`);

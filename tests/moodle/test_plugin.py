@@ -28,7 +28,7 @@ if __name__ == "__main__":
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
-from harness import daemon as daemons, wait  # noqa: E402
+from harness import daemon as daemons, keys, ports, wait  # noqa: E402
 from test_daemons import MoodleFarm, broker, enrolled  # noqa: E402, F401
 from test_scripts import differences, pair  # noqa: E402, F401
 
@@ -452,6 +452,50 @@ def test_a_producer_that_can_never_ask_its_moodle_says_so_and_how_to_mend_it(pla
     said = [line for line in done.stderr.splitlines() if "level=error" in line]
     assert len(said) == 1 and f"only root may run Moodle's scripts as {user}" in said[0], done.stderr
     assert "run it as that Moodle's user" in said[0]
+
+
+# --- rights that Moodle withdraws ---
+
+def launched(web, moodle, block, producer):
+    """From the block's button to the producer; a function that asks for the session."""
+    way = web.get(f"{moodle}/blocks/navette/launch.php", params={"instance": block}, allow_redirects=False)
+    entered = requests.get(producer.url("/launch?" + way.headers["Location"].split("?")[1]),
+                           allow_redirects=False, timeout=20)
+    assert entered.status_code == 303, entered.text
+    cookie = {"Cookie": entered.headers["Set-Cookie"].split(";")[0]}
+    return lambda: requests.get(producer.url("/api/v1/session"), headers=cookie, timeout=20)
+
+
+def test_what_moodle_withdraws_is_gone_from_sessions_that_have_begun(plain_farm):
+    farm, pair = plain_farm, plain_farm.pair  # noqa: F811
+    url = f"http://127.0.0.1:{ports.free()}"
+
+    def manage(permission):
+        pair.code("thisyear", f"assign_capability('block/navette:manage', {permission}, $DB->get_field("
+                  "'role', 'id', ['shortname' => 'manager']), SYSCONTEXTID, true);")
+
+    with pair.button(url) as block:
+        keys.write_secret(farm.path("launch.secret"), pair.launch_secret())
+        producer = farm.daemon("producer")
+        producer.configure({
+            **producer.config, "launch": {"secret_file": farm.path("launch.secret"),
+                                          "issuer": pair.sites["thisyear"]["url"]},
+            "producer": {**producer.config["producer"], "base_url": url, "rights_max_age": "2s"}})
+        producer.start()
+        boss = launched(*signed_in(pair, "manager1"), block, producer)
+        teacher = launched(*signed_in(pair, "teacher1"), block, producer)
+        assert boss().json()["user"]["admin"] and not teacher().json()["user"]["admin"]
+        try:
+            manage("CAP_PREVENT")
+            wait.until(lambda: not boss().json()["user"]["admin"], "no manager any more", 30, 0.5)
+            assert boss().json()["options"]["choose_user_data"], "the other capability stays"
+            pair.query("thisyear", "UPDATE {user} SET suspended = 1 WHERE username = 'teacher1'")
+            wait.until(lambda: teacher().status_code == 401, "suspended", 30, 0.5)
+        finally:
+            manage("CAP_ALLOW")
+            pair.query("thisyear", "UPDATE {user} SET suspended = 0 WHERE username = 'teacher1'")
+        wait.until(lambda: boss().json()["user"]["admin"], "a manager again", 30, 0.5)
+        assert teacher().status_code == 401, "an ended session came back"
 
 
 # --- the end ---

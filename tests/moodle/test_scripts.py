@@ -1070,14 +1070,16 @@ def test_the_blocks_button_signs_its_user_in(pair):
         page = web.post(f"{url}/login/index.php", data={
             "username": "manager1", "password": pair.state["password"], "logintoken": token}).text
         sesskey = re.search(r'"sesskey":"(\w+)"', page).group(1)
-        refused = web.post(launch, data={"instance": instance, "sesskey": "x"}, allow_redirects=False)
-        assert "token=" not in refused.headers.get("Location", "")
         with pair.setting("thisyear", "authmethods", "ldap", ""):
             refused = web.post(launch, data={"instance": instance, "sesskey": sesskey},
                                allow_redirects=False)
         assert "token=" not in refused.headers.get("Location", "")
         answer = web.post(launch, data={"instance": instance, "sesskey": sesskey},
                           allow_redirects=False)
+        # Navette's page sends people back here to have their rights confirmed.
+        again = web.get(launch, params={"instance": instance}, allow_redirects=False)
+        assert again.headers["Location"].startswith("https://navette.example.org/launch?token=")
+        assert again.headers["Location"] != answer.headers["Location"]
     place, token = answer.headers["Location"].split("?token=")
     head, body, signature = token.split(".")
 
@@ -1089,6 +1091,44 @@ def test_the_blocks_button_signs_its_user_in(pair):
     assert place == "https://navette.example.org/launch" == claims["aud"] + "/launch"
     assert claims["sub"] == "manager1" and claims["exp"] - claims["iat"] == 60
     assert claims["caps"] == ["seeexternalcourselink", "restoreuserdata", "manage"]
+    assert claims["block"] == int(instance)
+
+
+def test_rights_are_what_moodle_allows_now(pair):
+    def rights(*people):
+        reply = pair.run("thisyear", "rights", {"people": [
+            {"user": user, "block": block} for user, block in people]})
+        return [tuple(p["caps"]) if p["served"] else None for p in reply.result["people"]]
+
+    def permit(capability, permission, role):
+        pair.code("thisyear", f"assign_capability('block/navette:{capability}', {permission}, $DB->get_field("
+                  f"'role', 'id', ['shortname' => '{role}']), SYSCONTEXTID, true);")
+
+    whole = ("seeexternalcourselink", "restoreuserdata", "manage")
+    with pair.button("https://navette.example.org") as button:
+        block = int(button)
+        assert rights(("manager1", block), ("nobody", block), ("teacher1", block), ("MANAGER1", 0),
+                      ("guest", block)) == [whole, None, (), whole, None]
+        try:
+            permit("manage", "CAP_PREVENT", "manager")
+            assert rights(("manager1", block)) == [whole[:2]]
+            permit("view", "CAP_PROHIBIT", "user")
+            assert rights(("manager1", block), ("manager1", 0)) == [None, whole[:2]]
+        finally:
+            permit("manage", "CAP_ALLOW", "manager")
+            permit("view", "CAP_ALLOW", "user")
+        for field in ("suspended", "deleted"):
+            pair.query("thisyear", f"UPDATE {{user}} SET {field} = 1 WHERE username = 'teacher1'")
+            assert rights(("teacher1", block)) == [None]
+            pair.query("thisyear", f"UPDATE {{user}} SET {field} = 0 WHERE username = 'teacher1'")
+        with pair.setting("thisyear", "authmethods", "ldap", ""):
+            assert rights(("manager1", block)) == [None]
+        with pair.setting("thisyear", "userfield", "email", "username"):
+            assert rights(("manager1", block)) == [None]
+    assert rights(("manager1", block)) == [None], "the block is gone"
+    for wrong in ({"people": [{"block": 1}]}, {"people": ["ada"]}, {"people": [{"user": "a", "block": "b"}]},
+                  {"people": [{"user": "a"}] * 501}):
+        assert pair.run("thisyear", "rights", wrong).error == ("reject", "bad_message")
 
 
 def test_moodle_logs_what_was_done(pair):

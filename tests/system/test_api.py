@@ -138,6 +138,35 @@ def made(farm, n, teacher="ada"):
     return farm.remote.add(samples.make(farm.path("made.mbz"), n, 1), teacher)
 
 
+def test_measurements_are_not_told_where_people_come_unless_somebody_wants_it(make_farm):
+    farm = make_farm()
+    server = farm.daemon("producer")
+    with_port = server.config["producer"]
+
+    def configured(**changes):
+        server.configure({**server.config, "producer": {
+            **{k: v for k, v in with_port.items() if k != "metrics_listen"}, **changes}})
+        server.start()
+        return requests.get(server.url("/metrics"), timeout=20)
+
+    answer = configured()  # as it was before there was such a key
+    assert answer.status_code == 404 and "producer.metrics_listen" in answer.json()["detail"]
+    assert "navette_" not in answer.text
+    for path in ("/healthz", "/readyz"):
+        assert requests.get(server.url(path), timeout=20).status_code == 200
+    assert requests.get(server.url("/metrics"), timeout=20).status_code == 404
+    (told,) = server.events("metrics.elsewhere")
+    assert "producer.metrics_listen" in told["hint"] and not server.events("monitor.listening")
+    server.stop()
+    assert configured(metrics_listen="localhost:0").status_code == 404
+    told = requests.get(server.monitor_url("/metrics"), timeout=20)
+    assert told.status_code == 200 and "navette_http_requests_total" in told.text
+    assert requests.get(server.monitor_url("/api/v1/session"), timeout=20).status_code == 404
+    server.stop()
+    told = configured(metrics_listen=with_port["listen"])
+    assert told.status_code == 200 and "navette_http_requests_total" in told.text
+
+
 def test_every_answer_is_as_described(town):
     ada, emmy, root = town.people
     courses = [made(town, n) for n in (1, 2, 3, 4)]
@@ -145,8 +174,9 @@ def test_every_answer_is_as_described(town):
     # What needs nobody to be signed in.
     assets = re.findall(r'"(/assets/[^"]+)"', plain(town, "GET", "/").text)
     assert len(assets) >= 3
-    for path in ("/", *assets, "/metrics", "/healthz", "/readyz", "/api/v1/openapi.yaml"):
+    for path in ("/", *assets, "/healthz", "/readyz", "/api/v1/openapi.yaml"):
         assert plain(town, "GET", path).status_code == 200
+    assert plain(town, "GET", "/metrics").status_code == 404
     # Nobody, everywhere.
     for path, method, _, operation in town.description.operations():
         if operation.get("security") != []:
@@ -234,7 +264,7 @@ def test_every_answer_is_as_described(town):
     seen = {(m, p) for m, p, s in town.description.seen if s < 300}
     missing = {(m, p) for p, m, _, _ in town.description.operations()} - seen
     assert missing <= {("get", "/api/v1/events"), ("post", "/api/v1/requests/{id}/enrolments"),
-                       ("get", "/launch"), ("post", "/launch"), *ELSEWHERE}
+                       ("get", "/launch"), ("post", "/launch"), ("get", "/metrics"), *ELSEWHERE}
 
 
 def test_the_same_key_makes_the_same_requests(town):

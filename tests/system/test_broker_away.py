@@ -43,7 +43,7 @@ def assert_metrics(farm, producer, archiver, worker):
         names = set(re.findall(r"^\| `(navette_bus_\w+)", f.read(), re.MULTILINE))
     assert len(names) == 12
     for d in (producer, archiver, worker):
-        text = requests.get(d.url("/metrics"), timeout=5).text
+        text = requests.get(d.monitor_url("/metrics"), timeout=5).text
         assert names == set(re.findall(r"^# TYPE (navette_bus_\w+)", text, re.MULTILINE))
     for d, queue in ((producer, f"events.{farm.client}"), (archiver, f"archive.{farm.site}"),
                      (worker, f"restore.{farm.client}"), (archiver, f"control.{farm.site}")):

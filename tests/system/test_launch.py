@@ -13,7 +13,7 @@ import msgpack
 import pytest
 import requests
 
-from harness import description, keys, samples
+from harness import description, keys, samples, wait
 
 SECRET = "an example of a secret that is long enough"
 MOODLE = "https://moodle.example.org"
@@ -187,6 +187,41 @@ def test_a_token_is_good_once(town):
     # Remembered for longer than it could be good, not for ever.
     (key,) = town.farm.redis.client.keys("nv:kv:launch*")
     assert 60 < town.farm.redis.client.ttl(key) <= 130
+
+
+def test_a_used_token_stays_used_when_redis_has_lost_it(town):
+    redis = town.farm.redis.client
+    other = town.farm.daemon("producer", "other")
+    other.configure({**town.server.config, "producer": {**town.server.config["producer"]}})
+    other.start()
+
+    def lose():
+        redis.delete(*redis.keys("nv:kv:launch*"), *redis.keys("nv:kv:session*"))
+
+    def refused(server):
+        answer = requests.get(server.url("/launch"), params={"token": token}, timeout=20,
+                              allow_redirects=False)
+        assert answer.status_code == 403 and "replayed" in answer.json()["detail"], answer.text
+
+    token = forge(town.claims())
+    assert town.launch(token).status_code == 303
+    (told,) = [e for _, e in redis.xrange("nv:events") if e[b"kind"] == b"launched"]
+    assert token.encode() not in b"".join(told.values())
+    wait.until(lambda: other.events("launch.heard"), "the other producer heard of it", 20)
+    lose()
+    refused(town.server)
+    refused(other)
+    # Nor after a restart: the stream is read from its beginning.
+    town.server.stop()
+    town.server.start()
+    lose()
+    wait.until(lambda: town.server.events("launch.heard", whole=False), "it hears of it again", 20)
+    refused(town.server)
+    # Nor in a Redis that has lost everything.
+    redis.flushall()
+    refused(town.server)
+    refused(other)
+    assert town.launch(forge(town.claims())).status_code == 303
 
 
 def test_people_are_told_in_their_language_and_programs_as_problems(town):

@@ -83,7 +83,7 @@ def town(make_farm, tmp_path):
     farm.person().get("/requests")
 
     def address(role):
-        return [d.url("").split("//")[1].rstrip("/") for d in farm.roles(role)]
+        return [d.monitor_url("").split("//")[1].rstrip("/") for d in farm.roles(role)]
 
     broker = [f"127.0.0.1:{farm.broker.prometheus}"]
     prometheus = Prometheus(str(tmp_path / "prometheus"), {

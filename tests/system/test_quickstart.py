@@ -14,7 +14,7 @@ import pytest
 from harness import ports, processes, samples, wait
 from harness.daemon import BROKEN, BUILD, SANITIZERS
 
-PORTS = ("epmd", "amqp", "management", "prometheus", "dist", "http", "archiver", "worker")
+PORTS = ("epmd", "amqp", "management", "prometheus", "dist", "http", "metrics", "archiver", "worker")
 SERVICES = ("epmd", "rabbitmq", "redis", "producer", "archiver", "worker")
 SAMPLES = os.path.join(samples.SOURCE, "tests", "samples")
 
@@ -133,6 +133,9 @@ def test_all_is_restored_again_after_the_broker_was_killed(quickstart):
     assert len(quickstart.courses()) >= count
     courses, first = quickstart.courses(), quickstart.pids()
     assert set(first) == set(SERVICES)
+    listening = ports.addresses(quickstart.processes())
+    assert {int(a.rsplit(":", 1)[1]) for a in listening} >= set(quickstart.ports)
+    assert all(a.startswith(ports.LOOPBACK) for a in listening), f"not on loopback only: {listening}"
     os.kill(first["rabbitmq"], signal.SIGKILL)
     wait.until(lambda: not processes.alive(first["rabbitmq"]), "the broker's end", 20)
     # What is there already is brought no second time.

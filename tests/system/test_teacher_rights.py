@@ -122,6 +122,40 @@ def test_passwords_are_not_guessed(farm):
     assert "wrong" not in producer(farm).text() and api.PASSWORD not in producer(farm).text()
 
 
+def test_nobody_is_locked_out_by_somebody_else_and_nobody_guesses_without_end(farm):
+    def sign_in(address, user="ada", password=api.PASSWORD):
+        return requests.post(url(farm, "/session"), timeout=20, headers={"X-Forwarded-For": address},
+                             json={"username": user, "password": password}).status_code
+
+    def guess(address, times=10, user="ada"):
+        return [sign_in(address, user, "wrong") for _ in range(times)]
+
+    # Only who guesses is kept out, whatever stands before the address that the proxy itself saw.
+    assert guess("192.0.2.1", 11) == [401] * 10 + [429]
+    assert sign_in("192.0.2.1") == sign_in("192.0.2.2, 192.0.2.1") == 429
+    assert sign_in("192.0.2.1", "emmy") == sign_in("192.0.2.2") == 201
+    # A network of IPv6 is one address.
+    assert guess("2001:db8:0:1::1", 5) + guess("2001:db8:0:1:ffff::2", 6) == [401] * 10 + [429]
+    assert sign_in("2001:db8:0:2::1") == 201
+    # From everywhere at once: an end, but not where ada has signed in before.
+    for last in range(10, 18):
+        assert guess(f"192.0.2.{last}") == [401] * 10
+    assert sign_in("192.0.2.30") == 429 and sign_in("192.0.2.2") == 201
+    assert guess("192.0.2.2", 11) == [401] * 10 + [429], "no end for who is known"
+    assert sign_in("192.0.2.30", "emmy") == 201, "another account"
+    # One address, whatever the names.
+    farm.redis.client.set("nv:kv:throttle:address:192.0.2.99", 299, ex=300)
+    assert sign_in("192.0.2.99", "root") == 201
+    assert guess("192.0.2.99", 2, "nobody") == [401, 429]
+    assert sign_in("192.0.2.99", "emmy") == 429 and sign_in("192.0.2.99", "root") == 201
+    # Counted for minutes; who is known, for months; nobody's name or way is in the keys.
+    counted = farm.redis.client.keys("nv:kv:throttle:*")
+    assert counted and all(0 < farm.redis.client.ttl(k) <= 300 for k in counted)
+    known = farm.redis.client.keys("nv:kv:known:*")
+    assert known and all(len(k) == len("nv:kv:known:") + 64 for k in known)
+    assert all(farm.redis.client.ttl(k) > 86 * 86400 for k in known)
+
+
 def test_a_session_that_ended_is_none(farm):
     ada = farm.person("ada")
     ada.sign_in()

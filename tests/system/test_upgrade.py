@@ -16,9 +16,11 @@ class Town:
     def __init__(self, make_farm):
         self.farm = make_farm(archiver=window.closed())
         self.daemons = {role: self.farm.daemon(role) for role in ("producer", "archiver", "worker")}
-        for d in self.daemons.values():
+        for role, d in self.daemons.items():
             d.build = previous.build()
-            d.configure({**d.config, "log": {"level": "debug"}})  # keys that both know
+            # Keys that both know.
+            known = {role: {k: v for k, v in d.config[role].items() if k != "metrics_listen"}}
+            d.configure({**d.config, **known, "log": {"level": "debug"}})
         self.withdrawn = []
 
     def start(self, *roles):

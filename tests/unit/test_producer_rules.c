@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/hash.h"
 #include "producer/csrf.h"
 #include "producer/wish.h"
 
@@ -334,6 +335,26 @@ static void the_same_wishes_have_the_same_hash_however_written(void **state)
 	assert_string_not_equal(hash[0], hash[3]);
 }
 
+static void an_idempotency_key_is_one_persons(void **state)
+{
+	(void)state;
+	static const char *const pairs[][2] = {
+		{"ada", "b c"},	  {"ada b", "c"},     {"ada", "b"},
+		{"ada b", "b c"}, {"ada b b", "c"},   {" 5 ada b", "c"},
+		{"5", "ada b c"}, {" ", "5 ada b c"}, {" 5 ada", "b c"},
+	};
+	char hash[NV_ARRAY_LEN(pairs)][65];
+	char known[65];
+	for (size_t i = 0; i < NV_ARRAY_LEN(pairs); i++) {
+		wish_key_hash(pairs[i][0], pairs[i][1], hash[i]);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(hash[i], hash[k]);
+	}
+	/* As every release has kept it in Redis: sha256("ada b"). */
+	nv_hash_hex(NV_SHA256, "ada b", 5, known);
+	assert_string_equal(hash[2], known);
+}
+
 static void an_idempotency_key_is_printable_and_short(void **state)
 {
 	(void)state;
@@ -367,6 +388,7 @@ int main(void)
 		T(an_administrator_asks_for_others_or_for_nobody),
 		T(a_change_says_what_and_of_which_revision),
 		cmocka_unit_test(the_same_wishes_have_the_same_hash_however_written),
+		cmocka_unit_test(an_idempotency_key_is_one_persons),
 		cmocka_unit_test(an_idempotency_key_is_printable_and_short),
 	};
 	if (sodium_init() < 0)

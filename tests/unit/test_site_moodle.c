@@ -271,6 +271,34 @@ static void settings_are_what_moodles_administrator_has_set(void **state)
 	assert_int_equal(r.lease, 7);
 }
 
+static void rights_are_told_of_each_person_in_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct nv_person_rights people[] = {{.user = "ada", .block = 7}, {.user = "\"emmy\""}};
+	assert_true(nv_site_tells_rights(&f->config));
+	script(f, "[ $1 = rights ] && cat >$D/input && cat <<'X'\n"
+		  "{\"result\":{\"people\":[{\"served\":true,\"caps\":[\"manage\",\"new\"]},"
+		  "{\"served\":false,\"caps\":[]}]}}\nX");
+	assert_int_equal(nv_site_rights(f->site, people, 2, NULL, &f->err), 0);
+	assert_true(people[0].served && people[0].manage);
+	assert_false(people[0].user_data || people[0].link || people[1].served);
+	assert_string_equal(get(f, "input"), "{\"people\":[{\"user\":\"ada\",\"block\":7},"
+					     "{\"user\":\"\\\"emmy\\\"\",\"block\":0}]}\n");
+	/* Whatever else it answers is nobody's right. */
+	static const char *const wrong[] = {
+		"{}", "{\"people\":[]}", "{\"people\":[{\"served\":true,\"caps\":[]}]}",
+		"{\"people\":[{\"served\":true,\"caps\":[]},{\"served\":1,\"caps\":[]}]}",
+		"{\"people\":[{\"served\":true,\"caps\":[]},{\"served\":true,\"caps\":[7]}]}"};
+	for (size_t i = 0; i < NV_ARRAY_LEN(wrong); i++) {
+		script(f, nv_arena_printf(&f->arena, "cat >/dev/null; echo '{\"result\":%s}'",
+					  wrong[i]));
+		assert_int_equal(nv_site_rights(f->site, people, 2, NULL, &f->err), -1);
+		expect_error(f, NV_RETRY, NV_R_internal);
+	}
+	f->config.site.type = NV_SITE_DIRECTORY;
+	assert_false(nv_site_tells_rights(&f->config));
+}
+
 static void what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it(void **state)
 {
 	struct fixture *f = *state;
@@ -997,6 +1025,7 @@ int main(void)
 		TEST(versions_are_what_moodle_says),
 		TEST(a_catalog_comes_course_by_course),
 		TEST(settings_are_what_moodles_administrator_has_set),
+		TEST(rights_are_told_of_each_person_in_turn),
 		TEST(what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it),
 		TEST(small_calls_carry_what_they_are_given),
 		TEST(what_is_here_is_lent_when_its_sha256_is_the_manifests),

@@ -39,7 +39,7 @@ require(__DIR__ . '/../classes/local/channel.php');
 channel::open();
 
 $operations = ['versions', 'settings', 'catalog', 'export', 'preflight', 'contents', 'import', 'find', 'history',
-    'sweep', 'enrol', 'notify', 'adopt', 'setup'];
+    'sweep', 'enrol', 'notify', 'rights', 'adopt', 'setup'];
 $operation = $argv[1] ?? '';
 if (!in_array($operation, $operations, true)) {
     exit(channel::error(failure::reject('bad_message', 'usage: php navette.php OPERATION [ROLE] < JSON; operations: '
@@ -109,6 +109,8 @@ function block_navette_run(string $operation, ?stdClass $in): array {
             return \block_navette\local\enrolment::run($in);
         case 'notify':
             return \block_navette\local\notice::run($in);
+        case 'rights':
+            return \block_navette\local\rights::run($in);
         case 'adopt':
             return \block_navette\local\adopt::run($in);
         default:

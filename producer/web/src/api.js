@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Calls of the documented API (openapi.yaml).
+import {renew} from './renewal.js';
 
 // A problem document, or what stands for one: reason 'offline' when nobody answered.
 export class Problem extends Error {
@@ -51,6 +52,11 @@ export async function call(method, path, body, headers = {}) {
 		return answer.json().catch(() => {
 			throw new Problem(0, 'offline'); // it broke off
 		});
+	const renewal = answer.headers.get('X-Navette-Renew');
+	if (renewal) {
+		renew(renewal);
+		return new Promise(() => {}); // this page is left
+	}
 	const problem = await problemOf(answer);
 	if (problem.status === 401 && csrf)
 		onSessionLost();

@@ -5,6 +5,7 @@ import {useEffect, useState} from 'preact/hooks';
 import {Admin, ADMIN_HOME, adminRoute} from './admin/admin.jsx';
 import {call, setCsrf, whenSessionLost} from './api.js';
 import {chooseLanguage, forgetLanguage, language, pickLanguage, problemText, t} from './i18n.js';
+import {comeBack} from './renewal.js';
 import {Teacher} from './teacher.jsx';
 
 const LANGUAGES = [['en', 'English'], ['fr', 'Français']];
@@ -141,6 +142,9 @@ function App() {
 	};
 	useEffect(() => {
 		pickLanguage(null);
+		const {hash: before} = comeBack();
+		if (before && !location.hash)
+			location.hash = before;
 		whenSessionLost(() => leave(t('session.lost')));
 		look();
 	}, []);

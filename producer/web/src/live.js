@@ -20,6 +20,7 @@ export class Live {
 		for (const name of ['request', 'join'])
 			source.addEventListener(name, (e) => this.handlers[name](JSON.parse(e.data)));
 		source.addEventListener('reset', () => this.handlers.reload());
+		source.addEventListener('close', (e) => this.refused(JSON.parse(e.data).reason));
 		source.onopen = () => {
 			this.handlers.connected(true);
 			if (this.lost)
@@ -36,8 +37,21 @@ export class Live {
 		};
 	}
 
+	// The producer has ended it: with other rights everything looks different.
+	refused(reason) {
+		if (this.closed)
+			return;
+		this.source.close();
+		this.lost = true;
+		this.handlers.connected(false);
+		if (reason === 'rights')
+			location.reload();
+		else
+			this.again(0);
+	}
+
 	// The stream does not say why it was refused; the session does.
-	again() {
+	again(ms = AGAIN_MS) {
 		this.timer = setTimeout(async () => {
 			const fine = await this.handlers.check().then(() => true, () => false);
 			if (this.closed)
@@ -46,7 +60,7 @@ export class Live {
 				this.open();
 			else
 				this.again();
-		}, AGAIN_MS);
+		}, ms);
 	}
 
 	close() {

@@ -4,6 +4,7 @@ import {allRequests, call, download, Problem, randomKey} from './api.js';
 import {problemText, t, tn} from './i18n.js';
 import {Live} from './live.js';
 import {isActive, Meter} from './progress.js';
+import {chosenBefore, whenRenewing} from './renewal.js';
 import {makeRows, rowKey} from './rows.js';
 
 const LOOK_AGAIN_MS = 60000; // colleagues' requests bring no event to us, but move ours on
@@ -37,6 +38,7 @@ export class Store {
 			check: () => call('GET', '/session'),
 		});
 		this.timer = setInterval(() => document.hidden || this.lookAgain(), LOOK_AGAIN_MS);
+		whenRenewing(() => ({user: session.user.username, chosen: [...this.chosen]}));
 		this.load();
 	}
 
@@ -84,6 +86,7 @@ export class Store {
 			const all = await allRequests(this.user);
 			this.requests = new Map(all.map((r) => [r.id, r]));
 			all.forEach((r) => this.measure(r));
+			chosenBefore(this.session.user.username).forEach(([key, o]) => this.chosen.set(key, o));
 			this.set({loading: false, problem: null});
 			await this.loadSites(unknown);
 		} catch (problem) {

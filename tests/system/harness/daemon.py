@@ -35,6 +35,7 @@ class Daemon:
         self.may_die = False  # a test means it to
         self.read_from = 0  # where in the log the present process begins
         self.base = None   # http://127.0.0.1:port
+        self.monitor = None  # the same, of /metrics
         self.configure(config)
 
     def configure(self, config):
@@ -46,7 +47,7 @@ class Daemon:
     def start(self, ready=True, **env):
         assert self.child is None, f"{self.name} runs already"
         self.read_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        self.base = None
+        self.base = self.monitor = None
         whole = {**os.environ, **{k: os.environ.get(k, v) for k, v in SANITIZERS.items()}, **env}
         self.child = processes.start(
             [os.path.join(self.build or BUILD, "bin", f"navette-{self.role}"), "-c", self.config_path],
@@ -127,18 +128,23 @@ class Daemon:
 
     # --- monitoring ---
 
-    def _find_base(self):
-        for event in ("monitor.listening", "producer.listening", "http.listening"):
+    def _find_base(self, *events):
+        for event in events:
             for line in self.events(event, whole=False):
                 return f"http://127.0.0.1:{line['port']}"
         raise LookupError(f"{self.name} does not listen yet")
 
     def url(self, path):
-        self.base = self.base or self._find_base()
+        self.base = self.base or self._find_base("producer.listening", "monitor.listening")
         return self.base + path
 
+    def monitor_url(self, path):
+        """Of /metrics, /healthz and /readyz."""
+        self.monitor = self.monitor or self._find_base("monitor.listening", "producer.listening")
+        return self.monitor + path
+
     def _get(self, path):
-        return requests.get(self.url(path), timeout=5)
+        return requests.get(self.monitor_url(path), timeout=5)
 
     def metric(self, name, **labels):
         """The value of a metric, 0 where there is none yet."""

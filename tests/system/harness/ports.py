@@ -5,6 +5,7 @@ this process, and taken below the range from which the kernel hands out ports of
     ports.py NAME [NAME …] -- COMMAND …
 
 runs the command with a port in each variable NAME, reserved until it and what it started have ended."""
+import contextlib
 import fcntl
 import os
 import random
@@ -39,6 +40,37 @@ def free():
         _held.append(lock)
         return port
     raise AssertionError("no free port")
+
+
+LOOPBACK = ("127.", "[::1]:", "[::ffff:127.")
+
+
+def _address(text):
+    """"0100007F:1F90", as the kernel writes it."""
+    host, port = text.split(":")
+    words = [host[i:i + 8] for i in range(0, len(host), 8)]
+    raw = b"".join(bytes.fromhex(w)[::-1] for w in words)
+    family = socket.AF_INET if len(raw) == 4 else socket.AF_INET6
+    name = socket.inet_ntop(family, raw)
+    return f"{name if len(raw) == 4 else f'[{name}]'}:{int(port, 16)}"
+
+
+def addresses(pids):
+    """Where these processes listen, each as "127.0.0.1:8080" or "[::1]:8080"."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    inodes.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    found = []
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/net/{table}", encoding="ascii") as f:
+            for line in list(f)[1:]:
+                _, local, _, state, *rest = line.split()
+                if state == "0A" and f"socket:[{rest[5]}]" in inodes:
+                    found.append(_address(local))
+    return found
 
 
 def listening(port):

@@ -65,7 +65,9 @@ class Broker:
                 "RABBITMQ_DIST_PORT": str(self.dist),
                 "RABBITMQ_CONF_ENV_FILE": "/dev/null",
                 # Several nodes share the machine: none of them spins while it waits.
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+                # Nor is its distribution port for others than this machine.
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none "
+                                                       "-kernel inet_dist_use_interface {127,0,0,1}",
                 "ERL_EPMD_PORT": str(self.epmd_port), "ERL_EPMD_ADDRESS": "127.0.0.1"}
 
     def _pid(self):
@@ -86,6 +88,8 @@ class Broker:
         pid = wait.until(self._pid, "RabbitMQ's process", 60)
         processes.guard(pid)
         wait.until(self._up, lambda: f"RabbitMQ, see {self.log}", 90, 0.2)
+        listening = ports.addresses([pid, self.epmd.pid])
+        assert all(a.startswith(ports.LOOPBACK) for a in listening), listening
         return self
 
     def _up(self):

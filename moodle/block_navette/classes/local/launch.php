@@ -36,24 +36,26 @@ class launch {
      * Where to go with a fresh token.
      *
      * @param \stdClass $user
+     * @param int $block the block's instance whose button was used
      * @return \moodle_url
      */
-    public static function url(\stdClass $user): \moodle_url {
+    public static function url(\stdClass $user, int $block): \moodle_url {
         $base = rtrim((string) get_config('block_navette', 'navetteurl'), '/');
         if ($base === '') {
             throw new \moodle_exception('notconfigured', 'block_navette');
         }
-        return new \moodle_url("$base/launch", ['token' => self::token($user, $base)]);
+        return new \moodle_url("$base/launch", ['token' => self::token($user, $block, $base)]);
     }
 
     /**
      * A JSON web token (HS256).
      *
      * @param \stdClass $user
+     * @param int $block
      * @param string $audience
      * @return string
      */
-    public static function token(\stdClass $user, string $audience): string {
+    public static function token(\stdClass $user, int $block, string $audience): string {
         global $CFG;
         $secret = (string) get_config('block_navette', 'launchsecret');
         if (strlen($secret) < 32) {
@@ -65,16 +67,26 @@ class launch {
         if (array_column(people::matches($field, $name), 'id') != [$user->id]) {
             throw new \moodle_exception('accountnotserved', 'block_navette');
         }
-        $capabilities = array_values(array_filter(
-            self::CAPABILITIES,
-            fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)
-        ));
         $claims = ['iss' => $CFG->wwwroot, 'aud' => $audience, 'iat' => time(), 'exp' => time() + self::TTL,
             'jti' => bin2hex(random_bytes(16)), 'sub' => $name, 'name' => fullname($user),
-            'email' => $user->email, 'lang' => current_language(), 'caps' => $capabilities];
+            'email' => $user->email, 'lang' => current_language(), 'caps' => self::capabilities($user),
+            'block' => $block];
         $body = self::encode(json_encode(['alg' => 'HS256', 'typ' => 'JWT'])) . '.'
             . self::encode(json_encode($claims, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES));
         return $body . '.' . self::encode(hash_hmac('sha256', $body, $secret, true));
+    }
+
+    /**
+     * Which of the capabilities somebody holds.
+     *
+     * @param \stdClass $user
+     * @return string[]
+     */
+    public static function capabilities(\stdClass $user): array {
+        return array_values(array_filter(
+            self::CAPABILITIES,
+            fn($name) => has_capability("block/navette:$name", \context_system::instance(), $user)
+        ));
     }
 
     /**

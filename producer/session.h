@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Sessions: what sessions.c (begins and ends them), session_find.c (finds them) and events.c (asks
+ * again and again) share. */
+#ifndef NV_PRODUCER_SESSION_H
+#define NV_PRODUCER_SESSION_H
+
+#include "producer/producer.h"
+
+enum session_result {
+	SESSION_LIVES,
+	SESSION_ENDED,	     /* unknown, too old, signed out; the account or its password changed */
+	SESSION_WITHDRAWN,   /* the Moodle they came from serves them no longer */
+	SESSION_UNCONFIRMED, /* that Moodle could not be asked for too long: they come through it */
+};
+/* s, in the arena, when it lives; and when it is unconfirmed, for session_renewal. */
+typedef void (*session_cb)(void *arg, const struct nv_err *err, enum session_result result,
+			   const struct session *s);
+/* Who has the session under this key, and what they may now.  cb once, at once perhaps; err: the
+ * status database is away.  key and arena must live until then. */
+void session_find(struct app *app, const char *key, struct nv_arena *arena, session_cb cb,
+		  void *arg);
+/* Where somebody whose rights are unconfirmed gets a new session without typing anything; NULL: not
+ * known. */
+const char *session_renewal(const struct app *app, const struct session *s, struct nv_arena *a);
+
+/* Of a local account, as it is now. */
+void session_fill(const struct app *app, struct session *s, const struct nv_account *a,
+		  struct nv_arena *arena);
+#define SESSION_TAG_SIZE 17
+/* Changes with the password, tells nothing about it. */
+void session_password_tag(const struct nv_account *a, char ret[SESSION_TAG_SIZE]);
+/* Changes with what tokens are signed with, and with who signs them. */
+void session_launch_tag(const struct nv_config *c, char ret[SESSION_TAG_SIZE]);
+
+#endif
