@@ -163,7 +163,8 @@ static void trickling_client(struct fixture *f)
 	char text[1024];
 	static char endless[3000];
 	memset(endless, 'x', sizeof endless - 1);
-	memcpy(endless, "GET /", 5);
+	for (size_t i = 0; i < 5; i++)
+		endless[i] = "GET /"[i];
 	int fd = client_connect(f);
 	uint64_t ms = trickle(fd, endless);
 	if (ms < 200 || ms > 5000)
