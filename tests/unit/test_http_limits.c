@@ -338,6 +338,14 @@ static void person_client(struct fixture *f)
 	do
 		ask(f, "GET /own" HEAD "X-Person: ada\r\n\r\n");
 	while (!strstr(f->text, "GET|/own|"));
+	/* on one connection, too */
+	ada[0] = client_connect(f);
+	for (int i = 0; i < 3; i++) {
+		client_send(ada[0], "GET /own" KEEP "X-Person: ada\r\n\r\n");
+		client_read(ada[0], f->text, sizeof f->text, "GET|/own|");
+		expect(f->text, "HTTP/1.1 201");
+	}
+	close(ada[0]);
 	for (int i = 1; i < 4; i++)
 		close(ada[i]);
 	for (int i = 0; i < 4; i++)
