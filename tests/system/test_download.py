@@ -196,7 +196,7 @@ def test_who_reads_too_slowly_is_cut_off_and_who_is_merely_slow_is_not(town, lar
 
 def test_what_has_no_room_is_refused_before_it_is_fetched(town):
     ada = town.people[0]
-    server = restart(town, work_reserve="90TiB")
+    server = restart(town, work_reserve="9TiB")
     for method in ("HEAD", "GET"):
         refused = ada.call(method, place(town.failed))
         assert refused.status_code == 507
