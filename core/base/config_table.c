@@ -420,7 +420,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 AT(producer.max_downloads_per_person), .min = 1, .max = 10000, .fallback = "2",
 	 .doc = "The most of them for one person."},
 	{"producer", "work_reserve", NV_CFG_SIZE, AT(producer.work_reserve), .min = 0,
-	 .max = 100 * TIB, .fallback = "1GiB",
+	 .max = 10 * TIB, .fallback = "1GiB",
 	 .doc = "What downloads leave free on work_dir's disk; an archive needs twice its size "
 		"besides, while it is put together."},
 	{"producer", "sweep_after", NV_CFG_DURATION, AT(producer.sweep_after), .min = 1 * SECOND,

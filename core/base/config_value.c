@@ -377,8 +377,7 @@ void nv_cfg_allowed(const struct nv_cfg_field *f, struct nv_buf *out)
 		[NV_CFG_NAME] = "a name (a-z, 0-9 and -, at most 32, not beginning with -)",
 		[NV_CFG_LISTEN] = "host:port",
 		[NV_CFG_ADDRESS] = "a mail address",
-		[NV_CFG_NETWORK] = "an IP address or a network (such as 192.0.2.7, 10.0.0.0/8, "
-				   "2001:db8::/32)",
+		[NV_CFG_NETWORK] = "an IP address or a network (such as 10.0.0.0/8)",
 		[NV_CFG_WINDOW] = "HH:MM-HH:MM",
 		[NV_CFG_ZONE] = "a time zone below /usr/share/zoneinfo/ (such as Europe/Paris)",
 		[NV_CFG_KEY] = "a public key (ed25519: and 44 characters of base64)",

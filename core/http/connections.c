@@ -98,6 +98,10 @@ void nv_conn_check_deadlines(struct nv_http *h)
 
 /* --- for whom it counts --- */
 
+/* Keep addresses and people apart. */
+#define ADDRESS 'a'
+#define PERSON 'p'
+
 struct nv_tally_entry {
 	unsigned count;
 	size_t len;
@@ -123,7 +127,6 @@ static void uncount(struct nv_http_conn *c)
 	free(e);
 }
 
-/* kind: keeps addresses and people apart. */
 static void count(struct nv_http_conn *c, char kind, const void *key, size_t len)
 {
 	struct nv_tally_entry *e = nv_alloc(sizeof *e + 1 + len);
@@ -161,11 +164,13 @@ static bool fits(struct nv_http_conn *c, unsigned max)
 static void count_for(struct nv_http_conn *c, const struct nv_address *a)
 {
 	struct nv_address subscriber = nv_address_subscriber(a);
-	count(c, 'a', subscriber.bytes, sizeof subscriber.bytes);
+	count(c, ADDRESS, subscriber.bytes, sizeof subscriber.bytes);
 }
 
 bool nv_conn_count_address(struct nv_http_conn *c, const struct nv_address *own)
 {
+	if (c->counted && c->counted->key[0] == PERSON)
+		return true; /* as an earlier request on it was */
 	if (c->proxy && !nv_proxies_have(&c->http->proxies, own))
 		count_for(c, own);
 	return fits(c, c->http->max_per_address);
@@ -173,7 +178,7 @@ bool nv_conn_count_address(struct nv_http_conn *c, const struct nv_address *own)
 
 bool nv_conn_count_person(struct nv_http_conn *c, const char *person)
 {
-	count(c, 'p', person, strlen(person));
+	count(c, PERSON, person, strlen(person));
 	return fits(c, c->http->max_per_person);
 }
 

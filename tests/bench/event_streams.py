@@ -123,7 +123,11 @@ def main():
         broker = Broker(os.path.join(folder, "broker"), SOURCE).start()
         farm = Farm(os.path.join(folder, "farm"), broker)
         try:
-            figures = asyncio.run(measured(farm, farm.producer(), count, events))
+            producer = farm.daemon("producer")
+            # All are one person's here, which the default does not allow.
+            producer.configure({**producer.config, "producer": {
+                **producer.config["producer"], "max_streams": count, "max_per_person": count + 10}})
+            figures = asyncio.run(measured(farm, producer.start(), count, events))
         finally:
             farm.close(failed=False)
             broker.close()

@@ -64,13 +64,14 @@ def assert_served(town, server):
 @pytest.mark.parametrize("trusted", [["127.0.0.0/8"], ["192.0.2.1"]],
                          ids=["as a proxy", "as anybody"])
 def test_slow_clients_keep_nobody_out(town, trusted):
-    server = start(town, trusted_proxies=trusted, max_connections=1200, max_per_address=500)
+    server = start(town, trusted_proxies=trusted, max_connections=1200, max_per_address=500,
+                   header_timeout="6s")
     slow = []
     for i in range(SLOW):
         slow.append(connect(town, (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: ")[i % 3]))
     assert_served(town, server)
     assert server.metric("navette_http_shut_total", why="crowded") > 0 or trusted == ["127.0.0.0/8"]
-    # However the bytes trickle in: 10 s for the headers, and they are gone.
+    # However the bytes trickle in: 6 s for the headers, and they are gone.
     stop = threading.Event()
 
     def trickle():

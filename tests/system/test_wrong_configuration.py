@@ -62,6 +62,7 @@ def _wrong_values(field):
         "host:port": ["nowhere", "127.0.0.1:99999", "127.0.0.1:http"],
         "an address with": ["ftp://example.org", "example.org", "https://u:secret@example.org"],
         "a mail address": ["nobody", "a b@example.org"],
+        "an IP address": ["host", "10.0.0.0/33", "10.0.0", ""],
         "HH:MM-HH:MM": ["25:00-26:00", "at night"],
         "a time zone": ["Mars/Phobos", "../../etc/passwd"],
         "a public key": ["ed25519:short", "AAAA"],

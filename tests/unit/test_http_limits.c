@@ -163,7 +163,8 @@ static void trickling_client(struct fixture *f)
 	char text[1024];
 	static char endless[3000];
 	memset(endless, 'x', sizeof endless - 1);
-	memcpy(endless, "GET /", 5);
+	for (size_t i = 0; i < 5; i++)
+		endless[i] = "GET /"[i];
 	int fd = client_connect(f);
 	uint64_t ms = trickle(fd, endless);
 	if (ms < 200 || ms > 5000)
@@ -337,6 +338,14 @@ static void person_client(struct fixture *f)
 	do
 		ask(f, "GET /own" HEAD "X-Person: ada\r\n\r\n");
 	while (!strstr(f->text, "GET|/own|"));
+	/* on one connection, too */
+	ada[0] = client_connect(f);
+	for (int i = 0; i < 3; i++) {
+		client_send(ada[0], "GET /own" KEEP "X-Person: ada\r\n\r\n");
+		client_read(ada[0], f->text, sizeof f->text, "GET|/own|");
+		expect(f->text, "HTTP/1.1 201");
+	}
+	close(ada[0]);
 	for (int i = 1; i < 4; i++)
 		close(ada[i]);
 	for (int i = 0; i < 4; i++)

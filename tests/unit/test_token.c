@@ -49,20 +49,43 @@ static void a_token_of_the_button_is_good(void **state)
 
 static void only_three_parts_of_the_alphabet_have_the_form(void **state)
 {
-	static const char *const wrong[] = {
-		"", "x", "a.b", "aa.bb", "..", "aa..cc", ".bb.cc", "aa.bb.", "aa.bb.cc.",
-		"aa.bb.cc.dd", "aa.bb.cc=", "aa.bb==.cc", "=aa.bb.cc", "aa=.bb.cc", "aa.b=b.cc",
-		"aa.bb.cc\n", " aa.bb.cc", "aa.b b.cc", "aa.b\tb.cc", "aa.b+b.cc", "aa.b/b.cc",
-		"aa.b%b.cc", "aa.b\x80.cc", "aa.bb.c\xff", "aaaaa.bb.cc", "aa.bbbbb.cc",
-		"aa.bb.ccccc", "a.bb.cc",
-		/* from the field: it made liborcania write behind its block */
-		"e30.wfgz2Q_Ay0ffC9ywwD2C1x1QDQADwBC2C0BxC9Dffzz19z2xB1Cggx9x0Cz2AQx-wz-QABzA=x."
-		"AAAA"};
+	static const char *const wrong[] = {"",
+					    "x",
+					    "a.b",
+					    "aa.bb",
+					    "..",
+					    "aa..cc",
+					    ".bb.cc",
+					    "aa.bb.",
+					    "aa.bb.cc.",
+					    "aa.bb.cc.dd",
+					    "aa.bb.cc=",
+					    "aa.bb==.cc",
+					    "=aa.bb.cc",
+					    "aa=.bb.cc",
+					    "aa.b=b.cc",
+					    "aa.bb.cc\n",
+					    " aa.bb.cc",
+					    "aa.b b.cc",
+					    "aa.b\tb.cc",
+					    "aa.b+b.cc",
+					    "aa.b/b.cc",
+					    "aa.b%b.cc",
+					    "aa.b\x80.cc",
+					    "aa.bb.c\xff",
+					    "aaaaa.bb.cc",
+					    "aa.bbbbb.cc",
+					    "aa.bb.ccccc",
+					    "a.bb.cc"};
+	/* from the field: it made liborcania write behind its block */
+	static const char found[] = "e30.wfgz2Q_Ay0ffC9ywwD2C1x1QDQADwBC2C0BxC9Dffzz19z2xB1Cggx9x0"
+				    "Cz2AQx-wz-QABzA=x.AAAA";
 	(void)state;
 	for (size_t i = 0; i < NV_ARRAY_LEN(wrong); i++) {
 		assert_false(token_form_fits(wrong[i]));
 		expect_result(wrong[i], TOKEN_MALFORMED);
 	}
+	expect_result(found, TOKEN_MALFORMED);
 	assert_true(token_form_fits("aa.bb.cc"));
 	assert_true(token_form_fits("aA0_.bbb-.cc"));
 }
