@@ -140,7 +140,7 @@ static void refuse(struct launch *l, const char *word, bool late)
 /* Nothing is good for longer, counted from its use. */
 static uint64_t use_ms(const struct app *app)
 {
-	return (TOKEN_LIFE_MAX + 60) * 1000u + 2 * app->config->launch.leeway;
+	return (TOKEN_LIFE_MAX + 60ull) * 1000 + 2 * app->config->launch.leeway;
 }
 
 struct used {

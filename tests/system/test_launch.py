@@ -144,6 +144,8 @@ def test_every_other_token_is_refused(town):
             ("claims", forge(town.claims(caps=None))),
             ("claims", forge(town.claims(caps="manage"))),
             ("claims", forge(town.claims(nbf=now))),
+            ("claims", forge(town.claims(block=0))),
+            ("claims", forge(town.claims(block="7"))),
             ("signature", forge(good, secret="another secret that is long enough too")),
             ("signature", forge(good)[:-4] + "AAAA"),
             ("signature", ".".join([forge(good).split(".")[0],

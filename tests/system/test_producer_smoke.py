@@ -108,6 +108,7 @@ def served_farm(make_farm):
 
     def producer_sections(_name):
         return {**farm._client_sections(), "producer": {
+            "metrics_listen": "localhost:0",
             "listen": "127.0.0.1:0", "accounts_file": accounts, "base_url": "http://127.0.0.1",
             "sweep_after": "2s", "catalog_timeout": "20s"}}
     farm._producer_sections = producer_sections

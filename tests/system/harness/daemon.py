@@ -149,7 +149,9 @@ class Daemon:
     def metric(self, name, **labels):
         """The value of a metric, 0 where there is none yet."""
         want = {f'{k}="{v}"' for k, v in labels.items()}
-        for line in self._get("/metrics").text.splitlines():
+        answer = self._get("/metrics")
+        assert answer.status_code == 200, f"{self.name}: {answer.url}: {answer.status_code}"
+        for line in answer.text.splitlines():
             m = re.match(r"(\w+)(?:\{(.*)\})? (\S+)$", line)
             if m and m[1] == name and want <= set((m[2] or "").split(",")):
                 return float(m[3])
