@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "broker-config/admin_internal.h"
+#include "core/base/json.h"
 
-#define ANSWER_MAX 67108864u
+#define ANSWER_MAX 33554432u /* bytes */
 
 char *nv_mgmt_path(const char *const *parts)
 {
@@ -128,8 +129,7 @@ static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 static int refused(const char *method, const char *path, long status, const struct nv_buf *answer,
 		   struct nv_err *err)
 {
-	nv_auto_json json_t *j =
-		json_loadb(answer->len ? (const char *)answer->data : "", answer->len, 0, NULL);
+	nv_auto_json json_t *j = nv_json_parse_lax(answer->data, answer->len, NULL);
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 	const char *hint = status == 401 ? " (check the user and the password of "
 					   "broker.management_url; it needs the tag administrator, "
@@ -168,7 +168,7 @@ int nv_mgmt_call(struct nv_mgmt *m, const char *method, const char *path, const 
 	if (status < 200 || status > 299)
 		return refused(method, path, status, &answer, err);
 	if (ret && answer.len) {
-		*ret = json_loadb((const char *)answer.data, answer.len, 0, NULL);
+		*ret = nv_json_parse_lax(answer.data, answer.len, NULL);
 		if (!*ret)
 			return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
 				       "broker: %s %s: the answer is not JSON", method, url);

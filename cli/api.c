@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "cli/api_stream.h"
+#include "core/base/json.h"
 
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000L
@@ -116,9 +117,8 @@ static json_t *call_once(struct cli_api *a, const struct cli_call *call, struct 
 	long status = exchange(a, call, err);
 	if (!status)
 		return NULL;
-	json_t *doc = a->answer.len
-			      ? json_loadb((const char *)a->answer.data, a->answer.len, 0, &where)
-			      : json_null();
+	json_t *doc =
+		a->answer.len ? nv_json_parse(a->answer.data, a->answer.len, &where) : json_null();
 	if (status >= 200 && status < 300 && doc)
 		return doc;
 	if (status >= 200 && status < 300) {

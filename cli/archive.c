@@ -82,7 +82,7 @@ int cli_inspect(struct cli *c)
 	struct nv_mbz_info info;
 	struct cli_table table = {0};
 	struct nv_err err = {0};
-	if (nv_mbz_inspect(c->args[0], &inspect_limits, &info, &err) < 0)
+	if (nv_mbz_inspect(c->args[0], &inspect_limits, NULL, &info, &err) < 0)
 		return cli_fail(c, &err);
 	info_rows(&table, &info);
 	json_t *doc = info_document(&info);

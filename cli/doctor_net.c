@@ -13,6 +13,7 @@
 #include "cli/amqp.h"
 #include "cli/doctor.h"
 #include "core/base/fs.h"
+#include "core/base/json.h"
 #include "core/store/store.h"
 
 /* --- broker --- */
@@ -395,7 +396,7 @@ static size_t keep_cb(char *data, size_t size, size_t n, void *arg)
 /* What a daemon that is not ready says of itself; owned. */
 static char *reason_given(const struct answer *a)
 {
-	json_t *problem = json_loadb((const char *)a->body.data, a->body.len, 0, NULL);
+	json_t *problem = nv_json_parse(a->body.data, a->body.len, NULL);
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	char *text = nv_strdup(detail ? detail : "its log tells why");
 	json_decref(problem);

@@ -6,6 +6,7 @@
 
 #include "cli/api.h"
 #include "cli/api_stream.h"
+#include "core/base/json.h"
 
 #define SILENCE_MS 45000u /* a comment comes every 15 s */
 #define LINE_MAX_BYTES ((size_t)1024 * 1024)
@@ -31,7 +32,7 @@ static void dispatch(struct stream *s)
 	if (s->id)
 		set_text(&s->e->last_id, s->id);
 	if (s->data.len) {
-		json_t *data = json_loadb((const char *)s->data.data, s->data.len, 0, NULL);
+		json_t *data = nv_json_parse(s->data.data, s->data.len, NULL);
 		s->ended = s->e->event_cb(s->e->arg, s->name ? s->name : "message", data) != 0;
 		json_decref(data);
 	}
@@ -123,9 +124,7 @@ static int judge(struct stream *s, const char *url, CURLcode rc, const char *tex
 	if (status == 0 || status == 200)
 		return nv_fail(err, NV_RETRY, NV_R_io, "the producer at %s cannot be reached: %s",
 			       url, *text ? text : curl_easy_strerror(rc));
-	json_t *doc = s->problem.len
-			      ? json_loadb((const char *)s->problem.data, s->problem.len, 0, NULL)
-			      : NULL;
+	json_t *doc = s->problem.len ? nv_json_parse(s->problem.data, s->problem.len, NULL) : NULL;
 	const char *detail = cli_text(doc, "detail");
 	/* A session that was forgotten is renewed by the next call. */
 	nv_fail(err, status == 401 || status == 429 || status >= 500 ? NV_RETRY : NV_REJECT,

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/json.h"
+
 /* An answer of this status, as api_err makes it; here so that the reader stands alone. */
 static int unprocessable(struct nv_err *err, unsigned status, const char *text)
 {
@@ -29,7 +31,7 @@ json_t *body_parse(const struct nv_http_request *r, struct nv_err *err)
 		unprocessable(err, 415, "the body must be application/json");
 		return NULL;
 	}
-	json_t *o = json_loadb(text ? text : "", len, JSON_REJECT_DUPLICATES, &je);
+	json_t *o = nv_json_parse(text, len, &je);
 	if (!o) {
 		char line[256];
 		snprintf(line, sizeof line, "the body is not JSON: line %d: %s", je.line, je.text);
@@ -46,7 +48,7 @@ int body_none(const struct nv_http_request *r, struct nv_err *err)
 {
 	size_t len;
 	const char *text = nv_http_body(r, &len);
-	json_t *o = len ? json_loadb(text, len, 0, NULL) : NULL;
+	json_t *o = len ? nv_json_parse(text, len, NULL) : NULL;
 	bool none = !len || (json_is_object(o) && !json_object_size(o));
 	json_decref(o);
 	return none ? 0 : unprocessable(err, 422, "no body is expected here");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/fs.h"
+#include "core/base/json.h"
 
 #define FILE_MAX (16u << 20)
 #define ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-"
@@ -135,7 +136,7 @@ int nv_accounts_load(const char *path, struct nv_accounts *ret, struct nv_err *e
 		}
 		return -1;
 	}
-	json_t *root = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &je);
+	json_t *root = nv_json_parse(text.data, text.len, &je);
 	sodium_memzero(text.data, text.len);
 	if (!root)
 		return nv_fail(err, NV_FATAL, NV_R_config, "%s:%d: %s", path, je.line, je.text);

@@ -146,7 +146,8 @@ static int read_manifest(const struct collecting *g, const struct nv_archive_pla
 		rc = nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err);
 	unlink(path);
 	if (rc == 0)
-		rc = nv_manifest_unpack(packed.data, packed.len, place, &any, &m, &arena, err);
+		rc = nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, place, &any,
+					g->job, &m, &arena, err);
 	if (rc < 0)
 		return -1;
 	const struct nv_manifest_entry *e = m.entries.items;

@@ -146,8 +146,8 @@ static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t si
 	nv_auto_buf struct nv_buf packed = {0};
 	if (nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err) < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, f->place, f->limits, &f->ret->manifest,
-				  &f->ret->arena, err);
+	return nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, f->place, f->limits,
+				  f->job, &f->ret->manifest, &f->ret->arena, err);
 }
 
 static char *blob_path(const char *dir, const struct nv_manifest_entry *e)
@@ -274,6 +274,17 @@ static int unpack_entries(const struct fetching *f, struct nv_unpack *u, const c
 	}
 }
 
+static struct nv_unpack *open_skeleton(const struct fetching *f, const char *path,
+				       struct nv_err *err)
+{
+	const struct nv_manifest *m = &f->ret->manifest;
+	const struct nv_manifest_entry *e = m->entries.items;
+	uint64_t bytes = 0; /* at most m->size, as the manifest was checked for */
+	for (size_t i = 0; i < m->entries.len; i++)
+		bytes += e[i].blob ? 0 : e[i].size;
+	return nv_unpack_skeleton(path, m->entries.len, bytes, f->job, err);
+}
+
 static int unpack_skeleton(const struct fetching *f, const char *skeleton, struct nv_err *err)
 {
 	nv_auto_free char *tree = nv_asprintf("%s/tree", f->dir);
@@ -281,7 +292,7 @@ static int unpack_skeleton(const struct fetching *f, const char *skeleton, struc
 	if (nv_remove_tree(tree, err) < 0 || nv_remove_tree(temp, err) < 0 ||
 	    nv_mkdir_p(temp, 0750, err) < 0)
 		return -1;
-	struct nv_unpack *u = nv_unpack_skeleton(skeleton, err);
+	struct nv_unpack *u = open_skeleton(f, skeleton, err);
 	if (!u)
 		return -1;
 	struct folder last = {0};

@@ -207,11 +207,11 @@ static int inspect_check(const struct inspecting *in, struct nv_err *err)
 }
 
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
-		   struct nv_mbz_info *ret, struct nv_err *err)
+		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err)
 {
 	*ret = (struct nv_mbz_info){0};
 	enum nv_form form;
-	struct nv_unpack *u = nv_unpack_mbz(path, limits, &form, err);
+	struct nv_unpack *u = nv_unpack_mbz(path, limits, job, &form, err);
 	if (!u)
 		return -1;
 	ret->packed = nv_unpack_packed(u);
@@ -220,7 +220,7 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	ret->files = true;
 	struct inspecting in = {.info = ret};
 	struct nv_sink to = {.entry_cb = inspect_entry, .ctx = &in};
-	int rc = nv_mbz_read(path, limits, &to, NULL, err);
+	int rc = nv_mbz_read(path, limits, &to, job, err);
 	if (rc == 0)
 		rc = inspect_check(&in, err);
 	if (rc == 0 && in.plugins_len) {

@@ -33,6 +33,20 @@ struct nv_limits_count {
 /* Counts an entry of so many bytes; NV_REJECT/archive_too_large. */
 int nv_limits_add(struct nv_limits_count *c, uint64_t size, struct nv_err *err);
 
+/* --- decompress.c --- */
+
+enum nv_compression { NV_GZIP, NV_ZSTD };
+struct nv_decompress;
+/* name and what `from` points to are borrowed; max: bytes that may come out.  The job is asked for
+ * each block that goes in, so that input out of which nothing comes hears a cancel as well. */
+struct nv_decompress *nv_decompress_new(enum nv_compression how, const char *name,
+					const struct nv_source *from, uint64_t max,
+					const struct nv_job *job);
+/* The next bytes (borrowed until the next call): how many, 0 at the end, -1.
+ * NV_REJECT/archive_corrupt, archive_too_large, or what the source or the job said. */
+ssize_t nv_decompress_next(struct nv_decompress *d, const uint8_t **ret, struct nv_err *err);
+void nv_decompress_free(struct nv_decompress *d); /* NULL allowed */
+
 /* --- tar.c: libarchive, wrapped once --- */
 
 enum nv_form { NV_FORM_TGZ, NV_FORM_ZIP };
@@ -41,9 +55,11 @@ enum nv_form { NV_FORM_TGZ, NV_FORM_ZIP };
 struct nv_unpack;
 /* .mbz of either form, told apart by its first bytes. */
 struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits *limits,
-				enum nv_form *ret_form, struct nv_err *err);
-/* Our own skeleton. */
-struct nv_unpack *nv_unpack_skeleton(const char *path, struct nv_err *err);
+				const struct nv_job *job, enum nv_form *ret_form,
+				struct nv_err *err);
+/* Our own skeleton, of so many entries with so many bytes. */
+struct nv_unpack *nv_unpack_skeleton(const char *path, uint64_t entries, uint64_t bytes,
+				     const struct nv_job *job, struct nv_err *err);
 uint64_t nv_unpack_packed(const struct nv_unpack *u); /* bytes of the file */
 /* NV_UNPACK_ENTRY with an entry (borrowed until the next call); NV_UNPACK_LINK with only its path;
  * NV_UNPACK_END; -1.  "./" in front and '/' behind are taken off the path, and a name that is not
@@ -70,6 +86,8 @@ void nv_pack_free(struct nv_pack *p); /* removes an unfinished file; NULL allowe
 /* --- manifest.c --- */
 
 #define NV_MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
+/* Unpacked; 100,000 entries take about 15 MB. */
+#define NV_MANIFEST_MAX 268435456u /* 256 MiB */
 char *nv_pin_key(const struct nv_archive_place *place);
 
 /* "files/<aa>/<sha1>" of a Moodle backup: true with its SHA-1. */
@@ -82,12 +100,17 @@ char *nv_opened_key(const struct nv_archive_place *place, unsigned n);
 int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
-/* Decode and check everything a manifest must be. */
-int nv_manifest_unpack(const void *data, size_t len, const struct nv_archive_place *place,
-		       const struct nv_archive_limits *limits, struct nv_manifest *ret,
-		       struct nv_arena *arena, struct nv_err *err);
+/* Decode and check everything a manifest must be.  max: bytes it may have when unpacked. */
+int nv_manifest_unpack(const void *data, size_t len, size_t max,
+		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
+		       struct nv_err *err);
 
 /* --- opened.c: blobs told of before the manifest is there --- */
+
+/* Of one list, packed or unpacked: nobody has signed it. */
+#define NV_OPENED_MAX 16777216u /* bytes */
+#define NV_OPENED_BLOBS 32768u	/* so many take about 6 MB */
 
 struct nv_teller;
 /* opened_cb (may be NULL): on the thread that wrote the first list.  All borrowed until _free. */

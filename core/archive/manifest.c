@@ -6,8 +6,6 @@
 
 #include "core/base/id.h"
 
-/* Unpacked; 100,000 entries take about 15 MB. */
-#define MANIFEST_MAX 268435456u /* 256 MiB */
 #define MAX_ENTRIES 10000000u
 
 #define ENTRY(n, t, req, most, text)                                                          \
@@ -143,28 +141,18 @@ static int compress_record(const struct nv_buf *plain, struct nv_buf *ret, struc
 	return good ? 0 : -1;
 }
 
-static int decompress_record(const void *data, size_t len, struct nv_buf *ret, struct nv_err *err)
+static int decompress_record(const void *data, size_t len, size_t max, const struct nv_job *job,
+			     struct nv_buf *ret, struct nv_err *err)
 {
-	struct archive *a = archive_read_new();
-	struct archive_entry *e;
-	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_format_raw(a);
-	la_ssize_t n = -1;
-	if (archive_read_open_memory(a, data, len) == ARCHIVE_OK &&
-	    archive_read_next_header(a, &e) == ARCHIVE_OK)
-		while ((n = archive_read_data(a, buf, NV_ARCHIVE_BLOCK)) > 0 &&
-		       ret->len + (size_t)n <= MANIFEST_MAX)
-			nv_buf_put(ret, buf, (size_t)n);
-	int rc = 0;
-	if (n > 0)
-		rc = nv_fail(err, NV_REJECT, NV_R_archive_too_large,
-			     "archive: the manifest is larger than %u bytes", MANIFEST_MAX);
-	else if (n < 0)
-		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
-			     "archive: the manifest cannot be decompressed");
-	archive_read_free(a);
-	return rc;
+	struct nv_bytes rest = {data, len};
+	struct nv_source from = nv_source_bytes(&rest);
+	struct nv_decompress *d = nv_decompress_new(NV_ZSTD, "the manifest", &from, max, job);
+	const uint8_t *block = NULL;
+	ssize_t n;
+	while ((n = nv_decompress_next(d, &block, err)) > 0)
+		nv_buf_put(ret, block, (size_t)n);
+	nv_decompress_free(d);
+	return (int)n;
 }
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err)
@@ -220,12 +208,13 @@ static int check_manifest(const struct nv_manifest *m, const struct nv_archive_p
 	return rc;
 }
 
-int nv_manifest_unpack(const void *data, size_t len, const struct nv_archive_place *place,
-		       const struct nv_archive_limits *limits, struct nv_manifest *ret,
-		       struct nv_arena *arena, struct nv_err *err)
+int nv_manifest_unpack(const void *data, size_t len, size_t max,
+		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
+		       struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf plain = {0};
-	if (decompress_record(data, len, &plain, err) < 0 ||
+	if (decompress_record(data, len, max, job, &plain, err) < 0 ||
 	    nv_record_decode(&nv_manifest_record, plain.data, plain.len, ret, arena, err) < 0)
 		return -1;
 	return check_manifest(ret, place, limits, err);

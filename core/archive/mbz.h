@@ -80,7 +80,7 @@ struct nv_mbz_info {
 	struct nv_arena arena;
 };
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
-		   struct nv_mbz_info *ret, struct nv_err *err);
+		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err);
 /* The whole part of a version as Moodle numbers itself ("2024100705.01": year, month, day,
  * release); 0 for NULL and for what can be none. */
 uint64_t nv_moodle_version(const char *text);

@@ -153,7 +153,7 @@ int nv_mbz_read(const char *path, const struct nv_archive_limits *limits, const 
 {
 	enum nv_form form;
 	struct reading r = {.to = to, .job = job, .count = {.limits = limits}};
-	r.unpack = nv_unpack_mbz(path, limits, &form, err);
+	r.unpack = nv_unpack_mbz(path, limits, job, &form, err);
 	if (!r.unpack)
 		return -1;
 	r.count.packed = nv_unpack_packed(r.unpack);

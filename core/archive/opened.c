@@ -100,10 +100,12 @@ static int write_list(struct nv_teller *t, const struct nv_manifest_entry *items
 static void tell(struct nv_teller *t)
 {
 	struct nv_manifest_entry *items = t->items;
-	size_t len = t->len;
+	size_t len = t->len < NV_OPENED_BLOBS ? t->len : NV_OPENED_BLOBS;
 	struct nv_err err = {0};
-	t->items = NULL;
-	t->len = t->cap = 0;
+	t->len = t->cap = t->len - len;
+	t->items = t->len ? nv_alloc(t->len * sizeof(*items)) : NULL;
+	if (t->len)
+		memcpy(t->items, items + len, t->len * sizeof(*items));
 	t->telling = true;
 	pthread_mutex_unlock(&t->lock);
 	int rc = write_list(t, items, len, &err);
@@ -139,7 +141,7 @@ void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob)
 void nv_teller_finish(struct nv_teller *t)
 {
 	pthread_mutex_lock(&t->lock);
-	if (t->lists && t->len && !t->telling && !t->broken)
+	while (t->lists && t->len && !t->telling && !t->broken)
 		tell(t);
 	pthread_mutex_unlock(&t->lock);
 }
@@ -197,16 +199,17 @@ static int read_list(const struct hearing *h, const char *key, uint64_t size,
 	nv_auto_free char *path = nv_asprintf("%s/opened", h->dir);
 	nv_auto_buf struct nv_buf packed = {0};
 	struct nv_expect expect = {.size = size, .passing = true};
-	if (size > NV_MANIFEST_PACKED_MAX)
+	if (size > NV_OPENED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: a list of %" PRIu64 " bytes is refused", size);
 	int rc = nv_store_get(h->store, key, &expect, path, h->job, NULL, NULL, err);
 	if (rc == 0)
-		rc = nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err);
+		rc = nv_read_file(path, NV_OPENED_MAX, &packed, err);
 	unlink(path);
 	if (rc < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, h->place, h->limits, ret, arena, err);
+	return nv_manifest_unpack(packed.data, packed.len, NV_OPENED_MAX, h->place, h->limits,
+				  h->job, ret, arena, err);
 }
 
 int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Reading packed files through libarchive.
  *
- * gzip is unpacked by zlib and only the tar inside is libarchive's: libarchive 3.6 does not check
- * the CRC at the end of a gzip stream, and a damaged course must not pass.  Of zip the seeking
- * reader is used, which knows sizes beforehand and checks each entry's CRC.
+ * What is compressed comes from decompress.c, and libarchive is given the tar inside, without any
+ * filter of its own.  Of zip the seeking reader is used, which knows sizes beforehand and checks
+ * each entry's CRC.
  *
  * libarchive turns the names that a zip or a pax header declares as UTF-8 into the locale's
  * characters, so the process must have a UTF-8 one (nv_text_locale). */
@@ -14,14 +14,17 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "core/base/text.h"
 #include "proto/wire.h"
 
-/* A tar has headers and padding besides its contents: so much more may come out of the gzip. */
+/* A tar has headers and padding besides its contents: so much more may come out. */
 #define TAR_OVERHEAD_BASE 67108864u /* 64 MiB */
 #define TAR_OVERHEAD_ENTRY 4096u
+/* libarchive reads a zip's whole directory, and keeps it in memory, before it tells of an entry: so
+ * many bytes for each that there may be. */
+#define ZIP_DIRECTORY_BASE 1048576u /* 1 MiB */
+#define ZIP_DIRECTORY_ENTRY 256u
 
 struct nv_unpack {
 	struct archive *a;
@@ -29,14 +32,18 @@ struct nv_unpack {
 	char *name;		     /* of the file, for messages */
 	char *path;		     /* of the current entry, cleaned */
 	uint64_t packed;
-	int fd; /* zip only, -1 otherwise */
-	/* gzip only */
-	gzFile gz;
+	int fd;
+	const struct nv_job *job;
+	struct nv_err err; /* of reading the file; kind NV_OK: none */
+	/* compressed tar only */
+	struct nv_source from;
+	struct nv_decompress *tar;
+	/* zip only */
 	uint8_t *buf;
-	uint64_t gz_out;
-	uint64_t gz_max;
-	struct nv_err gz_err; /* kind NV_OK: none */
+	uint64_t zip_read;
+	uint64_t zip_max; /* of zip_read, while there was no entry */
 	/* the current entry */
+	bool any; /* there was one */
 	uint64_t size;
 	uint64_t done;
 	bool ended;
@@ -44,9 +51,9 @@ struct nv_unpack {
 
 static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *err)
 {
-	if (u->gz_err.kind != NV_OK) {
+	if (u->err.kind != NV_OK) {
 		if (err)
-			*err = u->gz_err;
+			*err = u->err;
 		return -1;
 	}
 	int code = archive_errno(u->a);
@@ -55,97 +62,115 @@ static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *e
 				     what);
 	const char *text = archive_error_string(u->a);
 	/* Its beginning says that it is a zip: what libarchive looks for at its end is missing. */
-	if (u->fd >= 0 && text && strcmp(text, "Unrecognized archive format") == 0)
+	if (!u->tar && text && strcmp(text, "Unrecognized archive format") == 0)
 		text = "it is cut off: the zip's directory, which stands at its end, is missing";
 	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: %s: %s: %s", u->name, what,
 		       text ? text : "it is damaged");
 }
 
-/* --- gzip --- */
+/* --- what libarchive reads --- */
 
-static la_ssize_t gz_fail(struct nv_unpack *u, enum nv_reason reason, const char *text)
+static la_ssize_t tar_read_cb(struct archive *a, void *ctx, const void **ret_buf)
 {
-	nv_fail(&u->gz_err, reason == NV_R_io ? NV_RETRY : NV_REJECT, reason, "archive: %s: %s",
-		u->name, text);
-	archive_set_error(u->a, EINVAL, "%s", text);
-	return -1;
-}
-
-static la_ssize_t gz_read_cb(struct archive *a, void *ctx, const void **ret_buf)
-{
-	(void)a;
 	struct nv_unpack *u = ctx;
-	int n = gzread(u->gz, u->buf, NV_ARCHIVE_BLOCK);
-	int code = Z_OK;
-	const char *text = gzerror(u->gz, &code);
-	if (n < 0 || (code != Z_OK && code != Z_STREAM_END))
-		return gz_fail(u, code == Z_ERRNO ? NV_R_io : NV_R_archive_corrupt,
-			       code == Z_BUF_ERROR ? "it is cut off" : text);
-	u->gz_out += (uint64_t)n;
-	if (u->gz_out > u->gz_max)
-		return gz_fail(u, NV_R_archive_too_large, "it unpacks to more than is allowed");
-	*ret_buf = u->buf;
+	const uint8_t *block = NULL;
+	ssize_t n = nv_decompress_next(u->tar, &block, &u->err);
+	if (n < 0)
+		archive_set_error(a, EINVAL, "%s", u->err.msg);
+	*ret_buf = block;
 	return n;
 }
 
-/* What follows the tar's end up to the end of the gzip stream, where its CRC stands. */
-static int gz_drain(struct nv_unpack *u, struct nv_err *err)
+/* What follows the tar's end up to the end of the compressed stream, where its checksum stands. */
+static int tar_drain(struct nv_unpack *u, struct nv_err *err)
 {
-	const void *unused;
-	la_ssize_t n;
+	const uint8_t *block;
+	ssize_t n;
 	do
-		n = gz_read_cb(u->a, u, &unused);
+		n = nv_decompress_next(u->tar, &block, err);
 	while (n > 0);
-	return n < 0 ? corrupt(u, "reading its end", err) : 0;
+	return (int)n;
+}
+
+static la_ssize_t zip_read_cb(struct archive *a, void *ctx, const void **ret_buf)
+{
+	struct nv_unpack *u = ctx;
+	*ret_buf = u->buf;
+	if (nv_job_check(u->job, &u->err) < 0) {
+		archive_set_error(a, EINTR, "%s", u->err.msg);
+		return -1;
+	}
+	ssize_t n = read(u->fd, u->buf, NV_ARCHIVE_BLOCK);
+	if (n < 0)
+		archive_set_error(a, errno, "reading %s", u->name);
+	u->zip_read += n > 0 ? (uint64_t)n : 0;
+	if (u->any || u->zip_read <= u->zip_max)
+		return n;
+	nv_fail(&u->err, NV_REJECT, NV_R_archive_too_large,
+		"archive: %s: its directory is larger than is allowed", u->name);
+	archive_set_error(a, EINVAL, "%s", u->err.msg);
+	return -1;
+}
+
+static la_int64_t zip_seek_cb(struct archive *a, void *ctx, la_int64_t offset, int whence)
+{
+	const struct nv_unpack *u = ctx;
+	off_t at = lseek(u->fd, offset, whence);
+	if (at < 0)
+		archive_set_error(a, errno, "seeking in %s", u->name);
+	return at < 0 ? ARCHIVE_FATAL : at;
 }
 
 /* --- opening --- */
 
-static struct nv_unpack *unpack_new(const char *path)
+static struct nv_unpack *unpack_new(const char *path, int fd, const struct nv_job *job)
 {
 	struct nv_unpack *u = nv_alloc(sizeof(*u));
 	const char *slash = strrchr(path, '/');
 	u->name = nv_strdup(slash ? slash + 1 : path);
-	u->fd = -1;
+	u->fd = fd;
+	u->job = job;
 	u->a = archive_read_new();
 	if (!u->a)
 		abort(); /* as nv_alloc */
 	return u;
 }
 
-/* Takes fd. */
-static int open_gzip(struct nv_unpack *u, int fd, const struct nv_archive_limits *limits,
-		     struct nv_err *err)
+static uint64_t bound(uint64_t base, uint64_t each, uint64_t entries, uint64_t bytes)
 {
-	u->gz = gzdopen(fd, "rb");
-	if (!u->gz) {
-		close(fd);
-		return nv_fail(err, NV_RETRY, NV_R_io, "archive: %s: no memory for zlib", u->name);
-	}
-	gzbuffer(u->gz, NV_ARCHIVE_BLOCK);
-	u->buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
-	uint64_t overhead = 0;
-	if (__builtin_mul_overflow(limits->max_entries, TAR_OVERHEAD_ENTRY, &overhead) ||
-	    __builtin_add_overflow(overhead, TAR_OVERHEAD_BASE, &overhead) ||
-	    __builtin_add_overflow(overhead, limits->max_bytes, &u->gz_max))
-		u->gz_max = UINT64_MAX;
+	uint64_t all = 0;
+	if (__builtin_mul_overflow(entries, each, &all) ||
+	    __builtin_add_overflow(all, base, &all) || __builtin_add_overflow(all, bytes, &all))
+		return UINT64_MAX;
+	return all;
+}
+
+static int open_tar(struct nv_unpack *u, enum nv_compression how, uint64_t entries, uint64_t bytes,
+		    struct nv_err *err)
+{
+	uint64_t max = bound(TAR_OVERHEAD_BASE, TAR_OVERHEAD_ENTRY, entries, bytes);
+	u->from = nv_source_fd(&u->fd);
+	u->tar = nv_decompress_new(how, u->name, &u->from, max, u->job);
 	archive_read_support_format_tar(u->a);
-	if (archive_read_open(u->a, u, NULL, gz_read_cb, NULL) != ARCHIVE_OK)
+	if (archive_read_open(u->a, u, NULL, tar_read_cb, NULL) != ARCHIVE_OK)
 		return corrupt(u, "opening", err);
 	return 0;
 }
 
-/* Takes fd. */
-static int open_zip(struct nv_unpack *u, int fd, struct nv_err *err)
+static int open_zip(struct nv_unpack *u, uint64_t entries, struct nv_err *err)
 {
-	u->fd = fd;
+	u->zip_max = bound(ZIP_DIRECTORY_BASE, ZIP_DIRECTORY_ENTRY, entries, 0);
+	u->buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
 	archive_read_support_format_zip_seekable(u->a);
-	int rc = archive_read_open_fd(u->a, fd, NV_ARCHIVE_BLOCK);
-	return rc == ARCHIVE_OK ? 0 : corrupt(u, "opening", err);
+	archive_read_set_read_callback(u->a, zip_read_cb);
+	archive_read_set_seek_callback(u->a, zip_seek_cb);
+	archive_read_set_callback_data(u->a, u);
+	return archive_read_open1(u->a) == ARCHIVE_OK ? 0 : corrupt(u, "opening", err);
 }
 
 struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits *limits,
-				enum nv_form *ret_form, struct nv_err *err)
+				const struct nv_job *job, enum nv_form *ret_form,
+				struct nv_err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -156,19 +181,18 @@ struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits
 			close(fd);
 		return NULL;
 	}
-	struct nv_unpack *u = unpack_new(path);
+	struct nv_unpack *u = unpack_new(path, fd, job);
 	u->packed = (uint64_t)st.st_size;
 	int rc = 0;
 	if (magic[0] == 0x1f && magic[1] == 0x8b) {
 		*ret_form = NV_FORM_TGZ;
-		rc = open_gzip(u, fd, limits, err);
+		rc = open_tar(u, NV_GZIP, limits->max_entries, limits->max_bytes, err);
 	} else if (memcmp(magic, "PK\3\4", 4) == 0 || memcmp(magic, "PK\5\6", 4) == 0) {
 		*ret_form = NV_FORM_ZIP;
-		rc = open_zip(u, fd, err);
+		rc = open_zip(u, limits->max_entries, err);
 	} else {
 		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			     "archive: %s is neither a gzip-compressed tar nor a zip", u->name);
-		close(fd);
 	}
 	if (rc == 0)
 		return u;
@@ -176,14 +200,17 @@ struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits
 	return NULL;
 }
 
-struct nv_unpack *nv_unpack_skeleton(const char *path, struct nv_err *err)
+struct nv_unpack *nv_unpack_skeleton(const char *path, uint64_t entries, uint64_t bytes,
+				     const struct nv_job *job, struct nv_err *err)
 {
-	struct nv_unpack *u = unpack_new(path);
-	archive_read_support_filter_zstd(u->a);
-	archive_read_support_format_tar(u->a);
-	if (archive_read_open_filename(u->a, path, NV_ARCHIVE_BLOCK) == ARCHIVE_OK)
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s", path);
+		return NULL;
+	}
+	struct nv_unpack *u = unpack_new(path, fd, job);
+	if (open_tar(u, NV_ZSTD, entries, bytes, err) == 0)
 		return u;
-	corrupt(u, "opening", err);
 	nv_unpack_free(u);
 	return NULL;
 }
@@ -198,10 +225,8 @@ void nv_unpack_free(struct nv_unpack *u)
 	if (!u)
 		return;
 	archive_read_free(u->a);
-	if (u->gz)
-		gzclose_r(u->gz);
-	if (u->fd >= 0)
-		close(u->fd);
+	nv_decompress_free(u->tar);
+	close(u->fd);
 	free(u->buf);
 	free(u->path);
 	free(u->name);
@@ -276,6 +301,14 @@ static bool is_link(struct archive_entry *e)
 	       archive_entry_filetype(e) == AE_IFLNK;
 }
 
+/* Moodle's zips are stored or deflated.  Others that libarchive unpacks (LZMA, xz, PPMd) let the
+ * file say how much memory is taken.  libarchive tells the method in the format's name only. */
+static bool is_plain_zip(struct archive *a)
+{
+	const char *name = archive_format_name(a);
+	return name && (strstr(name, "(uncompressed)") || strstr(name, "(deflation)"));
+}
+
 /* Regular files and folders only, of known size, without tricks. */
 static int check_type(const struct nv_unpack *u, struct nv_err *err)
 {
@@ -287,6 +320,8 @@ static int check_type(const struct nv_unpack *u, struct nv_err *err)
 		what = "a sparse file";
 	else if (archive_entry_is_encrypted(e))
 		what = "encrypted";
+	else if (!u->tar && !is_plain_zip(u->a))
+		what = "packed by another method than deflate";
 	if (what)
 		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,
 			       "archive: the entry \"%s\" is %s: refused", u->path, what);
@@ -303,7 +338,7 @@ static int next_header(struct nv_unpack *u, struct nv_err *err)
 	for (;;) {
 		int rc = archive_read_next_header(u->a, &u->entry);
 		if (rc == ARCHIVE_EOF)
-			return u->gz ? gz_drain(u, err) : 0;
+			return u->tar ? tar_drain(u, err) : 0;
 		/* A warning is about a name in a character set that this process does not use. */
 		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
 			return corrupt(u, "reading the next entry", err);
@@ -331,6 +366,7 @@ int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err
 	if (check_type(u, err) < 0)
 		return -1;
 	bool folder = archive_entry_filetype(u->entry) == AE_IFDIR;
+	u->any = true;
 	u->size = folder ? 0 : (uint64_t)archive_entry_size(u->entry);
 	u->done = 0;
 	u->ended = false;

@@ -239,7 +239,7 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 	struct nv_dir_backup *b = nv_alloc(sizeof(*b));
 	b->file = nv_strdup(course->file);
 	b->stamp = stamp;
-	nv_mbz_inspect(ret->path, &s->limits, &b->info, &b->damage);
+	nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, &b->damage);
 	rc = tell_backup(b, course, ret, arena, err);
 	if (b->damage.kind == NV_RETRY) { /* the disk's fault, say: it may be read next time */
 		backup_free(b);

@@ -6,6 +6,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/id.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/site/directory.h"
 #include "core/site/directory_internal.h"
@@ -112,7 +113,7 @@ int nv_dir_restored_read(const char *path, struct nv_dir_restored *ret, bool *re
 			*err = why;
 		return -1;
 	}
-	ret->json = json_loadb((const char *)text.data, text.len, 0, &error);
+	ret->json = nv_json_parse(text.data, text.len, &error);
 	if (!ret->json)
 		return nv_fail(err, NV_RETRY, NV_R_io, "%s:%d: damaged: %s", path, error.line,
 			       error.text);

@@ -114,7 +114,7 @@ static int take_backup(struct making *m, const char *name, size_t id, struct nv_
 	nv_auto_free char *to = nv_asprintf("%s/backups/%s", m->site, file);
 	struct nv_mbz_info info = {0};
 	struct nv_err why = {0};
-	bool damaged = nv_mbz_inspect(from, &limits, &info, &why) < 0;
+	bool damaged = nv_mbz_inspect(from, &limits, NULL, &info, &why) < 0;
 	uint64_t its = nv_moodle_version(info.moodle_version);
 	nv_mbz_info_fini(&info);
 	if (its > m->version)

@@ -9,6 +9,7 @@
 
 #include "core/base/fs.h"
 #include "core/base/id.h"
+#include "core/base/json.h"
 #include "core/site/directory_internal.h"
 
 #define SITE_JSON_MAX (64u << 20)
@@ -349,8 +350,7 @@ static void read_all(struct reader *r, const json_t *root)
 static int parse(struct reader *r, const struct nv_buf *text)
 {
 	json_error_t error;
-	nv_auto_json json_t *root =
-		json_loadb((const char *)text->data, text->len, JSON_REJECT_DUPLICATES, &error);
+	nv_auto_json json_t *root = nv_json_parse(text->data, text->len, &error);
 	if (!root)
 		return nv_fail(r->err, NV_FATAL, NV_R_config, "%s:%d: not JSON: %s", r->path,
 			       error.line > 0 ? error.line : 1, error.text);

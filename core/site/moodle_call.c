@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "core/base/id.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/site/moodle_internal.h"
@@ -224,7 +225,7 @@ static void take_object(struct run *r, const json_t *object)
 
 static void take_line(struct run *r, char *line, size_t len)
 {
-	nv_auto_json json_t *object = json_loadb(line, len, 0, NULL);
+	nv_auto_json json_t *object = nv_json_parse(line, len, NULL);
 	if (json_is_object(object)) {
 		take_object(r, object);
 		return;

@@ -3,6 +3,7 @@
  * of an exception, or something else altogether (a login page, a proxy's error). */
 #include <string.h>
 
+#include "core/base/json.h"
 #include "core/base/text.h"
 #include "core/site/seed_ws.h"
 
@@ -159,12 +160,10 @@ int nv_seed_ask(struct nv_seed_session *s, const struct nv_seed_call *call, json
 				 .timeout = call->timeout,
 				 .body_cb = nv_seed_body_cb,
 				 .ctx = &body};
-	json_error_t wrong;
 	*ret = NULL;
 	int rc = post_call(&p, call, err);
-	json_t *answer = rc < 0 || !body.buf.len ? NULL
-						 : json_loadb((char *)body.buf.data, body.buf.len,
-							      JSON_REJECT_DUPLICATES, &wrong);
+	json_t *answer =
+		rc < 0 || !body.buf.len ? NULL : nv_json_parse(body.buf.data, body.buf.len, NULL);
 	nv_buf_fini(&body.buf);
 	if (rc < 0)
 		return -1;

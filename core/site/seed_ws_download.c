@@ -14,6 +14,7 @@
 #include "core/base/fs.h"
 #include "core/base/hash.h"
 #include "core/base/id.h"
+#include "core/base/json.h"
 #include "core/base/log.h"
 #include "core/site/seed_ws.h"
 
@@ -124,7 +125,6 @@ static int download_cb(void *ctx, const void *data, size_t len, struct nv_err *e
 static int try_ended(struct download *d, const struct nv_seed_post *p, bool *ret_broken,
 		     struct nv_err *err)
 {
-	json_error_t wrong;
 	if (d->taken && (!d->total || d->at == d->total))
 		return 0;
 	*ret_broken = d->taken || p->status == 416 || p->status >= 500;
@@ -139,8 +139,7 @@ static int try_ended(struct download *d, const struct nv_seed_post *p, bool *ret
 			       "seed-ws: download: the answer is empty: the course server has the "
 			       "archive no more");
 	nv_auto_json json_t *answer =
-		d->refusal.buf.len ? json_loadb((char *)d->refusal.buf.data, d->refusal.buf.len,
-						JSON_REJECT_DUPLICATES, &wrong)
+		d->refusal.buf.len ? nv_json_parse(d->refusal.buf.data, d->refusal.buf.len, NULL)
 				   : NULL;
 	return nv_seed_refused(p, answer, err);
 }

@@ -281,7 +281,7 @@ static int pass_on(struct export *e, const char *path, bool verified, const stru
 {
 	struct nv_mbz_info info;
 	struct nv_err why = {0};
-	if (nv_mbz_inspect(path, e->limits, &info, &why) < 0) {
+	if (nv_mbz_inspect(path, e->limits, e->session.job, &info, &why) < 0) {
 		/* Nobody has said that this is what the server has: it may be the way's fault. */
 		if (why.reason == NV_R_archive_corrupt && !verified)
 			why.kind = NV_RETRY;

@@ -5,9 +5,12 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "core/base/json.h"
 #include "core/store/webdav.h"
 
 #define MAX_DEPTH 32
+#define FOLDERS_MAX 1000000u  /* of one listing: a server might go on for ever */
+#define LISTING_MAX 16777216u /* bytes: some 120,000 files in one folder */
 
 void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item)
 {
@@ -30,10 +33,10 @@ void nv_dav_items_fini(struct nv_dav_items *items)
 static int body_cb(void *ctx, const void *data, size_t len, struct nv_err *err)
 {
 	struct nv_buf *buf = ctx;
-	if (buf->len + len > NV_DAV_LISTING_MAX)
+	if (buf->len + len > LISTING_MAX)
 		return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
 			       "store: list: a folder's listing is larger than %u bytes",
-			       NV_DAV_LISTING_MAX);
+			       LISTING_MAX);
 	nv_buf_put(buf, data, len);
 	return 0;
 }
@@ -57,7 +60,7 @@ static void take_json(struct nv_dav_items *ret, const json_t *listed)
 static int read_json(const struct nv_buf *buf, const char *folder, int propfind,
 		     struct nv_dav_items *ret, struct nv_err *err)
 {
-	json_t *list = json_loadb((const char *)buf->data, buf->len, 0, NULL);
+	json_t *list = nv_json_parse(buf->data, buf->len, NULL);
 	size_t i;
 	json_t *listed;
 	int rc = 0;
@@ -134,6 +137,7 @@ struct listing {
 	struct nv_dav *dav;
 	nv_store_list_cb cb;
 	void *arg;
+	unsigned folders; /* looked into */
 	bool stop;
 };
 
@@ -156,6 +160,10 @@ static int list_item(struct listing *l, const char *prefix, const struct nv_dav_
 static int list_folder(struct listing *l, const char *prefix, int depth, struct nv_err *err)
 {
 	struct nv_dav_items items = {0};
+	if (++l->folders > FOLDERS_MAX)
+		return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+			       "store: list %s: there are more than %u folders", prefix,
+			       FOLDERS_MAX);
 	int rc = read_folder(l->dav, prefix, &items, err);
 	for (size_t i = 0; rc == 0 && !l->stop && i < items.len; i++)
 		rc = list_item(l, prefix, &items.items[i], depth, err);

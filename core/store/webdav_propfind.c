@@ -7,6 +7,8 @@
 #include "core/base/xml.h"
 #include "core/store/webdav.h"
 
+#define ANSWER_MAX 67108864u /* bytes: some 120,000 files in one folder */
+
 static const char question[] =
 	"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
 	"<D:propfind xmlns:D=\"DAV:\"><D:prop><D:resourcetype/><D:getcontentlength/>"
@@ -134,7 +136,7 @@ int nv_dav_propfind(struct nv_dav *dav, const char *folder, struct nv_dav_items 
 	if (!r.folder)
 		return nv_fail(err, NV_REJECT, NV_R_config, "store: list %s: no such address",
 			       address);
-	r.xml = nv_xml_new(NV_DAV_LISTING_MAX, end_cb, &r);
+	r.xml = nv_xml_new(ANSWER_MAX, end_cb, &r);
 	int rc = ask(dav, folder, &r, ret_status, err);
 	if (rc == 0 && *ret_status == 207)
 		rc = check_answer(&r, folder, err);

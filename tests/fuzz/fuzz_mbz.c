@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (nv_mbz_read(path, &limits, &to, NULL, &err) < 0)
 		check_error(&err);
-	if (nv_mbz_inspect(path, &limits, &info, &err) < 0) {
+	if (nv_mbz_inspect(path, &limits, NULL, &info, &err) < 0) {
 		check_error(&err);
 	} else {
 		FUZZ_CHECK(info.entries == seen.entries && info.unpacked == seen.bytes);

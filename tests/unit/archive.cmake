@@ -10,4 +10,6 @@ foreach(test test_opened test_durable)
 endforeach()
 # It watches what reaches the disk, and when.
 target_link_options(test_durable PRIVATE LINKER:--wrap=fsync,--wrap=rename)
+navette_unit_test(test_decompress LIBS nv_archive nv_base)
+target_compile_definitions(test_decompress PRIVATE CORPUS="${PROJECT_SOURCE_DIR}/tests/fuzz/corpus")
 navette_unit_test(test_known LIBS nv_archive nv_base)

@@ -556,7 +556,7 @@ static void backups_tell_about_themselves(void **state)
 		struct nv_err err = {0};
 		nv_auto_free char *path = sample(want->name);
 		assert_non_null(path);
-		if (nv_mbz_inspect(path, &wide_limits, &info, &err) < 0)
+		if (nv_mbz_inspect(path, &wide_limits, NULL, &info, &err) < 0)
 			fail_msg("%s: %s", path, err.msg);
 		assert_string_equal(info.shortname, want->shortname);
 		assert_string_equal(info.course, want->course);

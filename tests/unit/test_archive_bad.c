@@ -233,7 +233,7 @@ static void assert_not_a_backup(const char *xml, enum nv_reason reason)
 	make_add(&m, xml ? "moodle_backup.xml" : "other.xml", AE_IFREG, NULL, xml ? xml : "<a/>",
 		 xml ? strlen(xml) : 4);
 	make_end(&m);
-	assert_int_equal(nv_mbz_inspect(m.path, &wide_limits, &info, &err), -1);
+	assert_int_equal(nv_mbz_inspect(m.path, &wide_limits, NULL, &info, &err), -1);
 	assert_int_equal(err.kind, NV_REJECT);
 	if (err.reason != reason)
 		fail_msg("%s", err.msg);

@@ -164,7 +164,7 @@ static void inspect(const char *version, const char *more, struct nv_mbz_info *i
 	make_begin(&m, "old.tgz", false);
 	make_add(&m, "moodle_backup.xml", AE_IFREG, NULL, xml, strlen(xml));
 	make_end(&m);
-	if (nv_mbz_inspect(m.path, &wide_limits, info, &err) < 0)
+	if (nv_mbz_inspect(m.path, &wide_limits, NULL, info, &err) < 0)
 		fail_msg("%s", err.msg);
 	free(m.path);
 }

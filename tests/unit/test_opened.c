@@ -128,7 +128,7 @@ static void a_damaged_list_leads_nowhere(void **state)
 	write_list(f, "no list", 7);
 	assert_int_equal(ahead(f, "none", &bytes, &err), -1);
 	assert_int_equal(err.kind, NV_REJECT);
-	assert_int_equal(err.reason, NV_R_bad_message);
+	assert_int_equal(err.reason, NV_R_archive_corrupt);
 }
 
 /* Whoever can write a list cannot have the store's good objects removed by it. */
