@@ -5,11 +5,13 @@ case by case: tests/unit/test_decompress.c, tests/unit/test_xml.c, tests/unit/s3
 import os
 import pathlib
 import shutil
+import time
 import uuid
 
 import pytest
 
 from harness import keys, s3, samples, staging, wait
+from harness.description import Description, described
 
 # zstd within zstd: unpacked layer by layer it takes some 20 seconds.
 BOMB = pathlib.Path(__file__).parent.parent / "fuzz/corpus/manifest/empty-blocks.zst"
@@ -44,6 +46,26 @@ def test_manifests_nobody_signed_do_not_hold_the_collector_up(town):
     failed = wait.until(lambda: archiver.events("collect.failed"), "the collector gives up", SOON)
     assert "manifest: " in failed[0]["err"], failed
     archiver.stop(timeout=SOON)
+
+
+def test_a_download_of_a_manifest_nobody_signed_holds_no_producer_up(make_farm):
+    """A producer has no signed message about an archive: the store's word is all there is."""
+    town = make_farm()
+    producer = town.daemon("producer")
+    producer.configure({**producer.config, "store": town.config("worker", "worker")["store"],
+                        "producer": {**producer.config["producer"], "work_dir": town.path("downloads")}})
+    producer.start()
+    town.archiver()
+    ada = described(town.person("ada"), Description())
+    waiting = town.submit(town.remote.add(samples.make(town.path("made.mbz"), 1, blobs=1)))
+    town.wait_state(waiting, "ready")
+    manifest, = pathlib.Path(town.path("store")).rglob("manifest")
+    shutil.copy(BOMB, manifest)
+    began = time.monotonic()
+    answer = ada.call("GET", f"/requests/{waiting}/archive")
+    assert answer.status_code >= 400 and "manifest" in answer.json()["detail"], answer.text
+    assert time.monotonic() - began < SOON
+    producer.stop(timeout=SOON)
 
 
 def test_an_s3_server_with_hostile_answers_neither_holds_nor_stops_an_archiver(make_farm):

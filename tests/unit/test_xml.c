@@ -134,7 +134,7 @@ static void long_tags_and_comments_are_refused(void **state)
 	nv_auto_buf struct nv_buf tag = {0};
 	nv_auto_buf struct nv_buf comment = {0};
 	nv_buf_puts(&tag, "<a");
-	for (unsigned i = 0; i < 1000000; i++)
+	for (unsigned i = 0; i < 50000; i++)
 		nv_buf_printf(&tag, " b%u=''", i);
 	nv_buf_puts(&tag, "/>");
 	nv_buf_puts(&comment, "<a><!--");
