@@ -51,17 +51,17 @@ static int found(void *arg, const char *key, uint64_t size, uint64_t modified_ms
 static struct nv_store *open_store(bool s3)
 {
 	struct nv_err err = {0};
-	struct nv_config c = {.store = {.type = s3 ? NV_STORE_S3 : NV_STORE_WEBDAV,
-					.url = s3 ? "http://127.0.0.1:1"
-						  : "http://127.0.0.1:1/staging",
-					.bucket = "staging",
-					.region = "here",
-					.prefix = "navette",
-					.user = "user",
-					.password = "secret",
-					.transfers = 1,
-					.addressing = NV_S3_BY_PATH,
-					.grace = 3600000}};
+	struct nv_config c = {
+		.store = {.type = s3 ? NV_STORE_S3 : NV_STORE_WEBDAV,
+			  .url = s3 ? "http://127.0.0.1:1" : "http://127.0.0.1:1/staging",
+			  .bucket = "staging",
+			  .region = "here",
+			  .prefix = "navette",
+			  .user = "user",
+			  .password = "secret",
+			  .transfers = 1,
+			  .addressing = NV_S3_BY_PATH,
+			  .grace = 3600000}};
 	struct nv_store *s = nv_store_open(&c, &err);
 
 	FUZZ_CHECK(s != NULL);
