@@ -195,6 +195,11 @@ def test_hostile_answers_are_errors_and_end(server, tmp_path):
     good(server, "list", "")
 
 
+def test_an_answer_with_endless_headers_is_an_error(server):
+    server.add("GET", "list-type=2", body=b"", headers=[(f"X-{n}", "x" * 1000) for n in range(280)])
+    assert "more than 262144 bytes of headers" in bad(server, "store_unavailable", "list", "")
+
+
 def test_too_large_an_answer_and_a_listing_in_a_circle_are_errors(server):
     server.add("GET", "list-type=2", body=b"<a>" + b" " * (9 << 20) + b"</a>")
     assert "larger than 8388608 bytes" in bad(server, "store_unavailable", "list", "")

@@ -99,7 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         wrong = self._check(body)
         if "body" in fault:
-            self._answer(fault.get("status", 200), fault["body"])
+            self._answer(fault.get("status", 200), fault["body"], fault.get("headers", ()))
         elif "status" in fault:
             self._refuse(fault["status"], fault["code"])
         elif wrong:
@@ -221,8 +221,8 @@ class S3:
         return ports.listening(self.port)
 
     def add(self, method, pattern, times=1, **what):
-        """drop: the connection; or status and code of a refusal; or the body of an answer, with its status;
-        together: a barrier to wait at first.
+        """drop: the connection; or status and code of a refusal; or the body of an answer, with its status
+        and headers; together: a barrier to wait at first.
         pattern: of the path and query."""
         self._faults.append([method, re.compile(pattern), times, what])
 
