@@ -106,6 +106,29 @@ static int get_all(struct nv_web *h, struct nv_part *part, const struct nv_job *
 	}
 }
 
+/* By its first byte: Apache does not tell the size of an empty object in answer to HEAD. */
+static int ask_size(struct nv_web *h, const char *key, uint64_t *ret, nv_web_refused_fn refused,
+		    struct nv_err *err)
+{
+	struct nv_web_call c;
+	curl_off_t length = -1;
+	nv_web_begin(&c, h, "head", key, NULL);
+	curl_easy_setopt(c.curl, CURLOPT_RANGE, "0-0");
+	int rc = nv_web_perform(&c, NULL, err);
+	curl_easy_getinfo(c.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	if (rc == 0 && (c.status == 206 || c.status == 416))
+		*ret = c.range_total;
+	else if (rc == 0 && c.status == 200 && length >= 0)
+		*ret = (uint64_t)length;
+	else if (rc == 0 && c.status == 200)
+		rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+			     "store: head %s: the server tells no size", key);
+	else if (rc == 0)
+		rc = refused(&c, err);
+	nv_web_end(&c);
+	return rc;
+}
+
 int nv_web_head(struct nv_web *h, const char *key, bool *ret_exists, uint64_t *ret_size,
 		nv_web_refused_fn refused, struct nv_err *err)
 {
@@ -116,11 +139,10 @@ int nv_web_head(struct nv_web *h, const char *key, bool *ret_exists, uint64_t *r
 	if (rc == 0 && c.status == 200) {
 		curl_off_t length = -1;
 		curl_easy_getinfo(c.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+		*ret_exists = true;
+		*ret_size = length > 0 ? (uint64_t)length : 0;
 		if (length < 0)
-			rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
-				     "store: head %s: the server tells no size", key);
-		*ret_exists = rc == 0;
-		*ret_size = rc == 0 ? (uint64_t)length : 0;
+			rc = ask_size(h, key, ret_size, refused, err);
 	} else if (rc == 0 && c.status != 404 && c.status != 410) {
 		rc = refused(&c, err);
 	}

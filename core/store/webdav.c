@@ -30,6 +30,8 @@ static int dav_put(void *impl, const char *key, const struct nv_expect *expect,
 	struct nv_source body = nv_intake_source(&in);
 	nv_web_upload(&c, &body, expect->size, expect->size >= NV_WEB_ASK_FROM);
 	rc = nv_web_perform(&c, NULL, err);
+	if (rc == 0 && (c.status == 404 || c.status == 409))
+		nv_dav_folders_forget(dav); /* a folder is gone: the next try makes it again */
 	if (rc == 0 && (c.status < 200 || c.status > 299))
 		rc = nv_web_refused(&c, err);
 	if (rc == 0 && !in.verified)

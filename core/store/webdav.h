@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between the WebDAV backend's files: webdav_folders.c makes folders where a server wants that,
- * webdav_list.c lists, webdav.c is the backend. */
+/* Between the WebDAV backend's files: webdav_folders.c makes folders where a server lets us,
+ * webdav_list.c lists, webdav_propfind.c reads what PROPFIND answers, webdav.c is the backend. */
 #ifndef NV_STORE_WEBDAV_H
 #define NV_STORE_WEBDAV_H
 
 #include "core/store/web.h"
 
-/* Does the server make the folders above an object by itself? */
-enum nv_dav_folders { NV_DAV_FOLDERS_UNKNOWN, NV_DAV_FOLDERS_MADE, NV_DAV_FOLDERS_WANTED };
+/* Who makes the folders above an object? */
+enum nv_dav_folders {
+	NV_DAV_FOLDERS_UNKNOWN,
+	NV_DAV_FOLDERS_OURS,	/* we do, by MKCOL */
+	NV_DAV_FOLDERS_SERVERS, /* the server does: it does not let us */
+};
+
+/* How are folders listed? */
+enum nv_dav_listing {
+	NV_DAV_LISTING_UNKNOWN,
+	NV_DAV_LISTING_PROPFIND,
+	NV_DAV_LISTING_AUTOINDEX, /* nginx's, in JSON: its WebDAV module has no PROPFIND */
+};
 
 struct nv_dav {
 	struct nv_web web;
 	pthread_mutex_t lock; /* of the rest */
 	enum nv_dav_folders folders;
+	enum nv_dav_listing listing;
 	char **known; /* folders that exist */
 	size_t known_len;
 };
@@ -20,6 +32,30 @@ struct nv_dav {
 /* Make sure that the folders above key are there, or that the server makes them. */
 int nv_dav_folders_for(struct nv_dav *dav, const char *key, const struct nv_job *job,
 		       struct nv_err *err);
+/* One that we knew is gone: find out anew. */
+void nv_dav_folders_forget(struct nv_dav *dav);
 int nv_dav_list(void *impl, const char *prefix, nv_store_list_cb cb, void *arg, struct nv_err *err);
+
+/* What stands in a folder; the names in the arena. */
+struct nv_dav_item {
+	char *name; /* one component, decoded, not checked otherwise */
+	bool folder;
+	uint64_t size;
+	uint64_t modified_ms; /* 0: not known */
+};
+struct nv_dav_items {
+	struct nv_arena arena;
+	struct nv_dav_item *items;
+	size_t len;
+	size_t cap;
+};
+void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item);
+void nv_dav_items_fini(struct nv_dav_items *items);
+
+/* One folder ("" or ending in '/') by PROPFIND, Depth 1.  *ret_status: 207, 404, or what says that
+ * the server does not do it for us: nothing was read then.  -1: no answer, or none that can be
+ * used. */
+int nv_dav_propfind(struct nv_dav *dav, const char *folder, struct nv_dav_items *ret,
+		    int *ret_status, struct nv_err *err);
 
 #endif

@@ -29,7 +29,10 @@ int __wrap_nv_web_perform(struct nv_web_call *c, bool *ret_broken, struct nv_err
 		return nv_fail(err, NV_RETRY, NV_R_timeout, "no more answers");
 	answer.left--;
 	c->status = answer.status;
-	if (c->status != 200)
+	/* PROPFIND is answered by what looks like XML, and refused otherwise. */
+	if (c->headers && strncmp(c->headers->data, "Depth:", 6) == 0 && c->status == 200)
+		c->status = answer.len && answer.data[0] == '<' ? 207 : 405;
+	if (c->status != 200 && c->status != 207)
 		memcpy(c->refusal, answer.data, some);
 	else if (c->body_cb && answer.len)
 		return c->body_cb(c->body_ctx, answer.data, answer.len, err);
@@ -48,16 +51,17 @@ static int found(void *arg, const char *key, uint64_t size, uint64_t modified_ms
 static struct nv_store *open_store(bool s3)
 {
 	struct nv_err err = {0};
-	struct nv_config c = {.store = {.type = s3 ? NV_STORE_S3 : NV_STORE_WEBDAV,
-					.url = "http://127.0.0.1:1",
-					.bucket = "staging",
-					.region = "here",
-					.prefix = "navette",
-					.user = "user",
-					.password = "secret",
-					.transfers = 1,
-					.addressing = NV_S3_BY_PATH,
-					.grace = 3600000}};
+	struct nv_config c = {
+		.store = {.type = s3 ? NV_STORE_S3 : NV_STORE_WEBDAV,
+			  .url = s3 ? "http://127.0.0.1:1" : "http://127.0.0.1:1/staging",
+			  .bucket = "staging",
+			  .region = "here",
+			  .prefix = "navette",
+			  .user = "user",
+			  .password = "secret",
+			  .transfers = 1,
+			  .addressing = NV_S3_BY_PATH,
+			  .grace = 3600000}};
 	struct nv_store *s = nv_store_open(&c, &err);
 
 	FUZZ_CHECK(s != NULL);

@@ -14,12 +14,17 @@ The first component of the address says how it behaves, the last one how long th
   redirect     307 to where the object would be
   status-<n>   answers n to everything, to PUT before it read the body
   slow-<n>     answers n to PUT after half the body
+  folders      wants MKCOL; somebody else makes the first missing folder that is asked for.  To
+               delete an object named `all` removes all folders
+  list-<how>   lists one object `real` to PROPFIND, and among other things what must not be taken:
+               outside, full-address, doctype, endless, elsewhere
 """
 import http.server
 import sys
 import threading
 
 seen = set()
+folders = {"folders"}
 
 
 def pattern(size):
@@ -66,13 +71,65 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 pass  # linger, as nginx does: a reset would take the answer with it
             return self.drop()
         self.rfile.read(length)
+        if kind == "folders":
+            return self.answer(201 if self.folder() in folders else 409)
         self.answer(int(number) if kind == "status" else 201)
 
+    def folder(self):
+        """Of what is asked for; of a folder the one above it."""
+        return self.path.strip("/").rpartition("/")[0]
+
     def do_DELETE(self):
+        if self.path.startswith("/folders/") and self.path.endswith("/all"):
+            folders.intersection_update({"folders"})
         self.answer(204)
 
     def do_HEAD(self):
-        self.answer(200)
+        if not self.path.startswith("/folders/"):
+            return self.answer(200)
+        whole = self.path.strip("/")
+        self.answer(200 if whole in folders else 404)
+        if "head" not in seen:
+            seen.add("head")
+            while whole:
+                folders.add(whole)
+                whole = whole.rpartition("/")[0]
+
+    def do_MKCOL(self):
+        if self.path.strip("/") in folders:
+            return self.answer(405)
+        if self.folder() not in folders:
+            return self.answer(409)
+        folders.add(self.path.strip("/"))
+        self.answer(201)
+
+    def do_PROPFIND(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        mode, here = self.path.split("/")[1], self.path
+        how = mode.partition("-")[2]
+        if mode.partition("-")[0] != "list":
+            return self.answer(405)
+
+        def response(href, more="<d:getcontentlength>7</d:getcontentlength>"):
+            return (f"<d:response><d:href>{href}</d:href><d:propstat><d:prop>{more}</d:prop>"
+                    "<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>")
+
+        collection = "<d:resourcetype><d:collection/></d:resourcetype>"
+        head = '<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">'
+        body = response(here, collection) + response(f"{here}real")
+        if how == "outside":
+            body += "".join(response(h) for h in (
+                "/other/x", f"/{mode}", f"{here}../up", f"{here}%2e%2e/up", f"{here}a%2fb", f"{here}.hidden",
+                f"{here}deep/er", f"{here}nul%00x", "relative", "", f"{here}%zz", f"{here}?a=b"))
+        elif how == "full-address":
+            body = response(f"http://elsewhere:1{here}", collection) + response(f"http://elsewhere:1{here}r%65al")
+        elif how == "doctype":
+            head = '<!DOCTYPE d [<!ENTITY e "e">]>' + head[21:]
+        elif how == "elsewhere":
+            body = response("/behind/a/proxy/", collection) + response("/behind/a/proxy/real")
+        elif how == "endless":
+            body = "<d:response>" * 1000
+        self.answer(207, f"{head}{body}</d:multistatus>".encode(), Content_Type="application/xml")
 
     def do_GET(self):
         mode = self.path.split("/")[1]

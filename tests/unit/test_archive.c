@@ -178,8 +178,10 @@ static void further_archives_come_back_byte_for_byte(void **state)
 {
 	(void)state;
 	const char *folder = getenv("NAVETTE_FIXTURES");
-	if (!folder)
+	if (!folder) {
 		skip();
+		return; /* skip() does not come back, which clang-tidy does not know */
+	}
 	DIR *d = opendir(folder);
 	assert_non_null(d);
 	nv_auto_free char *out = in_dir("out.mbz");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The staging store: what every backend guarantees, run against each of them.  The WebDAV backends
- * are real nginx servers (with_nginx_dav). */
+ * are real servers: nginx, Apache and rclone (with_dav). */
 #include "tests/unit/test_store.h"
 
 #include <fcntl.h>
@@ -116,7 +116,10 @@ void put_pattern(struct nv_store *s, const char *key, uint64_t size, uint64_t se
 struct backend {
 	const char *name;
 	const char *env; /* the address; NULL: directory */
-	char *folder;	 /* of its objects */
+	/* Golang's WebDAV, which rclone serves, keeps what it has of a PUT that broke off: whoever
+	 * asks for an object's size or content notices. */
+	bool keeps_parts;
+	char *folder; /* of its objects */
 };
 static struct backend backends[] = {
 	{.name = "directory"},
@@ -124,6 +127,9 @@ static struct backend backends[] = {
 	{.name = "mkcol", .env = "NAVETTE_DAV_MKCOL"},
 	{.name = "tls", .env = "NAVETTE_DAV_TLS"},
 	{.name = "mtls", .env = "NAVETTE_DAV_MTLS"},
+	{.name = "nginx-ext", .env = "NAVETTE_DAV_EXT"},
+	{.name = "apache", .env = "NAVETTE_DAV_APACHE"},
+	{.name = "rclone", .env = "NAVETTE_DAV_RCLONE", .keeps_parts = true},
 	{.name = "s3", .env = "NAVETTE_S3"},
 };
 
@@ -165,7 +171,7 @@ static struct nv_store *store_of(void **state)
 {
 	const struct backend *b = *state;
 	if (b->env && !getenv(b->env)) {
-		print_message("SKIPPED: %s needs a server, see with_nginx_dav, with_s3\n", b->name);
+		print_message("SKIPPED: %s needs a server, see with_dav, with_s3\n", b->name);
 		skip();
 	}
 	struct nv_config c = config_of(b);
@@ -195,7 +201,8 @@ static void put_then_get_gives_the_same_bytes(void **state)
 		put_pattern(s, key, sizes[i], 1);
 		bool exists = false;
 		uint64_t size = 0;
-		assert_int_equal(nv_store_head(s, key, &exists, &size, &err), 0);
+		if (nv_store_head(s, key, &exists, &size, &err) < 0)
+			fail_msg("%s", err.msg);
 		assert_true(exists);
 		assert_int_equal(size, sizes[i]);
 		pattern_digests(sizes[i], 1, sha1, sha256);
@@ -236,6 +243,7 @@ static void a_missing_object_is_said_to_be_missing(void **state)
 static void an_object_with_the_wrong_content_never_appears(void **state)
 {
 	struct nv_store *s = store_of(state);
+	const struct backend *b = *state;
 	uint8_t wrong[NV_SHA256_LEN] = {7};
 	const uint64_t size = 300000;
 	const struct {
@@ -255,12 +263,12 @@ static void an_object_with_the_wrong_content_never_appears(void **state)
 		struct nv_err err = {0};
 		bool exists = true;
 		uint64_t found = 0;
-		assert_int_equal(nv_store_put(s, "wrong/object", &expect, &from, NULL, NULL, &err),
-				 -1);
+		nv_auto_free char *key = nv_asprintf("wrong/object-%zu", i);
+		assert_int_equal(nv_store_put(s, key, &expect, &from, NULL, NULL, &err), -1);
 		assert_int_equal(err.kind, NV_REJECT);
 		assert_int_equal(err.reason, NV_R_archive_corrupt);
-		assert_int_equal(nv_store_head(s, "wrong/object", &exists, &found, &err), 0);
-		assert_false(exists);
+		assert_int_equal(nv_store_head(s, key, &exists, &found, &err), 0);
+		assert_true(!exists || (b->keeps_parts && found < cases[i].announced));
 	}
 	nv_store_close(s);
 }
@@ -380,6 +388,7 @@ static void cancel_cb(void *arg, uint64_t bytes)
 static void a_cancelled_transfer_ends_at_once(void **state)
 {
 	struct nv_store *s = store_of(state);
+	const struct backend *b = *state;
 	const uint64_t size = 8u << 20;
 	struct nv_err err = {0};
 	struct nv_job job = {0};
@@ -392,7 +401,7 @@ static void a_cancelled_transfer_ends_at_once(void **state)
 	assert_int_equal(err.kind, NV_CANCELLED);
 	assert_true(p.pos < size);
 	assert_int_equal(nv_store_head(s, "cancel/object", &exists, &found, &err), 0);
-	assert_false(exists);
+	assert_true(!exists || (b->keeps_parts && found < size));
 
 	put_pattern(s, "cancel/object", size, 0);
 	atomic_store(&job.cancelled, false);
@@ -416,6 +425,7 @@ struct writer {
 static void *write_many(void *arg)
 {
 	struct writer *w = arg;
+	unsigned tries = 0;
 	for (int i = 0; i < 10 && w->rc == 0; i++) {
 		struct pattern p = {.size = 150000, .seed = w->seed};
 		struct nv_source from = pattern_source(&p);
@@ -423,6 +433,14 @@ static void *write_many(void *arg)
 		struct nv_err err = {0};
 		w->rc = nv_store_put(w->store, "two/writers/object", &expect, &from, NULL, NULL,
 				     &err);
+		/* A server may lock out the second: try again, as an archiver would. */
+		if (w->rc < 0 && err.kind == NV_RETRY && tries++ < 2000) {
+			w->rc = 0;
+			i--;
+			usleep(10000);
+		} else if (w->rc < 0) {
+			print_message("%s\n", err.msg);
+		}
 	}
 	return NULL;
 }

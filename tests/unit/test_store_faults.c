@@ -142,7 +142,7 @@ static struct nv_config dav_config(const char *url)
 {
 	struct nv_config c = {0};
 	if (!url) {
-		print_message("SKIPPED: needs nginx, see with_nginx_dav\n");
+		print_message("SKIPPED: needs nginx, see with_dav\n");
 		skip();
 	}
 	c.store.type = NV_STORE_WEBDAV;
@@ -368,6 +368,70 @@ static void a_server_that_is_away_is_told_as_unavailable(void **state)
 	assert_put_fails(&c, "away/object", 1000, NV_R_store_unavailable, NULL);
 }
 
+/* --- WebDAV: folders and listings --- */
+
+static void a_folder_that_another_makes_meanwhile_says_nothing_about_the_server(void **state)
+{
+	(void)state;
+	char url[128];
+	struct nv_err err = {0};
+	struct nv_config c = bad_config("folders", url);
+	struct nv_store *s = open_or_fail(&c);
+	put_pattern(s, "site/client/blobs/aa/obj-10", 10, 0);
+	put_pattern(s, "site/client/blobs/bb/obj-10", 10, 0);
+	put_pattern(s, "site/client/archives/1/2/obj-10", 10, 0);
+	/* Somebody clears the store away: one try may fail, the next makes the folders again. */
+	assert_int_equal(nv_store_delete(s, "site/all", &err), 0);
+	struct pattern p = {.size = 10};
+	struct nv_source from = pattern_source(&p);
+	struct nv_expect expect = {.size = p.size};
+	assert_int_equal(
+		nv_store_put(s, "site/client/blobs/aa/obj-10", &expect, &from, NULL, NULL, &err),
+		-1);
+	assert_int_equal(err.kind, NV_RETRY);
+	put_pattern(s, "site/client/blobs/aa/obj-10", 10, 0);
+	nv_store_close(s);
+}
+
+static int note_key(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
+{
+	(void)modified_ms;
+	nv_buf_printf(arg, "%s:%llu ", key, (unsigned long long)size);
+	return 0;
+}
+
+static int list_bad(const char *how, struct nv_buf *ret, struct nv_err *err)
+{
+	char url[128];
+	nv_auto_free char *mode = nv_asprintf("list-%s", how);
+	struct nv_config c = bad_config(mode, url);
+	struct nv_store *s = open_or_fail(&c);
+	nv_buf_puts(ret, "");
+	int rc = nv_store_list(s, "k/", note_key, ret, err);
+	nv_store_close(s);
+	return rc;
+}
+
+static void a_listing_tells_only_of_what_lies_in_the_folder(void **state)
+{
+	(void)state;
+	const char *good[] = {"outside", "full-address"};
+	const char *bad[] = {"doctype", "endless", "elsewhere"};
+	struct nv_err err = {0};
+	for (size_t i = 0; i < NV_ARRAY_LEN(good); i++) {
+		nv_auto_buf struct nv_buf keys = {0};
+		if (list_bad(good[i], &keys, &err) < 0)
+			fail_msg("%s: %s", good[i], err.msg);
+		assert_string_equal((const char *)keys.data, "k/real:7 ");
+	}
+	for (size_t i = 0; i < NV_ARRAY_LEN(bad); i++) {
+		nv_auto_buf struct nv_buf keys = {0};
+		assert_int_equal(list_bad(bad[i], &keys, &err), -1);
+		assert_int_equal(err.kind, NV_RETRY);
+		assert_string_equal((const char *)keys.data, "");
+	}
+}
+
 #define BAD(test) cmocka_unit_test_setup_teardown(test, start_bad_store, stop_bad_store)
 const struct CMUnitTest fault_tests[] = {
 	cmocka_unit_test(sweeping_removes_dead_writers_files_and_leaves_live_ones),
@@ -383,6 +447,8 @@ const struct CMUnitTest fault_tests[] = {
 	BAD(flipped_and_missing_bytes_are_noticed),
 	BAD(a_stalled_transfer_times_out),
 	BAD(redirects_are_not_followed),
+	BAD(a_folder_that_another_makes_meanwhile_says_nothing_about_the_server),
+	BAD(a_listing_tells_only_of_what_lies_in_the_folder),
 	cmocka_unit_test(a_server_that_is_away_is_told_as_unavailable),
 };
 const size_t fault_tests_len = NV_ARRAY_LEN(fault_tests);
