@@ -38,8 +38,13 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 		.host = a->daemon->host,
 		.log_first = e->lines.first,
 		.log = {e->lines.items, e->lines.len},
+		.hold = r->state == NV_EV_HELD && r->why && r->why->kind == NV_HOLD,
 		.at = nv_now_ms(),
 	};
+	if (r->state == NV_EV_HELD && r->why) {
+		uint64_t delay = nv_settle_delay(&a->settle, e->delivery, r->why);
+		event.next_try = delay ? event.at + delay : 0;
+	}
 	struct nv_send s = {.kind = NV_KIND_STATUS_EVENT,
 			    .body = &event,
 			    .to = nv_queue_events(e->env.from),
