@@ -234,7 +234,8 @@ struct nv_status_outcome {
 	enum nv_state state; /* restored, failed, cancelled; ready or scheduled: given back */
 	const char *reason;  /* NULL: none */
 	const char *message;
-	bool failed_attempt; /* counts as one; given back without: held, for the reason */
+	bool failed_attempt; /* counts as one */
+	bool held;	     /* given back until what the reason says has passed */
 	uint64_t retry_in;  /* given back after a failed attempt: ms until the next; 0: not known */
 	uint64_t import_ms; /* since the import began; 0: it did not */
 	/* restored: */

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, token ('': none), state, failed_attempt, how long the import took in ms, ms until
+-- request, token ('': none), state, "1": a failed attempt, "held", how long the import took in ms, ms until
 -- the next try (0: none), field, value, …
 local q = request(1)
 local token, to = ARGV[8], ARGV[9]
@@ -55,7 +55,7 @@ set.reason = set.reason or false
 set.message = set.message or false
 set.published = '1'
 if to == 'ready' or to == 'scheduled' then
-	if ARGV[10] ~= '1' then
+	if ARGV[10] == 'held' then
 		set.held = held_since(r, set.reason)
 	elseif ARGV[12] ~= '0' then
 		set.next_try = int(NOW + tonumber(ARGV[12]))
