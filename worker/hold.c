@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What stands in the way of every restore, and passes by itself: the site is being upgraded or
- * away, a disk is full, the store is away. */
+ * away, a disk is full, the store is away; and the requests that met it, whose records hear when it
+ * has passed. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "core/base/fs.h"
 #include "worker/worker.h"
 
@@ -16,15 +20,58 @@ static int look(struct nv_job *job, void *arg, struct nv_err *err)
 	return nv_store_probe(w->store, prefix, false, err);
 }
 
+struct held {
+	struct held *next;
+	char id[NV_UUID_SIZE];
+};
+
+/* One that gets lost is made good by the restore. */
+static void said_passed(void *arg, const struct nv_err *err)
+{
+	struct worker *w = arg;
+	(void)err;
+	w->busy--;
+	nv_worker_maybe_stopped(w);
+}
+
+static void forget_all(struct worker *w, bool passed)
+{
+	struct held *next;
+	for (struct held *h = w->held; h; h = next) {
+		next = h->next;
+		if (passed) {
+			w->busy++;
+			nv_status_passed(w->status, h->id, said_passed, w);
+		}
+		free(h);
+	}
+	w->held = NULL;
+}
+
+void nv_worker_held(struct worker *w, const char *id, const struct nv_err *err)
+{
+	nv_hold_begin(w->hold, err);
+	if (err->kind != NV_HOLD || !nv_reason_passes(err->reason) || !nv_hold_why(w->hold))
+		return;
+	struct held *h = nv_alloc(sizeof *h);
+	snprintf(h->id, sizeof h->id, "%s", id);
+	h->next = w->held;
+	w->held = h;
+}
+
 static void changed(void *arg)
 {
 	struct worker *w = arg;
-	nv_intake_pause(w->intake, nv_hold_why(w->hold) != NULL);
+	bool held = nv_hold_why(w->hold) != NULL;
+	if (!held)
+		forget_all(w, true);
+	nv_intake_pause(w->intake, held);
 }
 
 static void closed(void *arg)
 {
 	struct worker *w = arg;
+	forget_all(w, false);
 	w->busy--;
 	nv_worker_maybe_stopped(w);
 }

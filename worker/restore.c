@@ -121,7 +121,7 @@ static void job_ended(void *arg, const struct nv_err *err)
 	r->running = NULL;
 	if (err) {
 		r->why = *err;
-		nv_hold_begin(r->w->hold, err);
+		nv_worker_held(r->w, nv_restore_request(r)->id, err);
 	}
 	/* No attempt is used up by what another does, who has the claim or the message. */
 	bool failed = r->why.kind == NV_RETRY || r->why.kind == NV_REJECT;

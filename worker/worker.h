@@ -34,6 +34,7 @@ struct notifier;
 struct history;
 struct upkeep;
 struct unstore;
+struct held;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -50,6 +51,7 @@ struct worker {
 	struct nv_site *site;
 	struct nv_intake *intake;
 	struct nv_hold *hold;
+	struct held *held;	    /* requests that met it */
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
 	struct ahead *aheads;
 	struct restore *restores; /* under way, newest first */
@@ -98,6 +100,8 @@ void nv_ahead_stop_all(struct worker *w);
 
 /* hold.c */
 struct nv_hold *nv_worker_hold_new(struct worker *w);
+/* A restore failed; before that is written.  What is in the way of all begins a hold. */
+void nv_worker_held(struct worker *w, const char *id, const struct nv_err *err);
 
 /* enrol.c; takes d and env's content */
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);

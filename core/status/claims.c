@@ -164,6 +164,14 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 	nv_op_run(op);
 }
 
+void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_passed, nv_op_done_plain, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_op_run(op);
+}
+
 /* --- history --- */
 
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,

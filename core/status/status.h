@@ -257,6 +257,9 @@ struct nv_status_outcome {
 void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
 
+/* What a request was given back for (held) has passed; one that goes on already is left alone. */
+void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void *arg);
+
 /* Finished history from the site: made when not there (unless only_known: what went by its age, or
  * on request, stays away), deleted marked; a record in flight is left alone.  What ended within the
  * last ten minutes is given to the notifiers again: its notice may have been lost with Redis. */

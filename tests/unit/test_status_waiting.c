@@ -116,9 +116,18 @@ static void what_a_worker_gives_back_says_why_it_waits(void **state)
 	near_to(got.held, nv_now_ms());
 	assert_int_equal(got.next_try, 0);
 	assert_int_equal(got.failures, 0);
-	memcpy(token, claim(f, &q, LEASE)->token, sizeof token);
+	/* It has passed: it waits for its turn alone. */
+	nv_status_passed(f->s, id, on_plain, fresh());
+	ok(f);
 	get(f, id);
+	assert_int_equal(got.state, NV_ST_ready);
 	assert_int_equal(got.held, 0);
+	assert_string_equal(got.reason, "");
+	memcpy(token, claim(f, &q, LEASE)->token, sizeof token);
+	nv_status_passed(f->s, id, on_plain, fresh());
+	ok(f);
+	get(f, id);
+	assert_int_equal(got.state, NV_ST_importing);
 	o = (struct nv_status_outcome){.state = NV_ST_ready,
 				       .reason = "import_failed",
 				       .failed_attempt = true,
