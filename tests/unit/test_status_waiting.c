@@ -3,7 +3,7 @@
  */
 #include "status_fixture.h"
 
-#define MINUTE 60000u
+#define MINUTE 60000ull
 
 static void held(struct fixture *f, const struct nv_restore_request *q, struct nv_status_event *e)
 {
