@@ -57,18 +57,18 @@ static json_t *wanted_json(const struct app *app, const struct nv_restore_reques
 json_t *request_json(const struct app *app, const struct nv_status_record *rec)
 {
 	json_t *o = wanted_json(app, &rec->request);
-	json_t *state =
-		json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:b, "
-			  "s:o, s:o, s:o}",
-			  "state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
-			  (json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
-			  api_text(rec->reason), "message", api_text(rec->message), "failures",
-			  (json_int_t)rec->failures, "host", api_text(rec->host), "published",
-			  rec->published, "created", api_time(rec->created), "modified",
-			  api_time(rec->modified), "started", api_time(rec->started), "finished",
-			  api_time(rec->finished), "archive", has_archive(app, rec), "place",
-			  rec->place ? json_integer((json_int_t)rec->place) : json_null(),
-			  "restored", restored_json(rec), "joined", texts(&rec->joined));
+	json_t *state = json_pack(
+		"{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, "
+		"s:o, s:o}",
+		"state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
+		(json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
+		api_text(rec->reason), "message", api_text(rec->message), "failures",
+		(json_int_t)rec->failures, "next_try", api_time(rec->next_try), "held",
+		api_time(rec->held), "host", api_text(rec->host), "published", rec->published,
+		"created", api_time(rec->created), "modified", api_time(rec->modified), "started",
+		api_time(rec->started), "finished", api_time(rec->finished), "archive", has_archive(app, rec), "place",
+		rec->place ? json_integer((json_int_t)rec->place) : json_null(), "restored",
+		restored_json(rec), "joined", texts(&rec->joined));
 	json_object_update(o, state);
 	json_decref(state);
 	return o;

@@ -119,8 +119,10 @@ static void job_ended(void *arg, const struct nv_err *err)
 	struct restore *r = nv_restore_of_job(arg);
 	uv_timer_stop(&r->timer);
 	r->running = NULL;
-	if (err)
+	if (err) {
 		r->why = *err;
+		nv_worker_held(r->w, nv_restore_request(r)->id, err);
+	}
 	/* No attempt is used up by what another does, who has the claim or the message. */
 	bool failed = r->why.kind == NV_RETRY || r->why.kind == NV_REJECT;
 	bool ours =
@@ -199,6 +201,7 @@ static void start_job(struct restore *r)
 	struct nv_err failing = {.kind = NV_RETRY};
 	r->job.first = !was_in_hands(r->delivery) && !nv_delivery_again(r->delivery);
 	r->job.last = nv_settle_is_final(&w->settle, r->delivery, &failing);
+	r->job.retry_in = nv_settle_delay(&w->settle, r->delivery, &failing);
 	r->running = nv_run_start(w->daemon->loop, &run);
 	uint64_t every = w->config->restore.lease / 4;
 	if (every > AGAIN_MS)

@@ -8,6 +8,7 @@
  * ahead.c     the same, begun while the archive is still being written
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
+ * hold.c      what stands in the way of every restore, and passes by itself
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
@@ -19,6 +20,7 @@
 #include "core/base/metrics.h"
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/hold.h"
 #include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
 #include "core/site/follow.h"
@@ -32,6 +34,7 @@ struct notifier;
 struct history;
 struct upkeep;
 struct unstore;
+struct held;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -47,6 +50,8 @@ struct worker {
 	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_intake *intake;
+	struct nv_hold *hold;
+	struct held *held;	    /* requests that met it */
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
 	struct ahead *aheads;
 	struct restore *restores; /* under way, newest first */
@@ -93,6 +98,11 @@ bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *
 		   struct nv_envelope *wish);
 void nv_ahead_stop_all(struct worker *w);
 
+/* hold.c */
+struct nv_hold *nv_worker_hold_new(struct worker *w);
+/* A restore failed; before that is written.  What is in the way of all begins a hold. */
+void nv_worker_held(struct worker *w, const char *id, const struct nv_err *err);
+
 /* enrol.c; takes d and env's content */
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);
 
@@ -104,6 +114,7 @@ struct nv_restore_job {
 	const char *site;
 	bool first;		    /* nobody can have made the course before */
 	bool last;		    /* no attempt follows one that fails */
+	uint64_t retry_in;	    /* ms until that; 0: the same */
 	bool asked;		    /* the site was asked already whether it would refuse */
 	_Atomic uint64_t importing; /* nv_mono_ms when the import began; 0: it has not */
 	struct nv_imported outcome; /* strings in the arena */

@@ -2,10 +2,12 @@
 /* The directory site: opening, what is remembered between calls, and the table of its calls. */
 #include "core/site/directory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/fs.h"
 #include "core/site/directory_internal.h"
 
 struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st)
@@ -218,6 +220,24 @@ static int tell_backup(const struct nv_dir_backup *b, const struct nv_dir_course
 	return -1;
 }
 
+int nv_dir_check_backups(const struct nv_dir_site *s, const struct nv_dir_model *m,
+			 struct nv_err *err)
+{
+	if (!m->courses_len)
+		return 0;
+	nv_auto_free char *path = nv_asprintf("%s/backups", s->path);
+	DIR *dir = opendir(path);
+	bool found = false;
+	for (struct dirent *e; dir && !found && (e = readdir(dir));)
+		found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	if (dir)
+		closedir(dir);
+	if (found)
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: no backup of a course is there",
+		       path);
+}
+
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
 		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
 {
@@ -318,11 +338,24 @@ static int directory_versions(struct nv_site *base, uint64_t *ret_version,
 	return 0;
 }
 
+static int directory_probe(struct nv_site *base, const struct nv_job *job, struct nv_err *err)
+{
+	struct nv_dir_site *s = nv_dir_site(base);
+	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	(void)job;
+	if (!m)
+		return -1;
+	if (nv_dir_check_backups(s, m, err) < 0)
+		return -1;
+	return nv_disk_look(s->path, err);
+}
+
 const struct nv_site_ops nv_site_directory_ops = {
 	.type = "directory",
 	.open = directory_open,
 	.close = directory_close,
 	.versions = directory_versions,
+	.probe = directory_probe,
 	.catalog = nv_dir_catalog,
 	.export = nv_dir_export,
 	.preflight = nv_dir_preflight,

@@ -106,7 +106,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(steps, "no-writes")       \
 	X(forget, "")               \
 	X(republish, "")            \
-	X(unstore, "")
+	X(unstore, "")              \
+	X(passed, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,
 	NV_SCRIPTS(X)

@@ -34,6 +34,8 @@ static const struct {
 	STR(message),
 	STR(attempt),
 	UINT(failures),
+	UINT(next_try),
+	UINT(held),
 	STR(host),
 	BOOL(published),
 	UINT(created),
@@ -200,6 +202,9 @@ int nv_record_from_reply(const redisReply *r, struct nv_status_record *rec, stru
 	if (rec->state == NV_ST_COUNT || !rec->request.id)
 		return nv_fail(err, NV_REJECT, NV_R_internal,
 			       "status: a record in redis has no state or no request");
+	/* An older daemon, which does not know the fields, leaves them when it goes on. */
+	if (rec->state != NV_ST_scheduled && rec->state != NV_ST_ready)
+		rec->held = rec->next_try = 0;
 	if (rec->request.now)
 		rec->place = 0; /* it overtakes those that wait, by a queue of its own */
 	return 0;

@@ -67,6 +67,9 @@ struct nv_status_record {
 	char *message;	   /* its sentence */
 	char *attempt;	   /* the export attempt last heard of */
 	uint64_t failures; /* attempts that failed so far */
+	uint64_t next_try; /* after a failed attempt: when the next is due, ms since the epoch */
+	uint64_t held;	   /* since when it waits for what passes by itself (reason), ms; 0: it
+			      does not */
 	char *host;	   /* who works or worked on it */
 	bool published;	   /* the broker has confirmed it */
 	uint64_t created;  /* ms since the epoch, these four; 0: not yet */
@@ -234,7 +237,9 @@ struct nv_status_outcome {
 	const char *reason;  /* NULL: none */
 	const char *message;
 	bool failed_attempt; /* counts as one */
-	uint64_t import_ms;  /* since the import began; 0: it did not */
+	bool held;	     /* given back until what the reason says has passed */
+	uint64_t retry_in;  /* given back after a failed attempt: ms until the next; 0: not known */
+	uint64_t import_ms; /* since the import began; 0: it did not */
 	/* restored: */
 	const char *course;
 	const char *course_url;
@@ -253,6 +258,9 @@ struct nv_status_outcome {
  * ready or scheduled for a record that is cancelling makes it cancelled. */
 void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
+
+/* What a request was given back for (held) has passed; one that goes on already is left alone. */
+void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void *arg);
 
 /* Finished history from the site: made when not there (unless only_known: what went by its age, or
  * on request, stays away), deleted marked; a record in flight is left alone.  What ended within the
@@ -415,6 +423,8 @@ struct nv_status_change_event {
 	uint64_t total;
 	const char *reason;
 	const char *message;
+	uint64_t next_try; /* as in the record, both */
+	uint64_t held;
 	/* notices only: */
 	uint64_t first;	  /* when it was given out first, ms since the epoch */
 	uint64_t tries;	  /* how often it was put back */

@@ -23,7 +23,7 @@ def run(*args, status=0, stdin="", **env):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("NAVETTE_")}
     done = subprocess.run([NAVETTE, *args], input=stdin, capture_output=True, text=True,
                           timeout=60, env={**clean, "TZ": "UTC", **env}, check=False)
-    assert done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
+    assert status is None or done.returncode == status, (args, done.returncode, done.stdout, done.stderr)
     return done
 
 
@@ -349,6 +349,37 @@ def test_doctor_tells_what_is_wrong_and_how_to_mend_it(broker, tmp_path):
     doc = run_json("doctor", "-c", str(tmp_path / "d.yaml"), status=1)
     assert any(broker.restore in f["text"] and "apply" in f["way_out"] for f in doc["findings"]
                if f["status"] == "failed")
+
+
+def doctor_of_a_moodle(tmp_path, check):
+    """What it finds about a Moodle whose script answers so when it is asked whether all is well."""
+    script = tmp_path / "moodle" / "blocks" / "navette" / "cli" / "navette.php"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    write(tmp_path / "moodle" / "config.php", "")
+    write(script, f"""[ $1 = check ] && echo '{json.dumps(check)}'
+[ $1 = check ] || echo '{{"result": {{"version": 2024100705, "plugins": []}}}}'
+""")
+    php = tmp_path / "php"
+    write(php, '#!/bin/sh\nwhile [ "${1#-d}" != "$1" ]; do shift; done\nexec /bin/sh "$@"\n')
+    php.chmod(0o755)
+    config = write(tmp_path / "m.yaml", "site:\n  type: moodle\n  user: \"\"\n"
+                   f"  path: {tmp_path}/moodle\n  php: {php}\n")
+    return [f for f in run_json("doctor", "-c", config, status=None)["findings"] if f["area"] == "site"]
+
+
+def test_doctor_says_when_a_moodle_cannot_be_worked_with(tmp_path):
+    good, = doctor_of_a_moodle(tmp_path, {"result": {"version": 2024100705, "plugin": 1}})
+    assert good["status"] == "ok", good
+    for reason, text, way_out in (
+            ("site_upgrading", "Moodle waits for its upgrade", "php admin/cli/upgrade.php"),
+            ("site_upgrading", "the plugin is copied but not installed", "php admin/cli/upgrade.php"),
+            ("disk_full", "/moodledata: the disk is full", "make room"),
+            ("site_unavailable", "Moodle cannot be started", "until that has passed")):
+        error = {"error": {"kind": "retry", "reason": reason, "message": text}}
+        bad, = doctor_of_a_moodle(tmp_path, error)
+        assert (bad["status"], bad["text"]) == ("failed", text) and way_out in bad["way_out"], bad
+    old = {"error": {"kind": "reject", "reason": "bad_message", "message": "usage"}}
+    assert doctor_of_a_moodle(tmp_path, old)[0]["status"] == "ok"  # it does not know the question
 
 
 # --- requests, against a producer made of a few answers ---
