@@ -12,16 +12,29 @@ static json_t *texts(const struct nv_strs *list)
 	return a;
 }
 
+static json_t *differences(const struct nv_list *list)
+{
+	const struct nv_difference *d = list->items;
+	json_t *a = json_array();
+	for (size_t i = 0; i < list->len; i++)
+		json_array_append_new(a,
+				      json_pack("{s:o, s:o, s:I, s:I}", "kind", api_text(d[i].kind),
+						"type", api_text(d[i].type), "had",
+						(json_int_t)d[i].had, "has", (json_int_t)d[i].has));
+	return a;
+}
+
 static json_t *restored_json(const struct nv_status_record *rec)
 {
 	if (rec->state != NV_ST_restored)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o}", "course",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "course",
 			 api_text(rec->course), "url", api_text(rec->course_url), "shortname",
 			 api_text(rec->course_shortname), "fullname",
 			 api_text(rec->course_fullname), "category", api_text(rec->course_category),
 			 "user_data", rec->course_user_data, "deleted", rec->course_deleted,
-			 "enrolled", rec->enrolled, "warnings", texts(&rec->warnings));
+			 "enrolled", rec->enrolled, "warnings", texts(&rec->warnings),
+			 "differences", differences(&rec->differences));
 }
 
 static const char *label(const struct app *app, const char *site)

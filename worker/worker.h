@@ -8,6 +8,7 @@
  * ahead.c     the same, begun while the archive is still being written
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
+ * accepted.c  plugins that the site has, as far as it was asked
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
@@ -32,6 +33,7 @@ struct notifier;
 struct history;
 struct upkeep;
 struct unstore;
+struct accepted;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -46,6 +48,7 @@ struct worker {
 	struct nv_store *store;
 	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
+	struct accepted *accepted; /* plugins it has */
 	struct nv_intake *intake;
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
 	struct ahead *aheads;

@@ -389,6 +389,8 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.category = about->category,
 		.moodle_version = about->moodle_version,
 		.user_data = about->user_data,
+		.needs = about->needs,
+		.inventory = about->inventory,
 		.size = p->count.bytes,
 		.entries = {.items = p->entries.items, .len = p->entries.len},
 	};

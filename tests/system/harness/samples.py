@@ -37,7 +37,7 @@ _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>
     <original_course_id>{number}</original_course_id>
     <original_course_fullname>Course {number}</original_course_fullname>
     <original_course_shortname>C{number}</original_course_shortname>
-    <settings>
+{contents}    <settings>
       <setting><level>root</level><name>users</name><value>{users}</value></setting>
     </settings>
   </information>
@@ -45,11 +45,21 @@ _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def make(path, number, blobs=3, blob_size=100_000, users=True):
+def _contents(activities):
+    if not activities:
+        return ""
+    rows = "".join(f"<activity><moduleid>{i}</moduleid><modulename>{module}</modulename>"
+                   f"<directory>activities/{module}_{i}</directory></activity>"
+                   for i, module in enumerate(activities, 1))
+    return f"    <contents><activities>{rows}</activities></contents>\n"
+
+
+def make(path, number, blobs=3, blob_size=100_000, users=True, activities=()):
     """A small course: its description and `blobs` files that become objects of their own. The same
-    number gives the same bytes."""
+    number gives the same bytes. activities: the modules of its activities."""
     rng = random.Random(number)
-    files = {"moodle_backup.xml": _BACKUP.format(number=number, users=int(users)).encode(),
+    files = {"moodle_backup.xml": _BACKUP.format(
+                 number=number, users=int(users), contents=_contents(activities)).encode(),
              "course/course.xml": b"<course><category><name>Sciences</name></category></course>"}
     for _ in range(blobs):
         data = rng.randbytes(blob_size)
