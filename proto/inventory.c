@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KIND_MAX 32u
@@ -99,10 +99,23 @@ void nv_differences_put(const struct nv_list *differences, struct nv_buf *out)
 			      *d[i].type ? d[i].type : "-", d[i].had, d[i].has);
 }
 
-static bool read_line(const char *line, struct nv_difference *ret, struct nv_arena *arena)
+static bool read_number(const char *text, uint64_t *ret)
 {
-	char kind[KIND_MAX + 1], type[TYPE_MAX + 1];
-	if (sscanf(line, "%32s %100s %" SCNu64 " %" SCNu64, kind, type, &ret->had, &ret->has) != 4)
+	char *end = NULL;
+	if (!text || !isdigit((unsigned char)*text))
+		return false;
+	*ret = strtoull(text, &end, 10);
+	return *end == '\0';
+}
+
+/* The line is cut into its words. */
+static bool read_line(char *line, struct nv_difference *ret, struct nv_arena *arena)
+{
+	char *rest = NULL;
+	const char *kind = strtok_r(line, " ", &rest);
+	const char *type = strtok_r(NULL, " ", &rest);
+	if (!kind || !type || !read_number(strtok_r(NULL, " ", &rest), &ret->had) ||
+	    !read_number(strtok_r(NULL, " ", &rest), &ret->has))
 		return false;
 	ret->kind = nv_arena_strdup(arena, kind);
 	ret->type = nv_arena_strdup(arena, strcmp(type, "-") == 0 ? "" : type);

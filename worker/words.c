@@ -116,8 +116,7 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "It was restored without user data.",
 			[NV_P_enrolled] = "You are enrolled in it.",
 			[NV_P_remarks] = "Remarks of the restore:",
-			[NV_P_losses] = "Not everything has arrived. This is how much the "
-					"course had, and how much of it is here:",
+			[NV_P_losses] = "Not everything has arrived. This is how much the course had, and how much of it is here:",
 			[NV_P_loss] = "{kind}: {had} before, {has} now",
 			[NV_P_loss_of_type] = "{kind} ({type}): {had} before, {has} now",
 			[NV_P_unchanged] = "Nothing was changed on this platform.",
@@ -153,8 +152,7 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "Il a été restauré sans données d'utilisateurs.",
 			[NV_P_enrolled] = "Vous y êtes inscrit.",
 			[NV_P_remarks] = "Remarques de la restauration :",
-			[NV_P_losses] = "Tout n'est pas arrivé. Voici ce que le cours contenait, "
-					"et ce qui s'en trouve ici :",
+			[NV_P_losses] = "Tout n'est pas arrivé. Voici ce que le cours contenait, et ce qui s'en trouve ici :",
 			[NV_P_loss] = "{kind} : {had} avant, {has} maintenant",
 			[NV_P_loss_of_type] = "{kind} ({type}) : {had} avant, {has} maintenant",
 			[NV_P_unchanged] = "Rien n'a été modifié sur cette plateforme.",
