@@ -47,6 +47,8 @@ def test_what_did_not_arrive_is_told_to_everybody(town):
     town.wait_all("restored")
     assert town.person().get(f"/requests/{request}")["restored"]["differences"] == LOST
     assert town.person().get(f"/requests/{whole}")["restored"]["differences"] == []
+    # What the course server said of its export is told, too.
+    assert "holds user data although none were asked for" in town.record(whole)["warnings"]
     wait.until(lambda: letters(town).count('The course "') > 1, lambda: letters(town))
     # Whether warnings go to the requester or not.
     assert letters(town).count("Not everything has arrived.") == 1
