@@ -175,6 +175,7 @@ void nv_export_succeeded(struct export *e)
 		.shortname = e->about.shortname,
 		.fullname = e->about.fullname,
 		.warnings = e->warnings,
+		.needs = e->about.needs,
 		.at = nv_now_ms(),
 	};
 	struct nv_send s = {.kind = NV_KIND_ARCHIVE_READY,

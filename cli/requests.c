@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/api.h"
+#include "proto/inventory.h"
 
 #define PAGE 1000
 
@@ -222,6 +223,25 @@ static void print_warnings(const json_t *restored)
 	}
 }
 
+static void print_differences(const json_t *restored)
+{
+	size_t i;
+	const json_t *d;
+	json_array_foreach(json_object_get(restored, "differences"), i, d)
+	{
+		nv_auto_free char *kind = cli_clean(cli_text(d, "kind"));
+		nv_auto_free char *type = cli_clean(cli_text(d, "type"));
+		const struct nv_difference difference = {
+			.kind = kind,
+			.type = type,
+			.had = (uint64_t)json_integer_value(json_object_get(d, "had")),
+			.has = (uint64_t)json_integer_value(json_object_get(d, "has")),
+		};
+		nv_auto_free char *text = nv_difference_text(&difference);
+		printf("Lost:     %s\n", text);
+	}
+}
+
 static void field(struct cli_table *t, const char *label, const char *value)
 {
 	if (value && *value)
@@ -300,8 +320,10 @@ static int act(struct cli *c, const char *method, const char *suffix)
 			NULL);
 	json_incref(doc);
 	int status = cli_answer(c, doc, &table, CLI_OK);
-	if (!c->json && strcmp(method, "GET") == 0)
+	if (!c->json && strcmp(method, "GET") == 0) {
+		print_differences(json_object_get(doc, "restored"));
 		print_warnings(json_object_get(doc, "restored"));
+	}
 	json_decref(doc);
 	return status;
 }

@@ -12,16 +12,29 @@ static json_t *texts(const struct nv_strs *list)
 	return a;
 }
 
+static json_t *differences(const struct nv_list *list)
+{
+	const struct nv_difference *d = list->items;
+	json_t *a = json_array();
+	for (size_t i = 0; i < list->len; i++)
+		json_array_append_new(a,
+				      json_pack("{s:o, s:o, s:I, s:I}", "kind", api_text(d[i].kind),
+						"type", api_text(d[i].type), "had",
+						(json_int_t)d[i].had, "has", (json_int_t)d[i].has));
+	return a;
+}
+
 static json_t *restored_json(const struct nv_status_record *rec)
 {
 	if (rec->state != NV_ST_restored)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o}", "course",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "course",
 			 api_text(rec->course), "url", api_text(rec->course_url), "shortname",
 			 api_text(rec->course_shortname), "fullname",
 			 api_text(rec->course_fullname), "category", api_text(rec->course_category),
 			 "user_data", rec->course_user_data, "deleted", rec->course_deleted,
-			 "enrolled", rec->enrolled, "warnings", texts(&rec->warnings));
+			 "enrolled", rec->enrolled, "warnings", texts(&rec->warnings),
+			 "differences", differences(&rec->differences));
 }
 
 static const char *label(const struct app *app, const char *site)
@@ -57,18 +70,20 @@ static json_t *wanted_json(const struct app *app, const struct nv_restore_reques
 json_t *request_json(const struct app *app, const struct nv_status_record *rec)
 {
 	json_t *o = wanted_json(app, &rec->request);
-	json_t *state = json_pack(
-		"{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, "
-		"s:o, s:o}",
-		"state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
-		(json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
-		api_text(rec->reason), "message", api_text(rec->message), "failures",
-		(json_int_t)rec->failures, "next_try", api_time(rec->next_try), "held",
-		api_time(rec->held), "host", api_text(rec->host), "published", rec->published,
-		"created", api_time(rec->created), "modified", api_time(rec->modified), "started",
-		api_time(rec->started), "finished", api_time(rec->finished), "archive", has_archive(app, rec), "place",
-		rec->place ? json_integer((json_int_t)rec->place) : json_null(), "restored",
-		restored_json(rec), "joined", texts(&rec->joined));
+	json_t *state =
+		json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, "
+			  "s:o, s:b, s:o, "
+			  "s:o, s:o}",
+			  "state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
+			  (json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
+			  api_text(rec->reason), "message", api_text(rec->message), "failures",
+			  (json_int_t)rec->failures, "next_try", api_time(rec->next_try), "held",
+			  api_time(rec->held), "host", api_text(rec->host), "published",
+			  rec->published, "created", api_time(rec->created), "modified",
+			  api_time(rec->modified), "started", api_time(rec->started), "finished",
+			  api_time(rec->finished), "archive", has_archive(app, rec), "place",
+			  rec->place ? json_integer((json_int_t)rec->place) : json_null(),
+			  "restored", restored_json(rec), "joined", texts(&rec->joined));
 	json_object_update(o, state);
 	json_decref(state);
 	return o;

@@ -40,7 +40,7 @@ _Static_assert(NV_ARRAY_LEN(nv_level_words) == NV_ERROR + 2, "level words");
 #define RECORD nv_plugin
 static const struct nv_field plugin_fields[] = {NV_PLUGIN_FIELDS};
 #undef RECORD
-static const struct nv_record nv_plugin_record = {
+const struct nv_record nv_plugin_record = {
 	.name = "plugin",
 	.size = sizeof(struct nv_plugin),
 	.fields = plugin_fields,

@@ -144,6 +144,7 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	   "held after a failed attempt: when the next one is due, ms since the epoch")         \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
+#define NV_NEEDS_MAX 500u
 #define NV_ARCHIVE_READY_FIELDS                                                                  \
 	FX(request, true, 262144, "the restore.request's envelope, as the client signed it")     \
 	FI(attempt, true, "the export attempt: archives/<id>/<attempt>/ below <site>/<client>/") \
@@ -155,6 +156,9 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(shortname, false, 1333, "the course's short name")                                    \
 	FS(fullname, false, 1333, "the course's full name")                                      \
 	FT(warnings, false, 500, 100, "what the export wants people to know")                    \
+	FL(needs, false, plugin, NV_NEEDS_MAX,                                                   \
+	   "plugins that the course needs; a missing block (block_…) is only told, any other " \
+	   "refused by the client, too: the archiver may not have known its plugins")            \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
 #define NV_ARCHIVE_OPENED_FIELDS                                                                 \
@@ -255,6 +259,8 @@ enum nv_kind {
 #define X(kind, word, record, signer, max, doc) extern const struct nv_record nv_##record##_record;
 NV_MESSAGES(X)
 #undef X
+
+extern const struct nv_record nv_plugin_record; /* a part of some */
 
 struct nv_kind_info {
 	const char *word;

@@ -102,7 +102,8 @@ static void recall_next(struct history *h)
 				      .course_category = e->outcome.category,
 				      .course_user_data = e->outcome.user_data,
 				      .enrolled = e->outcome.enrolled,
-				      .warnings = e->outcome.warnings};
+				      .warnings = e->outcome.warnings,
+				      .differences = e->outcome.differences};
 	nv_status_recall(h->w->status, &e->request, &o, e->outcome.at, e->deleted, h->audit,
 			 recalled, h);
 }
@@ -139,6 +140,7 @@ static int collect(void *arg, const struct nv_restore_request *request,
 	e->outcome.warnings.items = nv_arena_alloc(a, (outcome->warnings.len + 1) * sizeof(char *));
 	for (size_t i = 0; i < outcome->warnings.len; i++)
 		e->outcome.warnings.items[i] = nv_arena_strdup(a, outcome->warnings.items[i]);
+	nv_differences_copy(&outcome->differences, &e->outcome.differences, a);
 	e->deleted = deleted;
 	e->next = h->first;
 	h->first = e;

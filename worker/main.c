@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
+#include "worker/accepted.h"
 #include "worker/worker.h"
 
 static const char *listen_address(const struct nv_config *c)
@@ -124,6 +125,7 @@ static void worker_free(struct worker *w)
 	nv_hold_free(w->hold);
 	nv_site_close(w->site);
 	nv_known_close(w->known);
+	nv_accepted_free(w->accepted);
 	nv_store_close(w->store);
 	nv_keyring_fini(&w->sites);
 	nv_keyring_fini(&w->myself);
@@ -136,6 +138,7 @@ static int worker_start(struct nv_daemon *d, struct nv_err *err)
 	struct worker *w = nv_alloc(sizeof *w);
 	w->daemon = d;
 	w->config = d->config;
+	w->accepted = nv_accepted_new();
 	d->state = w;
 	register_metrics(w);
 	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */

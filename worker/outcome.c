@@ -113,7 +113,8 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 					       .course_category = i->category,
 					       .course_user_data = i->user_data,
 					       .enrolled = i->enrolled,
-					       .warnings = i->warnings};
+					       .warnings = i->warnings,
+					       .differences = i->differences};
 		break;
 	case NV_CANCELLED:
 		o.state = NV_ST_cancelled;

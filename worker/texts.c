@@ -18,7 +18,8 @@ static enum nv_text_event event_of(const struct nv_text_facts *f)
 {
 	const struct nv_status_record *r = f->record;
 	if (r->state == NV_ST_restored)
-		return f->warnings && r->warnings.len ? NV_TE_remarks : NV_TE_restored;
+		return r->differences.len || (f->warnings && r->warnings.len) ? NV_TE_remarks
+									      : NV_TE_restored;
 	if (r->state == NV_ST_cancelled)
 		return NV_TE_cancelled;
 	return f->for_admin ? NV_TE_problem : NV_TE_failed;
@@ -43,6 +44,28 @@ static char *request_url(const char *page_url, const char *id)
 	return len && id ? nv_asprintf("%s%s#request=%s", page_url, slash, id) : NULL;
 }
 
+/* Whatever is set about warnings: what is gone is said. */
+static void say_losses(const struct nv_list *losses, enum nv_lang lang, struct nv_letter *l)
+{
+	const struct nv_difference *d = losses->items;
+	if (!losses->len)
+		return;
+	nv_letter_para(l, nv_phrase(lang, NV_P_losses), NULL);
+	nv_letter_list(l, true);
+	for (size_t i = 0; i < losses->len; i++) {
+		nv_auto_free char *had = nv_asprintf("%" PRIu64, d[i].had);
+		nv_auto_free char *has = nv_asprintf("%" PRIu64, d[i].has);
+		const struct nv_slot slots[] = {{"kind", nv_kind_words(lang, d[i].kind)},
+						{"type", d[i].type},
+						{"had", had},
+						{"has", has},
+						{0}};
+		nv_letter_item(l, nv_phrase(lang, *d[i].type ? NV_P_loss_of_type : NV_P_loss),
+			       slots, NULL, NULL);
+	}
+	nv_letter_list(l, false);
+}
+
 static void say_restored(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *l)
 {
 	const struct nv_status_record *r = f->record;
@@ -55,6 +78,7 @@ static void say_restored(const struct nv_text_facts *f, enum nv_lang lang, struc
 	else if (r->course)
 		nv_letter_para(l, nv_phrase(lang, NV_P_number),
 			       (struct nv_slot[]){{"number", r->course}, {0}});
+	say_losses(&r->differences, lang, l);
 	if (!f->warnings || !r->warnings.len)
 		return;
 	nv_letter_para(l, nv_phrase(lang, NV_P_remarks), NULL);

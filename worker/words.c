@@ -2,6 +2,7 @@
 #include "worker/words.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <strings.h>
 
 static const char *const words[NV_LANG_COUNT] = {"en", "fr"};
@@ -88,6 +89,19 @@ static const struct {
 		},
 };
 
+static const struct {
+	const char *kind;
+	const char *words[NV_LANG_COUNT];
+} kinds[] = {
+	{"section", {"Sections", "Sections"}},
+	{"activity", {"Activities", "Activités"}},
+	{"question", {"Questions", "Questions"}},
+	{"file", {"Files", "Fichiers"}},
+	{"person", {"Enrolled people", "Personnes inscrites"}},
+	{"grade", {"Grades", "Notes"}},
+	{"completion", {"Completed activities", "Activités achevées"}},
+};
+
 static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 	[NV_LANG_en] =
 		{
@@ -102,6 +116,9 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "It was restored without user data.",
 			[NV_P_enrolled] = "You are enrolled in it.",
 			[NV_P_remarks] = "Remarks of the restore:",
+			[NV_P_losses] = "Not everything has arrived. This is missing:",
+			[NV_P_loss] = "{kind}: {had} before, {has} now",
+			[NV_P_loss_of_type] = "{kind} ({type}): {had} before, {has} now",
 			[NV_P_unchanged] = "Nothing was changed on this platform.",
 			[NV_P_told] = "The administrators have been told.",
 			[NV_P_ask_again] = "You can ask for the course again at any time.",
@@ -135,6 +152,9 @@ static const char *const phrases[NV_LANG_COUNT][NV_P_COUNT] = {
 			[NV_P_without_data] = "Il a été restauré sans données d'utilisateurs.",
 			[NV_P_enrolled] = "Vous y êtes inscrit.",
 			[NV_P_remarks] = "Remarques de la restauration :",
+			[NV_P_losses] = "Tout n'est pas arrivé. Il manque :",
+			[NV_P_loss] = "{kind} : {had} avant, {has} maintenant",
+			[NV_P_loss_of_type] = "{kind} ({type}) : {had} avant, {has} maintenant",
 			[NV_P_unchanged] = "Rien n'a été modifié sur cette plateforme.",
 			[NV_P_told] = "Les administrateurs ont été prévenus.",
 			[NV_P_ask_again] = "Vous pouvez redemander le cours à tout moment.",
@@ -468,6 +488,14 @@ const char *nv_event_subject(enum nv_lang lang, enum nv_text_event event)
 const char *nv_event_opening(enum nv_lang lang, enum nv_text_event event)
 {
 	return events[lang][event].opening;
+}
+
+const char *nv_kind_words(enum nv_lang lang, const char *kind)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return kinds[i].words[lang];
+	return kind;
 }
 
 const char *nv_phrase(enum nv_lang lang, enum nv_phrase phrase)

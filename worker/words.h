@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The words of what people are told, a column for each language.  "{course}" and the like are slots
- * (letter.h): course, site, name, reason, number, time, user. */
+ * (letter.h): course, site, name, reason, number, time, user, kind, type, had, has. */
 #ifndef NV_WORKER_WORDS_H
 #define NV_WORKER_WORDS_H
 
@@ -40,6 +40,9 @@ enum nv_text_event {
 	X(without_data)      \
 	X(enrolled)          \
 	X(remarks)           \
+	X(losses)            \
+	X(loss)              \
+	X(loss_of_type)      \
 	X(unchanged)         \
 	X(told)              \
 	X(ask_again)         \
@@ -69,6 +72,9 @@ enum nv_phrase {
 const char *nv_event_subject(enum nv_lang lang, enum nv_text_event event);
 const char *nv_event_opening(enum nv_lang lang, enum nv_text_event event);
 const char *nv_phrase(enum nv_lang lang, enum nv_phrase phrase);
+
+/* What is counted (proto/inventory.h), as the head of a list; a kind nobody knows as it is. */
+const char *nv_kind_words(enum nv_lang lang, const char *kind);
 
 struct nv_reason_words {
 	const char *why;   /* to the requester */

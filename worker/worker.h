@@ -9,6 +9,7 @@
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
  * hold.c      what stands in the way of every restore, and passes by itself
+ * accepted.c  plugins that the site has, as far as it was asked
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
@@ -35,6 +36,7 @@ struct history;
 struct upkeep;
 struct unstore;
 struct held;
+struct accepted;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -49,6 +51,7 @@ struct worker {
 	struct nv_store *store;
 	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
+	struct accepted *accepted; /* plugins it has */
 	struct nv_intake *intake;
 	struct nv_hold *hold;
 	struct held *held;	    /* requests that met it */

@@ -21,6 +21,8 @@
 #include "core/archive/known.h"
 #include "core/archive/mbz.h"
 #include "core/base/id.h"
+#include "proto/inventory.h"
+#include "proto/messages.h"
 
 #define NV_MANIFEST_FORMAT 1u
 
@@ -43,7 +45,9 @@ struct nv_manifest {
 	char *category; /* identifier of the category on the course server; may be NULL */
 	char *moodle_version;
 	bool user_data;
-	uint64_t size; /* bytes of all entries */
+	struct nv_list needs;	  /* struct nv_plugin: as in archive.ready */
+	struct nv_list inventory; /* struct nv_count: what the course has; empty: not counted */
+	uint64_t size;		  /* bytes of all entries */
 	uint64_t skeleton_size;
 	struct nv_bytes skeleton_sha256;
 	struct nv_list entries; /* struct nv_manifest_entry, in the backup's order */
@@ -71,7 +75,7 @@ struct nv_sink nv_archive_put_sink(struct nv_archive_put *p);
 /* Before the first entry: leave lists of what has come, and call opened_cb on some thread, once,
  * when the first of them is there.  Small archives have none. */
 void nv_archive_put_tell(struct nv_archive_put *p, void (*opened_cb)(void *arg), void *arg);
-/* Upload the skeleton, then the manifest.  about: shortname … user_data are taken from it. */
+/* Upload the skeleton, then the manifest.  about: shortname … inventory are taken from it. */
 int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *about,
 			  uint8_t ret_manifest_sha256[NV_SHA256_LEN], uint64_t *ret_manifest_size,
 			  uint64_t *ret_size, uint64_t *ret_entries, struct nv_err *err);

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams. */
 #include "core/archive/internal.h"
+#include "core/base/fs.h"
+#include "proto/inventory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,6 +19,9 @@ struct inspecting {
 	bool seen; /* moodle_backup.xml */
 	char **plugins;
 	size_t plugins_len;
+	struct nv_count *counts;
+	size_t counts_len;
+	bool delegated; /* the section that is being read belongs to an activity */
 	/* the setting that is being read */
 	bool root_level;
 	bool users_setting;
@@ -135,16 +142,55 @@ static void add_plugin(struct inspecting *in, const char *module)
 	in->plugins[in->plugins_len++] = name;
 }
 
+static void count(struct inspecting *in, const char *kind, const char *type, uint64_t number)
+{
+	size_t i = 0;
+	while (i < in->counts_len &&
+	       (strcmp(in->counts[i].kind, kind) != 0 || strcmp(in->counts[i].type, type) != 0))
+		i++;
+	if (i == NV_INVENTORY_MAX)
+		return;
+	if (i == in->counts_len) {
+		in->counts = nv_realloc(in->counts, (i + 1) * sizeof(*in->counts));
+		in->counts[in->counts_len++] =
+			(struct nv_count){.kind = nv_arena_strdup(&in->info->arena, kind),
+					  .type = nv_arena_strdup(&in->info->arena, type)};
+	}
+	in->counts[i].count += number;
+}
+
+static void add_activity(struct inspecting *in, const char *module)
+{
+	add_plugin(in, module);
+	if (*module && strlen(module) <= PLUGIN_MAX_LEN)
+		count(in, "activity", module, 1);
+}
+
+/* Sections of an activity (subsections) come and go with it. */
+static void section_leaf(struct inspecting *in, const char *name, const char *text)
+{
+	if (strcmp(name, "modname") == 0 && *text && strcmp(text, "$@NULL@$") != 0)
+		in->delegated = true;
+}
+
 static void backup_leaf(struct inspecting *in, const char *const *names, int depth,
 			const char *text)
 {
+	static const char *const section[] = {"moodle_backup", "information", "contents",
+					      "sections", "section"};
 	if (depth == 3 && names[0] && names[1] && names[2] &&
 	    strcmp(names[0], "moodle_backup") == 0 && strcmp(names[1], "information") == 0)
 		information_leaf(in->info, names[2], text);
 	else if (PATH_IS("moodle_backup", "information", "contents", "activities", "activity",
 			 "modulename"))
-		add_plugin(in, text);
-	else if (PATH_IS("moodle_backup", "information", "settings", "setting", "level"))
+		add_activity(in, text);
+	else if (depth == 6 && path_is(names, 5, 5, section))
+		section_leaf(in, names[5], text);
+	else if (path_is(names, depth, 5, section)) {
+		if (!in->delegated)
+			count(in, "section", "", 1);
+		in->delegated = false;
+	} else if (PATH_IS("moodle_backup", "information", "settings", "setting", "level"))
 		in->root_level = strcmp(text, "root") == 0;
 	else if (PATH_IS("moodle_backup", "information", "settings", "setting", "name"))
 		in->users_setting = strcmp(text, "users") == 0;
@@ -206,6 +252,22 @@ static int inspect_check(const struct inspecting *in, struct nv_err *err)
 	return 0;
 }
 
+/* Both kinds are counted, even where there is none. */
+static void begin_counts(struct inspecting *in)
+{
+	count(in, "section", "", 0);
+	count(in, "activity", "", 0);
+}
+
+static void keep_counts(const struct inspecting *in, struct nv_list *ret, struct nv_arena *arena)
+{
+	size_t bytes = in->counts_len * sizeof(*in->counts);
+	if (!bytes)
+		return;
+	*ret = (struct nv_list){nv_arena_alloc(arena, bytes), in->counts_len};
+	memcpy(ret->items, in->counts, bytes);
+}
+
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err)
 {
@@ -220,6 +282,7 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 	ret->files = true;
 	struct inspecting in = {.info = ret};
 	struct nv_sink to = {.entry_cb = inspect_entry, .ctx = &in};
+	begin_counts(&in);
 	int rc = nv_mbz_read(path, limits, &to, job, err);
 	if (rc == 0)
 		rc = inspect_check(&in, err);
@@ -229,6 +292,9 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		ret->plugins.items = nv_arena_alloc(&ret->arena, in.plugins_len * sizeof(char *));
 		memcpy(ret->plugins.items, in.plugins, in.plugins_len * sizeof(char *));
 	}
+	if (rc == 0)
+		keep_counts(&in, &ret->inventory, &ret->arena);
+	free(in.counts);
 	free(in.plugins);
 	if (rc < 0)
 		nv_mbz_info_fini(ret);
@@ -249,4 +315,24 @@ void nv_mbz_info_fini(struct nv_mbz_info *i)
 {
 	nv_arena_fini(&i->arena);
 	*i = (struct nv_mbz_info){0};
+}
+
+int nv_backup_inventory(const char *xml, struct nv_list *ret, struct nv_arena *arena,
+			struct nv_err *err)
+{
+	nv_auto_fd int fd = open(xml, O_RDONLY | O_CLOEXEC);
+	struct nv_mbz_info info = {.arena = *arena};
+	struct inspecting in = {.info = &info};
+	*ret = (struct nv_list){0};
+	if (fd < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "open %s", xml);
+	struct nv_source from = nv_source_fd(&fd);
+	begin_counts(&in);
+	int rc = walk_xml(&in, "moodle_backup.xml", &from, backup_leaf, err);
+	*arena = info.arena; /* what it allocated is the caller's */
+	if (rc == 0)
+		keep_counts(&in, ret, arena);
+	free(in.counts);
+	free(in.plugins);
+	return rc;
 }

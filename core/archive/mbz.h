@@ -75,8 +75,9 @@ struct nv_mbz_info {
 	uint64_t entries;
 	uint64_t file_contents; /* entries below files/ */
 	uint64_t file_contents_bytes;
-	char *form;		/* "tgz" or "zip" */
-	struct nv_strs plugins; /* mod_… that its activities need, sorted, unique */
+	char *form;		  /* "tgz" or "zip" */
+	struct nv_strs plugins;	  /* mod_… that its activities need, sorted, unique */
+	struct nv_list inventory; /* struct nv_count: its sections and activities */
 	struct nv_arena arena;
 };
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
@@ -85,5 +86,8 @@ int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
  * release); 0 for NULL and for what can be none. */
 uint64_t nv_moodle_version(const char *text);
 void nv_mbz_info_fini(struct nv_mbz_info *i);
+/* The inventory of an unpacked backup, by its moodle_backup.xml. */
+int nv_backup_inventory(const char *xml, struct nv_list *ret, struct nv_arena *arena,
+			struct nv_err *err);
 
 #endif

@@ -391,6 +391,8 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 		.moodle_version =
 			nv_moodle_version(about->moodle_version) ? about->moodle_version : NULL,
 		.user_data = about->user_data,
+		.needs = about->needs,
+		.inventory = about->inventory,
 		.size = p->count.bytes,
 		.entries = {.items = p->entries.items, .len = p->entries.len},
 	};

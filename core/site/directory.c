@@ -9,6 +9,7 @@
 
 #include "core/base/fs.h"
 #include "core/site/directory_internal.h"
+#include "core/site/needs.h"
 
 struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st)
 {
@@ -170,8 +171,9 @@ static void copy_info(const struct nv_dir_course *course, const struct nv_mbz_in
 	ret->users = i->users;
 	ret->packed = i->packed;
 	ret->unpacked = i->unpacked;
-	for (size_t p = 0; p < i->plugins.len; p++)
-		nv_dir_strs_add(&ret->plugins, i->plugins.items[p], arena);
+	nv_needs_from_names(&i->plugins, &ret->needs, arena);
+	nv_inventory_copy(course->inventory.len ? &course->inventory : &i->inventory,
+			  &ret->inventory, arena);
 }
 
 /* The remembered state of a file, under the mutex; NULL when it changed or was never read. */

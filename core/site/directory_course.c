@@ -43,13 +43,16 @@ json_t *nv_dir_restored_json(const struct nv_import *in, const struct nv_importe
 	if (enrolled_user)
 		json_array_append_new(enrolments, json_pack("{s:s, s:s}", "user", enrolled_user,
 							    "role", enrolled_role));
-	return json_pack("{s:i, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o}, s:o}",
-			 "format", 1, "site", in->site, "request",
-			 nv_json_record(&nv_restore_request_record, in->request), "outcome",
-			 "course", outcome->course, "shortname", outcome->shortname, "fullname",
-			 outcome->fullname, "category", outcome->category, "user_data",
-			 outcome->user_data, "enrolled", outcome->enrolled, "at",
-			 (json_int_t)outcome->at, "warnings", warnings, "enrolments", enrolments);
+	return json_pack(
+		"{s:i, s:s, s:o, s:{s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o, s:b, s:o}, s:o}",
+		"format", 1, "site", in->site, "request",
+		nv_json_record(&nv_restore_request_record, in->request), "outcome", "course",
+		outcome->course, "shortname", outcome->shortname, "fullname", outcome->fullname,
+		"category", outcome->category, "user_data", outcome->user_data, "enrolled",
+		outcome->enrolled, "at", (json_int_t)outcome->at, "warnings", warnings, "compared",
+		outcome->compared, "differences",
+		nv_json_list(&nv_difference_record, &outcome->differences), "enrolments",
+		enrolments);
 }
 
 static int read_outcome(json_t *json, struct nv_imported *ret, struct nv_arena *arena)
@@ -78,7 +81,10 @@ static int read_outcome(json_t *json, struct nv_imported *ret, struct nv_arena *
 		if (text)
 			nv_dir_strs_add(&ret->warnings, text, arena);
 	}
-	return 0;
+	/* Courses of before there was a comparison have neither. */
+	ret->compared = json_is_true(json_object_get(json, "compared"));
+	return nv_json_to_list(&nv_difference_record, json_object_get(json, "differences"),
+			       &ret->differences, arena);
 }
 
 static int read_parts(const char *path, struct nv_dir_restored *ret, struct nv_arena *arena,

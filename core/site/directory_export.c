@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/site/directory_internal.h"
+#include "core/site/needs.h"
 
 static int check_policy(const struct nv_dir_model *m, const struct nv_dir_course *course,
 			const struct nv_restore_request *q, const struct nv_config_client *policy,
@@ -80,22 +81,6 @@ static int check_version(const struct nv_dir_model *m, const struct nv_dir_cours
 		       (unsigned long long)q->moodle_version, (unsigned long long)version);
 }
 
-static int check_plugins(const struct nv_dir_course_info *info, const struct nv_restore_request *q,
-			 struct nv_err *err)
-{
-	const struct nv_plugin *has = q->plugins.items;
-	for (size_t i = 0; q->plugins.len && i < info->plugins.len; i++) {
-		size_t p = 0;
-		while (p < q->plugins.len && strcmp(has[p].name, info->plugins.items[i]) != 0)
-			p++;
-		if (p == q->plugins.len)
-			return nv_fail(err, NV_REJECT, NV_R_plugin_missing,
-				       "course %s needs the plugin %s, which the client lacks",
-				       q->course, info->plugins.items[i]);
-	}
-	return 0;
-}
-
 /* --- progress: bytes that passed through --- */
 
 struct meter {
@@ -159,7 +144,8 @@ int nv_dir_export(struct nv_site *base, const struct nv_restore_request *q,
 	/* Only now: nobody makes us read a big file for a course that is not for them. */
 	if (nv_dir_course_info(s, course, &info, arena, err) < 0 ||
 	    check_user_data(&info, q, policy, &warnings, arena, err) < 0 ||
-	    check_version(m, &info, q, err) < 0 || check_plugins(&info, q, err) < 0)
+	    check_version(m, &info, q, err) < 0 ||
+	    nv_needs_check(&info.needs, &q->plugins, q->course, &warnings, arena, err) < 0)
 		return -1;
 	*ret = (struct nv_manifest){
 		.shortname = info.shortname,
@@ -167,6 +153,8 @@ int nv_dir_export(struct nv_site *base, const struct nv_restore_request *q,
 		.category = nv_arena_strdup(arena, m->categories[course->category].idnumber),
 		.moodle_version = info.moodle_version,
 		.user_data = info.users,
+		.needs = info.needs,
+		.inventory = info.inventory,
 	};
 	if (ret_warnings)
 		*ret_warnings = warnings;

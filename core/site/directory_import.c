@@ -12,6 +12,7 @@
 #include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/site/directory_internal.h"
+#include "core/site/needs.h"
 
 #define SMALL 1048576u /* bytes, unpacked: synced with course.json */
 
@@ -127,6 +128,14 @@ static int check_disk(const char *site, uint64_t bytes, struct nv_err *err)
 		       site, (unsigned long long)needed, (unsigned long long)available);
 }
 
+static int check_needs(const struct nv_dir_model *m, const struct nv_import *in,
+		       struct nv_strs *warnings, struct nv_arena *arena, struct nv_err *err)
+{
+	if (!in->needs)
+		return 0;
+	return nv_needs_check(in->needs, &m->plugins, in->request->course, warnings, arena, err);
+}
+
 int nv_dir_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
 		     bool *ret_existed, struct nv_err *err)
 {
@@ -141,7 +150,8 @@ int nv_dir_preflight(struct nv_site *base, const struct nv_import *in, uint64_t 
 	if (*ret_existed)
 		return 0;
 	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
-	if (!m || nv_dir_choose_target(m, in, &target, &warnings, &arena, err) < 0 ||
+	if (!m || check_needs(m, in, &warnings, &arena, err) < 0 ||
+	    nv_dir_choose_target(m, in, &target, &warnings, &arena, err) < 0 ||
 	    check_only_one(s->path, in, err) < 0)
 		return -1;
 	return check_disk(s->path, bytes, err);
@@ -180,6 +190,21 @@ static int write_archive(struct import *im, struct nv_err *err)
 		return -1;
 	/* A large one is not for others to wait for, who want the lock of the names. */
 	return im->from->manifest.size < SMALL ? 0 : nv_sync_group_end(&im->together, err);
+}
+
+/* With what the course server counted, where it did. */
+static int compare(struct import *im, struct nv_err *err)
+{
+	const struct nv_list *had = &im->from->manifest.inventory;
+	nv_auto_free char *xml = nv_asprintf("%s/tree/moodle_backup.xml", im->from->dir);
+	struct nv_list has;
+	if (!had->len)
+		return 0;
+	if (nv_backup_inventory(xml, &has, im->arena, err) < 0)
+		return -1;
+	nv_inventory_compare(had, &has, &im->ret->differences, im->arena);
+	im->ret->compared = true;
+	return 0;
 }
 
 /* Nobody else looks into the folder yet. */
@@ -266,9 +291,11 @@ static int name_and_commit(struct import *im, struct nv_err *err)
 static int make_course(struct import *im, struct nv_err *err)
 {
 	const struct nv_import *in = im->in;
-	if (nv_dir_choose_target(im->m, in, &im->target, &im->ret->warnings, im->arena, err) < 0 ||
+	if (check_needs(im->m, in, &im->ret->warnings, im->arena, err) < 0 ||
+	    nv_dir_choose_target(im->m, in, &im->target, &im->ret->warnings, im->arena, err) < 0 ||
 	    check_only_one(im->s->path, in, err) < 0 ||
-	    check_disk(im->s->path, im->from->manifest.size, err) < 0 || write_archive(im, err) < 0)
+	    check_disk(im->s->path, im->from->manifest.size, err) < 0 ||
+	    write_archive(im, err) < 0 || compare(im, err) < 0)
 		return -1;
 	nv_fault("site.import.before-commit");
 	if (name_and_commit(im, err) < 0)

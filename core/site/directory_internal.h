@@ -45,6 +45,7 @@ struct nv_dir_course {
 	size_t category;
 	const char *shortname; /* NULL: as the backup says */
 	const char *fullname;
+	struct nv_list inventory; /* struct nv_count; empty: as the backup says */
 };
 /* Which state of a file something was read from. */
 struct nv_dir_stamp {
@@ -145,7 +146,8 @@ struct nv_dir_course_info {
 	bool users;
 	uint64_t packed;
 	uint64_t unpacked;
-	struct nv_strs plugins;
+	struct nv_list needs;	  /* struct nv_plugin */
+	struct nv_list inventory; /* struct nv_count */
 };
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
 		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err);

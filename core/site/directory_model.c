@@ -281,10 +281,28 @@ static void read_users(struct reader *r, const json_t *root)
 	r->m->users_len = l.len;
 }
 
+/* What the course had, where that is not what its backup holds. */
+static void read_inventory(struct reader *r, const struct item *course, struct nv_dir_course *c)
+{
+	const json_t *list = json_object_get(course->json, "inventory");
+	size_t len = json_array_size(list);
+	struct nv_count *counts = nv_arena_alloc(&r->m->arena, (len + 1) * sizeof(*counts));
+	if (list && (!json_is_array(list) || len > NV_INVENTORY_MAX))
+		mistake(r, course, "inventory", "a list [ … ] of at most 2000 is expected");
+	for (size_t i = 0; i < len && !r->failed; i++) {
+		struct nv_err why = {0};
+		if (nv_json_to_record(&nv_count_record, json_array_get(list, i), &counts[i],
+				      &r->m->arena, &why) < 0)
+			mistake(r, course, "inventory",
+				"objects with kind, type and count are expected");
+	}
+	c->inventory = (struct nv_list){counts, len};
+}
+
 static void read_courses(struct reader *r, const json_t *root)
 {
-	static const char *const known[] = {"id",	 "file",     "category",
-					    "shortname", "fullname", NULL};
+	static const char *const known[] = {"id",	"file",	     "category", "shortname",
+					    "fullname", "inventory", NULL};
 	struct list l = get_list(r, root, "courses");
 	struct nv_dir_course *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
@@ -300,6 +318,7 @@ static void read_courses(struct reader *r, const json_t *root)
 			mistake(r, &at, "file",
 				"the name of a file below backups/ is expected, without .. and "
 				"leading /");
+		read_inventory(r, &at, &c[at.index]);
 		remember(r, &at, "id", r->courses, c[at.index].id);
 	}
 	r->m->courses = c;

@@ -101,6 +101,10 @@ static int feed(struct export *e, const json_t *result, const char *out, struct 
 		nv_moodle_cut(nv_moodle_text(result, "shortname", e->arena), 1333, e->arena);
 	ret->fullname = nv_moodle_cut(nv_moodle_text(result, "fullname", e->arena), 1333, e->arena);
 	ret->category = nv_moodle_cut(nv_moodle_text(result, "category", e->arena), 255, e->arena);
+	nv_moodle_list(&nv_plugin_record, json_object_get(result, "needs"), NV_NEEDS_MAX,
+		       &ret->needs, e->arena);
+	nv_moodle_list(&nv_count_record, json_object_get(result, "inventory"), NV_INVENTORY_MAX,
+		       &ret->inventory, e->arena);
 	if (ret_warnings)
 		*ret_warnings = e->warnings;
 	if (nv_moodle_feed(e->s, skeleton, e->contents, e->len, e->to, e->job, err) < 0)

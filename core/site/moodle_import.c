@@ -136,6 +136,8 @@ static int import_lent(const struct nv_moodle *s, const struct nv_import *in,
 	json_object_set_new(input, "tree", json_string(l->tree));
 	json_object_set_new(input, "blobs", json_string(l->blobs));
 	json_object_set_new(input, "confirm", json_true());
+	json_object_set_new(input, "inventory",
+			    nv_json_list(&nv_count_record, &from->manifest.inventory));
 	struct nv_moodle_call call = {
 		.operation = "import",
 		.req = in->request->id,

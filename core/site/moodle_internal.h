@@ -94,6 +94,9 @@ char *nv_moodle_cut(const char *text, size_t max, struct nv_arena *arena);
 /* A record with its texts cut to what the messages allow. */
 int nv_moodle_record(const struct nv_record *r, const json_t *from, void *ret,
 		     struct nv_arena *arena, struct nv_err *err);
+/* A list of such records, at most max; what is none is left out. */
+void nv_moodle_list(const struct nv_record *r, const json_t *from, size_t max, struct nv_list *ret,
+		    struct nv_arena *arena);
 /* What the items of a record's list are. */
 const struct nv_record *nv_moodle_items(const struct nv_record *r, const char *list);
 /* Warnings: at most 100 of 500 bytes, as the messages allow. */

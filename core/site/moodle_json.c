@@ -49,6 +49,18 @@ int nv_moodle_record(const struct nv_record *r, const json_t *from, void *ret,
 	return 0;
 }
 
+void nv_moodle_list(const struct nv_record *r, const json_t *from, size_t max, struct nv_list *ret,
+		    struct nv_arena *arena)
+{
+	size_t len = json_array_size(from);
+	char *items = nv_arena_alloc(arena, ((len < max ? len : max) + 1) * r->size);
+	*ret = (struct nv_list){items, 0};
+	for (size_t i = 0; i < len && ret->len < max; i++)
+		if (nv_moodle_record(r, json_array_get(from, i), items + ret->len * r->size, arena,
+				     NULL) == 0)
+			ret->len++;
+}
+
 const struct nv_record *nv_moodle_items(const struct nv_record *r, const char *list)
 {
 	for (size_t i = 0; i < r->fields_len; i++)
@@ -88,6 +100,13 @@ void nv_moodle_outcome(const json_t *from, struct nv_imported *ret, struct nv_ar
 	for (size_t i = 0; i < json_array_size(warnings); i++)
 		nv_moodle_warn(&ret->warnings, json_string_value(json_array_get(warnings, i)),
 			       arena);
+	struct nv_list had, has;
+	nv_moodle_list(&nv_count_record, json_object_get(from, "had"), NV_INVENTORY_MAX, &had,
+		       arena);
+	nv_moodle_list(&nv_count_record, json_object_get(from, "has"), NV_INVENTORY_MAX, &has,
+		       arena);
+	ret->compared = had.len && has.len;
+	nv_inventory_compare(&had, &has, &ret->differences, arena);
 }
 
 json_t *nv_moodle_policy(const struct nv_config_client *policy)
@@ -141,6 +160,8 @@ json_t *nv_moodle_import_json(const struct nv_import *in, uint64_t bytes, uint64
 	json_object_set_new(json, "bytes", json_integer((json_int_t)bytes));
 	if (in->retry_in)
 		json_object_set_new(json, "retry_in", json_integer((json_int_t)in->retry_in));
+	if (in->needs)
+		json_object_set_new(json, "needs", nv_json_list(&nv_plugin_record, in->needs));
 	if (in->config)
 		json_object_set_new(json, "settings", settings_json(in->config));
 	return json;

@@ -36,7 +36,7 @@ static json_t *strs_json(const struct nv_strs *s)
 	return array;
 }
 
-static json_t *list_json(const struct nv_record *r, const struct nv_list *l)
+json_t *nv_json_list(const struct nv_record *r, const struct nv_list *l)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < l->len; i++)
@@ -63,7 +63,7 @@ static json_t *field_json(const struct nv_field *f, const void *at)
 	case NV_T_STRS:
 		return strs_json(at);
 	case NV_T_LIST:
-		return list_json(f->sub, at);
+		return nv_json_list(f->sub, at);
 	}
 	return NULL;
 }
@@ -168,6 +168,13 @@ static bool field_from(const struct nv_field *f, const json_t *j, void *at, stru
 		return list_from(f->sub, j, at, arena);
 	}
 	return false;
+}
+
+int nv_json_to_list(const struct nv_record *r, const json_t *from, struct nv_list *ret,
+		    struct nv_arena *arena)
+{
+	*ret = (struct nv_list){0};
+	return !from || json_is_null(from) || list_from(r, from, ret, arena) ? 0 : -1;
 }
 
 int nv_json_to_record(const struct nv_record *r, const json_t *from, void *ret,

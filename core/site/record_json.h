@@ -14,6 +14,11 @@ json_t *nv_json_record(const struct nv_record *r, const void *in);
 int nv_json_to_record(const struct nv_record *r, const json_t *from, void *ret,
 		      struct nv_arena *arena, struct nv_err *err);
 
+/* The same for a list of records; absent: empty. */
+json_t *nv_json_list(const struct nv_record *r, const struct nv_list *l);
+int nv_json_to_list(const struct nv_record *r, const json_t *from, struct nv_list *ret,
+		    struct nv_arena *arena);
+
 void nv_json_cleanup(json_t **j);
 #define nv_auto_json __attribute__((cleanup(nv_json_cleanup)))
 

@@ -9,6 +9,7 @@
 #include "core/base/fs.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
+#include "core/site/needs.h"
 #include "core/site/seed_ws.h"
 
 #define COURSE_BYTES ((size_t)4 << 20) /* a course's summary may be long */
@@ -27,6 +28,7 @@ struct export
 	struct nv_arena *arena;
 	char *category; /* identifier; NULL: not known */
 	struct nv_strs warnings;
+	struct nv_list needs;
 };
 
 static bool has_user(const struct export *e)
@@ -233,19 +235,10 @@ static int check_user_data(struct export *e, const struct nv_mbz_info *info, str
 	return 0;
 }
 
-static int check_plugins(const struct export *e, const struct nv_mbz_info *info, struct nv_err *err)
+static int check_plugins(struct export *e, const struct nv_mbz_info *info, struct nv_err *err)
 {
-	const struct nv_plugin *has = e->q->plugins.items;
-	for (size_t i = 0; e->q->plugins.len && i < info->plugins.len; i++) {
-		size_t p = 0;
-		while (p < e->q->plugins.len && strcmp(has[p].name, info->plugins.items[i]) != 0)
-			p++;
-		if (p == e->q->plugins.len)
-			return nv_fail(err, NV_REJECT, NV_R_plugin_missing,
-				       "course %s needs the plugin %s, which the client lacks",
-				       e->q->course, info->plugins.items[i]);
-	}
-	return 0;
+	nv_needs_from_names(&info->plugins, &e->needs, e->arena);
+	return nv_needs_check(&e->needs, &e->q->plugins, e->q->course, &e->warnings, e->arena, err);
 }
 
 static int check_archive(struct export *e, const struct nv_mbz_info *info, struct nv_err *err)
@@ -273,7 +266,9 @@ static void describe(const struct export *e, const struct nv_mbz_info *info,
 		.category = e->category,
 		.moodle_version = nv_arena_strdup(e->arena, info->moodle_version),
 		.user_data = info->users,
+		.needs = e->needs,
 	};
+	nv_inventory_copy(&info->inventory, &ret->inventory, e->arena);
 }
 
 static int pass_on(struct export *e, const char *path, bool verified, const struct nv_sink *to,

@@ -48,7 +48,7 @@ int nv_site_catalog(struct nv_site *s, const struct nv_catalog_request *q,
 /* Check that the request may be served (course exists: course_missing; role still held:
  * role_missing; versions and plugins: version_older, plugin_missing; policy: policy), then feed the
  * backup's entries to the sink.  policy NULL: everything allowed.  ret: shortname, fullname,
- * category, moodle_version, user_data; strings in the arena. */
+ * category, moodle_version, user_data, needs, inventory; all in the arena. */
 int nv_site_export(struct nv_site *s, const struct nv_restore_request *q,
 		   const struct nv_config_client *policy, const struct nv_archive_limits *limits,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
@@ -63,6 +63,7 @@ struct nv_import {
 	const char *category;		/* identifier of the course's category there; may be NULL */
 	uint64_t moodle_version;	/* of the archive, 0: not known */
 	uint64_t retry_in; /* should this attempt fail, ms until the next; 0: there is none */
+	const struct nv_list *needs; /* struct nv_plugin; NULL: not known */
 };
 struct nv_imported {
 	char *course; /* the new course's id */
@@ -75,11 +76,13 @@ struct nv_imported {
 	bool enrolled;	/* the requester was enrolled */
 	uint64_t at;	/* when the course was made, ms since the epoch */
 	struct nv_strs warnings;
+	bool compared;		    /* with what the course server counted */
+	struct nv_list differences; /* struct nv_difference: what did not arrive */
 };
 
-/* Would the import be refused (category, capability, course taken by a colleague, disk)?  Cheap;
- * asked before anything is fetched.  bytes: of the archive, unpacked.  *ret_existed: this request
- * has its course already, see nv_site_find; nothing else was looked at. */
+/* Would the import be refused (plugins, category, capability, course taken by a colleague, disk)?
+ * Cheap; asked before anything is fetched.  bytes: of the archive, unpacked.  *ret_existed: this
+ * request has its course already, see nv_site_find; nothing else was looked at. */
 int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
 		      bool *ret_existed, struct nv_err *err);
 /* Contents that the site has need not be fetched: those of the manifest's blobs whose SHA-256 is

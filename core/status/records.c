@@ -99,6 +99,17 @@ static void add_warnings(struct nv_args *a, const struct nv_strs *w)
 	nv_args_add(a, b.data, b.len);
 }
 
+static void add_differences(struct nv_args *a, const struct nv_list *differences)
+{
+	nv_auto_buf struct nv_buf b = {0};
+
+	if (!differences->len)
+		return;
+	nv_differences_put(differences, &b);
+	nv_args_str(a, "differences");
+	nv_args_add(a, b.data, b.len);
+}
+
 void nv_args_outcome(struct nv_args *a, const struct nv_status_outcome *o)
 {
 	add_pair(a, "reason", o->reason);
@@ -113,6 +124,7 @@ void nv_args_outcome(struct nv_args *a, const struct nv_status_outcome *o)
 	add_pair(a, "course_user_data", o->course_user_data ? "1" : "0");
 	add_pair(a, "enrolled", o->enrolled ? "1" : "0");
 	add_warnings(a, &o->warnings);
+	add_differences(a, &o->differences);
 }
 
 /* --- from Redis --- */
@@ -175,6 +187,8 @@ static int read_field(struct nv_status_record *rec, struct nv_arena *arena, cons
 		rec->state = nv_state_from(value->str);
 	else if (!strcmp(name, "warnings"))
 		read_warnings(&rec->warnings, arena, value->str, value->len);
+	else if (!strcmp(name, "differences"))
+		nv_differences_get(value->str, value->len, &rec->differences, arena);
 	else if (!strncmp(name, "join:", 5) && !strcmp(value->str, "joined"))
 		push(&rec->joined, arena, name + 5, strlen(name + 5));
 	else

@@ -31,6 +31,7 @@
 #include <uv.h>
 
 #include "core/base/config.h"
+#include "proto/inventory.h"
 #include "proto/messages.h"
 
 /* X(name, final) */
@@ -90,7 +91,8 @@ struct nv_status_record {
 	bool course_deleted;
 	bool enrolled; /* the requester */
 	struct nv_strs warnings;
-	struct nv_strs joined; /* users that joined by "enrol me" */
+	struct nv_list differences; /* struct nv_difference: what did not arrive */
+	struct nv_strs joined;	    /* users that joined by "enrol me" */
 };
 
 struct nv_status_options {
@@ -249,6 +251,7 @@ struct nv_status_outcome {
 	bool course_user_data;
 	bool enrolled;
 	struct nv_strs warnings;
+	struct nv_list differences; /* struct nv_difference */
 };
 /* The last write of a claim; frees it.  NV_RETRY/claim_lost when the token is not the claim's.
  * Exception: state restored is accepted from a worker that lost its claim when nobody else has it,

@@ -227,6 +227,18 @@ on('a failure is told in plain words and mended by trying again', async (open) =
 	await waitState(page, course, 'restored');
 });
 
+on('what did not arrive stands in the row', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Forestry', shortname: 'FOR',
+		inventory: [{kind: 'activity', type: 'wiki', count: 2}]});
+	await farm.ask('submit', {course});
+	const page = await open();
+	await launch(page, farm);
+	await waitState(page, course, 'restored');
+	await row(page, course).getByText('Not everything has arrived.').waitFor();
+	assert.equal(await row(page, course).locator('.nv-losses li').textContent(), 'Activities (wiki): 2 before, 0 now');
+	await assertAccessible(page);
+});
+
 on('a colleague sees by whom, cannot choose it again, and joins the copy', async (open) => {
 	const course = await farm.ask('course', {fullname: 'French', shortname: 'FRE', teachers: ['ada', 'emmy']});
 	const emmy = await open();

@@ -1017,12 +1017,14 @@ def test_user_data_that_fail_are_left_out_where_the_setting_allows_it(pair):
     text = users.read_text()
     users.write_text(text[:len(text) // 2])
     before = pair.traces("thisyear")
-    message = pair.message("HAND", True, tree=str(tree))
+    message = pair.message("HAND", True, tree=str(tree), inventory=about["inventory"])
     kind, reason = pair.run("thisyear", "import", message).error
     assert reason == "import_failed" and pair.traces("thisyear") | {"logs": 0} == before | {"logs": 0}
     message["settings"]["without_user_data_on_failure"] = True
     reply = pair.run("thisyear", "import", message)
     assert not reply.result["user_data"] and any("without them" in t for t in reply.warnings)
+    # What belongs to the users that were left out is not missed once more.
+    assert {line["kind"] for line in reply.result["has"]} == {"section", "activity", "question"}
     pair.delete(reply.result["course"])
 
 

@@ -36,6 +36,9 @@ static void note_record(struct answer *a, const struct nv_status_record *r)
 	put(a->message, sizeof a->message, r->message);
 	put(a->course, sizeof a->course, r->course);
 	put(a->warning, sizeof a->warning, r->warnings.len ? r->warnings.items[0] : "");
+	nv_auto_buf struct nv_buf lost = {0};
+	nv_differences_put(&r->differences, &lost);
+	put(a->lost, sizeof a->lost, lost.data ? (const char *)lost.data : "");
 	put(a->joined, sizeof a->joined, r->joined.len ? r->joined.items[0] : "");
 }
 
@@ -367,9 +370,12 @@ struct answer *finish(struct fixture *f, const struct nv_restore_request *q, con
 {
 	char warning[] = "a: strange, warning";
 	char *warnings[] = {warning};
+	struct nv_difference lost[] = {{(char *)"activity", (char *)"wiki", 3, 1},
+				       {(char *)"section", (char *)"", 5, 4}};
 	struct nv_status_outcome o = {.state = to, .course = "42", .enrolled = true};
 
 	o.warnings = (struct nv_strs){.items = warnings, .len = 1};
+	o.differences = (struct nv_list){.items = lost, .len = 2};
 	if (to == NV_ST_failed) {
 		o.reason = "import_failed";
 		o.message = "it broke";

@@ -44,6 +44,7 @@ struct answer {
 	enum nv_state state;
 	uint64_t rev, total, failures, bytes, created, finished, place, next_try, held;
 	char id[NV_UUID_SIZE], reason[64], message[256], course[64], warning[64], joined[64];
+	char lost[64];
 	bool published, deleted;
 	char ids[1000][NV_UUID_SIZE];
 	uint64_t counts[NV_ST_COUNT];

@@ -60,7 +60,12 @@ static int put_mbz(struct trip *t, const char *mbz, const struct nv_job *job, st
 	nv_auto_free char *work = in_dir("work");
 	uint64_t size = 0;
 	char name[] = "XS1";
-	struct nv_manifest about = {.shortname = name, .user_data = true};
+	struct nv_plugin plugin = {name, 7};
+	struct nv_count count = {name, name, 3};
+	struct nv_manifest about = {.shortname = name,
+				    .user_data = true,
+				    .needs = {&plugin, 1},
+				    .inventory = {&count, 1}};
 	struct nv_archive_put *p = nv_archive_put_new(t->store, &t->place, work, THRESHOLD,
 						      &wide_limits, t->known, job, err);
 	if (!p)
@@ -113,6 +118,10 @@ static void assert_same_after_trip(const char *mbz, bool index_too)
 		fail_msg("%s", err.msg);
 	assert_string_equal(f.manifest.shortname, "XS1");
 	assert_int_equal(f.manifest.entries.len, t.entries);
+	assert_int_equal(f.manifest.needs.len, 1);
+	assert_int_equal(((struct nv_plugin *)f.manifest.needs.items)->version, 7);
+	assert_int_equal(f.manifest.inventory.len, 1);
+	assert_int_equal(((struct nv_count *)f.manifest.inventory.items)->count, 3);
 	unlink(out);
 	if (nv_archive_to_mbz(&f, out, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
@@ -541,16 +550,27 @@ struct facts {
 	uint64_t unpacked;
 	uint64_t contents;
 	const char *form;
+	uint64_t sections;
+	uint64_t assigns;
 };
+
+static uint64_t number_of(const struct nv_list *inventory, const char *kind, const char *type)
+{
+	const struct nv_count *c = inventory->items;
+	for (size_t i = 0; i < inventory->len; i++)
+		if (strcmp(c[i].kind, kind) == 0 && strcmp(c[i].type, type) == 0)
+			return c[i].count;
+	return 0;
+}
 
 static void backups_tell_about_themselves(void **state)
 {
 	(void)state;
 	const struct facts all[] = {
-		{"xs-nousers.tgz.mbz", "XS1", "6", false, true, 91, 51684, 4, "tgz"},
-		{"xs-users.tgz.mbz", "XS1", "6", true, true, 108, 59306, 4, "tgz"},
-		{"xs-users.zip.mbz", "XS1", "6", true, true, 108, 59306, 4, "zip"},
-		{"s-users-nofiles.tgz.mbz", "S1", "2", true, false, 902, 552912, 0, "tgz"},
+		{"xs-nousers.tgz.mbz", "XS1", "6", false, true, 91, 51684, 4, "tgz", 2, 1},
+		{"xs-users.tgz.mbz", "XS1", "6", true, true, 108, 59306, 4, "tgz", 2, 1},
+		{"xs-users.zip.mbz", "XS1", "6", true, true, 108, 59306, 4, "zip", 2, 1},
+		{"s-users-nofiles.tgz.mbz", "S1", "2", true, false, 902, 552912, 0, "tgz", 11, 10},
 	};
 	for (size_t i = 0; i < NV_ARRAY_LEN(all); i++) {
 		const struct facts *want = &all[i];
@@ -577,6 +597,9 @@ static void backups_tell_about_themselves(void **state)
 		assert_int_equal(info.plugins.len, 4);
 		assert_string_equal(info.plugins.items[0], "mod_assign");
 		assert_string_equal(info.plugins.items[3], "mod_resource");
+		assert_int_equal(number_of(&info.inventory, "section", ""), want->sections);
+		assert_int_equal(number_of(&info.inventory, "activity", "assign"), want->assigns);
+		assert_int_equal(number_of(&info.inventory, "activity", "wiki"), 0);
 		nv_mbz_info_fini(&info);
 	}
 }

@@ -209,6 +209,27 @@ static void remarks_are_told_to_those_who_may_read_them(void **state)
 	assert_null(strstr(text_of(&quiet), "the category"));
 }
 
+static void what_did_not_arrive_is_told_whatever_is_set_about_remarks(void **state)
+{
+	(void)state;
+	struct nv_difference lost[] = {{(char *)"activity", (char *)"wiki", 3, 1},
+				       {(char *)"section", (char *)"", 5, 4},
+				       {(char *)"<new>", (char *)"", 2, 0}};
+	struct nv_status_record r = restored_record();
+	struct nv_text_facts f = {.record = &r, .site_label = "Last year", .warnings = false};
+	r.differences = (struct nv_list){lost, 3};
+	nv_auto_letter en = letter_of(&f, NV_LANG_en), fr = letter_of(&f, NV_LANG_fr);
+	assert_string_equal((char *)en.subject.data,
+			    "Course restored, with remarks: Algèbre copy 1");
+	assert_non_null(strstr(text_of(&en), "Not everything has arrived."));
+	assert_non_null(strstr(text_of(&en), "\n  - Activities (wiki): 3 before, 1 now\n"
+					     "  - Sections: 5 before, 4 now\n"
+					     "  - <new>: 2 before, 0 now\n"));
+	assert_non_null(strstr((char *)en.html.data, "<bdi>&lt;new&gt;</bdi>: "));
+	assert_non_null(strstr(text_of(&fr), "Tout n'est pas arrivé."));
+	assert_non_null(strstr(text_of(&fr), "\n  - Activités (wiki) : 3 avant, 1 maintenant\n"));
+}
+
 static void a_cancelled_request_is_said_so(void **state)
 {
 	(void)state;
@@ -254,7 +275,8 @@ static void every_reason_has_its_sentences_in_every_language(void **state)
 static void assert_same_slots(const char *one, const char *other)
 {
 	static const char *const known[] = {"{course}", "{site}", "{name}", "{reason}",
-					    "{number}", "{time}", "{user}"};
+					    "{number}", "{time}", "{user}", "{kind}",
+					    "{type}",	"{had}",  "{has}"};
 	size_t found = 0, braces = 0;
 	for (size_t i = 0; i < NV_ARRAY_LEN(known); i++) {
 		assert_int_equal(strstr(one, known[i]) == NULL, strstr(other, known[i]) == NULL);
@@ -452,6 +474,7 @@ int main(void)
 		cmocka_unit_test(administrators_get_the_details),
 		cmocka_unit_test(success_says_whether_user_data_came_along),
 		cmocka_unit_test(remarks_are_told_to_those_who_may_read_them),
+		cmocka_unit_test(what_did_not_arrive_is_told_whatever_is_set_about_remarks),
 		cmocka_unit_test(a_cancelled_request_is_said_so),
 		cmocka_unit_test(every_reason_has_its_sentences_in_every_language),
 		cmocka_unit_test(every_phrase_exists_in_every_language),

@@ -144,6 +144,100 @@ static void names_of_every_kind_travel_unchanged(void **state)
 	assert_string_equal(found.shortname, r.shortname);
 }
 
+/* The course server says that course 10 had more than its backup holds. */
+static void counted_more(struct fixture *f)
+{
+	static const char before[] = "{\"id\": 10, \"file\": \"plain.mbz\", \"category\": 2}";
+	char *json = nv_arena_strdup(&f->arena, src_json);
+	char *at = strstr(json, before);
+	*at = '\0';
+	put_file(f, "src/site.json",
+		 nv_arena_printf(&f->arena,
+				 "%s{\"id\": 10, \"file\": \"plain.mbz\", \"category\": 2, "
+				 "\"inventory\": [{\"kind\": \"activity\", \"type\": \"wiki\", "
+				 "\"count\": 2}, {\"kind\": \"activity\", \"type\": \"quiz\", "
+				 "\"count\": 1}, {\"kind\": \"question\", \"type\": \"essay\", "
+				 "\"count\": 3}]}%s",
+				 json, at + sizeof(before) - 1));
+}
+
+static void assert_wiki_lost(const struct nv_imported *outcome)
+{
+	const struct nv_difference *d = outcome->differences.items;
+	assert_true(outcome->compared);
+	assert_int_equal(outcome->differences.len, 1);
+	assert_string_equal(d->kind, "activity");
+	assert_string_equal(d->type, "wiki");
+	assert_true(d->had == 2 && d->has == 0);
+}
+
+static int note_outcome(void *arg, const struct nv_restore_request *request,
+			const struct nv_imported *outcome, bool deleted)
+{
+	(void)request;
+	(void)deleted;
+	(*(unsigned *)arg)++;
+	assert_wiki_lost(outcome);
+	return 0;
+}
+
+static void what_the_course_had_and_the_archive_lacks_is_told_and_remembered(void **state)
+{
+	struct fixture *f = *state;
+	struct nv_imported again;
+	unsigned told = 0;
+	counted_more(f);
+	fetch(f, "10");
+	struct nv_imported got = do_import(f);
+	assert_wiki_lost(&got);
+	assert_int_equal(nv_site_find(f->dst, f->request.id, &again, &f->arena, &f->err), 0);
+	assert_wiki_lost(&again);
+	assert_int_equal(nv_site_history(f->dst, note_outcome, &told, &f->err), 0);
+	assert_int_equal(told, 1);
+}
+
+static void a_whole_course_has_no_differences(void **state)
+{
+	struct fixture *f = *state;
+	fetch(f, "10");
+	struct nv_imported got = do_import(f);
+	assert_true(got.compared);
+	assert_int_equal(got.differences.len, 0);
+	/* An older archiver counts nothing. */
+	f->fetched.manifest.inventory.len = 0;
+	new_id(f);
+	assert_false(do_import(f).compared);
+}
+
+static void a_plugin_that_is_missing_here_is_refused_here_too(void **state)
+{
+	struct fixture *f = *state;
+	fetch(f, "10");
+	f->import.needs = &f->fetched.manifest.needs;
+	assert_int_equal(f->import.needs->len, 1);
+	do_import(f); /* this site does not know its plugins */
+	new_id(f);
+	char *json = get_file(f, "dst/site.json");
+	put_file(f, "dst/site.json",
+		 nv_arena_printf(&f->arena,
+				 "{\"plugins\": [{\"name\": \"mod_forum\", \"version\": 1}],%s",
+				 json + 1));
+	expect_import_refused(f, NV_REJECT, NV_R_plugin_missing);
+	assert_non_null(strstr(f->err.msg, "needs the plugin mod_quiz"));
+	f->err = (struct nv_err){0};
+	assert_int_equal(nv_site_preflight(f->dst, &f->import, 1, &existed, &f->err), -1);
+	assert_int_equal(f->err.reason, NV_R_plugin_missing);
+	/* A block is left out, and said. */
+	struct nv_plugin block = {(char *)"block_gone", 0};
+	struct nv_list blocks = {&block, 1};
+	f->import.needs = &blocks;
+	f->err = (struct nv_err){0};
+	struct nv_imported got = do_import(f);
+	assert_int_equal(got.warnings.len, 1);
+	assert_string_equal(got.warnings.items[0],
+			    "The client lacks block_gone: the block is left out.");
+}
+
 static void ids_that_would_be_paths_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -654,6 +748,9 @@ int main(void)
 		TEST(copies_are_named_as_moodle_names_them),
 		TEST(a_long_short_name_is_cut_in_front_of_the_copy_number),
 		TEST(names_of_every_kind_travel_unchanged),
+		TEST(what_the_course_had_and_the_archive_lacks_is_told_and_remembered),
+		TEST(a_whole_course_has_no_differences),
+		TEST(a_plugin_that_is_missing_here_is_refused_here_too),
 		TEST(ids_that_would_be_paths_are_refused),
 		TEST(the_category_is_the_original_one_the_one_asked_for_or_the_default),
 		TEST(the_requester_must_be_allowed_to_create_courses_there),

@@ -774,7 +774,9 @@ static void the_script_dies_with_us(void **state)
 	"printf files > $W/files.xml; printf a > $W/activities/x/a.xml\n"
 #define RESULT                                                                         \
 	"echo '{\"result\":{\"shortname\":\"S\",\"fullname\":\"F\",\"category\":null," \
-	"\"moodle_version\":\"2024100705\",\"user_data\":true,\"skeleton\":\"'$W'\"}}'\n"
+	"\"moodle_version\":\"2024100705\",\"user_data\":true,\"skeleton\":\"'$W'\","  \
+	"\"needs\":[{\"name\":\"mod_wiki\",\"version\":7},{\"name\":3}],"              \
+	"\"inventory\":[{\"kind\":\"activity\",\"type\":\"wiki\",\"count\":2},7]}}'\n"
 #define FILE_LINE(sha1, size, name)                                                               \
 	"echo '{\"file\":{\"sha1\":\"" sha1 "\",\"size\":" #size ",\"path\":\"'$D/" name "'\"}}'" \
 	"\n"
@@ -840,6 +842,12 @@ static void an_export_is_the_skeleton_and_then_the_contents(void **state)
 	assert_null(m.category);
 	assert_string_equal(m.moodle_version, "2024100705");
 	assert_true(m.user_data);
+	assert_int_equal(m.needs.len, 1);
+	assert_string_equal(((struct nv_plugin *)m.needs.items)->name, "mod_wiki");
+	assert_int_equal(((struct nv_plugin *)m.needs.items)->version, 7);
+	assert_int_equal(m.inventory.len, 1);
+	assert_string_equal(((struct nv_count *)m.inventory.items)->type, "wiki");
+	assert_int_equal(((struct nv_count *)m.inventory.items)->count, 2);
 	assert_int_equal(warnings.len, 1);
 	assert_string_equal(warnings.items[0], "take care");
 	assert_string_equal(told.step, "export");
@@ -889,20 +897,29 @@ static void nothing_is_read_outside_the_export_s_folder(void **state)
 /* --- import --- */
 
 #define IMPORT_HEAD "read -r line; printf '%s' \"$line\" > $D/input; pwd > $D/where\n"
+#define COUNTED                                                            \
+	"\"had\":[{\"kind\":\"activity\",\"type\":\"wiki\",\"count\":2}]," \
+	"\"has\":[{\"kind\":\"activity\",\"type\":\"wiki\",\"count\":1}]"
 #define IMPORTED                                                                            \
 	"echo '{\"result\":{\"course\":\"42\",\"url\":\"http://x/42\",\"shortname\":\"S\"," \
 	"\"fullname\":\"F\",\"category\":\"DEF\",\"user_data\":true,\"existed\":false,"     \
-	"\"enrolled\":true,\"at\":17,\"warnings\":[\"w\"]}}'\n"
+	"\"enrolled\":true,\"at\":17,\"warnings\":[\"w\"]," COUNTED "}}'\n"
 
 static int import(struct fixture *f, struct nv_imported *ret)
 {
 	struct nv_fetched fetched = {.dir = at(f, "fetched/" ID)};
+	struct nv_count count = {(char *)"activity", (char *)"wiki", 2};
+	struct nv_plugin plugin = {(char *)"mod_wiki", 7};
+	struct nv_list needs = {&plugin, 1};
+	f->import.needs = &needs;
+	fetched.manifest.inventory = (struct nv_list){&count, 1};
 	fetched.manifest.size = 11;
 	fetched.manifest.moodle_version = nv_arena_strdup(&f->arena, "2024100705.01");
 	put(f, "fetched/" ID "/tree/moodle_backup.xml", "x", 0640);
 	put(f, "fetched/" ID "/blobs/" SHA1_HELLO "-5", "hello", 0640);
 	put(f, "fetched/" ID "/site/tree/old", "left by a crash", 0640);
 	int rc = nv_site_import(f->site, &f->import, &fetched, &f->job, ret, &f->arena, &f->err);
+	f->import.needs = NULL;
 	/* The tree is where it was, and nothing else. */
 	assert_int_equal(count_in(fetched.dir), 2);
 	assert_string_equal(get(f, "fetched/" ID "/tree/moodle_backup.xml"), "x");
@@ -930,6 +947,14 @@ static void an_import_is_confirmed_and_gives_the_course(void **state)
 	assert_true(got.enrolled && got.user_data && !got.existed);
 	assert_int_equal(got.at, 17);
 	assert_int_equal(got.warnings.len, 1);
+	assert_true(got.compared);
+	assert_int_equal(got.differences.len, 1);
+	assert_true(((struct nv_difference *)got.differences.items)->has == 1);
+	assert_non_null(strstr(get(f, "input"),
+			       "\"inventory\":[{\"kind\":\"activity\",\"type\":\"wiki\","
+			       "\"count\":2}]"));
+	assert_non_null(
+		strstr(get(f, "input"), "\"needs\":[{\"name\":\"mod_wiki\",\"version\":7}]"));
 	assert_string_equal(get(f, "tree"), "moodle_backup.xml\n");
 	assert_non_null(strstr(get(f, "input"), "\"moodle_version\":2024100705,"));
 	assert_non_null(strstr(get(f, "input"), "\"default_category\":\"DEF\""));

@@ -139,6 +139,7 @@ static void a_record_comes_back_as_it_was_written(void **state)
 	assert_int_equal(get(f, id)->state, NV_ST_restored);
 	assert_string_equal(got.course, "42");
 	assert_string_equal(got.warning, "a: strange, warning");
+	assert_string_equal(got.lost, "activity wiki 3 1\nsection - 5 4\n");
 	assert_true(got.finished >= got.created);
 	nv_status_join(f->s, id, "bob", "pending", on_plain, fresh());
 	ok(f);

@@ -163,6 +163,16 @@ export function SiteHeld({request, site}) {
 		? <Explained text={heldText(site.held.reason)} message={site.held.message} /> : null;
 }
 
+// What the restored course has less of.
+export function Losses({list}) {
+	if (!list.length)
+		return null;
+	const text = (d) => t(d.type ? 'loss.type' : 'loss', {...d, had: number(d.had), has: number(d.has),
+		kind: has(`kind.${d.kind}`) ? t(`kind.${d.kind}`) : d.kind});
+	return <div class="nv-why nv-losses">{t('losses')}
+		<ul class="mb-0">{list.map((d, i) => <li key={i} dir="auto">{text(d)}</li>)}</ul></div>;
+}
+
 function Warnings({list}) {
 	if (!list.length)
 		return null;
@@ -187,6 +197,7 @@ function OwnStatus({store, row}) {
 		{isActive(r) && !waits(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
 		<Why request={r} />
 		<SiteHeld request={r} site={store.sites.find((s) => s.site === row.site)} />
+		{r.state === 'restored' && <Losses list={r.restored?.differences || []} />}
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}
 		<div class="nv-actions">
 			{r.state === 'restored' && !r.restored?.deleted && address(r.restored?.url) &&

@@ -32,7 +32,7 @@ _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>
     <original_course_id>{number}</original_course_id>
     <original_course_fullname>Course {number}</original_course_fullname>
     <original_course_shortname>C{number}</original_course_shortname>
-    <settings>
+{contents}    <settings>
       <setting><level>root</level><name>users</name><value>{users}</value></setting>
     </settings>
   </information>
@@ -40,17 +40,26 @@ _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def skeleton(number, users=False):
+def _contents(activities):
+    if not activities:
+        return ""
+    rows = "".join(f"<activity><moduleid>{i}</moduleid><modulename>{module}</modulename>"
+                   f"<directory>activities/{module}_{i}</directory></activity>"
+                   for i, module in enumerate(activities, 1))
+    return f"    <contents><activities>{rows}</activities></contents>\n"
+
+
+def skeleton(number, users=False, activities=()):
     """The same course without files, as names and texts."""
-    return {"moodle_backup.xml": _BACKUP.format(number=number, users=int(users)),
+    return {"moodle_backup.xml": _BACKUP.format(number=number, users=int(users), contents=_contents(activities)),
             "course/course.xml": "<course><category><name>Sciences</name></category></course>"}
 
 
-def make(path, number, blobs=3, blob_size=100_000, users=True):
+def make(path, number, blobs=3, blob_size=100_000, users=True, activities=()):
     """A small course: its description and `blobs` files that become objects of their own. The same
-    number gives the same bytes."""
+    number gives the same bytes. activities: the modules of its activities."""
     rng = random.Random(number)
-    files = {name: text.encode() for name, text in skeleton(number, users).items()}
+    files = {name: text.encode() for name, text in skeleton(number, users, activities).items()}
     for _ in range(blobs):
         data = rng.randbytes(blob_size)
         name = hashlib.sha1(data).hexdigest()

@@ -42,13 +42,13 @@ class CourseServer:
                             "email": f"{name}@example.org", "lang": "en"})
         self._save()
 
-    def add(self, source, teacher="ada"):
-        """source: an archive, which is copied; the new course's id."""
+    def add(self, source, teacher="ada", **more):
+        """source: an archive, which is copied; more: as in site.json; the new course's id."""
         number = len(self._courses) + 1
         name = f"{number}.mbz"
         shutil.copyfile(source, os.path.join(self.path, "backups", name))
         self.sources[str(number)] = os.path.join(self.path, "backups", name)
-        self._courses.append({"id": number, "file": name, "category": 1})
+        self._courses.append({"id": number, "file": name, "category": 1, **more})
         self._roles.append({"user": teacher, "role": "editingteacher", "course": number})
         self._save()
         return str(number)
@@ -77,14 +77,23 @@ class Client:
                   encoding="utf-8") as f:
             return json.load(f)
 
-    def may_create(self, yes):
-        """May teachers create courses here?  Without, every restore fails."""
+    def _change(self, change):
         path = os.path.join(self.path, "site.json")
         with open(path, encoding="utf-8") as f:
             site = json.load(f)
-        for user in site["users"]:
-            user["can_create_in"] = ["*"] if yes else []
+        change(site)
         _write(path, site)
+
+    def may_create(self, yes):
+        """May teachers create courses here?  Without, every restore fails."""
+        def change(site):
+            for user in site["users"]:
+                user["can_create_in"] = ["*"] if yes else []
+        self._change(change)
+
+    def plugins(self, *names):
+        """These are installed, and known to be."""
+        self._change(lambda site: site.update(plugins=[{"name": n, "version": 1} for n in names]))
 
     def archive(self, request):
         return os.path.join(self.path, "courses", request, "backup.mbz")

@@ -34,7 +34,7 @@ class contents {
      * repositories.
      *
      * @param string $tree the unpacked backup
-     * @return \Generator of objects: id, contenthash, filesize, filename, mimetype
+     * @return \Generator of objects: id, contenthash, filesize, filename, mimetype, contextid, component
      */
     public static function each(string $tree): \Generator {
         $reader = new \XMLReader();
@@ -89,7 +89,8 @@ class contents {
             throw failure::reject('archive_corrupt', 'files.xml: a file has no proper hash or size');
         }
         return (object) ['id' => (int) $xml['id'], 'contenthash' => $hash, 'filesize' => (int) $field('filesize'),
-            'filename' => $field('filename'), 'mimetype' => $field('mimetype')];
+            'filename' => $field('filename'), 'mimetype' => $field('mimetype'),
+            'contextid' => (int) $field('contextid'), 'component' => $field('component')];
     }
 
     /**

@@ -108,7 +108,10 @@ class export {
                 "the client's Moodle $theirs is older than the course's " . site::version()
             );
         }
-        $this->check_plugins();
+        $theirs = needs::from_list($this->request->plugins ?? []);
+        if ($theirs) {
+            needs::check(needs::of($course), $theirs, $id);
+        }
     }
 
     /**
@@ -134,64 +137,6 @@ class export {
         }
         if ($allowed) {
             throw failure::reject('policy', "client $client may not have courses of this course's category");
-        }
-    }
-
-    /**
-     * What the course needs and the client lacks.  A missing block or an older plugin is only told.
-     */
-    private function check_plugins(): void {
-        global $DB;
-        $theirs = [];
-        foreach ((array) ($this->request->plugins ?? []) as $plugin) {
-            $theirs[$plugin->name] = (int) $plugin->version;
-        }
-        if (!$theirs) {
-            return;
-        }
-        $context = \context_course::instance($this->course->id);
-        $path = $DB->sql_like_escape($context->path) . '/%';
-        $inside = '(ctx.id = :context OR ' . $DB->sql_like('ctx.path', ':path') . ')';
-        $params = ['context' => $context->id, 'path' => $path];
-        $needed = ["format_{$this->course->format}"];
-        foreach (
-            $DB->get_fieldset_sql(
-                'SELECT DISTINCT m.name FROM {course_modules} cm
-                JOIN {modules} m ON m.id = cm.module WHERE cm.course = :course AND cm.deletioninprogress = 0',
-                ['course' => $this->course->id]
-            ) as $name
-        ) {
-            $needed[] = "mod_$name";
-        }
-        foreach (
-            $DB->get_fieldset_sql("SELECT DISTINCT q.qtype FROM {question} q
-                JOIN {question_versions} v ON v.questionid = q.id
-                JOIN {question_bank_entries} e ON e.id = v.questionbankentryid
-                JOIN {question_categories} c ON c.id = e.questioncategoryid
-                JOIN {context} ctx ON ctx.id = c.contextid WHERE $inside", $params) as $name
-        ) {
-            $needed[] = "qtype_$name";
-        }
-        $ours = site::plugins();
-        foreach ($needed as $name) {
-            // What is not installed here either cannot be restored anywhere.
-            if (isset($ours[$name]) && !isset($theirs[$name])) {
-                throw failure::reject(
-                    'plugin_missing',
-                    "course {$this->course->id} needs the plugin $name, which the client lacks"
-                );
-            }
-            if (isset($ours[$name]) && $theirs[$name] < $ours[$name]) {
-                channel::warn("The client's $name is older ({$theirs[$name]}) than the course server's ({$ours[$name]}).");
-            }
-        }
-        foreach (
-            $DB->get_fieldset_sql("SELECT DISTINCT b.blockname FROM {block_instances} b
-                JOIN {context} ctx ON ctx.id = b.parentcontextid WHERE $inside", $params) as $name
-        ) {
-            if (isset($ours["block_$name"]) && !isset($theirs["block_$name"])) {
-                channel::warn("The client lacks block_$name: the block is left out.");
-            }
         }
     }
 
@@ -246,13 +191,19 @@ class export {
             throw failure::reject('course_missing', "course {$this->course->id} was deleted during the export");
         }
         @unlink("$tree/backup.mbz");
+        // Before contents that the site has lost are taken out: the course had those files.
+        $inventory = array_merge(
+            inventory::count((int) $this->course->id, !empty($this->request->user_data)),
+            inventory::count_backed_up((int) $this->course->id, $tree)
+        );
         [$files, $bytes] = $naming->finish($tree);
         if (channel::disk_full() !== '') {
             // Moodle takes a file that was written in part for a whole one.
             throw new failure(failure::RETRY, 'disk_full', "backup of course {$this->course->id}");
         }
         \block_navette\event\course_exported::tell((int) $this->course->id, $this->request);
-        return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes];
+        return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes,
+            'needs' => needs::to_list(needs::of($this->course)), 'inventory' => $inventory];
     }
 
     /**

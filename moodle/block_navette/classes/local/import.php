@@ -148,6 +148,8 @@ class import {
                 "this site's Moodle " . site::version() . " is older than the course's $version"
             );
         }
+        // The course server may not have known what is installed here.
+        needs::check(needs::from_list($this->in->needs ?? []), site::plugins(), (string) $this->in->request->course);
         $this->target = target::choose($this->in);
         if ($this->only_one()) {
             $holder = restores::holder($this->in->site, (string) $this->in->request->course);
@@ -411,6 +413,12 @@ class import {
             );
             $enrolled = true;
         }
+        $this->row->inventory = inventory::compared(
+            (int) $this->row->courseid,
+            $this->in->inventory ?? null,
+            $names->users,
+            $names->whole
+        );
         $outcome = $this->commit($names, $enrolled);
         $this->after($outcome);
         return $outcome;
@@ -420,7 +428,7 @@ class import {
      * Moodle's restore into a new course.
      *
      * @param bool $users
-     * @return \stdClass shortname, fullname, users
+     * @return \stdClass shortname, fullname, users; whole: nothing of the archive was left out
      */
     private function restore(bool $users): \stdClass {
         global $CFG, $DB;
@@ -450,9 +458,10 @@ class import {
             if ($info->type !== \backup::TYPE_1COURSE) {
                 throw failure::reject('archive_corrupt', "the archive holds no course but a $info->type");
             }
-            $users = $users && !empty($info->root_settings['users']);
+            $archived = !empty($info->root_settings['users']);
+            $users = $users && $archived;
             $names = (object) ['shortname' => $info->original_course_shortname,
-                'fullname' => $info->original_course_fullname, 'users' => $users];
+                'fullname' => $info->original_course_fullname, 'users' => $users, 'whole' => $users === $archived];
             $this->settings($controller, $users);
             $this->precheck($controller);
             $controller->set_progress(new progress('import'));

@@ -83,7 +83,8 @@ class restores {
         return ['course' => (string) $row->courseid, 'url' => site::course_url((int) $row->courseid),
             'shortname' => $row->shortname, 'fullname' => $row->fullname, 'category' => $row->category,
             'user_data' => (bool) $row->userdata, 'existed' => true, 'enrolled' => (bool) $row->enrolled,
-            'at' => (int) $row->restoredat, 'warnings' => json_decode((string) $row->warnings) ?: []];
+            'at' => (int) $row->restoredat, 'warnings' => json_decode((string) $row->warnings) ?: []]
+            + ((array) json_decode((string) ($row->inventory ?? '')));
     }
 
     /**
@@ -100,7 +101,7 @@ class restores {
             'requestid' => $in->request->id, 'site' => $in->site, 'remotecourse' => (string) $in->request->course,
             'courseid' => null, 'userid' => $user->id ?? null, 'state' => self::IMPORTING, 'userdata' => 0,
             'enrolled' => 0, 'shortname' => (string) ($in->request->shortname ?? ''),
-            'fullname' => (string) ($in->request->fullname ?? ''), 'category' => '', 'warnings' => '[]',
+            'fullname' => (string) ($in->request->fullname ?? ''), 'category' => '', 'warnings' => '[]', 'inventory' => null,
             'reason' => '', 'message' => '', 'restoredat' => 0, 'nexttry' => 0,
             'request' => json_encode($in->request, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES),
             'timemodified' => time(),

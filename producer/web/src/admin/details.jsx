@@ -4,7 +4,7 @@ import {useState} from 'preact/hooks';
 import {call, download} from '../api.js';
 import {exactly, t, tn} from '../i18n.js';
 import {isActive} from '../progress.js';
-import {address, Download, Mode} from '../row.jsx';
+import {address, Download, Losses, Mode} from '../row.jsx';
 import {Trouble, useAnswer} from './shared.jsx';
 
 const LOOK_AGAIN_MS = 5000;
@@ -80,6 +80,7 @@ export function Details({request: r, name, downloads, reload}) {
 			{r.state === 'restored' && !r.restored?.deleted && address(r.restored?.url) &&
 				<a class="btn btn-sm btn-primary" href={address(r.restored.url)}>{t('open')}</a>}
 		</div>
+		<Losses list={r.restored?.differences || []} />
 		{r.restored?.warnings.length > 0 && <><h2>{tn('warnings', r.restored.warnings.length)}</h2>
 			<ul>{r.restored.warnings.map((w, i) => <li key={i} dir="auto" class="nv-detail">{w}</li>)}</ul></>}
 		<Log id={r.id} active={isActive(r)} />

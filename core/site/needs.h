@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Plugins that a course needs: which, and whether a site has them.  A Moodle looks by itself
+ * (moodle/block_navette/classes/local/needs.php); this is for the others. */
+#ifndef NV_SITE_NEEDS_H
+#define NV_SITE_NEEDS_H
+
+#include "core/base/err.h"
+#include "proto/messages.h"
+
+/* struct nv_plugin without versions, in the arena. */
+void nv_needs_from_names(const struct nv_strs *names, struct nv_list *ret, struct nv_arena *arena);
+/* A plugin that is missing is NV_REJECT/plugin_missing, a block only a warning.  has empty: not
+ * known, nothing is checked. */
+int nv_needs_check(const struct nv_list *needs, const struct nv_list *has, const char *course,
+		   struct nv_strs *warnings, struct nv_arena *arena, struct nv_err *err);
+
+#endif
