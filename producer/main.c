@@ -2,7 +2,7 @@
 /* navette-producer: HTTP API and page, sign-in, live events, keeper and sweep, on one loop.
  *
  * Stops in this order: HTTP (answers in flight), what works on threads, keeper (deliveries being
- * written), sweep and events, bus (confirms), status. */
+ * written), sweep and events, bus (confirms), spool, status. */
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +24,8 @@ static void bus_state(void *arg, bool up, const struct nv_err *err)
 	if (!up)
 		return;
 	app->bus_was_up = true;
+	if (app->spool)
+		spool_look(app->spool);
 	if (app->sweep)
 		sweep_now(app->sweep);
 }
@@ -46,6 +48,8 @@ static void status_state(void *arg, bool up, const struct nv_err *err)
 		return;
 	if (app->keeper)
 		keeper_retry(app->keeper);
+	if (app->spool)
+		spool_look(app->spool);
 	if (app->sweep)
 		sweep_now(app->sweep);
 }
@@ -77,6 +81,9 @@ static void register_metrics(struct app *app)
 				     "Messages from course servers.", "kind");
 	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
+	app->m.spooled =
+		nv_gauge("navette_spooled_requests",
+			 "Accepted requests on the disk that the broker has not got.", NULL);
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",
 		"How long the request that waits longest for a course server has waited.", "site");
@@ -126,6 +133,7 @@ static void free_app(struct app *app)
 {
 	if (app->back) /* the start failed: nobody has asked for anything */
 		back_close(app->back, nothing);
+	spool_free(app->spool);
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);
@@ -146,15 +154,23 @@ static void status_closed(void *arg)
 	nv_daemon_stopped(d);
 }
 
+static void spool_closed(struct app *app)
+{
+	struct nv_status *status = app->status;
+	app->status = NULL;
+	nv_status_close(status, status_closed, app);
+}
+
 static void bus_stopped(void *arg)
 {
 	struct app *app = arg;
-	struct nv_status *status = app->status;
 	nv_bus_free(app->bus);
 	app->bus = NULL;
 	app->courier.bus = NULL;
-	app->status = NULL;
-	nv_status_close(status, status_closed, app);
+	if (app->spool)
+		spool_close(app->spool, spool_closed);
+	else
+		spool_closed(app);
 }
 
 static void keeper_closed(struct app *app)
@@ -231,7 +247,8 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 		goto fail;
 	if (connect_bus(app, err) < 0)
 		goto fail_status;
-	if (versions_first(app, err) < 0 || api_start(app, err) < 0)
+	app->spool = spool_new(app, err);
+	if (!app->spool || versions_first(app, err) < 0 || api_start(app, err) < 0)
 		goto fail_bus;
 	app->catalog = catalog_new(app);
 	app->events = events_new(app);

@@ -25,6 +25,7 @@ struct people;
 struct catalog;
 struct events;
 struct keeper;
+struct spool;
 struct sweep;
 struct versions;
 
@@ -51,6 +52,7 @@ struct app {
 	struct events *events;
 	struct keeper *keeper;
 	struct sweep *sweep;
+	struct spool *spool;
 	struct versions *versions;
 	struct back *back;
 	struct broker_view *broker_view;
@@ -65,6 +67,7 @@ struct app {
 		struct nv_metric *messages;  /* kind or "rejected" */
 		struct nv_metric *readers;
 		struct nv_metric *requests; /* state */
+		struct nv_metric *spooled;
 		struct nv_metric *oldest;   /* site */
 		struct nv_metric *failures; /* site */
 		struct nv_metric *up;	    /* part: broker redis */
@@ -210,13 +213,31 @@ void stats_steps(struct app *app, struct nv_http_request *r, const struct sessio
 
 /* --- sending (dispatch.c) --- */
 
-/* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed
- * it within a few seconds; when not, it is published later all the same. */
-void dispatch_request(struct app *app, const struct nv_restore_request *q,
-		      void (*cb)(void *arg, bool published), void *arg);
+/* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed it
+ * within a few seconds; if not, it is on the disk (spool.c) and is published later.  err: neither,
+ * so it is only in Redis. */
+typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
+void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
+		      void *arg);
 /* Tell every archiver of the site that revisions up to rev are withdrawn. */
 void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
 		       const char *by);
+
+/* --- what the broker has not got, on the disk (spool.c) --- */
+
+struct spool *spool_new(struct app *app, struct nv_err *err);
+/* 0: there is a folder for it. */
+int spool_usable(const struct app *app, struct nv_err *err);
+/* cb: it is on the disk, synced; or err.  body: the restore.request's, copied. */
+void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
+		nv_status_cb cb, void *arg);
+/* The broker has it, or it was cancelled. */
+void spool_drop(struct app *app, const char *id, uint64_t rev);
+/* Have all that is kept in Redis again; the broker or Redis is back. */
+void spool_look(struct spool *s);
+/* After the bus, before the status; cb comes when nothing is being written any more. */
+void spool_close(struct spool *s, void (*cb)(struct app *app));
+void spool_free(struct spool *s); /* after the status */
 
 /* --- in the background --- */
 

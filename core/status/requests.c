@@ -136,6 +136,12 @@ void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, b
 	with_request(nv_op_new(s, NV_SC_create, done_record, NV_CB(cb), arg), q, only_one);
 }
 
+void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+			nv_record_cb cb, void *arg)
+{
+	with_request(nv_op_new(s, NV_SC_accepted, done_record, NV_CB(cb), arg), q, only_one);
+}
+
 void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 		      nv_record_cb cb, void *arg)
 {

@@ -21,8 +21,9 @@
  *                 claims
  *   any but restored -> restored, by a worker that had lost its claim: the course is there
  *
- * Losing Redis: records of requests in flight come back with the next message about them (each
- * carries the whole request), finished ones from the site's history (nv_status_recall). */
+ * Losing Redis: records of requests that the broker has not got come back from the producer's disk
+ * (nv_status_accepted), of others in flight with the next message about them (each carries the
+ * whole request), restored ones from the site's history (nv_status_recall). */
 #ifndef NV_STATUS_H
 #define NV_STATUS_H
 
@@ -112,6 +113,13 @@ typedef void (*nv_record_cb)(void *arg, const struct nv_err *err,
  * that other one).  The same id again: success, nothing changes. */
 void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 		      nv_record_cb cb, void *arg);
+/* A revision that was accepted and that the broker has not got: the record as it is, which may be
+ * of a newer one; made again, unpublished, where this Redis has not heard of it.  only_one, where
+ * another holds the course by now: one of the same person's takes its place
+ * (NV_REJECT/already_restored), anybody else's makes it fail.  NV_REJECT/not_found: it was removed,
+ * and stays away. */
+void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+			nv_record_cb cb, void *arg);
 /* The broker has confirmed this revision. */
 void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
 			 void *arg);

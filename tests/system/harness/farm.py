@@ -105,6 +105,7 @@ class Farm:
     def _producer_sections(self, name):
         return {**self._client_sections(),
                 "producer": {"listen": "127.0.0.1:0", "catalog_ttl": "0s", "sweep_after": "1s",
+                             "work_dir": self.path("work", name),
                              "accounts_file": api.write_accounts(self.path(f"{name}.accounts"))}}
 
     # --- daemons ---
