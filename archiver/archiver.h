@@ -7,6 +7,7 @@
  * intake.c   which requests are served: trust, policy, replays, withdrawals
  * export.c   one request's course: export → upload
  * outcome.c  what is said of it: archive.ready → status.event → ack
+ * hold.c     what stands in the way of every export, and passes by itself
  * catalog.c  one question: whose courses
  * upkeep.c   what nobody needs any more goes from the store
  * memo.c     what it remembers across restarts */
@@ -17,6 +18,7 @@
 #include "core/base/metrics.h"
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/hold.h"
 #include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
 #include "core/site/site.h"
@@ -25,6 +27,7 @@
 #define NV_MESSAGE_TTL_MS (30ull * 24 * 3600 * 1000)
 
 struct export;
+struct held;
 struct upkeep;
 
 struct archiver {
@@ -41,6 +44,9 @@ struct archiver {
 	struct nv_memo *finished;  /* mid → when */
 	struct nv_memo *withdrawn; /* client/request id → revision */
 	struct nv_intake *intake;
+	struct nv_hold *hold;
+	struct held *held; /* requests that met it */
+	bool hold_closed;
 	struct nv_consumer *catalog;
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
@@ -74,6 +80,11 @@ void nv_export_stop_all(struct archiver *a);
 /* Say what became of a request that was never exported, then settle or acknowledge d (takes it). */
 void nv_export_decline(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env,
 		       const struct nv_err *why);
+
+/* hold.c */
+struct nv_hold *nv_archiver_hold_new(struct archiver *a);
+/* The export failed; before that is reported.  What is in the way of all begins a hold. */
+void nv_archiver_held(struct archiver *a, const struct export *e);
 
 /* catalog.c */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);

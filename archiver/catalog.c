@@ -49,6 +49,12 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 		NV_LOG(NV_WARN, "catalog.failed", NV_P("user", asked->user), NV_E(err));
 		q->reply = (struct nv_catalog_reply){.status = NV_CAT_ERROR};
 		q->reply.error = nv_arena_strdup(&q->arena, err->msg);
+		nv_hold_begin(q->a->hold, err);
+	}
+	const struct nv_err *held = nv_hold_why(q->a->hold);
+	if (held) {
+		q->reply.held = nv_arena_strdup(&q->arena, nv_reason_word(held->reason));
+		q->reply.held_message = nv_arena_strdup(&q->arena, held->msg);
 	}
 	q->reply.id = asked->id;
 	q->reply.user = asked->user;
@@ -66,8 +72,11 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct question *q = arg;
-	(void)job;
-	return nv_site_catalog(q->a->site, &q->env.body.catalog_request, &q->reply, &q->arena, err);
+	if (nv_site_catalog(q->a->site, &q->env.body.catalog_request, &q->reply, &q->arena, err) ==
+	    0)
+		return 0;
+	nv_hold_judge(q->a->hold, job, err);
+	return -1;
 }
 
 void nv_archiver_catalog(void *arg, struct nv_delivery *d)

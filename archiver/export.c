@@ -152,8 +152,10 @@ static int export_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_workdir dir;
 	struct nv_archive_place place = {e->a->config->identity.site, e->env.from,
 					 nv_export_request(e)->id, e->attempt};
-	if (nv_workdir_open(e->a->config->archiver.work_dir, e->attempt, &dir, err) < 0)
+	if (nv_workdir_open(e->a->config->archiver.work_dir, e->attempt, &dir, err) < 0) {
+		nv_hold_judge(e->a->hold, job, err);
 		return -1;
+	}
 	int result = upload(e, dir.path, &place, job, err);
 	nv_workdir_close(&dir, true);
 	if (result < 0) {
@@ -161,6 +163,7 @@ static int export_work(struct nv_job *job, void *arg, struct nv_err *err)
 		if (nv_archive_delete(e->a->store, &place, &left) < 0)
 			NV_LOG(NV_WARN, "archive.left", NV_S("req", place.id),
 			       NV_S("attempt", place.attempt), NV_E(&left));
+		nv_hold_judge(e->a->hold, job, err);
 	}
 	return result;
 }

@@ -128,6 +128,7 @@ static void consume(struct archiver *a)
 static void archiver_free(struct archiver *a)
 {
 	nv_bus_free(a->bus);
+	nv_hold_free(a->hold);
 	nv_site_close(a->site);
 	nv_known_close(a->known);
 	nv_store_close(a->store);
@@ -151,6 +152,7 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	}
 	uv_timer_init(d->loop, &a->stop_timer);
 	a->stop_timer.data = a;
+	a->hold = nv_archiver_hold_new(a);
 	consume(a);
 	a->upkeep = nv_upkeep_start(a);
 	return 0;
@@ -174,7 +176,8 @@ static void timer_closed(uv_handle_t *handle)
 
 void nv_archiver_maybe_stopped(struct archiver *a)
 {
-	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || a->bus_stopping)
+	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || !a->hold_closed ||
+	    a->bus_stopping)
 		return;
 	a->bus_stopping = true;
 	uv_close((uv_handle_t *)&a->stop_timer, timer_closed);
@@ -190,6 +193,7 @@ static void archiver_stop(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
 	nv_intake_close(a->intake);
+	nv_hold_close(a->hold);
 	nv_upkeep_stop(a->upkeep);
 	nv_bus_cancel(a->catalog, false);
 	nv_bus_cancel(a->control, false);
@@ -206,7 +210,11 @@ static void archiver_reloaded(struct nv_daemon *d)
 static bool archiver_ready(struct nv_daemon *d, struct nv_err *err)
 {
 	struct archiver *a = d->state;
-	return nv_bus_serving(a->bus, err);
+	if (!nv_bus_serving(a->bus, err))
+		return false;
+	if (nv_hold_why(a->hold))
+		*err = *nv_hold_why(a->hold);
+	return !nv_hold_why(a->hold);
 }
 
 int main(int argc, char **argv)

@@ -38,8 +38,13 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 		.host = a->daemon->host,
 		.log_first = e->lines.first,
 		.log = {e->lines.items, e->lines.len},
+		.hold = r->state == NV_EV_HELD && r->why->kind == NV_HOLD,
 		.at = nv_now_ms(),
 	};
+	if (r->state == NV_EV_HELD) {
+		uint64_t delay = nv_settle_delay(&a->settle, e->delivery, r->why);
+		event.next_try = delay ? event.at + delay : 0;
+	}
 	struct nv_send s = {.kind = NV_KIND_STATUS_EVENT,
 			    .body = &event,
 			    .to = nv_queue_events(e->env.from),
@@ -224,6 +229,7 @@ void nv_export_failed(struct export *e)
 	NV_LOG(e->why.kind == NV_CANCELLED ? NV_INFO : NV_WARN, "export.failed",
 	       NV_S("req", nv_export_request(e)->id), NV_S("client", e->env.from),
 	       NV_U("attempts", nv_delivery_attempt(e->delivery) + 1), NV_E(&e->why));
+	nv_archiver_held(a, e);
 	/* Another has the message, or shall have it: it speaks from now on. */
 	bool other =
 		!nv_delivery_live(e->delivery) || (e->why.kind == NV_HOLD && a->daemon->stopping);

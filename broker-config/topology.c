@@ -107,6 +107,11 @@ unsigned nv_retry_tier(unsigned failed)
 	return tier < NV_RETRY_TIER_COUNT ? tier : NV_RETRY_TIER_COUNT - 1;
 }
 
+uint64_t nv_retry_tier_ms(unsigned tier)
+{
+	return tiers[tier < NV_RETRY_TIER_COUNT ? tier : NV_RETRY_TIER_COUNT - 1].ms;
+}
+
 /* --- the whole --- */
 
 /* A queue and the way from the owner's own exchange to it.  dead NULL: a queue without a dead

@@ -77,6 +77,7 @@ struct nv_topology_name nv_broker_user(const char *which, const char *owner);
 size_t nv_owner_queues(const char *owner, bool site, struct nv_topology_name ret[NV_OWNER_QUEUES]);
 /* The tier for the attempt that comes after `failed` failed ones (1 → tier 0). */
 unsigned nv_retry_tier(unsigned failed);
+uint64_t nv_retry_tier_ms(unsigned tier);
 
 /* Above the longest job limit plus the longest hold; the broker's consumer_timeout, in ms. */
 #define NV_CONSUMER_TIMEOUT_MS 86400000u

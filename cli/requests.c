@@ -254,6 +254,8 @@ static void request_fields(struct cli_table *t, const json_t *r)
 	field(t, "Step:", cli_text(r, "step"));
 	field(t, "Reason:", cli_text(r, "reason"));
 	field(t, "Message:", cli_text(r, "message"));
+	time_field(t, "Next try:", r, "next_try");
+	time_field(t, "Held since:", r, "held");
 	field(t, "Host:", cli_text(r, "host"));
 	time_field(t, "Created:", r, "created");
 	time_field(t, "Started:", r, "started");

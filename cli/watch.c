@@ -94,8 +94,13 @@ static char *state_text(const json_t *doc)
 	if (!state)
 		return nv_strdup("waiting for news");
 	if (message && !is_restored(doc)) {
+		const char *next_try = cli_text(doc, "next_try");
+		const char *held = cli_text(doc, "held");
 		nv_auto_free char *clean = cli_clean(message);
-		return nv_asprintf("%s: %s", state, clean);
+		if (next_try && strlen(next_try) > 19)
+			return nv_asprintf("%s, next try at %.8s UTC: %s", state, next_try + 11,
+					   clean);
+		return nv_asprintf("%s%s: %s", state, held ? ", held" : "", clean);
 	}
 	if (step && !is_final(doc))
 		return nv_asprintf("%s, %s", state, step);
@@ -257,7 +262,8 @@ static int on_tick(void *arg)
 /* Progress is in the event; an end is read whole, with the course that came of it. */
 static void apply(struct watched *item, const json_t *data)
 {
-	static const char *const parts[] = {"state", "step", "done", "total", "reason", "message"};
+	static const char *const parts[] = {"state",  "step",	 "done",     "total",
+					    "reason", "message", "next_try", "held"};
 	const json_t *state = json_object_get(data, "state");
 	if (!item->doc || is_final(data)) {
 		item->stale = true;

@@ -103,6 +103,13 @@ static json_t *course_json(const struct nv_course *c, bool may_link)
 			 "holder");
 }
 
+static json_t *held_json(const struct nv_catalog_reply *reply)
+{
+	return reply->held ? json_pack("{s:s, s:o, s:n}", "reason", reply->held, "message",
+				       api_text(reply->held_message), "since")
+			   : json_null();
+}
+
 static void add_site(struct listing *l, const struct catalog_site *s)
 {
 	static const char *const words[] = {"ok", "unknown-user", "error", "unreachable"};
@@ -116,12 +123,12 @@ static void add_site(struct listing *l, const struct catalog_site *s)
 		ids[i] = nv_arena_strdup(a, items[i].course);
 	}
 	json_array_append_new(l->sites,
-			      json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "site",
+			      json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "site",
 					s->site->name, "label", s->site->label, "url",
 					api_text(s->site->url), "status", words[s->status], "error",
 					api_text(s->status == CATALOG_OK ? NULL : s->error), "at",
 					api_time(s->at), "opens", api_time_to_come(s->reply.opens),
-					"courses", courses));
+					"held", held_json(&s->reply), "courses", courses));
 	if (!len)
 		return;
 	struct holding *h = nv_arena_alloc(a, sizeof *h);

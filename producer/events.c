@@ -69,12 +69,13 @@ static bool for_reader(const struct kept *k, const struct reader *rd)
 
 static char *event_text(const struct nv_status_change_event *ev)
 {
-	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o}", "id",
+	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "id",
 			      api_text(ev->id), "kind", ev->kind, "user", api_text(ev->user),
 			      "state", api_text(ev->state), "rev", (json_int_t)ev->rev, "step",
 			      api_text(ev->step), "done", (json_int_t)ev->done, "total",
 			      (json_int_t)ev->total, "reason", api_text(ev->reason), "message",
-			      api_text(ev->message));
+			      api_text(ev->message), "next_try", api_time(ev->next_try), "held",
+			      api_time(ev->held));
 	nv_auto_free char *data = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return nv_asprintf("id: %s\nevent: %s\ndata: %s\n\n", ev->cursor, ev->kind, data);

@@ -72,11 +72,11 @@ static void reject(struct keeper *k, struct nv_delivery *d, const struct nv_err 
 	nv_bus_settle(k->app->bus, &settle, d, err, NULL, NULL);
 }
 
-/* Busy is no failure: the course server tries again when the course is free. */
+/* What is held uses up no attempt; an older archiver tells it by the reason alone. */
 static bool is_failure(const struct nv_status_event *e)
 {
 	return e->state == NV_EV_FAILED ||
-	       (e->state == NV_EV_HELD && e->reason && strcmp(e->reason, "busy") != 0);
+	       (e->state == NV_EV_HELD && !e->hold && e->reason && strcmp(e->reason, "busy") != 0);
 }
 
 /* --- writing --- */

@@ -48,11 +48,13 @@ json_t *request_json(const struct app *app, const struct nv_status_record *rec)
 {
 	json_t *o = wanted_json(app, &rec->request);
 	json_t *state = json_pack(
-		"{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o}",
 		"state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
 		(json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
 		api_text(rec->reason), "message", api_text(rec->message), "failures",
-		(json_int_t)rec->failures, "host", api_text(rec->host), "published", rec->published,
+		(json_int_t)rec->failures, "next_try", api_time(rec->next_try), "held",
+		api_time(rec->held), "host", api_text(rec->host), "published", rec->published,
 		"created", api_time(rec->created), "modified", api_time(rec->modified), "started",
 		api_time(rec->started), "finished", api_time(rec->finished), "place",
 		rec->place ? json_integer((json_int_t)rec->place) : json_null(), "restored",

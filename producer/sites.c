@@ -80,6 +80,26 @@ static void note_answer(struct app *app, const char *site, const struct nv_catal
 	nv_status_present(app->status, name, value, 0, noted, NULL);
 }
 
+/* What is in the way of all exports of a host: said when a request meets it, and when it has
+ * passed. An export that begins tells the same, should that have got lost. */
+static void note_hold(struct app *app, const char *site, const struct nv_status_event *e)
+{
+	char name[NOTE_NAME];
+	bool held = e->state == NV_EV_HELD && e->hold;
+	if (held && e->reason && !nv_reason_passes(nv_reason_from(e->reason)))
+		return; /* another attempt is at it */
+	snprintf(name, sizeof name, "hold:%s:%s", site, e->host);
+	if (held && e->reason) {
+		json_t *o = json_pack("{s:s, s:o, s:I}", "reason", e->reason, "message",
+				      api_text(e->message), "since", (json_int_t)nv_now_ms());
+		nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
+		json_decref(o);
+		nv_status_present(app->status, name, value, ARCHIVER_TTL_MS, noted, NULL);
+	} else if (held || (e->seq == 1 && e->state != NV_EV_HELD)) {
+		nv_status_absent(app->status, name, noted, NULL);
+	}
+}
+
 void sites_heard(struct app *app, const struct nv_envelope *env)
 {
 	char name[NOTE_NAME];
@@ -88,6 +108,7 @@ void sites_heard(struct app *app, const struct nv_envelope *env)
 	} else if (env->kind == NV_KIND_STATUS_EVENT && env->body.status_event.host) {
 		snprintf(name, sizeof name, "archiver:%s:%s", env->from,
 			 env->body.status_event.host);
+		note_hold(app, env->from, &env->body.status_event);
 		if (is_due(app, env->from, name))
 			nv_status_present(app->status, name, "{}", ARCHIVER_TTL_MS, noted, NULL);
 	}
@@ -161,6 +182,33 @@ static uint64_t last_seen(const struct asking *a, const char *site)
 	return at;
 }
 
+/* What is in the way, from an object {reason, message, since}; NULL: nothing. */
+static json_t *held_json(const json_t *told)
+{
+	json_t *reason = json_object_get(told, "reason");
+	if (!json_is_string(reason))
+		return json_null();
+	return json_pack("{s:O, s:o, s:o}", "reason", reason, "message",
+			 api_text(json_string_value(json_object_get(told, "message"))), "since",
+			 api_time((uint64_t)json_integer_value(json_object_get(told, "since"))));
+}
+
+/* Of a course server's archivers on this host; host NULL: on any. */
+static json_t *archiver_held(const struct asking *a, const char *site, const char *host)
+{
+	for (size_t i = 0; i < a->present_len; i++) {
+		const char *rest = after(a->present[i].name, "hold:");
+		rest = rest ? after(rest, site) : NULL;
+		if (!rest || *rest != ':' || (host && strcmp(rest + 1, host) != 0))
+			continue;
+		json_t *told = json_loads(a->present[i].value, 0, NULL);
+		json_t *held = held_json(told);
+		json_decref(told);
+		return held;
+	}
+	return json_null();
+}
+
 /* A count of consumers as a yes or no. */
 static json_t *any(int64_t consumers)
 {
@@ -182,13 +230,14 @@ static json_t *site_json(const struct asking *a, size_t i, const struct broker_s
 								 : NV_CAT_ERROR],
 				 "error", json_object_get(told, "error"));
 	json_t *o = json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name, "label",
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name, "label",
 		site->label ? site->label : site->name, "url", api_text(site->url), "up",
 		any(broker_seen_consumers(broker, nv_queue_catalog(site->name).s)), "open",
 		any(broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)), "opens",
 		api_time_to_come((uint64_t)json_integer_value(json_object_get(told, "opens"))),
 		"moodle_version", version ? json_integer(version) : json_null(), "last_seen",
-		api_time(last_seen(a, site->name)), "last_answer", last);
+		api_time(last_seen(a, site->name)), "last_answer", last, "held",
+		archiver_held(a, site->name, NULL));
 	json_decref(told);
 	json_t *counts = json_object();
 	for (unsigned s = 0; s < NV_ST_COUNT; s++)
@@ -280,10 +329,11 @@ static json_t *worker_json(const struct nv_presence *p)
 	}
 	if (told && !json_unpack(told, "{s:s, s:s, s:i, s:I, s:i}", "host", &host, "client",
 				 &client, "pid", &pid, "since", &since, "slots", &slots))
-		o = json_pack("{s:s, s:s, s:s, s:[i], s:b, s:o, s:o, s:i, s:O}", "role", "worker",
-			      "owner", client, "host", host, "pids", pid, "alive", true, "since",
-			      api_time((uint64_t)since), "heartbeat", api_time(p->at), "slots",
-			      slots, "jobs", jobs);
+		o = json_pack("{s:s, s:s, s:s, s:[i], s:b, s:o, s:o, s:i, s:O, s:o}", "role",
+			      "worker", "owner", client, "host", host, "pids", pid, "alive", true,
+			      "since", api_time((uint64_t)since), "heartbeat", api_time(p->at),
+			      "slots", slots, "jobs", jobs, "held",
+			      held_json(json_object_get(told, "held")));
 	json_decref(jobs);
 	json_decref(told);
 	return o;
@@ -326,9 +376,10 @@ static json_t *archiver_json(const struct asking *a, const char *site, const cha
 			json_array_append(jobs, json_object_get(one, "job"));
 	}
 	json_t *alive = broker ? json_boolean(json_array_size(pids) > 0) : json_null();
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:n, s:o}", "role", "archiver",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:n, s:o, s:o}", "role", "archiver",
 			 "owner", site, "host", host, "pids", pids, "alive", alive, "since",
-			 api_time(since), "heartbeat", api_time(heartbeat), "slots", "jobs", jobs);
+			 api_time(since), "heartbeat", api_time(heartbeat), "slots", "jobs", jobs,
+			 "held", archiver_held(a, site, host));
 }
 
 static void add_archiver(const struct asking *a, json_t *list, const char *site, const char *host,

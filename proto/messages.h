@@ -26,7 +26,8 @@ extern const char *const nv_source_words[]; /* page admin command api csv */
 
 /* What happened on the course server to an attempt. */
 enum nv_event_state {
-	NV_EV_HELD,	 /* taken from the queue, waiting in a delay tier; reason says why */
+	NV_EV_HELD,	 /* taken from the queue and put back; reason says why (hold without one:
+			  * what it was held for has passed) */
 	NV_EV_EXPORTING, /* progress: step, done, total */
 	NV_EV_READY,	 /* the archive is in the store, archive.ready on its way */
 	NV_EV_CANCELLED,
@@ -113,25 +114,32 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FL(courses, true, course, 5000, "the courses")                                          \
 	FU(opens, false, NV_UNLIMITED,                                                          \
 	   "when the archiver's time window opens, ms since the epoch; 0: it is open")          \
+	FS(held, false, 32,                                                                     \
+	   "no course is exported until this has passed by itself; stable word, see enum "      \
+	   "nv_reason")                                                                         \
+	FS(held_message, false, 512, "its sentence")                                            \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
 
-#define NV_STATUS_EVENT_FIELDS                                                               \
-	FX(request, true, 262144, "the restore.request's envelope, as the client signed it") \
-	FI(attempt, true, "this export attempt")                                             \
-	FU(seq, true, NV_UNLIMITED,                                                          \
-	   "1, 2, 3 … within the attempt; a lower one after a higher is "                  \
-	   "old news")                                                                       \
-	FE(state, true, nv_event_state_words, "what happened")                               \
-	FS(step, false, 64, "export, upload")                                                \
-	FU(done, false, NV_UNLIMITED, "bytes done in this step")                             \
-	FU(total, false, NV_UNLIMITED, "bytes of this step, 0: not known yet")               \
-	FS(reason, false, 32, "stable word, see enum nv_reason")                             \
-	FS(message, false, 512, "for people")                                                \
-	FS(host, false, 255, "the machine the archiver runs on")                             \
-	FU(log_first, false, NV_UNLIMITED,                                                   \
-	   "number of the first line of log within the attempt, from 0; a line may come "    \
-	   "with several events, its number says that it is the same")                       \
-	FL(log, false, log_line, NV_LOG_LINES_MAX, "for the request's log")                  \
+#define NV_STATUS_EVENT_FIELDS                                                                  \
+	FX(request, true, 262144, "the restore.request's envelope, as the client signed it")    \
+	FI(attempt, true, "this export attempt")                                                \
+	FU(seq, true, NV_UNLIMITED,                                                             \
+	   "1, 2, 3 … within the attempt; a lower one after a higher is "                     \
+	   "old news")                                                                          \
+	FE(state, true, nv_event_state_words, "what happened")                                  \
+	FS(step, false, 64, "export, upload")                                                   \
+	FU(done, false, NV_UNLIMITED, "bytes done in this step")                                \
+	FU(total, false, NV_UNLIMITED, "bytes of this step, 0: not known yet")                  \
+	FS(reason, false, 32, "stable word, see enum nv_reason")                                \
+	FS(message, false, 512, "for people")                                                   \
+	FS(host, false, 255, "the machine the archiver runs on")                                \
+	FU(log_first, false, NV_UNLIMITED,                                                      \
+	   "number of the first line of log within the attempt, from 0; a line may come "       \
+	   "with several events, its number says that it is the same")                          \
+	FL(log, false, log_line, NV_LOG_LINES_MAX, "for the request's log")                     \
+	FB(hold, false, "held: it waits for what passes by itself, and no attempt was used up") \
+	FU(next_try, false, NV_UNLIMITED,                                                       \
+	   "held after a failed attempt: when the next one is due, ms since the epoch")         \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
 #define NV_ARCHIVE_READY_FIELDS                                                                  \

@@ -76,8 +76,10 @@ static void enrol_ended(void *arg, const struct nv_err *err)
 	struct enrol *e = arg;
 	struct worker *w = e->w;
 	const struct nv_enrol_request *q = &e->env.body.enrol_request;
-	if (err)
+	if (err) {
 		e->why = *err;
+		nv_hold_begin(w->hold, err);
+	}
 	NV_LOG(err ? NV_WARN : NV_INFO, "enrol.done", NV_S("req", q->request),
 	       NV_S("course", q->course), NV_P("user", q->user), NV_E(&e->why));
 	nv_metric_add(w->metrics.enrolments, err ? "failed" : "joined", 1);
@@ -92,9 +94,11 @@ static int enrol_work(struct nv_job *job, void *arg, struct nv_err *err)
 	/* Where our file does not say, Moodle's own setting counts, and only the loop may read what
 	 * we know of it. */
 	bool ours = c->site.type != NV_SITE_MOODLE || nv_config_restore_given(c, "enrol_role");
-	(void)job;
-	return nv_site_enrol(e->w->site, q->course, q->user, ours ? c->restore.enrol_role : NULL,
-			     err);
+	if (nv_site_enrol(e->w->site, q->course, q->user, ours ? c->restore.enrol_role : NULL,
+			  err) == 0)
+		return 0;
+	nv_hold_judge(e->w->hold, job, err);
+	return -1;
 }
 
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env)

@@ -136,7 +136,7 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 	} else if (open_wish(w, &env, &env.body.archive_opened.request, &wish, &err) < 0) {
 		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
-	} else if (!is_time(w, &wish.body.restore_request)) {
+	} else if (nv_hold_why(w->hold) || !is_time(w, &wish.body.restore_request)) {
 		nv_bus_ack(d);
 		nv_envelope_fini(&env);
 		nv_envelope_fini(&wish);

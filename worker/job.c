@@ -75,9 +75,8 @@ static bool asks_first(const struct nv_restore_job *j)
 	return !j->asked && (!j->first || j->ready->size > SMALL);
 }
 
-int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
+static int restore(struct nv_restore_job *j, struct nv_job *job, struct nv_err *err)
 {
-	struct nv_restore_job *j = arg;
 	struct nv_site *site = j->worker->site;
 	struct nv_workdir dir;
 	bool existed = false;
@@ -95,9 +94,19 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 		return -1;
 	int result = fetch_and_import(j, dir.path, job, err);
 	/* What was fetched is of use to the next try, and to nobody else. */
-	bool again = result < 0 && ((err->kind == NV_RETRY && !j->last) || err->kind == NV_HOLD);
+	bool again = result < 0 && ((err->kind == NV_RETRY && !j->last) || err->kind == NV_HOLD) &&
+		     err->reason != NV_R_disk_full; /* which it may be itself that fills it */
 	nv_workdir_close(&dir, !again);
 	return result;
+}
+
+int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	struct nv_restore_job *j = arg;
+	if (restore(j, job, err) == 0)
+		return 0;
+	nv_hold_judge(j->worker->hold, job, err);
+	return -1;
 }
 
 uint64_t nv_restore_importing(const struct nv_restore_job *j)

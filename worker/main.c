@@ -102,6 +102,7 @@ static void begin(struct worker *w)
 				      .arg = w};
 	uv_timer_init(w->daemon->loop, &w->stop_timer);
 	w->stop_timer.data = w;
+	w->hold = nv_worker_hold_new(w);
 	w->upkeep = nv_upkeep_start(w);
 	w->unstore = nv_unstore_start(w);
 	w->follow = nv_follow_start(w->daemon->loop, w->daemon->config);
@@ -120,6 +121,7 @@ static void begin(struct worker *w)
 static void worker_free(struct worker *w)
 {
 	nv_bus_free(w->bus);
+	nv_hold_free(w->hold);
 	nv_site_close(w->site);
 	nv_known_close(w->known);
 	nv_store_close(w->store);
@@ -186,6 +188,7 @@ static void worker_stop(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
 	nv_intake_close(w->intake);
+	nv_hold_close(w->hold);
 	if (w->opened)
 		nv_bus_cancel(w->opened, false);
 	nv_ahead_stop_all(w);
@@ -207,10 +210,15 @@ static void worker_reloaded(struct nv_daemon *d)
 static bool worker_ready(struct nv_daemon *d, struct nv_err *err)
 {
 	struct worker *w = d->state;
-	if (nv_status_up(w->status))
-		return nv_bus_serving(w->bus, err);
-	nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
-	return false;
+	if (!nv_status_up(w->status)) {
+		nv_fail(err, NV_RETRY, NV_R_status_unavailable, "redis: not connected");
+		return false;
+	}
+	if (!nv_bus_serving(w->bus, err))
+		return false;
+	if (nv_hold_why(w->hold))
+		*err = *nv_hold_why(w->hold);
+	return !nv_hold_why(w->hold);
 }
 
 int main(int argc, char **argv)

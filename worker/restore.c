@@ -119,8 +119,10 @@ static void job_ended(void *arg, const struct nv_err *err)
 	struct restore *r = nv_restore_of_job(arg);
 	uv_timer_stop(&r->timer);
 	r->running = NULL;
-	if (err)
+	if (err) {
 		r->why = *err;
+		nv_hold_begin(r->w->hold, err);
+	}
 	/* No attempt is used up by what another does, who has the claim or the message. */
 	bool failed = r->why.kind == NV_RETRY || r->why.kind == NV_REJECT;
 	bool ours =

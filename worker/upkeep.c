@@ -63,6 +63,12 @@ static void say(uv_timer_t *timer)
 			      w->config->identity.client, "pid", (int)getpid(), "since",
 			      (json_int_t)u->since, "slots", (json_int_t)w->config->worker.slots,
 			      "jobs", jobs_json(w));
+	const struct nv_err *held = nv_hold_why(w->hold);
+	if (o && held)
+		json_object_set_new(o, "held",
+				    json_pack("{s:s, s:s, s:I}", "reason",
+					      nv_reason_word(held->reason), "message", held->msg,
+					      "since", (json_int_t)nv_hold_since(w->hold)));
 	nv_auto_free char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!text)

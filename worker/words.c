@@ -261,6 +261,10 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 					{"Part of the course was damaged on its way.",
 					 "Try again: it will be sent anew.", NULL},
 				[NV_R_disk_full] = {"A disk is full.", EN_ADMIN, NULL},
+				[NV_R_site_upgrading] = {"The platform was being upgraded.",
+							 EN_LATER, NULL},
+				[NV_R_site_unavailable] =
+					{"The platform could not be used.", EN_LATER, NULL},
 				[NV_R_io] = {"A file could not be read or written.", EN_ADMIN,
 					     NULL},
 				[NV_R_broker_unavailable] = {"The message broker between the two "
@@ -402,6 +406,12 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 					{"Une partie du cours a été endommagée en chemin.",
 					 "Réessayez : elle sera renvoyée.", NULL},
 				[NV_R_disk_full] = {"Un disque est plein.", FR_ADMIN, NULL},
+				[NV_R_site_upgrading] =
+					{"La plateforme était en cours de mise à jour.", FR_LATER,
+					 NULL},
+				[NV_R_site_unavailable] =
+					{"La plateforme ne pouvait pas être utilisée.", FR_LATER,
+					 NULL},
 				[NV_R_io] = {"Un fichier n'a pas pu être lu ou écrit.", FR_ADMIN,
 					     NULL},
 				[NV_R_broker_unavailable] = {"La messagerie entre les deux "

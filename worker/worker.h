@@ -8,6 +8,7 @@
  * ahead.c     the same, begun while the archive is still being written
  * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
+ * hold.c      what stands in the way of every restore, and passes by itself
  * enrol.c     one "enrol me"
  * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
@@ -19,6 +20,7 @@
 #include "core/base/metrics.h"
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/hold.h"
 #include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
 #include "core/site/follow.h"
@@ -47,6 +49,7 @@ struct worker {
 	struct nv_known *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_intake *intake;
+	struct nv_hold *hold;
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
 	struct ahead *aheads;
 	struct restore *restores; /* under way, newest first */
@@ -92,6 +95,9 @@ void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope 
 bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 		   struct nv_envelope *wish);
 void nv_ahead_stop_all(struct worker *w);
+
+/* hold.c */
+struct nv_hold *nv_worker_hold_new(struct worker *w);
 
 /* enrol.c; takes d and env's content */
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);

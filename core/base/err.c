@@ -46,6 +46,20 @@ enum nv_reason nv_reason_from(const char *word)
 	return NV_R_internal;
 }
 
+bool nv_reason_passes(enum nv_reason reason)
+{
+	switch (reason) {
+	case NV_R_site_upgrading:
+	case NV_R_site_unavailable:
+	case NV_R_disk_full:
+	case NV_R_store_unavailable:
+	case NV_R_store_full:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *nv_err_kind_word(enum nv_err_kind kind)
 {
 	return (unsigned)kind < NV_ARRAY_LEN(kinds) ? kinds[kind] : "unknown";

@@ -8,12 +8,14 @@
 #ifndef NV_BASE_ERR_H
 #define NV_BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum nv_err_kind {
 	NV_OK = 0,
 	NV_RETRY,     /* may work later: attempt counter + 1, next delay tier */
-	NV_HOLD,      /* another attempt is at it: delay tier, no attempt used up */
+	NV_HOLD,      /* it passes by itself (another attempt is at it, the site is being upgraded):
+		       * delay tier, no attempt used up */
 	NV_REJECT,    /* will never work: dead queue with the reason, status failed, people told */
 	NV_CANCELLED, /* somebody asked to stop: clean up, status cancelled */
 	NV_FATAL,     /* the process cannot work: exit, the message goes back by itself */
@@ -48,6 +50,8 @@ enum nv_err_kind {
 	X(store_missing, "the object is not in the staging store")                  \
 	X(store_corrupt, "the object in the staging store is damaged")              \
 	X(disk_full, "the disk is full")                                            \
+	X(site_upgrading, "the site is being upgraded, or waits for its upgrade")   \
+	X(site_unavailable, "the site cannot be used just now")                     \
 	X(io, "reading or writing a file failed")                                   \
 	X(broker_unavailable, "the message broker cannot be reached")               \
 	X(unroutable, "the message broker has no queue for the message")            \
@@ -83,6 +87,8 @@ const char *nv_reason_word(enum nv_reason reason);
 const char *nv_reason_text(enum nv_reason reason);
 enum nv_reason nv_reason_from(const char *word);
 const char *nv_err_kind_word(enum nv_err_kind kind);
+/* Is it about what a daemon works with, not about one course, so that it passes by itself? */
+bool nv_reason_passes(enum nv_reason reason);
 
 /* Fill *err (NULL allowed) and return -1, so that an error path is one line.  Line breaks and
  * control characters in the result are replaced by spaces. */

@@ -152,6 +152,10 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 /* Would settling with this error end in the dead queue? */
 bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 			const struct nv_err *why);
+/* How long after settling with this error the message is back for its next attempt, ms; 0: there is
+ * none, or it is not counted as one (NV_HOLD). */
+uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
+			 const struct nv_err *why);
 unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
 unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for again so far */
 /* The broker has counted so many returns that the next few end in its own dead-lettering, which

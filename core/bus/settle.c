@@ -58,6 +58,14 @@ bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 	}
 }
 
+uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
+			 const struct nv_err *why)
+{
+	if (why->kind != NV_RETRY || nv_settle_is_final(s, d, why))
+		return 0;
+	return nv_retry_tier_ms(nv_retry_tier(nv_delivery_attempt(d) + 1));
+}
+
 struct settling {
 	struct nv_delivery *d;
 	bool dead;

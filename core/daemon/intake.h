@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Taking work from a pair of queues: the normal queue within the time window, the .now queue
  * always, each with its own slots, so that what is urgent never waits behind what is not.  What
- * runs when the window closes is finished. */
+ * runs when the window closes is finished.  While it is paused (hold.h) neither is taken from. */
 #ifndef NV_DAEMON_INTAKE_H
 #define NV_DAEMON_INTAKE_H
 
@@ -22,6 +22,7 @@ struct nv_intake_options {
 struct nv_intake;
 struct nv_intake *nv_intake_open(const struct nv_intake_options *o);
 void nv_intake_look(struct nv_intake *i); /* the window may have changed */
+void nv_intake_pause(struct nv_intake *i, bool paused);
 /* No delivery comes after this; what runs can still be acknowledged. */
 void nv_intake_close(struct nv_intake *i);
 

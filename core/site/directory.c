@@ -2,6 +2,7 @@
 /* The directory site: opening, what is remembered between calls, and the table of its calls. */
 #include "core/site/directory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -205,6 +206,19 @@ static void remember(struct nv_dir_site *s, struct nv_dir_backup *b)
 	s->backups = b;
 }
 
+/* A folder of backups that is not there, or has nothing in it, is one that is not mounted. */
+static bool backups_away(const struct nv_dir_site *s)
+{
+	nv_auto_free char *path = nv_asprintf("%s/backups", s->path);
+	DIR *dir = opendir(path);
+	bool found = false;
+	for (struct dirent *e; dir && !found && (e = readdir(dir));)
+		found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	if (dir)
+		closedir(dir);
+	return !found;
+}
+
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
 		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
 {
@@ -212,8 +226,9 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 	*ret = (struct nv_dir_course_info){0};
 	ret->path = nv_arena_printf(arena, "%s/backups/%s", s->path, course->file);
 	if (stat(ret->path, &st) < 0)
-		return nv_fail_errno(err, errno, NV_REJECT, NV_R_course_missing,
-				     "course %s: its backup file %s", course->id, course->file);
+		return nv_fail_errno(err, errno, backups_away(s) ? NV_RETRY : NV_REJECT,
+				     NV_R_course_missing, "course %s: its backup file %s",
+				     course->id, course->file);
 	struct nv_dir_stamp stamp = nv_dir_stamp_of(&st);
 	pthread_mutex_lock(&s->mutex);
 	const struct nv_dir_backup *known = remembered(s, course->file, &stamp);
@@ -307,11 +322,25 @@ static int directory_versions(struct nv_site *base, uint64_t *ret_version,
 	return 0;
 }
 
+static int directory_probe(struct nv_site *base, const struct nv_job *job, struct nv_err *err)
+{
+	struct nv_dir_site *s = nv_dir_site(base);
+	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	(void)job;
+	if (!m)
+		return -1;
+	if (!m->courses_len || !backups_away(s))
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_site_unavailable,
+		       "%s/backups: no backup of a course is there", s->path);
+}
+
 const struct nv_site_ops nv_site_directory_ops = {
 	.type = "directory",
 	.open = directory_open,
 	.close = directory_close,
 	.versions = directory_versions,
+	.probe = directory_probe,
 	.catalog = nv_dir_catalog,
 	.export = nv_dir_export,
 	.preflight = nv_dir_preflight,

@@ -136,6 +136,22 @@ static int moodle_versions(struct nv_site *base, uint64_t *ret_version, struct n
 	return 0;
 }
 
+/* An older plugin does not know the question: then there is nothing to find out. */
+static int moodle_probe(struct nv_site *base, const struct nv_job *job, struct nv_err *err)
+{
+	const struct nv_moodle *s = nv_moodle(base);
+	struct nv_moodle_call call = {.operation = "check",
+				      .job = job,
+				      .timeout = s->timeout,
+				      .reason = NV_R_site_unavailable};
+	struct nv_err why = {0};
+	if (nv_moodle_ask(s, &call, NULL, &why) == 0 ||
+	    (why.kind == NV_REJECT && why.reason == NV_R_bad_message))
+		return 0;
+	*err = why;
+	return -1;
+}
+
 static int moodle_find(struct nv_site *base, const char *request_id, struct nv_imported *ret,
 		       struct nv_arena *arena, struct nv_err *err)
 {
@@ -300,6 +316,7 @@ const struct nv_site_ops nv_site_moodle_ops = {
 	.open = moodle_open,
 	.close = moodle_close,
 	.versions = moodle_versions,
+	.probe = moodle_probe,
 	.settings = nv_moodle_settings,
 	.catalog = moodle_catalog,
 	.export = nv_moodle_export,

@@ -108,6 +108,21 @@ static int seed_versions(struct nv_site *base, uint64_t *ret_version, struct nv_
 	return rc;
 }
 
+static int seed_probe(struct nv_site *base, const struct nv_job *job, struct nv_err *err)
+{
+	struct nv_seed_session s;
+	uint64_t version = 0;
+	struct nv_err why = {0};
+	nv_seed_session_begin(&s, nv_seed(base), job, NV_R_site_unavailable);
+	int rc = nv_seed_version(&s, &version, &why);
+	nv_seed_session_end(&s);
+	/* What it says itself (a token it does not know) is for an operator. */
+	if (rc == 0 || why.kind != NV_RETRY || why.reason == NV_R_denied)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 /* --- what it cannot do --- */
 
 static int source_only(struct nv_err *err)
@@ -188,6 +203,7 @@ const struct nv_site_ops nv_site_seed_ws_ops = {
 	.open = seed_open,
 	.close = seed_close,
 	.versions = seed_versions,
+	.probe = seed_probe,
 	.catalog = nv_seed_catalog,
 	.export = nv_seed_export,
 	.preflight = seed_preflight,

@@ -41,6 +41,16 @@ int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *r
 	return s->ops->versions(s, ret_version, ret_plugins, arena, err);
 }
 
+int nv_site_probe(struct nv_site *s, const struct nv_job *job, struct nv_err *err)
+{
+	struct nv_err why = {0};
+	if (s->ops->probe(s, job, &why) == 0)
+		return 0;
+	return nv_fail(err, NV_HOLD,
+		       nv_reason_passes(why.reason) ? why.reason : NV_R_site_unavailable, "%s",
+		       why.msg);
+}
+
 int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
 		     struct nv_err *err)
 {

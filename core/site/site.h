@@ -29,6 +29,10 @@ const char *nv_site_describe(const struct nv_site *s); /* for logs and doctor */
 int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *ret_plugins,
 		     struct nv_arena *arena, struct nv_err *err);
 
+/* Can it be worked with now?  Cheap; -1 with NV_HOLD and site_upgrading (it is being upgraded or
+ * waits for that), disk_full or site_unavailable: whatever it is, it is no fault of a course. */
+int nv_site_probe(struct nv_site *s, const struct nv_job *job, struct nv_err *err);
+
 /* What the site's administrator has set for restores, into *io, the texts in the arena.  A site
  * without settings of its own leaves *io as it is. */
 int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
@@ -136,6 +140,7 @@ struct nv_site_ops {
 	struct nv_site *(*open)(const struct nv_config *config, struct nv_err *err);
 	void (*close)(struct nv_site *s);
 	__typeof__(nv_site_versions) *versions;
+	__typeof__(nv_site_probe) *probe;	/* what it fails with need not be classified */
 	__typeof__(nv_site_settings) *settings; /* NULL: it has none */
 	__typeof__(nv_site_catalog) *catalog;
 	__typeof__(nv_site_export) *export;

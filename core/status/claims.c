@@ -157,8 +157,9 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 	}
 	nv_args_str(&op->args, token);
 	nv_args_str(&op->args, nv_state_word(o->state));
-	nv_args_str(&op->args, o->failed_attempt ? "1" : "0");
+	nv_args_str(&op->args, o->failed_attempt ? "1" : o->held ? "held" : "0");
 	nv_args_uint(&op->args, o->import_ms);
+	nv_args_uint(&op->args, o->retry_in);
 	nv_args_outcome(&op->args, o);
 	nv_op_run(op);
 }

@@ -61,6 +61,10 @@ bool nv_event_from_reply(const redisReply *entry, struct nv_status_change_event 
 			ret->done = strtoull(value, NULL, 10);
 		else if (!strcmp(name, "total"))
 			ret->total = strtoull(value, NULL, 10);
+		else if (!strcmp(name, "next_try"))
+			ret->next_try = strtoull(value, NULL, 10);
+		else if (!strcmp(name, "held"))
+			ret->held = strtoull(value, NULL, 10);
 		else if (!strcmp(name, "tries"))
 			ret->tries = strtoull(value, NULL, 10);
 		else if (!strcmp(name, "first")) /* a stream id: ms-number */

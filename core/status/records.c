@@ -34,6 +34,8 @@ static const struct {
 	STR(message),
 	STR(attempt),
 	UINT(failures),
+	UINT(next_try),
+	UINT(held),
 	STR(host),
 	BOOL(published),
 	UINT(created),

@@ -303,6 +303,9 @@ void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
 	nv_args_str(&op->args, e->reason);
 	nv_args_str(&op->args, e->message);
 	nv_args_str(&op->args, e->host);
+	nv_args_str(&op->args, e->hold ? "1" : "0");
+	nv_args_uint(&op->args, e->next_try);
+	nv_args_uint(&op->args, e->at);
 	nv_args_lines(&op->args, e->log_first, e->log.items, e->log.len);
 	nv_op_run(op);
 }

@@ -68,6 +68,9 @@ struct nv_status_record {
 	char *message;	   /* its sentence */
 	char *attempt;	   /* the export attempt last heard of */
 	uint64_t failures; /* attempts that failed so far */
+	uint64_t next_try; /* after a failed attempt: when the next is due, ms since the epoch */
+	uint64_t held;	   /* since when it waits for what passes by itself (reason), ms; 0: it
+			      does not */
 	char *host;	   /* who works or worked on it */
 	bool published;	   /* the broker has confirmed it */
 	uint64_t created;  /* ms since the epoch, all four; 0: not yet */
@@ -240,7 +243,9 @@ struct nv_status_outcome {
 	const char *reason;  /* NULL: none */
 	const char *message;
 	bool failed_attempt; /* counts as one */
-	uint64_t import_ms;  /* since the import began; 0: it did not */
+	bool held;	     /* given back until what the reason says has passed */
+	uint64_t retry_in;  /* given back after a failed attempt: ms until the next; 0: not known */
+	uint64_t import_ms; /* since the import began; 0: it did not */
 	/* restored: */
 	const char *course;
 	const char *course_url;
@@ -421,6 +426,8 @@ struct nv_status_change_event {
 	uint64_t total;
 	const char *reason;
 	const char *message;
+	uint64_t next_try; /* as in the record, both */
+	uint64_t held;
 	/* notices only: */
 	uint64_t first;	  /* when it was given out first, ms since the epoch */
 	uint64_t tries;	  /* how often it was put back */

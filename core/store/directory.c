@@ -296,8 +296,10 @@ static int dir_head(void *impl, const char *key, bool *ret_exists, uint64_t *ret
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
 	struct stat st;
 	if (lstat(path, &st) < 0) {
-		if (errno == ENOENT || errno == ENOTDIR)
+		if ((errno == ENOENT || errno == ENOTDIR) && access(d->root, F_OK) == 0)
 			return 0;
+		if (errno == ENOENT || errno == ENOTDIR)
+			errno = ENODEV; /* not the object is missing: all of it */
 		return dir_errno(errno, "head", key, err);
 	}
 	*ret_exists = S_ISREG(st.st_mode);

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "core/base/id.h"
+
 #define KEY_MAX_LEN 1024u
+#define PROBE_BYTES 65536u
 
 /* One component of a key: up to the next '/' or the end. */
 static bool component_valid(const char *s, size_t len)
@@ -110,6 +113,37 @@ int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_
 	if (check_key("head", key, err) < 0)
 		return -1;
 	return s->ops->head(s->impl, key, ret_exists, ret_size, err);
+}
+
+/* --- is it there? --- */
+
+static int probe_by_writing(struct nv_store *s, const char *key, struct nv_err *err)
+{
+	static const uint8_t nothing[PROBE_BYTES];
+	struct nv_bytes rest = {nothing, sizeof nothing};
+	struct nv_source from = nv_source_bytes(&rest);
+	struct nv_expect expect = {.size = sizeof nothing, .passing = true};
+	struct nv_err left = {0};
+	int rc = nv_store_put(s, key, &expect, &from, NULL, NULL, err);
+	nv_store_delete(s, key, &left);
+	return rc;
+}
+
+int nv_store_probe(struct nv_store *s, const char *prefix, bool write, struct nv_err *err)
+{
+	char token[NV_TOKEN_SIZE];
+	uint64_t size = 0;
+	bool exists = false;
+	struct nv_err why = {0};
+	nv_token_new(token);
+	nv_auto_free char *key = nv_asprintf("%sprobes/%s", prefix, token);
+	int rc = write ? probe_by_writing(s, key, &why)
+		       : nv_store_head(s, key, &exists, &size, &why);
+	if (rc == 0 || why.reason == NV_R_store_denied)
+		return 0;
+	return nv_fail(err, NV_HOLD,
+		       why.reason == NV_R_store_full ? why.reason : NV_R_store_unavailable, "%s",
+		       why.msg);
 }
 
 int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err)

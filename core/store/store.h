@@ -89,6 +89,11 @@ typedef int (*nv_store_list_cb)(void *arg, const char *key, uint64_t size, uint6
 int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
 		  struct nv_err *err);
 
+/* Is it there, and, where we write (not only read), has it room?  A small object comes and goes
+ * below prefix ("<site>/<client>/").  0 unless store_unavailable or store_full: that it refuses us,
+ * say, does not pass by itself. */
+int nv_store_probe(struct nv_store *s, const char *prefix, bool write, struct nv_err *err);
+
 /* Remove what crashed writers left (temporary names nobody holds, uploads older than store.grace).
  */
 int nv_store_sweep(struct nv_store *s, struct nv_err *err);

@@ -254,8 +254,8 @@ def test_a_store_that_is_away_is_waited_for(make_rig):
     queue = f"restore.{rig.farm.client}"
     wait.until(lambda: rig.farm.broker.depth(rig.farm.vhost, queue) == 1, "an archive")
     rig.staging.close()
-    rig.worker.start()
-    wait.until(lambda: len(rig.worker.events("restore.failed")) >= 2, "two tries")
+    rig.worker.start(ready=False)
+    wait.until(lambda: rig.worker.events("hold.begun"), "it waits")
     rig.staging.start()
     rig.assert_restored(request)
     source = rig.farm.remote.sources[rig.farm.requests[request]]

@@ -27,6 +27,8 @@ static void note_record(struct answer *a, const struct nv_status_record *r)
 	a->created = r->created;
 	a->finished = r->finished;
 	a->place = r->place;
+	a->next_try = r->next_try;
+	a->held = r->held;
 	a->published = r->published;
 	a->deleted = r->course_deleted;
 	put(a->id, sizeof a->id, r->request.id);

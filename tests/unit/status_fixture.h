@@ -42,7 +42,7 @@ struct answer {
 	int result;
 	bool have;
 	enum nv_state state;
-	uint64_t rev, total, failures, bytes, created, finished, place;
+	uint64_t rev, total, failures, bytes, created, finished, place, next_try, held;
 	char id[NV_UUID_SIZE], reason[64], message[256], course[64], warning[64], joined[64];
 	bool published, deleted;
 	char ids[1000][NV_UUID_SIZE];

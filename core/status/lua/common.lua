@@ -10,7 +10,7 @@ local LOG_LENGTH = '500' -- lines of a request's log
 local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than any message lives
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
-	'published', 'course_deleted', 'last_token', 'finished', 'unrouted', 'phase', 'phase_at',
+	'published', 'course_deleted', 'last_token', 'finished', 'unrouted', 'phase', 'phase_at', 'held', 'next_try',
 	'spent_queued', 'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}
 
 local function int(n)
@@ -201,6 +201,11 @@ local function save(r, set, ago)
 	local before, site = r.state, r.site
 	local put, del = {}, {}
 	set.modified = int(NOW)
+	for _, f in ipairs({'held', 'next_try'}) do -- whatever changes the state ends the waiting
+		if set.state and set[f] == nil and r[f] then
+			set[f] = false
+		end
+	end
 	if set.state and (set.state ~= before or FINAL[set.state]) then -- failed may follow failed
 		set.finished = FINAL[set.state] and int(NOW) or false
 		if set.state ~= 'scheduled' and not r.started then
@@ -325,6 +330,11 @@ local function note_state(r, from, held)
 			text = text .. ': ' .. r[f]
 		end
 	end
+	if r.next_try then
+		text = text .. ' (next try in ' .. int((tonumber(r.next_try) - NOW) / 1000) .. ' s)'
+	elseif r.held then
+		text = text .. ' (held; no attempt is used up)'
+	end
 	if r.state == 'restored' and r.course then
 		text = text .. ': course ' .. r.course
 	elseif r.state == 'scheduled' and from == 'producer' then
@@ -334,6 +344,14 @@ local function note_state(r, from, held)
 			' failed before)'
 	end
 	note(r.id, int(NOW), from, level, text)
+end
+
+-- Since when it is held for this reason; not where another attempt is at it: that is nobody's fault.
+local function held_since(r, reason)
+	if not reason or reason == '' or reason == 'busy' then
+		return false
+	end
+	return r.held and r.reason == reason and r.held or int(NOW)
 end
 
 -- "archiver old.example.org"
@@ -348,7 +366,7 @@ local function emit(r, state, from, held)
 		note_state(r, from, held)
 	end
 	local e = {'kind', 'request', 'id', r.id, 'rev', r.rev}
-	for _, f in ipairs({'user', 'step', 'done', 'total', 'reason', 'message'}) do
+	for _, f in ipairs({'user', 'step', 'done', 'total', 'reason', 'message', 'next_try', 'held'}) do
 		if r[f] and r[f] ~= '' then
 			e[#e + 1] = f
 			e[#e + 1] = r[f]

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- request, attempt, seq, state of a record, step, done, total, reason, message, host,
--- lines for the log (see note_lines)
+-- hold, next try, when it was said (both ms, by the archiver's clock), lines for the log (see note_lines)
 local q = request(1)
 local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
 local OLD = {'ok', 'old'}
@@ -12,7 +12,7 @@ end
 r = r or make(q, '1')
 
 -- What was seen is worth keeping even where the news is old.
-note_lines(q.id, attempt, from, 17)
+note_lines(q.id, attempt, from, 20)
 if tonumber(r.rev) > tonumber(q.rev) then
 	return OLD
 end
@@ -31,6 +31,10 @@ if r.attempt == attempt and r.seq and tonumber(seq) <= tonumber(r.seq) then
 end
 -- The first ready wins: what becomes of another attempt is of no interest.
 if r.state == 'ready' and r.attempt and r.attempt ~= attempt then
+	return OLD
+end
+-- Held, or no longer held, says an attempt whose message another has begun to serve.
+if to == 'scheduled' and ARGV[17] == '1' and r.state == 'exporting' and attempt < (r.attempt or '') then
 	return OLD
 end
 
@@ -55,8 +59,15 @@ if not may('k', r.state, to) then
 end
 field('reason', 14)
 field('message', 15)
-if to == 'failed' or (to == 'scheduled' and set.reason and set.reason ~= 'busy') then
+local hold = to == 'scheduled' and (ARGV[17] == '1' or not set.reason or set.reason == 'busy')
+if to == 'failed' or (to == 'scheduled' and not hold) then
 	set.failures = int(tonumber(r.failures or '0') + 1)
+end
+local due = tonumber(ARGV[18])
+if hold then
+	set.held = held_since(r, set.reason)
+elseif to == 'scheduled' and due > 0 then -- by our clock, whatever theirs says
+	set.next_try = int(math.min(due, NOW + math.max(0, due - tonumber(ARGV[19]))))
 end
 if to == 'cancelled' and not set.reason then
 	set.reason = r.reason or 'cancelled'

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
--- request, token ('': none), state, failed_attempt, how long the import took in ms, field, value, …
+-- request, token ('': none), state, "1": a failed attempt, "held", how long the import took in ms, ms until
+-- the next try (0: none), field, value, …
 local q = request(1)
 local token, to = ARGV[8], ARGV[9]
-local set = pairs_from(12)
+local set = pairs_from(13)
 local r = load(q.id)
 local owner = redis.call('GET', claim_key(q.id))
 local LOST = {'retry', 'claim_lost', 'the claim on request ' .. q.id .. ' is not ours any more'}
@@ -53,6 +54,13 @@ set.state = to
 set.reason = set.reason or false
 set.message = set.message or false
 set.published = '1'
+if to == 'ready' or to == 'scheduled' then
+	if ARGV[10] == 'held' then
+		set.held = held_since(r, set.reason)
+	elseif ARGV[12] ~= '0' then
+		set.next_try = int(NOW + tonumber(ARGV[12]))
+	end
+end
 if token ~= '' then
 	set.last_token = token
 end

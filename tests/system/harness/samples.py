@@ -45,12 +45,17 @@ _BACKUP = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+def skeleton(number, users=False):
+    """The same course without files, as names and texts."""
+    return {"moodle_backup.xml": _BACKUP.format(number=number, users=int(users)),
+            "course/course.xml": "<course><category><name>Sciences</name></category></course>"}
+
+
 def make(path, number, blobs=3, blob_size=100_000, users=True):
     """A small course: its description and `blobs` files that become objects of their own. The same
     number gives the same bytes."""
     rng = random.Random(number)
-    files = {"moodle_backup.xml": _BACKUP.format(number=number, users=int(users)).encode(),
-             "course/course.xml": b"<course><category><name>Sciences</name></category></course>"}
+    files = {name: text.encode() for name, text in skeleton(number, users).items()}
     for _ in range(blobs):
         data = rng.randbytes(blob_size)
         name = hashlib.sha1(data).hexdigest()
