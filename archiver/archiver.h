@@ -58,8 +58,9 @@ struct archiver {
 		struct nv_metric *jobs; /* by result */
 		struct nv_metric *running;
 		struct nv_metric *seconds;
-		struct nv_metric *bytes;   /* sent, saved, collected */
-		struct nv_metric *refused; /* by reason */
+		struct nv_metric *bytes;      /* sent, saved, collected */
+		struct nv_metric *refused;    /* by reason */
+		struct nv_metric *clock_skew; /* by peer */
 		struct nv_metric *catalog;
 	} metrics;
 };

@@ -27,18 +27,24 @@ static bool is_withdrawn(const struct archiver *a, const struct nv_envelope *env
 	return nv_memo_get(a->withdrawn, key, &rev) && env->body.restore_request.rev <= rev;
 }
 
-/* 0: go on.  An expired request is genuine: its people are told. */
+/* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
+ * told. */
 static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
 {
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	unsigned want = 1u << NV_KIND_RESTORE_REQUEST;
-	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), env, &err) == 0)
+	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), env, &err) == 0) {
+		nv_clock_note(a->metrics.clock_skew, env);
 		return 0;
+	}
 	struct nv_err again = {0};
-	if (err.reason == NV_R_expired &&
-	    nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0)
+	bool genuine = (err.reason == NV_R_expired || err.reason == NV_R_clock) &&
+		       nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0;
+	if (genuine && err.reason == NV_R_clock)
+		nv_clock_note(a->metrics.clock_skew, env);
+	if (genuine)
 		nv_export_decline(a, d, env, &err);
 	else
 		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
@@ -93,8 +99,11 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	char key[NV_MEMO_KEY];
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
-	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CANCEL_REQUEST, nv_now_ms(),
-			     &env, &err) < 0) {
+	unsigned want = 1u << NV_KIND_CANCEL_REQUEST;
+	/* One from the future withdraws what its client has withdrawn, and no more. */
+	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
+	    (err.reason != NV_R_clock ||
+	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {
 		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}

@@ -29,6 +29,7 @@ static void register_metrics(struct archiver *a)
 				      "Bytes of file contents sent, saved because the store had "
 				      "them, or collected because nobody needs them",
 				      "what");
+	a->metrics.clock_skew = nv_clock_metric();
 	a->metrics.refused = nv_counter("navette_archiver_refused_total",
 					"Messages put into the dead queue unserved", "reason");
 	a->metrics.catalog = nv_counter("navette_archiver_catalog_total",

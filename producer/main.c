@@ -84,6 +84,7 @@ static void register_metrics(struct app *app)
 	app->m.spooled =
 		nv_gauge("navette_spooled_requests",
 			 "Accepted requests on the disk that the broker has not got.", NULL);
+	app->m.clock_skew = nv_clock_metric();
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",
 		"How long the request that waits longest for a course server has waited.", "site");
@@ -178,6 +179,8 @@ static void keeper_closed(struct app *app)
 	app->keeper = NULL;
 	sweep_close(app->sweep);
 	app->sweep = NULL;
+	clocks_close(app->clocks);
+	app->clocks = NULL;
 	events_close(app->events);
 	app->events = NULL;
 	versions_close(app->versions);
@@ -253,6 +256,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->catalog = catalog_new(app);
 	app->events = events_new(app);
 	app->sweep = sweep_new(app);
+	app->clocks = clocks_new(app);
 	app->versions = versions_new(app);
 	app->keeper = keeper_new(app);
 	return 0;

@@ -23,6 +23,7 @@ struct broker_view;
 struct note;
 struct people;
 struct catalog;
+struct clocks;
 struct events;
 struct keeper;
 struct spool;
@@ -49,6 +50,7 @@ struct app {
 	} signins;
 	struct people *people;
 	struct catalog *catalog;
+	struct clocks *clocks;
 	struct events *events;
 	struct keeper *keeper;
 	struct sweep *sweep;
@@ -68,6 +70,7 @@ struct app {
 		struct nv_metric *readers;
 		struct nv_metric *requests; /* state */
 		struct nv_metric *spooled;
+		struct nv_metric *clock_skew; /* peer: site */
 		struct nv_metric *oldest;   /* site */
 		struct nv_metric *failures; /* site */
 		struct nv_metric *up;	    /* part: broker redis */
@@ -238,6 +241,17 @@ void spool_look(struct spool *s);
 /* After the bus, before the status; cb comes when nothing is being written any more. */
 void spool_close(struct spool *s, void (*cb)(struct app *app));
 void spool_free(struct spool *s); /* after the status */
+
+/* --- clocks (clock.c) --- */
+
+struct clocks *clocks_new(struct app *app);
+void clocks_close(struct clocks *c);
+/* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
+ * delay brings it once more, so that its age says nothing. */
+void clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+/* An answer to a question that we have just asked, whatever its sender's clock says. */
+bool clock_is_answer_fresh(const struct nv_catalog_reply *reply);
+void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
 
 /* --- in the background --- */
 

@@ -107,6 +107,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(steps, "no-writes")       \
 	X(forget, "")               \
 	X(republish, "")            \
+	X(republish_held, "")       \
+	X(waits, "")                \
 	X(unstore, "")
 enum nv_script {
 #define X(name, flags) NV_SC_##name,

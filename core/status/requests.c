@@ -245,6 +245,17 @@ void nv_status_republish(struct nv_status *s,
 	nv_op_run(op);
 }
 
+void nv_status_republish_held(struct nv_status *s, const char *site, const char *reason,
+			      void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			      void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_republish_held, done_republish, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, site);
+	nv_args_str(&op->args, reason);
+	nv_op_run(op);
+}
+
 void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uint64_t give_up_ms,
 			  const char *message, nv_status_cb cb, void *arg)
 {

@@ -181,6 +181,11 @@ void nv_status_republish(struct nv_status *s,
 			 void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
 			 void *arg);
 
+/* The same of those of this course server that are held for this reason. */
+void nv_status_republish_held(struct nv_status *s, const char *site, const char *reason,
+			      void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			      void *arg);
+
 /* The broker has no queue for this revision: the record says so, the sweep gets it again after a
  * growing time, and once it has been so for give_up_ms it is failed with the reason unroutable. */
 void nv_status_unroutable(struct nv_status *s, const char *id, uint64_t rev, uint64_t give_up_ms,
@@ -276,6 +281,10 @@ void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
 void nv_status_needs_rebuild(struct nv_status *s,
 			     void (*cb)(void *arg, const struct nv_err *err, bool yes), void *arg);
 void nv_status_rebuilt(struct nv_status *s, nv_status_cb cb, void *arg);
+
+/* The message that is next about this revision waits for what passes by itself; its state stays. */
+void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
+		     const char *message, const char *from, nv_status_cb cb, void *arg);
 
 /* "Enrol me": state pending, joined or an error's sentence; joined adds to record.joined. */
 void nv_status_join(struct nv_status *s, const char *id, const char *user, const char *state,

@@ -29,7 +29,7 @@ if other and may('p', r.state, 'failed') then
 	save(r, {state = 'failed', reason = why[2], message = why[3]})
 	emit(r, 'failed', 'producer')
 else
-	redis.call('ZADD', UNPUBLISHED, r.created, r.id) -- the sweep's next
+	redis.call('ZADD', UNPUBLISHED, long_ago(r.created), r.id) -- the sweep's next
 	emit(r, 'scheduled', 'producer')
 end
 return {'ok', whole(q.id)}
