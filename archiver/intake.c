@@ -19,12 +19,13 @@ static void withdrawn_key(char ret[NV_MEMO_KEY], const char *client, const char 
 	snprintf(ret, NV_MEMO_KEY, "%s/%s", client, id);
 }
 
-static bool is_withdrawn(const struct archiver *a, const struct nv_envelope *env)
+bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const char *id,
+			   uint64_t rev)
 {
 	char key[NV_MEMO_KEY];
-	uint64_t rev = 0;
-	withdrawn_key(key, env->from, env->body.restore_request.id);
-	return nv_memo_get(a->withdrawn, key, &rev) && env->body.restore_request.rev <= rev;
+	uint64_t withdrawn = 0;
+	withdrawn_key(key, client, id);
+	return nv_memo_get(a->withdrawn, key, &withdrawn) && rev <= withdrawn;
 }
 
 /* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
@@ -65,7 +66,7 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 			"the request is for site \"%s\", this is \"%s\"", q->site,
 			a->config->identity.site);
 		nv_export_decline(a, d, &env, &err);
-	} else if (is_withdrawn(a, &env)) {
+	} else if (nv_archiver_withdrawn(a, env.from, q->id, q->rev)) {
 		nv_fail(&err, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
 		nv_export_decline(a, d, &env, &err);
 	} else if (was_finished(a, d, &env) && nv_delivery_again(d)) {
@@ -112,6 +113,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	withdrawn_key(key, env.from, q->id);
 	if (!nv_memo_get(a->withdrawn, key, &before) || before < q->rev)
 		nv_memo_put(a->withdrawn, key, q->rev);
+	nv_tidy_soon(a->tidy);
 	NV_LOG(NV_INFO, "request.withdrawn", NV_S("req", q->id), NV_U("rev", q->rev),
 	       NV_S("client", env.from), NV_P("by", q->by));
 	struct export *running = nv_export_find(a, env.from, q->id);

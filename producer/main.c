@@ -179,6 +179,8 @@ static void keeper_closed(struct app *app)
 	app->keeper = NULL;
 	sweep_close(app->sweep);
 	app->sweep = NULL;
+	tidy_close(app->tidy);
+	app->tidy = NULL;
 	clocks_close(app->clocks);
 	app->clocks = NULL;
 	events_close(app->events);
@@ -257,6 +259,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->events = events_new(app);
 	app->sweep = sweep_new(app);
 	app->clocks = clocks_new(app);
+	app->tidy = tidy_new(app);
 	app->versions = versions_new(app);
 	app->keeper = keeper_new(app);
 	return 0;

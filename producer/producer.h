@@ -28,6 +28,7 @@ struct events;
 struct keeper;
 struct spool;
 struct sweep;
+struct tidy;
 struct versions;
 
 struct app {
@@ -55,6 +56,7 @@ struct app {
 	struct keeper *keeper;
 	struct sweep *sweep;
 	struct spool *spool;
+	struct tidy *tidy;
 	struct versions *versions;
 	struct back *back;
 	struct broker_view *broker_view;
@@ -71,9 +73,9 @@ struct app {
 		struct nv_metric *requests; /* state */
 		struct nv_metric *spooled;
 		struct nv_metric *clock_skew; /* peer: site */
-		struct nv_metric *oldest;   /* site */
-		struct nv_metric *failures; /* site */
-		struct nv_metric *up;	    /* part: broker redis */
+		struct nv_metric *oldest;     /* site */
+		struct nv_metric *failures;   /* site */
+		struct nv_metric *up;	      /* part: broker redis */
 	} m;
 };
 
@@ -268,6 +270,11 @@ void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
 struct sweep *sweep_new(struct app *app);
 void sweep_now(struct sweep *s); /* the broker is back */
 void sweep_close(struct sweep *s);
+
+/* Dead letters whose request is settled (tidy.c). */
+struct tidy *tidy_new(struct app *app);
+void tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
+void tidy_close(struct tidy *t); /* after what works on threads, before the status */
 
 /* The client's own Moodle version and plugins, where a site is configured. */
 /* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
