@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "archiver/export.h"
-#include "core/base/log.h"
+#include "core/base/fs.h"
 
 struct held {
 	struct held *next;
@@ -69,8 +69,7 @@ static int look(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	const struct archiver *a = arg;
 	const struct nv_config *c = a->config;
-	if (nv_hold_look_disk(c->archiver.work_dir, err) < 0 ||
-	    nv_site_probe(a->site, job, err) < 0)
+	if (nv_disk_look(c->archiver.work_dir, err) < 0 || nv_site_probe(a->site, job, err) < 0)
 		return -1;
 	if (!c->clients_len)
 		return 0;

@@ -266,6 +266,21 @@ static void check_spool(struct cli_doctor *d)
 
 /* --- site --- */
 
+/* It answers: can it be worked with? */
+static bool site_serves(struct cli_doctor *d, struct nv_site *site)
+{
+	struct nv_err err = {0};
+	const char *way_out = "see what it says of itself; courses wait until that has passed";
+	if (nv_site_probe(site, NULL, &err) == 0)
+		return true;
+	if (err.reason == NV_R_site_upgrading)
+		way_out = "in Moodle's folder, as the web server's user: php admin/cli/upgrade.php";
+	else if (err.reason == NV_R_disk_full)
+		way_out = "make room; courses wait until there is some";
+	cli_found(d, CLI_BAD, "site", way_out, "%s", err.msg);
+	return false;
+}
+
 static void check_site(struct cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
@@ -285,6 +300,8 @@ static void check_site(struct cli_doctor *d)
 	struct nv_site *site = nv_site_open(c, &err);
 	if (!site || nv_site_versions(site, &version, &plugins, &arena, &err) < 0)
 		cli_found(d, CLI_BAD, "site", way_out, "%s", err.msg);
+	else if (!site_serves(d, site))
+		; /* which has been said */
 	else if (restores && access(c->site.path, W_OK) < 0)
 		cli_found(d, CLI_BAD, "site", "give the worker's user the right to write there",
 			  "%s cannot be written to", c->site.path);

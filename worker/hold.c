@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What stands in the way of every restore, and passes by itself: the site is being upgraded or
  * away, a disk is full, the store is away. */
+#include "core/base/fs.h"
 #include "worker/worker.h"
 
 static int look(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	const struct worker *w = arg;
 	const struct nv_config *c = w->config;
-	if (nv_hold_look_disk(c->worker.work_dir, err) < 0 || nv_site_probe(w->site, job, err) < 0)
+	if (nv_disk_look(c->worker.work_dir, err) < 0 || nv_site_probe(w->site, job, err) < 0)
 		return -1;
 	if (!c->sites_len)
 		return 0;

@@ -55,7 +55,7 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 			       .config = c,
 			       .site = j->site,
 			       .category = fetched.manifest.category,
-			       .moodle_version = 0};
+			       .retry_in = j->retry_in};
 	nv_job_log(job, NV_INFO, "the archive is here, %llu bytes unpacked",
 		   (unsigned long long)fetched.manifest.size);
 	atomic_store(&j->importing, nv_mono_ms());

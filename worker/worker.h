@@ -111,6 +111,7 @@ struct nv_restore_job {
 	const char *site;
 	bool first;		    /* nobody can have made the course before */
 	bool last;		    /* no attempt follows one that fails */
+	uint64_t retry_in;	    /* ms until that; 0: the same */
 	bool asked;		    /* the site was asked already whether it would refuse */
 	_Atomic uint64_t importing; /* nv_mono_ms when the import began; 0: it has not */
 	struct nv_imported outcome; /* strings in the arena */

@@ -18,6 +18,9 @@
 #define READ_STEP 65536u
 #define WRITE_BEHIND 8388608u /* bytes that are worth a request to the disk */
 #define TREE_DEPTH_MAX 256    /* each level holds a descriptor */
+#define TRIAL 65536u	      /* bytes; a quota is seen by writing only */
+/* A disk with less is full for everybody; or with less than a tenth, where it is small. */
+#define LOW_DISK (64ull << 20)
 
 static int io_fail(struct nv_err *err, const char *doing, const char *path)
 {
@@ -305,4 +308,33 @@ int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err)
 		return io_fail(err, "look at the disk of", path);
 	*ret_bytes = (uint64_t)st.f_bavail * (uint64_t)st.f_frsize;
 	return 0;
+}
+
+static int try_to_write(const char *dir, struct nv_err *err)
+{
+	static const char nothing[TRIAL];
+	char token[NV_TOKEN_SIZE];
+	struct nv_err why = {0};
+	nv_token_new(token);
+	nv_auto_free char *path = nv_asprintf("%s/.room-%s", dir, token);
+	int rc = nv_write_file(path, nothing, sizeof(nothing), 0600, &why);
+	unlink(path);
+	if (rc == 0 || why.reason != NV_R_disk_full)
+		return 0;
+	return nv_fail(err, NV_HOLD, NV_R_disk_full, "%s", why.msg);
+}
+
+int nv_disk_look(const char *dir, struct nv_err *err)
+{
+	struct statvfs fs;
+	if (statvfs(dir, &fs) < 0)
+		return 0; /* whoever needs it will say what is wrong */
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	uint64_t tenth = (uint64_t)fs.f_blocks * fs.f_frsize / 10;
+	uint64_t least = tenth < LOW_DISK ? tenth : LOW_DISK;
+	if (room < least)
+		return nv_fail(err, NV_HOLD, NV_R_disk_full,
+			       "%s: the disk is full, %llu bytes are free", dir,
+			       (unsigned long long)room);
+	return try_to_write(dir, err);
 }

@@ -40,5 +40,7 @@ void nv_need_descriptors(unsigned count);
 bool nv_path_is_safe(const char *path);
 /* Free bytes for an unprivileged process on the file system of path. */
 int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err);
+/* -1 with NV_HOLD/disk_full: there is less room than any job needs, or no byte can be written. */
+int nv_disk_look(const char *dir, struct nv_err *err);
 
 #endif

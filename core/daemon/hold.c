@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/daemon/hold.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-#include "core/base/fs.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -15,9 +11,8 @@
 
 #define FIRST_LOOK_MS 1000u
 #define LAST_LOOK_MS 60000u
-#define AGAIN_MS 60000u	       /* one that begins so soon after another goes on with its looks */
-#define LOW_DISK (64ull << 20) /* … or a tenth of a small disk */
-#define TRIAL 65536u	       /* bytes; a quota is seen by writing only */
+#define AGAIN_MS 60000u /* one that begins so soon after another goes on with its looks */
+#define TRIAL 65536u	/* bytes; a quota is seen by writing only */
 
 struct nv_hold {
 	struct nv_hold_options o;
@@ -167,34 +162,4 @@ void nv_hold_close(struct nv_hold *h)
 		nv_run_stop(h->running);
 	else
 		uv_close((uv_handle_t *)&h->timer, timer_closed);
-}
-
-/* --- looks --- */
-
-static int try_to_write(const char *dir, struct nv_err *err)
-{
-	static const char nothing[TRIAL];
-	char token[NV_TOKEN_SIZE];
-	struct nv_err why = {0};
-	nv_token_new(token);
-	nv_auto_free char *path = nv_asprintf("%s/.room-%s", dir, token);
-	int rc = nv_write_file(path, nothing, sizeof nothing, 0600, &why);
-	unlink(path);
-	if (rc == 0 || why.reason != NV_R_disk_full)
-		return 0;
-	return nv_fail(err, NV_HOLD, NV_R_disk_full, "%s", why.msg);
-}
-
-int nv_hold_look_disk(const char *dir, struct nv_err *err)
-{
-	struct statvfs fs;
-	if (statvfs(dir, &fs) < 0)
-		return 0; /* whoever needs it will say what is wrong */
-	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
-	uint64_t tenth = (uint64_t)fs.f_blocks * fs.f_frsize / 10;
-	uint64_t least = tenth < LOW_DISK ? tenth : LOW_DISK;
-	if (room < least)
-		return nv_fail(err, NV_HOLD, NV_R_disk_full,
-			       "%s: the disk is full, %" PRIu64 " bytes are free", dir, room);
-	return try_to_write(dir, err);
 }

@@ -52,9 +52,4 @@ uint64_t nv_hold_since(const struct nv_hold *h); /* ms since the epoch */
 void nv_hold_close(struct nv_hold *h);
 void nv_hold_free(struct nv_hold *h); /* NULL allowed */
 
-/* --- looks, for the daemons' --- */
-
-/* -1 with NV_HOLD/disk_full: the disk under this folder has less room than any job needs. */
-int nv_hold_look_disk(const char *dir, struct nv_err *err);
-
 #endif

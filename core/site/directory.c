@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/fs.h"
 #include "core/site/directory_internal.h"
 
 struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st)
@@ -206,9 +207,11 @@ static void remember(struct nv_dir_site *s, struct nv_dir_backup *b)
 	s->backups = b;
 }
 
-/* A folder of backups that is not there, or has nothing in it, is one that is not mounted. */
-static bool backups_away(const struct nv_dir_site *s)
+int nv_dir_check_backups(const struct nv_dir_site *s, const struct nv_dir_model *m,
+			 struct nv_err *err)
 {
+	if (!m->courses_len)
+		return 0;
 	nv_auto_free char *path = nv_asprintf("%s/backups", s->path);
 	DIR *dir = opendir(path);
 	bool found = false;
@@ -216,7 +219,10 @@ static bool backups_away(const struct nv_dir_site *s)
 		found = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
 	if (dir)
 		closedir(dir);
-	return !found;
+	if (found)
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: no backup of a course is there",
+		       path);
 }
 
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
@@ -226,9 +232,8 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 	*ret = (struct nv_dir_course_info){0};
 	ret->path = nv_arena_printf(arena, "%s/backups/%s", s->path, course->file);
 	if (stat(ret->path, &st) < 0)
-		return nv_fail_errno(err, errno, backups_away(s) ? NV_RETRY : NV_REJECT,
-				     NV_R_course_missing, "course %s: its backup file %s",
-				     course->id, course->file);
+		return nv_fail_errno(err, errno, NV_REJECT, NV_R_course_missing,
+				     "course %s: its backup file %s", course->id, course->file);
 	struct nv_dir_stamp stamp = nv_dir_stamp_of(&st);
 	pthread_mutex_lock(&s->mutex);
 	const struct nv_dir_backup *known = remembered(s, course->file, &stamp);
@@ -329,10 +334,9 @@ static int directory_probe(struct nv_site *base, const struct nv_job *job, struc
 	(void)job;
 	if (!m)
 		return -1;
-	if (!m->courses_len || !backups_away(s))
-		return 0;
-	return nv_fail(err, NV_RETRY, NV_R_site_unavailable,
-		       "%s/backups: no backup of a course is there", s->path);
+	if (nv_dir_check_backups(s, m, err) < 0)
+		return -1;
+	return nv_disk_look(s->path, err);
 }
 
 const struct nv_site_ops nv_site_directory_ops = {

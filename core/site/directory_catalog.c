@@ -58,7 +58,7 @@ int nv_dir_catalog(struct nv_site *base, const struct nv_catalog_request *q,
 	struct nv_err why = {0};
 	size_t user = 0;
 	size_t matches = 0;
-	if (!m)
+	if (!m || nv_dir_check_backups(s, m, err) < 0)
 		return -1;
 	*ret = (struct nv_catalog_reply){
 		.id = nv_arena_strdup(arena, q->id),

@@ -148,7 +148,7 @@ int nv_dir_export(struct nv_site *base, const struct nv_restore_request *q,
 	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
 	struct nv_dir_course_info info;
 	struct nv_strs warnings = {0};
-	if (!m)
+	if (!m || nv_dir_check_backups(s, m, err) < 0)
 		return -1;
 	const struct nv_dir_course *course = nv_dir_find_course(m, q->course);
 	if (!course)

@@ -147,6 +147,9 @@ struct nv_dir_course_info {
 };
 int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
 		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err);
+/* A folder of backups that is not there, or has nothing in it, is one that is not mounted. */
+int nv_dir_check_backups(const struct nv_dir_site *s, const struct nv_dir_model *m,
+			 struct nv_err *err);
 
 /* --- JSON (directory_json.c) --- */
 

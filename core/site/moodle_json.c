@@ -139,6 +139,8 @@ json_t *nv_moodle_import_json(const struct nv_import *in, uint64_t bytes, uint64
 	set_text(json, "category", in->category);
 	json_object_set_new(json, "moodle_version", json_integer((json_int_t)version));
 	json_object_set_new(json, "bytes", json_integer((json_int_t)bytes));
+	if (in->retry_in)
+		json_object_set_new(json, "retry_in", json_integer((json_int_t)in->retry_in));
 	if (in->config)
 		json_object_set_new(json, "settings", settings_json(in->config));
 	return json;

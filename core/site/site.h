@@ -62,6 +62,7 @@ struct nv_import {
 	const char *site;		/* the course server, from the verified key */
 	const char *category;		/* identifier of the course's category there; may be NULL */
 	uint64_t moodle_version;	/* of the archive, 0: not known */
+	uint64_t retry_in; /* should this attempt fail, ms until the next; 0: there is none */
 };
 struct nv_imported {
 	char *course; /* the new course's id */

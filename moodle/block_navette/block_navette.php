@@ -67,7 +67,7 @@ class block_navette extends block_base {
             'block_navette_restores',
             ['userid' => $USER->id],
             'timemodified DESC, id DESC',
-            'id, courseid, state, shortname, fullname, remotecourse, restoredat, timemodified',
+            'id, courseid, state, shortname, fullname, remotecourse, restoredat, timemodified, reason, nexttry',
             0,
             5
         );
@@ -100,9 +100,16 @@ class block_navette extends block_base {
         } else if ($state === 'restored') {
             $name = html_writer::link(new moodle_url('/course/view.php', ['id' => $row->courseid]), $name);
         }
-        return $name . html_writer::div(get_string("state_$state", 'block_navette', userdate(
-            $row->timemodified,
-            get_string('strftimedatetimeshort', 'langconfig')
-        )), 'text-muted small');
+        $at = $row->timemodified;
+        // Long past: it was withdrawn meanwhile, or has failed for good elsewhere.
+        if ($state === 'failed' && $row->nexttry + DAYSECS > time()) {
+            $state = 'waiting';
+            $at = $row->nexttry;
+        }
+        $text = get_string("state_$state", 'block_navette', userdate($at, get_string('strftimedatetimeshort', 'langconfig')));
+        if ($state === 'waiting' && get_string_manager()->string_exists("because_$row->reason", 'block_navette')) {
+            $text .= ' ' . get_string("because_$row->reason", 'block_navette');
+        }
+        return $name . html_writer::div($text, 'text-muted small');
     }
 }

@@ -95,11 +95,41 @@ class Stage:
         """May teachers create courses on the client?  Without, every restore fails."""
         self.farm.local.may_create(yes)
 
+    def away(self, what, yes):
+        """What is in the way of all: the folder of the course server's backups, or the client's site."""
+        path = {"backups": self.farm.remote.path + "/backups",
+                "client": self.farm.local.path + "/site.json"}[what]
+        if yes != os.path.exists(path + ".away"):
+            os.rename(*((path, path + ".away") if yes else (path + ".away", path)))
+
+    def broken(self, yes):
+        """Each restore fails in a way that may pass: where courses go is no folder."""
+        path = self.farm.local.path + "/courses"
+        if yes == os.path.isfile(path):
+            return
+        if yes:
+            if os.path.exists(path):
+                os.rename(path, path + ".away")
+            with open(path, "w", encoding="utf-8"):
+                pass
+        else:
+            os.unlink(path)
+            if os.path.exists(path + ".away"):
+                os.rename(path + ".away", path)
+
+    def delays(self, seconds):
+        """How long each delay before a retry is."""
+        self.broker.shorten_delays(self.farm.vhost, int(seconds * 1000))
+
     def all_up(self):
         """What an earlier test has stopped and not started again."""
         for d in self.farm.daemons:
             if not d.running():
                 d.start()
+        for what in ("backups", "client"):
+            self.away(what, False)
+        self.broken(False)
+        self.delays(0.2)
         self.serve(True)
         self.may_create(True)
         self.enrolment("always")

@@ -35,6 +35,14 @@ test('every reason there is has its words', () => {
 		assert.ok(`reason.${reason}` in languages['en.json'], reason);
 });
 
+test('every reason that passes by itself says that it does', () => {
+	const passes = /bool nv_reason_passes[\s\S]*?return true;/.exec(read('core', 'base', 'err.c'))[0];
+	const reasons = [...passes.matchAll(/case NV_R_(\w+):/g)].map((m) => m[1]);
+	assert.ok(reasons.length >= 5);
+	for (const reason of reasons)
+		assert.ok(`held.${reason}` in languages['en.json'], reason);
+});
+
 test('every word that the pages name is there', () => {
 	for (const folder of [['src'], ['src', 'admin']])
 		for (const name of readdirSync(join(web, ...folder)).filter((n) => /\.jsx?$/.test(n)))

@@ -98,10 +98,11 @@ class Pair:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
 
-    def code(self, site: str, text: str) -> str:
-        """A few lines of PHP inside a site."""
+    def code(self, site: str, text: str, constant: str = "CLI_SCRIPT") -> str:
+        """A few lines of PHP inside a site; constant: one more that is defined before Moodle is loaded."""
         path = self.work / "code.php"
-        path.write_text(f"<?php define('CLI_SCRIPT', true); require '{self.sites[site]['moodle']}"
+        more = f" define('{constant}', true);" if constant != "CLI_SCRIPT" else ""
+        path.write_text(f"<?php define('CLI_SCRIPT', true);{more} require '{self.sites[site]['moodle']}"
                         f"/config.php';\n{text}\n")
         path.chmod(0o644)
         return self.php(site, str(path))
@@ -884,9 +885,76 @@ def test_a_dead_database_is_something_to_try_again(pair):
     config.write_text(good.replace(f"'dbport' => {pair.state['db']['port']}", "'dbport' => 1"))
     try:
         assert "'dbport' => 1," in config.read_text()
-        assert pair.run("thisyear", "find", {"id": uuid7()}).error == ("retry", "internal")
+        for operation, message in (("find", {"id": uuid7()}), ("check", None)):
+            reply = pair.run("thisyear", operation, message)
+            assert reply.error == ("retry", "site_unavailable")
+            assert "database" in reply.lines[-1]["error"]["message"].lower(), reply.lines
     finally:
         config.write_text(good)
+
+
+def refused(pair, text):
+    """What asks whether this site can be worked with, and what would work with it."""
+    for operation, message in (("check", None), ("setup", {"role": "client"}),
+                               ("preflight", pair.message("EMPTY"))):
+        reply = pair.run("thisyear", operation, message)
+        assert reply.error == ("retry", "site_upgrading"), (operation, reply.lines)
+        assert text in reply.lines[-1]["error"]["message"], reply.lines
+
+
+def test_a_site_that_waits_for_its_upgrade_says_so(pair):
+    assert pair.run("thisyear", "check").result["version"] > 2022112800
+    version = pair.code("thisyear", "echo $CFG->version;").strip()
+    try:
+        pair.code("thisyear", "set_config('version', '2020010100.00');")
+        refused(pair, "waits for its upgrade")
+    finally:
+        pair.code("thisyear", f"set_config('version', '{version}');")
+    assert pair.run("thisyear", "check").result
+
+
+def test_a_plugin_that_is_copied_but_not_installed_says_so(pair):
+    version = pair.run("thisyear", "check").result["plugin"]
+    try:
+        pair.code("thisyear", "unset_config('version', 'block_navette');")
+        refused(pair, "copied but not installed")
+    finally:
+        pair.code("thisyear", f"set_config('version', {version}, 'block_navette');")
+    assert pair.run("thisyear", "check").result["plugin"] == version
+
+
+def test_an_upgrade_that_runs_is_said_by_the_check(pair):
+    try:
+        pair.code("thisyear", "set_config('upgraderunning', time() + 3600);")
+        reply = pair.run("thisyear", "check")
+        assert reply.error == ("retry", "site_upgrading"), reply.lines
+        # Moodle lets nothing else start, and that is its trouble, not the course's.
+        assert pair.run("thisyear", "find", {"id": uuid7()}).error == ("retry", "site_unavailable")
+    finally:
+        pair.code("thisyear", "unset_config('upgraderunning');", "NO_UPGRADE_CHECK")
+    assert pair.run("thisyear", "check").result
+
+
+def test_the_block_says_when_a_failed_restore_is_tried_again(pair):
+    bad = pair.message("HAND", retry_in=600000)
+    tree = pair.folder("broken") / "tree"
+    shutil.copytree(bad["tree"], tree)
+    (tree / "course" / "course.xml").write_text("<course>")
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", f"{pair.state['user']}:", tree], check=True)
+    bad["tree"] = str(tree)
+    assert pair.run("thisyear", "import", bad).error == ("retry", "import_failed")
+    ask = ("$PAGE->set_context(context_system::instance()); $PAGE->set_url('/'); "
+           "require_once($CFG->dirroot . '/blocks/moodleblock.class.php'); "
+           "require_once($CFG->dirroot . '/blocks/navette/block_navette.php'); "
+           f"$row = $DB->get_record('block_navette_restores', ['requestid' => '{bad['request']['id']}']); "
+           "$item = new ReflectionMethod('block_navette', 'item'); $item->setAccessible(true); "
+           "echo $row->nexttry - time(), ' ', $item->invoke(new block_navette(), $row), ' ';"
+           "$row->nexttry = 0; echo $item->invoke(new block_navette(), $row);")
+    seconds, text = pair.code("thisyear", ask).split(" ", 1)
+    assert 500 < int(seconds) <= 601
+    assert "Waits, next try on" in text and "Moodle could not restore the course." in text
+    assert "Failed on" in text  # without a next try
 
 
 def test_a_database_connection_lost_midway_leaves_nothing_once_it_is_tried_again(pair):

@@ -460,6 +460,35 @@ static void errors_keep_their_kind_and_reason(void **state)
 	}
 }
 
+static void a_probe_says_what_is_in_the_way_of_all(void **state)
+{
+	struct fixture *f = *state;
+	script(f, "echo \"$1\" > $D/asked; echo '{\"result\":{}}'");
+	assert_int_equal(nv_site_probe(f->site, NULL, &f->err), 0);
+	assert_string_equal(get(f, "asked"), "check\n");
+	script(f, "echo '{\"error\":{\"kind\":\"retry\",\"reason\":\"site_upgrading\","
+		  "\"message\":\"not now\"}}'; exit 75");
+	assert_int_equal(nv_site_probe(f->site, NULL, &f->err), -1);
+	expect_error(f, NV_HOLD, NV_R_site_upgrading);
+	assert_string_equal(f->err.msg, "not now");
+	/* Whatever else it is, it is the site's. */
+	script(f, "echo 'PHP Parse error' >&2; exit 255");
+	assert_int_equal(nv_site_probe(f->site, NULL, &f->err), -1);
+	expect_error(f, NV_HOLD, NV_R_site_unavailable);
+	assert_non_null(strstr(f->err.msg, "PHP Parse error"));
+	assert_int_equal(unlink(at(f, "php")), 0);
+	assert_int_equal(nv_site_probe(f->site, NULL, &f->err), -1);
+	expect_error(f, NV_HOLD, NV_R_site_unavailable);
+}
+
+static void an_older_plugin_is_not_in_the_way(void **state)
+{
+	struct fixture *f = *state;
+	script(f, "echo '{\"error\":{\"kind\":\"reject\",\"reason\":\"bad_message\","
+		  "\"message\":\"usage: php navette.php OPERATION\"}}'; exit 65");
+	assert_int_equal(nv_site_probe(f->site, NULL, &f->err), 0);
+}
+
 static int ignore(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 		  struct nv_err *err)
 {
@@ -996,6 +1025,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(versions_are_what_moodle_says),
 		TEST(a_catalog_comes_course_by_course),
+		TEST(a_probe_says_what_is_in_the_way_of_all),
+		TEST(an_older_plugin_is_not_in_the_way),
 		TEST(settings_are_what_moodles_administrator_has_set),
 		TEST(what_the_file_lacks_is_asked_of_moodle_and_not_sent_to_it),
 		TEST(small_calls_carry_what_they_are_given),

@@ -106,7 +106,8 @@ static void what_a_worker_gives_back_says_why_it_waits(void **state)
 	struct fixture *f = *state;
 	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
 	struct nv_restore_request q = request(id, "ann", "7");
-	struct nv_status_outcome o = {.state = NV_ST_ready, .reason = "site_unavailable", .held = true};
+	struct nv_status_outcome o = {
+		.state = NV_ST_ready, .reason = "site_unavailable", .held = true};
 
 	bring_to(f, &q, NV_ST_importing, token);
 	nv_status_finish(f->s, &q, token, &o, on_plain, fresh());

@@ -38,7 +38,7 @@ require(__DIR__ . '/../classes/local/failure.php');
 require(__DIR__ . '/../classes/local/channel.php');
 channel::open();
 
-$operations = ['versions', 'settings', 'catalog', 'export', 'preflight', 'contents', 'import', 'find', 'history',
+$operations = ['versions', 'check', 'settings', 'catalog', 'export', 'preflight', 'contents', 'import', 'find', 'history',
     'sweep', 'enrol', 'notify', 'adopt', 'setup'];
 $operation = $argv[1] ?? '';
 if (!in_array($operation, $operations, true)) {
@@ -46,7 +46,7 @@ if (!in_array($operation, $operations, true)) {
         . implode(', ', $operations))));
 }
 $in = null;
-if (!in_array($operation, ['versions', 'settings', 'history', 'sweep'], true) && !($operation === 'setup' && isset($argv[2]))) {
+if (!in_array($operation, ['versions', 'check', 'settings', 'history', 'sweep'], true) && !($operation === 'setup' && isset($argv[2]))) {
     // One line, so that answers to questions may follow.
     $in = json_decode((string) fgets(STDIN), false, 64);
     if (!$in instanceof stdClass) {
@@ -59,9 +59,14 @@ if (!in_array($operation, ['versions', 'settings', 'history', 'sweep'], true) &&
     $in = (object) ['role' => $argv[2]];
 }
 
+if ($operation === 'check') {
+    // Moodle would end us where an upgrade runs, and the answer is just that.
+    define('NO_UPGRADE_CHECK', true);
+}
 require(__DIR__ . '/../../../config.php');
 require_once($CFG->libdir . '/clilib.php');
 
+channel::loaded();
 channel::catch_signals();
 channel::watch_disk();
 
@@ -73,6 +78,9 @@ channel::watch_disk();
  * @return array
  */
 function block_navette_run(string $operation, ?stdClass $in): array {
+    if ($operation === 'check') {
+        return \block_navette\local\site::check();
+    }
     // The requester's rights are checked by us; Moodle's own work is done as an administrator.
     \core\session\manager::set_user(get_admin());
     if ($in && (string) ($in->user_field ?? '') === '') {

@@ -31,5 +31,14 @@
  * @return bool
  */
 function xmldb_block_navette_upgrade($oldversion) {
+    global $DB;
+    if ($oldversion < 2026113020) {
+        $table = new xmldb_table('block_navette_restores');
+        $field = new xmldb_field('nexttry', XMLDB_TYPE_INTEGER, '10', null, XMLDB_NOTNULL, null, '0', 'restoredat');
+        if (!$DB->get_manager()->field_exists($table, $field)) {
+            $DB->get_manager()->add_field($table, $field);
+        }
+        upgrade_block_savepoint(true, 2026113020, 'navette');
+    }
     return true;
 }

@@ -76,6 +76,13 @@ export function when(iso) {
 		.format(new Date(iso)) : '';
 }
 
+// The same, of today the time only.
+export function clock(iso) {
+	const at = new Date(iso);
+	return at.toDateString() === new Date().toDateString()
+		? new Intl.DateTimeFormat(locale(), {timeStyle: 'short'}).format(at) : when(iso);
+}
+
 export function number(n) {
 	return new Intl.NumberFormat(current, {maximumFractionDigits: 1}).format(n);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One course in the teacher's table.
 import {requestAddress} from './admin/shared.jsx';
-import {bytes, has, number, problemText, t, tn, when} from './i18n.js';
+import {bytes, clock, has, number, problemText, t, tn, when} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
 const BADGES = {
@@ -128,14 +128,42 @@ export function Place({request}) {
 		: t('place', {n: number(request.place)})}</div>;
 }
 
-export function Why({request}) {
-	if (!request.reason)
-		return null;
+function Explained({text, message}) {
 	return <div class="nv-why">
-		<p class="mb-1">{reasonText(request)}</p>
-		{request.message && <details><summary>{t('details')}</summary>
-			<p class="mb-0 nv-detail" dir="auto">{request.message}</p></details>}
+		<p class="mb-1">{text}</p>
+		{message && <details><summary>{t('details')}</summary>
+			<p class="mb-0 nv-detail" dir="auto">{message}</p></details>}
 	</div>;
+}
+
+export function heldText(reason) {
+	return t(has(`held.${reason}`) ? `held.${reason}` : 'held.other');
+}
+
+// For its next attempt, or for what passes by itself: there is no progress to be shown.
+export function waits(request) {
+	return Boolean(isActive(request) && (request.next_try || request.held));
+}
+
+// Why it failed, or what it waits for.
+export function Why({request}) {
+	const {held, message, next_try: next} = request;
+	if (waits(request) && held)
+		return <>
+			<Explained text={heldText(request.reason)} message={message} />
+			<div class="nv-by">{t('held.since', {when: when(held)})}</div>
+		</>;
+	if (waits(request))
+		return <Explained message={message} text={t(Date.parse(next) > Date.now() ? 'waits.until' : 'waits.soon',
+			{when: clock(next), why: reasonText(request)})} />;
+	return request.reason && (request.state === 'failed' || request.state === 'scheduled')
+		? <Explained text={reasonText(request)} message={message} /> : null;
+}
+
+// What is in the way of all of a course server's, where this one has not met it itself.
+export function SiteHeld({request, site}) {
+	return request.state === 'scheduled' && !request.reason && site?.held
+		? <Explained text={heldText(site.held.reason)} message={site.held.message} /> : null;
 }
 
 function Warnings({list}) {
@@ -156,12 +184,12 @@ function OwnStatus({store, row}) {
 	const r = row.own;
 	const name = row.fullname;
 	const busy = store.busy.has(row.key);
-	const held = r.state === 'scheduled' && r.reason;
 	return <>
 		<div class="nv-by">{r.by && r.by !== store.user ? t('by.other', {who: r.by}) : t('by.self')}</div>
 		<Place request={r} />
-		{isActive(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
-		{(r.state === 'failed' || held) && <Why request={r} />}
+		{isActive(r) && !waits(r) && <Progress request={r} meter={store.meters.get(r.id)} name={name} />}
+		<Why request={r} />
+		<SiteHeld request={r} site={store.sites.find((s) => s.site === row.site)} />
 		{r.state === 'restored' && <Warnings list={r.restored?.warnings || []} />}
 		<div class="nv-actions">
 			{r.state === 'restored' && !r.restored?.deleted && address(r.restored?.url) &&

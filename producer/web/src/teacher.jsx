@@ -2,7 +2,7 @@
 // "Restore my courses": all courses of all servers, what is to be brought, and how it goes.
 import {useEffect, useRef, useState} from 'preact/hooks';
 import {problemText, t, tn} from './i18n.js';
-import {Mode, Row} from './row.jsx';
+import {heldText, Mode, Row} from './row.jsx';
 import {categories, filterRows} from './rows.js';
 import {Store} from './store.js';
 
@@ -20,6 +20,8 @@ function useStore(session) {
 // --- what is wrong ---
 
 function SiteProblem({site}) {
+	if (site.held)
+		return <div class="alert alert-info" role="status"><strong dir="auto">{site.label}</strong>: {heldText(site.held.reason)}</div>;
 	if (site.status === 'ok')
 		return null;
 	return <div class={`alert ${site.status === 'unknown-user' ? 'alert-info' : 'alert-warning'}`}>

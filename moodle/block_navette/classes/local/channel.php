@@ -52,6 +52,12 @@ class channel {
     /** @var string what PHP said when it found a file system full; '': it did not */
     private static $full = '';
 
+    /** @var bool Moodle has been loaded */
+    private static $loaded = false;
+
+    /** @var string what was printed last: where Moodle cannot be loaded it says why and ends */
+    private static $printed = '';
+
     /** @var string[] warnings so far, each once */
     private static $warnings = [];
 
@@ -66,10 +72,19 @@ class channel {
         ob_start(function ($text) {
             if ($text !== '') {
                 fwrite(STDERR, $text);
+                $line = trim(preg_replace('/\s+/', ' ', $text), " !\n");
+                self::$printed = $line !== '' ? $line : self::$printed;
             }
             return '';
         }, 1);
         register_shutdown_function([self::class, 'last_words']);
+    }
+
+    /**
+     * Moodle is there: what goes wrong from now on is not that it cannot be used at all.
+     */
+    public static function loaded(): void {
+        self::$loaded = true;
     }
 
     /**
@@ -271,6 +286,10 @@ class channel {
         $fatal = $error && ($error['type'] & (E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR
             | E_RECOVERABLE_ERROR));
         $text = $fatal ? $error['message'] : 'Moodle ended the script; its own words are in the log';
+        if (!self::$loaded) {
+            $text = 'Moodle cannot be started: ' . ($fatal ? $text : (self::$printed ?: 'its own words are in the log'));
+            exit(self::error(new failure(failure::RETRY, 'site_unavailable', $text)));
+        }
         exit(self::error(new failure(failure::RETRY, 'internal', $text)));
     }
 }

@@ -259,7 +259,8 @@ class import {
     private function give_up(failure $why): void {
         try {
             $this->clean_up();
-            restores::fail($this->row, $why);
+            $retry = $why->kind === failure::RETRY ? (int) ($this->in->retry_in ?? 0) : 0;
+            restores::fail($this->row, $why, $retry ? time() + intdiv($retry + 999, 1000) : 0);
             \block_navette\event\restore_failed::tell($this->row, $why);
         } catch (\Throwable $e) {
             fwrite(STDERR, 'cleaning up: ' . $e->getMessage() . "\n");

@@ -101,7 +101,7 @@ class restores {
             'courseid' => null, 'userid' => $user->id ?? null, 'state' => self::IMPORTING, 'userdata' => 0,
             'enrolled' => 0, 'shortname' => (string) ($in->request->shortname ?? ''),
             'fullname' => (string) ($in->request->fullname ?? ''), 'category' => '', 'warnings' => '[]',
-            'reason' => '', 'message' => '', 'restoredat' => 0,
+            'reason' => '', 'message' => '', 'restoredat' => 0, 'nexttry' => 0,
             'request' => json_encode($in->request, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES),
             'timemodified' => time(),
         ];
@@ -121,12 +121,14 @@ class restores {
      *
      * @param \stdClass $row
      * @param failure $why
+     * @param int $nexttry when it is tried again, at the earliest; 0: it is not
      */
-    public static function fail(\stdClass $row, failure $why): void {
+    public static function fail(\stdClass $row, failure $why, int $nexttry = 0): void {
         global $DB;
         $DB->update_record(self::TABLE, (object) ['id' => $row->id, 'state' => self::FAILED, 'courseid' => null,
             'contents' => null, 'reason' => $why->reason, 'message' => $why->getMessage(),
-            'warnings' => json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE), 'timemodified' => time()]);
+            'warnings' => json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE), 'nexttry' => $nexttry,
+            'timemodified' => time()]);
     }
 
     /**

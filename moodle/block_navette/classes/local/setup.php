@@ -37,6 +37,7 @@ class setup {
         if (!in_array($role, ['server', 'client', 'both'], true)) {
             throw failure::reject('bad_message', 'the role is server, client or both');
         }
+        site::check_ready();
         $known = (string) get_config('block_navette', 'moodle_role');
         if ($known !== $role && $known !== '' && $known !== 'both' && $role !== 'both' && empty($in->force)) {
             // A site that is a server becomes a client as well, not instead.

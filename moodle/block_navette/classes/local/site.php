@@ -26,6 +26,9 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class site {
+    /** Bytes: a disk with less, or less than a tenth of a small one, is full for everybody. */
+    const LOW_DISK = 64 << 20;
+
     /**
      * Milliseconds since the epoch.
      *
@@ -150,15 +153,56 @@ class site {
     }
 
     /**
-     * A site that is being upgraded is left alone.
+     * A site that is being upgraded, or waits for that, is left alone.
      */
     public static function check_ready(): void {
         global $CFG;
         if (!empty($CFG->upgraderunning) && $CFG->upgraderunning > time()) {
-            throw new failure(failure::RETRY, 'busy', 'Moodle is being upgraded');
+            throw new failure(failure::RETRY, 'site_upgrading', 'Moodle is being upgraded');
         }
-        if (moodle_needs_upgrading()) {
-            throw new failure(failure::RETRY, 'config', 'Moodle waits for its upgrade');
+        if (!get_config('block_navette', 'version')) {
+            throw new failure(failure::RETRY, 'site_upgrading', 'the plugin block_navette is copied but not installed: '
+                . 'php admin/cli/upgrade.php does that');
         }
+        // Also while an upgrade runs behind users' backs (outagelessupgrade).
+        if (self::code_version() > (float) $CFG->version || moodle_needs_upgrading(false)) {
+            throw new failure(failure::RETRY, 'site_upgrading', 'Moodle waits for its upgrade: '
+                . 'php admin/cli/upgrade.php does that');
+        }
+    }
+
+    /**
+     * Version of Moodle's code, which its database may not have yet.
+     *
+     * @return float
+     */
+    private static function code_version(): float {
+        global $CFG;
+        $version = 0;
+        require($CFG->dirroot . '/version.php');
+        return (float) $version;
+    }
+
+    /**
+     * The answer to "check": can this site be worked with now?
+     *
+     * @return array
+     */
+    public static function check(): array {
+        global $CFG;
+        self::check_ready();
+        foreach (array_unique(array_filter([$CFG->dataroot, $CFG->tempdir, $CFG->filedir ?? ''])) as $folder) {
+            $free = @disk_free_space($folder);
+            $low = min(self::LOW_DISK, (int) (@disk_total_space($folder) / 10));
+            if ($free !== false && $free < $low) {
+                throw new failure(failure::RETRY, 'disk_full', "$folder: the disk is full, " . (int) $free . ' bytes are free');
+            }
+        }
+        $trial = tempnam($CFG->tempdir, 'navette');
+        if ($trial === false || strpos($trial, $CFG->tempdir) !== 0 || @file_put_contents($trial, 'x') !== 1) {
+            throw new failure(failure::RETRY, 'site_unavailable', "Moodle's temporary folder $CFG->tempdir cannot be written to");
+        }
+        unlink($trial);
+        return ['version' => self::version(), 'plugin' => (int) get_config('block_navette', 'version')];
     }
 }

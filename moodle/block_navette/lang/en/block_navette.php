@@ -27,6 +27,9 @@
 defined('MOODLE_INTERNAL') || die();
 
 $string['accountnotserved'] = 'Navette cannot tell your account from others of this site, or may not serve accounts that sign in as yours does. Ask an administrator.';
+$string['because_disk_full'] = 'A disk is full.';
+$string['because_import_failed'] = 'Moodle could not restore the course.';
+$string['because_timeout'] = 'It took too long.';
 $string['beingrestored'] = '(a course that is being restored)';
 $string['event_course_exported'] = 'Course exported by Navette';
 $string['event_course_restored'] = 'Course restored by Navette';
@@ -116,3 +119,4 @@ $string['state_deleted'] = 'Restored on {$a}, deleted since';
 $string['state_failed'] = 'Failed on {$a}';
 $string['state_importing'] = 'Being restored';
 $string['state_restored'] = 'Restored on {$a}';
+$string['state_waiting'] = 'Waits, next try on {$a}.';

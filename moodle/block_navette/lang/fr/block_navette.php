@@ -27,6 +27,9 @@
 defined('MOODLE_INTERNAL') || die();
 
 $string['accountnotserved'] = 'Navette ne peut pas distinguer votre compte d’autres comptes de ce site, ou ne sert pas les comptes qui se connectent comme le vôtre. Adressez-vous à un administrateur.';
+$string['because_disk_full'] = 'Un disque est plein.';
+$string['because_import_failed'] = 'Moodle n’a pas pu restaurer le cours.';
+$string['because_timeout'] = 'Cela a pris trop de temps.';
 $string['beingrestored'] = '(un cours en cours de restauration)';
 $string['event_course_exported'] = 'Cours exporté par Navette';
 $string['event_course_restored'] = 'Cours restauré par Navette';
@@ -116,3 +119,4 @@ $string['state_deleted'] = 'Restauré le {$a}, supprimé depuis';
 $string['state_failed'] = 'Échec le {$a}';
 $string['state_importing'] = 'Restauration en cours';
 $string['state_restored'] = 'Restauré le {$a}';
+$string['state_waiting'] = 'En attente, prochain essai le {$a}.';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Who works: course servers, workers, queues; read again by itself.
 import {number, t, when} from '../i18n.js';
+import {heldText} from '../row.jsx';
 import {Heads, RequestLink, Trouble, useAnswer, Wide, YesNoUnknown} from './shared.jsx';
 
 const LOOK_AGAIN_MS = 5000;
@@ -21,6 +22,13 @@ function Waiting({requests}) {
 		: '–';
 }
 
+// What is in the way and passes by itself.
+function Held({held}) {
+	return held && <div class="text-danger-emphasis nv-detail" role="status">{t('machines.held')}: {heldText(held.reason)}
+		{held.message && <div dir="auto">{held.message}</div>}
+		{held.since && <div class="nv-by">{t('held.since', {when: when(held.since)})}</div>}</div>;
+}
+
 function LastAnswer({answer}) {
 	if (!answer)
 		return t('machines.never');
@@ -39,7 +47,7 @@ export function Sites() {
 		<tbody>{sites.map((s) => <tr key={s.site} data-site={s.site}>
 			<th scope="row"><bdi>{s.label}</bdi><div class="nv-by">{s.site}</div><Clock clock={s.clock} /></th>
 			<td><YesNoUnknown value={s.up} yes="sites.connected" no="sites.away" /></td>
-			<td><YesNoUnknown value={s.open} yes="sites.open" no="sites.closed" />
+			<td>{s.held ? <Held held={s.held} /> : <YesNoUnknown value={s.open} yes="sites.open" no="sites.closed" />}
 				{s.opens && !s.open && <div class="nv-by">{t('sites.opens', {when: when(s.opens)})}</div>}</td>
 			<td>{s.moodle_version ?? '–'}</td>
 			<td>{when(s.last_seen) || t('machines.never')}</td>
@@ -60,7 +68,7 @@ export function Workers() {
 		<tbody>{workers.map((w) => <tr key={`${w.role}/${w.owner}/${w.host}/${w.pids}`} data-role={w.role}>
 			<th scope="row"><bdi>{w.host}</bdi>{w.pids.length > 0 && <div class="nv-by">{w.pids.join(', ')}</div>}</th>
 			<td>{t(`workers.${w.role}`)}</td><td>{w.owner}</td>
-			<td><YesNoUnknown value={w.alive} yes="yes" no="no" /></td>
+			<td><YesNoUnknown value={w.alive} yes="yes" no="no" /><Held held={w.held} /></td>
 			<td>{when(w.since)}</td><td>{when(w.heartbeat)}</td>
 			<td>{w.slots === null ? '–' : `${w.jobs.length}/${w.slots}`}</td>
 			<td>{w.jobs.length ? w.jobs.map((j) => <Job key={j.request} job={j} />) : t('workers.idle')}</td>

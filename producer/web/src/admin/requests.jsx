@@ -111,7 +111,7 @@ function State({request: r}) {
 		{step && <div class="nv-by">{step}{inBytes(r) && ` · ${amount(r)}`}</div>}
 		<Place request={r} />
 		{!r.published && r.state === 'scheduled' && <div class="nv-by">{t('list.unpublished')}</div>}
-		{(r.state === 'failed' || (r.state === 'scheduled' && r.reason)) && <Why request={r} />}
+		<Why request={r} />
 	</>;
 }
 
