@@ -9,6 +9,7 @@
  * outcome.c  what is said of it: archive.ready → status.event → ack
  * hold.c     what stands in the way of every export, and passes by itself
  * catalog.c  one question: whose courses
+ * dead.c     dead letters of what was withdrawn go
  * upkeep.c   what nobody needs any more goes from the store
  * memo.c     what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
@@ -28,6 +29,7 @@
 
 struct export;
 struct held;
+struct nv_tidy;
 struct upkeep;
 
 struct archiver {
@@ -47,6 +49,7 @@ struct archiver {
 	struct nv_hold *hold;
 	struct held *held; /* requests that met it */
 	bool hold_closed;
+	struct nv_tidy *tidy;
 	struct nv_consumer *catalog;
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
@@ -58,13 +61,17 @@ struct archiver {
 		struct nv_metric *jobs; /* by result */
 		struct nv_metric *running;
 		struct nv_metric *seconds;
-		struct nv_metric *bytes;   /* sent, saved, collected */
-		struct nv_metric *refused; /* by reason */
+		struct nv_metric *bytes;      /* sent, saved, collected */
+		struct nv_metric *refused;    /* by reason */
+		struct nv_metric *clock_skew; /* by peer */
 		struct nv_metric *catalog;
 	} metrics;
 };
 
 /* intake.c */
+/* Has the client withdrawn this revision? */
+bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const char *id,
+			   uint64_t rev);
 void nv_archiver_request(void *arg, struct nv_delivery *d);
 void nv_archiver_control(void *arg, struct nv_delivery *d);
 
@@ -85,6 +92,11 @@ void nv_export_decline(struct archiver *a, struct nv_delivery *d, struct nv_enve
 struct nv_hold *nv_archiver_hold_new(struct archiver *a);
 /* The export failed; before that is reported.  What is in the way of all begins a hold. */
 void nv_archiver_held(struct archiver *a, const struct export *e);
+
+/* dead.c */
+struct nv_tidy *nv_tidy_new(struct archiver *a);
+void nv_tidy_soon(struct nv_tidy *t); /* something was withdrawn */
+void nv_tidy_close(struct nv_tidy *t);
 
 /* catalog.c */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);

@@ -19,26 +19,33 @@ static void withdrawn_key(char ret[NV_MEMO_KEY], const char *client, const char 
 	snprintf(ret, NV_MEMO_KEY, "%s/%s", client, id);
 }
 
-static bool is_withdrawn(const struct archiver *a, const struct nv_envelope *env)
+bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const char *id,
+			   uint64_t rev)
 {
 	char key[NV_MEMO_KEY];
-	uint64_t rev = 0;
-	withdrawn_key(key, env->from, env->body.restore_request.id);
-	return nv_memo_get(a->withdrawn, key, &rev) && env->body.restore_request.rev <= rev;
+	uint64_t withdrawn = 0;
+	withdrawn_key(key, client, id);
+	return nv_memo_get(a->withdrawn, key, &withdrawn) && rev <= withdrawn;
 }
 
-/* 0: go on.  An expired request is genuine: its people are told. */
+/* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
+ * told. */
 static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
 {
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	unsigned want = 1u << NV_KIND_RESTORE_REQUEST;
-	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), env, &err) == 0)
+	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), env, &err) == 0) {
+		nv_clock_note(a->metrics.clock_skew, env);
 		return 0;
+	}
 	struct nv_err again = {0};
-	if (err.reason == NV_R_expired &&
-	    nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0)
+	bool genuine = (err.reason == NV_R_expired || err.reason == NV_R_clock) &&
+		       nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0;
+	if (genuine && err.reason == NV_R_clock)
+		nv_clock_note(a->metrics.clock_skew, env);
+	if (genuine)
 		nv_export_decline(a, d, env, &err);
 	else
 		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
@@ -59,7 +66,7 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 			"the request is for site \"%s\", this is \"%s\"", q->site,
 			a->config->identity.site);
 		nv_export_decline(a, d, &env, &err);
-	} else if (is_withdrawn(a, &env)) {
+	} else if (nv_archiver_withdrawn(a, env.from, q->id, q->rev)) {
 		nv_fail(&err, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
 		nv_export_decline(a, d, &env, &err);
 	} else if (was_finished(a, d, &env) && nv_delivery_again(d)) {
@@ -93,8 +100,11 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	char key[NV_MEMO_KEY];
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
-	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CANCEL_REQUEST, nv_now_ms(),
-			     &env, &err) < 0) {
+	unsigned want = 1u << NV_KIND_CANCEL_REQUEST;
+	/* One from the future withdraws what its client has withdrawn, and no more. */
+	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
+	    (err.reason != NV_R_clock ||
+	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {
 		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
@@ -103,6 +113,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	withdrawn_key(key, env.from, q->id);
 	if (!nv_memo_get(a->withdrawn, key, &before) || before < q->rev)
 		nv_memo_put(a->withdrawn, key, q->rev);
+	nv_tidy_soon(a->tidy);
 	NV_LOG(NV_INFO, "request.withdrawn", NV_S("req", q->id), NV_U("rev", q->rev),
 	       NV_S("client", env.from), NV_P("by", q->by));
 	struct export *running = nv_export_find(a, env.from, q->id);

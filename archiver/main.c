@@ -29,6 +29,7 @@ static void register_metrics(struct archiver *a)
 				      "Bytes of file contents sent, saved because the store had "
 				      "them, or collected because nobody needs them",
 				      "what");
+	a->metrics.clock_skew = nv_clock_metric();
 	a->metrics.refused = nv_counter("navette_archiver_refused_total",
 					"Messages put into the dead queue unserved", "reason");
 	a->metrics.catalog = nv_counter("navette_archiver_catalog_total",
@@ -153,6 +154,8 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	uv_timer_init(d->loop, &a->stop_timer);
 	a->stop_timer.data = a;
 	a->hold = nv_archiver_hold_new(a);
+	a->tidy = nv_tidy_new(a);
+	nv_tidy_soon(a->tidy); /* of what was withdrawn before */
 	consume(a);
 	a->upkeep = nv_upkeep_start(a);
 	return 0;
@@ -176,8 +179,8 @@ static void timer_closed(uv_handle_t *handle)
 
 void nv_archiver_maybe_stopped(struct archiver *a)
 {
-	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || !a->hold_closed ||
-	    a->bus_stopping)
+	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || a->tidy ||
+	    !a->hold_closed || a->bus_stopping)
 		return;
 	a->bus_stopping = true;
 	uv_close((uv_handle_t *)&a->stop_timer, timer_closed);
@@ -195,6 +198,7 @@ static void archiver_stop(struct nv_daemon *d)
 	nv_intake_close(a->intake);
 	nv_hold_close(a->hold);
 	nv_upkeep_stop(a->upkeep);
+	nv_tidy_close(a->tidy);
 	nv_bus_cancel(a->catalog, false);
 	nv_bus_cancel(a->control, false);
 	uv_timer_start(&a->stop_timer, patience_ended, a->config->archiver.stop_timeout, 0);

@@ -54,6 +54,8 @@
 #define NV_RETRY_TIER_COUNT 4u
 /* The tier somebody waits in while another attempt is at it (NV_HOLD). */
 #define NV_HOLD_TIER 0u
+/* Where a clock is wrong: nobody mends that within a second. */
+#define NV_CLOCK_TIER 2u
 
 struct nv_topology_name {
 	char s[NV_TOPOLOGY_NAME];

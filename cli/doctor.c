@@ -245,6 +245,25 @@ static void check_work_dir(struct cli_doctor *d, const char *daemon, const char 
 	check_disk(d, "", path);
 }
 
+/* Where the producer keeps what it has accepted while the broker is away. */
+static void check_spool(struct cli_doctor *d)
+{
+	static const char given[] = "/var/lib/navette/producer"; /* by the systemd unit */
+	struct stat st;
+	if (!(d->roles & NV_ROLE_PRODUCER))
+		return;
+	if (d->config->producer.work_dir)
+		check_work_dir(d, "producer", d->config->producer.work_dir);
+	else if (stat(given, &st) == 0 && S_ISDIR(st.st_mode))
+		cli_found(d, CLI_GOOD, "producer", NULL,
+			  "requests accepted while the broker is away are kept in %s", given);
+	else
+		cli_found(d, CLI_WARNING, "producer",
+			  "set producer.work_dir to a folder of a disk that stays",
+			  "while the broker is away requests are refused: there is no folder to "
+			  "keep them in");
+}
+
 /* --- site --- */
 
 /* It answers: can it be worked with? */
@@ -325,6 +344,7 @@ int cli_doctor(struct cli *c)
 		check_accounts(&d);
 		check_work_dir(&d, "archiver", d.config->archiver.work_dir);
 		check_work_dir(&d, "worker", d.config->worker.work_dir);
+		check_spool(&d);
 		check_site(&d);
 		cli_doctor_broker(&d);
 		cli_doctor_redis(&d);

@@ -16,6 +16,8 @@
 #include "core/base/json.h"
 #include "core/store/store.h"
 
+#define METRICS_MAX (4u << 20)
+
 /* --- broker --- */
 
 /* Owned; NULL where the broker does not say. */
@@ -453,17 +455,63 @@ static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *bas
 	nv_buf_fini(&a.body);
 }
 
+/* What the daemon has found of its peers' clocks. */
+static void report_clocks(struct cli_doctor *d, char *metrics)
+{
+	static const char name[] = "navette_clock_skew_seconds{peer=\"";
+	for (char *line; (line = strsep(&metrics, "\n")) != NULL;) {
+		char *peer = line + sizeof(name) - 1;
+		char *end = strncmp(line, name, sizeof(name) - 1) == 0 ? strchr(peer, '"') : NULL;
+		if (!end || end[1] != '}')
+			continue;
+		*end = '\0';
+		nv_auto_free char *who = nv_asprintf("%s, as its messages show,", peer);
+		cli_found_clock(d, who, (int64_t)(strtod(end + 2, NULL) * 1000));
+	}
+}
+
+static size_t keep_metrics_cb(char *data, size_t size, size_t n, void *arg)
+{
+	struct nv_buf *b = arg;
+	if (b->len + size * n > METRICS_MAX)
+		return 0;
+	nv_buf_put(b, data, size * n);
+	return size * n;
+}
+
+static void ask_clocks(struct cli_doctor *d, const char *base)
+{
+	nv_auto_buf struct nv_buf text = {0};
+	nv_auto_free char *url = nv_asprintf("%s/metrics", base);
+	CURL *curl = curl_easy_init();
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 5000L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_metrics_cb);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
+	if (curl_easy_perform(curl) == CURLE_OK && text.len)
+		report_clocks(d, (char *)text.data);
+	curl_easy_cleanup(curl);
+}
+
+static bool is_address(const char *listen)
+{
+	size_t len = listen ? strlen(listen) : 0;
+	return len && !(len > 2 && !strcmp(listen + len - 2, ":0"));
+}
+
 /* One of this machine: a queue that it cannot consume is named by nobody else, since the broker
  * shows one without a leader like any other. */
 static void ask_local(struct cli_doctor *d, const char *daemon, const char *listen)
 {
-	size_t len = listen ? strlen(listen) : 0;
-	if (!len || (len > 2 && !strcmp(listen + len - 2, ":0")))
+	if (!is_address(listen))
 		return;
 	nv_auto_free char *base = nv_asprintf("http://%s", listen);
 	nv_auto_free char *way_out =
 		nv_asprintf("see that navette-%s runs with this configuration", daemon);
 	ask_daemon(d, daemon, base, way_out);
+	ask_clocks(d, base);
 }
 
 void cli_doctor_api(struct cli_doctor *d)
@@ -471,6 +519,10 @@ void cli_doctor_api(struct cli_doctor *d)
 	const struct nv_config *c = d->config;
 	ask_local(d, "archiver", c->archiver.listen);
 	ask_local(d, "worker", c->worker.listen);
+	if ((d->roles & NV_ROLE_PRODUCER) && is_address(c->producer.listen)) {
+		nv_auto_free char *here = nv_asprintf("http://%s", c->producer.listen);
+		ask_clocks(d, here);
+	}
 	if (!c->api.url)
 		return;
 	size_t len = strlen(c->api.url);

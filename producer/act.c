@@ -113,9 +113,16 @@ void requests_archive(struct app *app, struct nv_http_request *r, const struct s
 
 /* --- a new revision: change, retry, run now --- */
 
-static void published(void *arg, bool is)
+/* The new revision is in Redis, and the sweep sends it; but that it cannot be lost nobody can say.
+ */
+static void published(void *arg, const struct nv_err *err, bool is)
 {
 	struct act *a = arg;
+	if (err) {
+		json_decref(a->record);
+		api_fail(a->r, err);
+		return;
+	}
 	json_object_set_new(a->record, "published", json_boolean(is));
 	api_json(a->r, 200, a->record);
 }
@@ -260,6 +267,7 @@ static void cancelled(void *arg, const struct nv_err *err, const struct nv_statu
 		return;
 	}
 	NV_LOG(NV_INFO, "request.cancelled", NV_S("req", a->id), NV_P("by", a->s->username));
+	spool_drop(a->app, rec->request.id, rec->request.rev);
 	dispatch_withdraw(a->app, &rec->request, rec->request.rev, a->s->username);
 	answer_record(a, rec);
 }

@@ -42,6 +42,8 @@ unsigned api_status(const struct nv_err *err)
 	case NV_R_broker_unavailable:
 	case NV_R_unroutable:
 	case NV_R_busy:
+	case NV_R_disk_full:
+	case NV_R_io:
 		return 503;
 	case NV_R_timeout:
 		return 504;

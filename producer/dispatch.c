@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Requests on their way to the course servers.  The record is there before; the order is: message
  * confirmed, then marked as published.  Whoever dies in between leaves a record that the sweep
- * publishes again, and a second copy of a message does no harm. */
+ * publishes again, and a second copy of a message does no harm.  Where there is no confirm, it goes
+ * to the disk before anybody is told that it was accepted. */
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "producer/producer.h"
@@ -15,27 +16,66 @@ struct dispatch {
 	char id[NV_UUID_SIZE];
 	char site[NV_NAME_MAX + 1];
 	uint64_t rev;
-	void (*cb)(void *arg, bool published);
+	struct nv_buf body; /* for the disk */
+	dispatch_cb cb;	    /* NULL: has been called */
 	void *arg;
+	bool keeping; /* the disk will answer */
+	bool ended;   /* the broker has */
 };
 
 static void timer_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct dispatch *d = handle->data;
+	nv_buf_fini(&d->body);
+	free(d);
 }
 
-static void tell(struct dispatch *d, bool published)
+static void close_when_done(struct dispatch *d)
 {
-	void (*cb)(void *, bool) = d->cb;
+	if (d->ended && !d->keeping)
+		uv_close((uv_handle_t *)&d->timer, timer_closed);
+}
+
+static void tell(struct dispatch *d, const struct nv_err *err, bool published)
+{
+	dispatch_cb cb = d->cb;
 	d->cb = NULL;
 	if (cb)
-		cb(d->arg, published);
+		cb(d->arg, err, published);
 }
 
-static void end(struct dispatch *d, bool published)
+static void kept(void *arg, const struct nv_err *err)
 {
-	tell(d, published);
-	uv_close((uv_handle_t *)&d->timer, timer_closed);
+	struct dispatch *d = arg;
+	d->keeping = false;
+	tell(d, err, false);
+	close_when_done(d);
+}
+
+/* To the disk, if somebody still waits to hear what became of it. */
+static void keep(struct dispatch *d)
+{
+	if (d->cb && !d->keeping) {
+		d->keeping = true;
+		spool_keep(d->app, d->id, d->rev, &d->body, kept, d);
+	}
+}
+
+static void end_published(struct dispatch *d)
+{
+	d->ended = true;
+	spool_drop(d->app, d->id, d->rev);
+	tell(d, NULL, true);
+	close_when_done(d);
+}
+
+static void end_unpublished(struct dispatch *d)
+{
+	d->ended = true;
+	if (d->cb && !d->keeping)
+		keep(d); /* closes it */
+	else
+		close_when_done(d);
 }
 
 static void marked(void *arg, const struct nv_err *err)
@@ -44,7 +84,7 @@ static void marked(void *arg, const struct nv_err *err)
 	if (err)
 		NV_LOG(NV_WARN, "request.unmarked", NV_S("req", d->id), NV_U("rev", d->rev),
 		       NV_E(err));
-	end(d, true);
+	end_published(d);
 }
 
 static void postponed(void *arg, const struct nv_err *err)
@@ -53,7 +93,7 @@ static void postponed(void *arg, const struct nv_err *err)
 	if (err)
 		NV_LOG(NV_WARN, "request.unmarked", NV_S("req", d->id), NV_U("rev", d->rev),
 		       NV_E(err));
-	end(d, false);
+	end_unpublished(d);
 }
 
 /* The broker is there and says that it has no queue for this course server: the requester is told,
@@ -81,7 +121,7 @@ static void confirmed(void *arg, const struct nv_err *err)
 	if (err) {
 		NV_LOG(NV_WARN, "request.unpublished", NV_S("req", d->id), NV_U("rev", d->rev),
 		       NV_E(err));
-		end(d, false);
+		end_unpublished(d);
 		return;
 	}
 	NV_LOG(NV_INFO, "request.published", NV_S("req", d->id), NV_U("rev", d->rev));
@@ -89,29 +129,35 @@ static void confirmed(void *arg, const struct nv_err *err)
 	if (d->app->status)
 		nv_status_published(d->app->status, d->id, d->rev, marked, d);
 	else
-		end(d, true);
+		end_published(d);
 }
 
 static void impatient(uv_timer_t *timer)
 {
-	tell(timer->data, false);
+	keep(timer->data);
 }
 
-void dispatch_request(struct app *app, const struct nv_restore_request *q,
-		      void (*cb)(void *arg, bool published), void *arg)
+void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
+		      void *arg)
 {
-	if (!app->bus || !nv_bus_up(app->bus)) {
-		NV_LOG(NV_WARN, "request.unpublished", NV_S("req", q->id), NV_U("rev", q->rev),
-		       NV_S("reason", nv_reason_word(NV_R_broker_unavailable)));
-		cb(arg, false);
-		return;
-	}
+	struct nv_err err = {0};
 	struct dispatch *d = nv_alloc(sizeof *d);
 	*d = (struct dispatch){.app = app, .rev = q->rev, .cb = cb, .arg = arg};
 	snprintf(d->id, sizeof d->id, "%s", q->id);
 	snprintf(d->site, sizeof d->site, "%s", q->site);
 	uv_timer_init(app->d->loop, &d->timer);
 	d->timer.data = d;
+	if (nv_record_encode(&nv_restore_request_record, q, &d->body, &err) < 0) {
+		d->ended = true; /* no message can be made of it, ever */
+		tell(d, &err, false);
+		close_when_done(d);
+		return;
+	}
+	if (!app->bus || !nv_bus_up(app->bus)) {
+		nv_fail(&err, NV_RETRY, NV_R_broker_unavailable, "broker: not connected");
+		confirmed(d, &err);
+		return;
+	}
 	uv_timer_start(&d->timer, impatient, PATIENCE_MS, 0);
 	struct nv_send send = {.kind = NV_KIND_RESTORE_REQUEST,
 			       .body = q,

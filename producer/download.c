@@ -240,7 +240,8 @@ static void done(void *arg, const struct nv_err *err)
 
 bool download_offered(const struct app *app)
 {
-	return app->config->producer.work_dir != NULL;
+	const struct nv_config *c = app->config;
+	return c->producer.work_dir && (c->store.path || c->store.url);
 }
 
 void download(struct app *app, struct nv_http_request *r, const struct session *s,
@@ -250,9 +251,9 @@ void download(struct app *app, struct nv_http_request *r, const struct session *
 	struct download *d = nv_arena_alloc(arena, sizeof *d);
 	struct nv_err err;
 	if (!download_offered(app)) {
-		nv_http_problem(
-			r, 404, NV_R_not_found,
-			"no archives can be downloaded here (producer.work_dir is not set)");
+		nv_http_problem(r, 404, NV_R_not_found,
+				"no archives can be downloaded here (that needs producer.work_dir "
+				"and the section store)");
 		return;
 	}
 	*d = (struct download){

@@ -103,6 +103,7 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
 		if (!rd->cursor && for_reader(k, rd))
 			nv_http_stream_send(rd->r, text, strlen(text));
+	tidy_heard(e->app->tidy, ev);
 	if (!strcmp(ev->kind, "catalog") && ev->id && ev->user)
 		catalog_announced(e->app, ev->id, ev->user);
 }

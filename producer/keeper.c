@@ -12,6 +12,8 @@
 
 #define PREFETCH 64u
 #define HELD_MS 1000u
+#define PROGRESS_TTL_MAX_MS 600000u
+#define PROGRESS_AGE_MAX_MS 86400000u
 
 struct news {
 	struct keeper *k;
@@ -133,19 +135,58 @@ static int open_request(struct news *n, struct nv_err *err)
 	return 0;
 }
 
+/* Out of time by its sender's clock, or ours, but genuine.  A question's id tells when we asked:
+ * the answer counts if that was just now.  What is said of an attempt has an order of its own, and
+ * the broker drops progress that is old. */
+static bool is_timely(const struct news *n, const struct nv_err *why)
+{
+	const struct nv_envelope *env = &n->env;
+	if (env->kind == NV_KIND_CATALOG_REPLY)
+		return clock_is_answer_fresh(&env->body.catalog_reply);
+	return why->reason == NV_R_clock || (env->expires - env->issued <= PROGRESS_TTL_MAX_MS &&
+					     nv_now_ms() - env->issued <= PROGRESS_AGE_MAX_MS);
+}
+
+/* 0: go on.  Otherwise the delivery is settled. */
+static int open_news(struct news *n)
+{
+	static const unsigned want = 1u << NV_KIND_STATUS_EVENT | 1u << NV_KIND_CATALOG_REPLY;
+	struct keeper *k = n->k;
+	struct nv_err err, again;
+	size_t len;
+	const void *body = nv_delivery_body(n->d, &len);
+	if (nv_envelope_open(body, len, &k->app->sites, want, nv_now_ms(), &n->env, &err) == 0)
+		return 0;
+	if ((err.reason != NV_R_clock && err.reason != NV_R_expired) ||
+	    nv_envelope_open(body, len, &k->app->sites, want, 0, &n->env, &again) < 0) {
+		reject(k, n->d, &err);
+		return -1;
+	}
+	if (is_timely(n, &err))
+		return 0;
+	if (n->env.kind == NV_KIND_CATALOG_REPLY)
+		nv_bus_ack(n->d); /* nobody waits for it any more */
+	else
+		reject(k, n->d, &err);
+	nv_envelope_fini(&n->env);
+	return -1;
+}
+
+/* The broker or a delay brings it once more: it may be old. */
+static bool comes_again(const struct nv_delivery *d)
+{
+	return nv_delivery_again(d) || nv_delivery_header(d, NV_H_HOLDS) ||
+	       nv_delivery_header(d, NV_H_REQUEUED);
+}
+
 static void on_delivery(void *arg, struct nv_delivery *d)
 {
 	struct keeper *k = arg;
 	struct nv_err err;
-	size_t len;
-	const void *body = nv_delivery_body(d, &len);
 	struct news *n = nv_alloc(sizeof *n);
 	n->k = k;
 	n->d = d;
-	if (nv_envelope_open(body, len, &k->app->sites,
-			     1u << NV_KIND_STATUS_EVENT | 1u << NV_KIND_CATALOG_REPLY, nv_now_ms(),
-			     &n->env, &err) < 0) {
-		reject(k, d, &err);
+	if (open_news(n) < 0) {
 		free(n);
 		return;
 	}
@@ -158,6 +199,7 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		forget(n);
 		return;
 	}
+	clock_heard(k->app, &n->env, comes_again(d));
 	sites_heard(k->app, &n->env);
 	write_news(n);
 }

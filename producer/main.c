@@ -2,7 +2,7 @@
 /* navette-producer: HTTP API and page, sign-in, live events, keeper and sweep, on one loop.
  *
  * Stops in this order: HTTP (answers in flight), what works on threads, keeper (deliveries being
- * written), sweep and events, bus (confirms), status. */
+ * written), sweep and events, bus (confirms), spool, status. */
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +24,8 @@ static void bus_state(void *arg, bool up, const struct nv_err *err)
 	if (!up)
 		return;
 	app->bus_was_up = true;
+	if (app->spool)
+		spool_look(app->spool);
 	if (app->sweep)
 		sweep_now(app->sweep);
 }
@@ -46,6 +48,8 @@ static void status_state(void *arg, bool up, const struct nv_err *err)
 		return;
 	if (app->keeper)
 		keeper_retry(app->keeper);
+	if (app->spool)
+		spool_look(app->spool);
 	if (app->sweep)
 		sweep_now(app->sweep);
 }
@@ -85,6 +89,10 @@ static void register_metrics(struct app *app)
 		nv_gauge("navette_downloads",
 			 "Archives being put together for people, or read by them.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
+	app->m.spooled =
+		nv_gauge("navette_spooled_requests",
+			 "Accepted requests on the disk that the broker has not got.", NULL);
+	app->m.clock_skew = nv_clock_metric();
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",
 		"How long the request that waits longest for a course server has waited.", "site");
@@ -136,6 +144,7 @@ static void free_app(struct app *app)
 		back_close(app->back, nothing);
 	rights_free(app->rights);
 	launch_forget(app);
+	spool_free(app->spool);
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);
@@ -156,15 +165,23 @@ static void status_closed(void *arg)
 	nv_daemon_stopped(d);
 }
 
+static void spool_closed(struct app *app)
+{
+	struct nv_status *status = app->status;
+	app->status = NULL;
+	nv_status_close(status, status_closed, app);
+}
+
 static void bus_stopped(void *arg)
 {
 	struct app *app = arg;
-	struct nv_status *status = app->status;
 	nv_bus_free(app->bus);
 	app->bus = NULL;
 	app->courier.bus = NULL;
-	app->status = NULL;
-	nv_status_close(status, status_closed, app);
+	if (app->spool)
+		spool_close(app->spool, spool_closed);
+	else
+		spool_closed(app);
 }
 
 static void keeper_closed(struct app *app)
@@ -172,6 +189,10 @@ static void keeper_closed(struct app *app)
 	app->keeper = NULL;
 	sweep_close(app->sweep);
 	app->sweep = NULL;
+	tidy_close(app->tidy);
+	app->tidy = NULL;
+	clocks_close(app->clocks);
+	app->clocks = NULL;
 	events_close(app->events);
 	app->events = NULL;
 	versions_close(app->versions);
@@ -242,11 +263,14 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 		goto fail;
 	if (connect_bus(app, err) < 0)
 		goto fail_status;
-	if (versions_first(app, err) < 0 || api_start(app, err) < 0)
+	app->spool = spool_new(app, err);
+	if (!app->spool || versions_first(app, err) < 0 || api_start(app, err) < 0)
 		goto fail_bus;
 	app->catalog = catalog_new(app);
 	app->events = events_new(app);
 	app->sweep = sweep_new(app);
+	app->clocks = clocks_new(app);
+	app->tidy = tidy_new(app);
 	app->versions = versions_new(app);
 	app->keeper = keeper_new(app);
 	return 0;

@@ -26,9 +26,12 @@ struct used;
 struct rights_desk;
 struct catalog;
 struct download;
+struct clocks;
 struct events;
 struct keeper;
+struct spool;
 struct sweep;
+struct tidy;
 struct versions;
 
 struct app {
@@ -51,9 +54,12 @@ struct app {
 	} signins;
 	struct people *people;
 	struct catalog *catalog;
+	struct clocks *clocks;
 	struct events *events;
 	struct keeper *keeper;
 	struct sweep *sweep;
+	struct spool *spool;
+	struct tidy *tidy;
 	struct versions *versions;
 	struct rights_desk *rights;
 	struct used *used_tokens; /* launch.c */
@@ -75,9 +81,11 @@ struct app {
 		struct nv_metric *readers;
 		struct nv_metric *downloads;
 		struct nv_metric *requests; /* state */
-		struct nv_metric *oldest;   /* site */
-		struct nv_metric *failures; /* site */
-		struct nv_metric *up;	    /* part: broker redis */
+		struct nv_metric *spooled;
+		struct nv_metric *clock_skew; /* peer: site */
+		struct nv_metric *oldest;     /* site */
+		struct nv_metric *failures;   /* site */
+		struct nv_metric *up;	      /* part: broker redis */
 	} m;
 };
 
@@ -260,13 +268,42 @@ void stats_steps(struct app *app, struct nv_http_request *r, const struct sessio
 
 /* --- sending (dispatch.c) --- */
 
-/* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed
- * it within a few seconds; when not, it is published later all the same. */
-void dispatch_request(struct app *app, const struct nv_restore_request *q,
-		      void (*cb)(void *arg, bool published), void *arg);
+/* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed it
+ * within a few seconds; if not, it is on the disk (spool.c) and is published later.  err: neither,
+ * so it is only in Redis. */
+typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
+void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
+		      void *arg);
 /* Tell every archiver of the site that revisions up to rev are withdrawn. */
 void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
 		       const char *by);
+
+/* --- what the broker has not got, on the disk (spool.c) --- */
+
+struct spool *spool_new(struct app *app, struct nv_err *err);
+/* 0: there is a folder for it. */
+int spool_usable(const struct app *app, struct nv_err *err);
+/* cb: it is on the disk, synced; or err.  body: the restore.request's, copied. */
+void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
+		nv_status_cb cb, void *arg);
+/* The broker has it, or it was cancelled. */
+void spool_drop(struct app *app, const char *id, uint64_t rev);
+/* Have all that is kept in Redis again; the broker or Redis is back. */
+void spool_look(struct spool *s);
+/* After the bus, before the status; cb comes when nothing is being written any more. */
+void spool_close(struct spool *s, void (*cb)(struct app *app));
+void spool_free(struct spool *s); /* after the status */
+
+/* --- clocks (clock.c) --- */
+
+struct clocks *clocks_new(struct app *app);
+void clocks_close(struct clocks *c);
+/* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
+ * delay brings it once more, so that its age says nothing. */
+void clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+/* An answer to a question that we have just asked, whatever its sender's clock says. */
+bool clock_is_answer_fresh(const struct nv_catalog_reply *reply);
+void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
 
 /* --- in the background --- */
 
@@ -283,6 +320,11 @@ void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
 struct sweep *sweep_new(struct app *app);
 void sweep_now(struct sweep *s); /* the broker is back */
 void sweep_close(struct sweep *s);
+
+/* Dead letters whose request is settled (tidy.c). */
+struct tidy *tidy_new(struct app *app);
+void tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
+void tidy_close(struct tidy *t); /* after what works on threads, before the status */
 
 /* The client's own Moodle version and plugins, where a site is configured. */
 /* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */

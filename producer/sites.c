@@ -209,6 +209,22 @@ static json_t *archiver_held(const struct asking *a, const char *site, const cha
 	return json_null();
 }
 
+/* How far its clock is ahead of ours, in seconds, and what that means (clock.c); null: no news. */
+static json_t *clock_json(const struct asking *a, const char *site)
+{
+	char words[256];
+	for (size_t i = 0; i < a->present_len; i++) {
+		const char *name = after(a->present[i].name, "clock:");
+		if (!name || strcmp(name, site) != 0)
+			continue;
+		int64_t ahead = strtoll(a->present[i].value, NULL, 10);
+		clock_words(words, sizeof words, site, ahead);
+		return json_pack("{s:I, s:s}", "ahead", (json_int_t)(ahead / 1000), "message",
+				 words);
+	}
+	return json_null();
+}
+
 /* A count of consumers as a yes or no. */
 static json_t *any(int64_t consumers)
 {
@@ -230,14 +246,14 @@ static json_t *site_json(const struct asking *a, size_t i, const struct broker_s
 								 : NV_CAT_ERROR],
 				 "error", json_object_get(told, "error"));
 	json_t *o = json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name, "label",
-		site->label ? site->label : site->name, "url", api_text(site->url), "up",
+		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name,
+		"label", site->label ? site->label : site->name, "url", api_text(site->url), "up",
 		any(broker_seen_consumers(broker, nv_queue_catalog(site->name).s)), "open",
 		any(broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)), "opens",
 		api_time_to_come((uint64_t)json_integer_value(json_object_get(told, "opens"))),
 		"moodle_version", version ? json_integer(version) : json_null(), "last_seen",
 		api_time(last_seen(a, site->name)), "last_answer", last, "held",
-		archiver_held(a, site->name, NULL));
+		archiver_held(a, site->name, NULL), "clock", clock_json(a, site->name));
 	json_decref(told);
 	json_t *counts = json_object();
 	for (unsigned s = 0; s < NV_ST_COUNT; s++)

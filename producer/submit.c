@@ -119,17 +119,24 @@ static void item_done(struct submit *sub)
 
 /* --- records and messages --- */
 
-static void dispatched(void *arg, bool published)
-{
-	struct item *it = arg;
-	it->published = published;
-	item_done(it->sub);
-}
-
 void submit_refuse(struct item *it, const struct nv_err *err)
 {
 	it->refused = true;
 	it->err = *err;
+}
+
+/* err: the broker has not got it, and it could not be kept on the disk.  The record is in Redis all
+ * the same; whoever asks again with the same Idempotency-Key asks for the same request. */
+static void dispatched(void *arg, const struct nv_err *err, bool published)
+{
+	struct item *it = arg;
+	it->published = published;
+	if (err) {
+		json_decref(it->record);
+		it->record = NULL;
+		submit_refuse(it, err);
+	}
+	item_done(it->sub);
 }
 
 void submit_held_by(struct item *it, const struct nv_status_record *rec)
@@ -187,9 +194,13 @@ static void name_people(struct submit *sub, struct nv_restore_request *q)
 
 static void create_all(struct submit *sub)
 {
+	struct nv_err err = {0};
+	bool unkept = !nv_bus_up(sub->app->bus) && spool_usable(sub->app, &err) < 0;
 	sub->pending = sub->len + 1;
 	for (size_t i = 0; i < sub->len; i++) {
 		struct item *it = &sub->items[i];
+		if (!it->refused && unkept)
+			submit_refuse(it, &err);
 		if (it->refused) {
 			sub->pending--;
 			continue;

@@ -39,9 +39,10 @@ static void sent(struct sweep *s)
 		run(s, s->age_ms);
 }
 
-static void dispatched(void *arg, bool published)
+static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct sweep *s = arg;
+	(void)err; /* the next sweep finds it again */
 	s->more = s->more && published;
 	sent(s);
 	let_go(s);

@@ -292,9 +292,10 @@ static int check_times(const struct outer *o, uint64_t now_ms, struct nv_err *er
 		return nv_fail(err, NV_REJECT, NV_R_expired, "envelope.expires: %ju s ago",
 			       (uintmax_t)((now_ms - o->expires) / 1000));
 	if (o->issued > now_ms && o->issued - now_ms > NV_CLOCK_SKEW_MS)
-		return nv_fail(err, NV_REJECT, NV_R_expired,
-			       "envelope.issued: %ju s in the future; is a clock wrong?",
-			       (uintmax_t)((o->issued - now_ms) / 1000));
+		return nv_fail(err, NV_HOLD, NV_R_clock,
+			       "the clock of %s is %ju s ahead of that of this machine: one of the "
+			       "two is wrong",
+			       o->from, (uintmax_t)((o->issued - now_ms) / 1000));
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 #define NV_PROTO_VERSION 1u
 #define NV_ENVELOPE_MAX (8388608u + 4096u)
 #define NV_CLOCK_SKEW_MS 300000u /* issued may lie so far in the future */
+#define NV_CLOCK_WARN_MS 30000	 /* clocks that differ so much are told of */
 
 struct nv_envelope {
 	enum nv_kind kind;
@@ -53,8 +54,9 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 
 /* Verify and decode.  keys: whom we trust.  want: a mask of 1u << NV_KIND_… that may come here.
  * now_ms 0: do not look at expires (for the request inside another message: what was accepted in
- * time stays accepted).  Errors are all NV_REJECT: bad_message, unknown_version, unsigned_message,
- * untrusted, expired.  On error *ret needs no fini. */
+ * time stays accepted).  Errors are NV_REJECT: bad_message, unknown_version, unsigned_message,
+ * untrusted, expired; or NV_HOLD/clock: all is well with it, but it was signed in the future, so
+ * one of the two clocks is wrong.  On error *ret needs no fini. */
 int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err);
 void nv_envelope_fini(struct nv_envelope *e);

@@ -90,6 +90,30 @@ static bool decline_untrusted(struct worker *w, struct nv_delivery *d, const str
 	return true;
 }
 
+static void waiting_told(void *arg, const struct nv_err *err)
+{
+	(void)arg; /* told again when it comes again */
+	(void)err;
+}
+
+/* Signed in the future: it is held until that is past, and whoever waits is told why. */
+static void note_early(struct worker *w, const void *body, size_t len, const struct nv_err *why)
+{
+	struct nv_envelope env, wish;
+	struct nv_err err;
+	char from[sizeof w->daemon->host + 8];
+	if (nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
+		return;
+	nv_clock_note(w->metrics.clock_skew, &env);
+	if (open_wish_of_ready(w, &env, &wish, &err) == 0) {
+		snprintf(from, sizeof from, "worker %s", w->daemon->host);
+		nv_status_waits(w->status, &wish.body.restore_request, NV_R_clock, why->msg, from,
+				waiting_told, NULL);
+		nv_envelope_fini(&wish);
+	}
+	nv_envelope_fini(&env);
+}
+
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
@@ -104,6 +128,8 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
+		if (err.reason == NV_R_clock && !enrol)
+			note_early(w, body, len, &err);
 		if (enrol || (!decline_expired(w, d, &err) && !decline_untrusted(w, d, &err)))
 			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
@@ -112,6 +138,7 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
+		nv_clock_note(w->metrics.clock_skew, &env);
 		nv_restore_start(w, d, &env, &wish);
 	}
 }
@@ -131,7 +158,10 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	if (nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_OPENED, nv_now_ms(), &env,
-			     &err) < 0) {
+			     &err) < 0 &&
+	    (err.reason == NV_R_expired || err.reason == NV_R_clock)) {
+		nv_bus_ack(d); /* a hint out of time */
+	} else if (err.kind != NV_OK) {
 		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (open_wish(w, &env, &env.body.archive_opened.request, &wish, &err) < 0) {
 		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);

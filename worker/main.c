@@ -24,6 +24,7 @@ static void register_metrics(struct worker *w)
 	w->metrics.running = nv_gauge("navette_worker_restores_running", "Restores now", NULL);
 	w->metrics.seconds = nv_histogram("navette_worker_restore_seconds",
 					  "From taking archive.ready to acknowledging it", NULL);
+	w->metrics.clock_skew = nv_clock_metric();
 	w->metrics.refused = nv_counter("navette_worker_refused_total",
 					"Messages put into the dead queue unserved", "reason");
 	w->metrics.ahead = nv_counter("navette_worker_ahead_bytes_total",

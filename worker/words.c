@@ -283,6 +283,8 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 				[NV_R_disk_full] = {"A disk is full.", EN_ADMIN, NULL},
 				[NV_R_site_upgrading] = {"The platform was being upgraded.",
 							 EN_LATER, NULL},
+				[NV_R_clock] = {"The clocks of the two platforms differed.",
+						EN_LATER, NULL},
 				[NV_R_site_unavailable] =
 					{"The platform could not be used.", EN_LATER, NULL},
 				[NV_R_io] = {"A file could not be read or written.", EN_ADMIN,
@@ -429,6 +431,8 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 				[NV_R_site_upgrading] =
 					{"La plateforme était en cours de mise à jour.", FR_LATER,
 					 NULL},
+				[NV_R_clock] = {"Les horloges des deux plateformes différaient.",
+						FR_LATER, NULL},
 				[NV_R_site_unavailable] =
 					{"La plateforme ne pouvait pas être utilisée.", FR_LATER,
 					 NULL},

@@ -70,8 +70,9 @@ struct worker {
 		struct nv_metric *jobs; /* by result */
 		struct nv_metric *running;
 		struct nv_metric *seconds;
-		struct nv_metric *refused; /* by reason */
-		struct nv_metric *ahead;   /* bytes */
+		struct nv_metric *refused;    /* by reason */
+		struct nv_metric *clock_skew; /* by peer */
+		struct nv_metric *ahead;      /* bytes */
 		struct nv_metric *enrolments;
 		struct nv_metric *notices;
 	} metrics;

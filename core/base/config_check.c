@@ -111,9 +111,6 @@ static void check_store(struct nv_cfg_load *l)
 	const struct nv_cfg_given *type = given(l, "store", "type");
 
 	check_pair(l, "store", "cert_file", "cert_key_file");
-	if ((l->roles & NV_ROLE_PRODUCER) && c->producer.work_dir && type->state == NV_CFG_ABSENT)
-		nv_cfg_mistake(l, given(l, "producer", "work_dir")->line, "producer.work_dir",
-			       "needs section store, whose archives it is for");
 	if (type->state != NV_CFG_GOOD ||
 	    !(l->roles & (NV_ROLE_ARCHIVER | NV_ROLE_WORKER | NV_ROLE_PRODUCER)))
 		return;

@@ -361,9 +361,11 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "/etc/navette/accounts", .doc = "File of the local accounts."},
 	{"producer", "work_dir", NV_CFG_PATH, AT(producer.work_dir),
 	 .sample = "/var/lib/navette/producer",
-	 .doc = "Folder where archives are put together that people download, on a disk with room "
-		"for some courses; needs section store, as the worker has it. Without: no "
-		"downloads."},
+	 .doc = "Folder of a disk that stays. Requests that were accepted while the message broker "
+		"is away are kept there; without it they are refused then, unless systemd gives "
+		"the producer a folder ($STATE_DIRECTORY, as the unit does). With the section "
+		"store, as the worker has it, people can download archives, which are put together "
+		"there: it needs room for some courses."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
 	 .max = 30 * DAY, .fallback = "8h", .doc = "How long somebody stays signed in."},
 	{"producer", "rights_max_age", NV_CFG_DURATION, AT(producer.rights_max_age),

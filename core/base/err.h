@@ -31,6 +31,7 @@ enum nv_err_kind {
 	X(unsigned_message, "the message carries no valid signature")               \
 	X(untrusted, "the message is signed by a key that is not trusted here")     \
 	X(expired, "the message has expired")                                       \
+	X(clock, "the clocks of two machines differ too much")                      \
 	X(replayed, "the message was handled before")                               \
 	X(policy, "the course server's policy for this client does not allow it")   \
 	X(unknown_user, "the user has no account on this platform")                 \

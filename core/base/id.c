@@ -117,9 +117,29 @@ static uint64_t clock_ms(clockid_t which)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+#ifdef NAVETTE_FAULTS
+/* A test sets the clock of one process: milliseconds to add, in the file that NAVETTE_FAULT_CLOCK
+ * names; it may change at any time. */
+static int64_t set_wrong(void)
+{
+	const char *path = getenv("NAVETTE_FAULT_CLOCK");
+	FILE *f = path ? fopen(path, "re") : NULL;
+	char text[32] = "";
+
+	if (!f)
+		return 0;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	return strtoll(text, NULL, 10);
+}
+#else
+#define set_wrong() 0
+#endif
+
 uint64_t nv_now_ms(void)
 {
-	return clock_ms(CLOCK_REALTIME);
+	return clock_ms(CLOCK_REALTIME) + (uint64_t)set_wrong();
 }
 
 uint64_t nv_mono_ms(void)

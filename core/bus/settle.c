@@ -150,8 +150,9 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	if (is_final)
 		exchange = nv_exchange_self(s->owner);
 	else
-		exchange =
-			nv_exchange_retry(s->owner, hold ? NV_HOLD_TIER : nv_retry_tier(attempt));
+		exchange = nv_exchange_retry(s->owner, !hold ? nv_retry_tier(attempt)
+						       : why->reason == NV_R_clock ? NV_CLOCK_TIER
+										   : NV_HOLD_TIER);
 	struct nv_publish p = {
 		.exchange = exchange.s,
 		.routing_key = is_final ? dead.s : nv_delivery_queue(d),

@@ -28,6 +28,19 @@ void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
 	nv_bus_publish(c->bus, &p, cb, arg);
 }
 
+struct nv_metric *nv_clock_metric(void)
+{
+	return nv_gauge("navette_clock_skew_seconds",
+			"How far a peer's clock is ahead of ours, as far as its messages prove it.",
+			"peer");
+}
+
+void nv_clock_note(struct nv_metric *m, const struct nv_envelope *env)
+{
+	uint64_t now = nv_now_ms();
+	nv_metric_set(m, env->from, env->issued > now ? (double)(env->issued - now) / 1000 : 0);
+}
+
 void nv_courier_refuse(const struct nv_courier *c, const struct nv_settle *settle,
 		       struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused)
 {

@@ -29,6 +29,12 @@ struct nv_send {
 void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
 		     void (*cb)(void *arg, const struct nv_err *err), void *arg);
 
+/* navette_clock_skew_seconds by peer: how far its clock is ahead of ours, as far as its messages
+ * prove it. */
+struct nv_metric *nv_clock_metric(void);
+/* env: just opened, or opened without regard to the time. */
+void nv_clock_note(struct nv_metric *m, const struct nv_envelope *env);
+
 /* Reject a message that no request can be made of: into the dead queue, counted by reason in
  * refused.  Takes d. */
 void nv_courier_refuse(const struct nv_courier *c, const struct nv_settle *settle,

@@ -5,6 +5,19 @@
 #include "core/base/id.h"
 #include "core/status/internal.h"
 
+void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
+		     const char *message, const char *from, nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_waits, nv_op_done_plain, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, q->id);
+	nv_args_uint(&op->args, q->rev);
+	nv_args_str(&op->args, nv_reason_word(reason));
+	nv_args_str(&op->args, message);
+	nv_args_str(&op->args, from);
+	nv_op_run(op);
+}
+
 #define REBUILD_MS "600000" /* an asker that has not rebuilt history by then is given up */
 
 /* {"ok", word}: the word's place in the list; -1 and *err where it is not. */

@@ -73,6 +73,7 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 /* X(name, flags): lua/<name>.lua; read-only ones also run while Redis refuses to write. */
 #define NV_SCRIPTS(X)               \
 	X(create, "")               \
+	X(accepted, "")             \
 	X(published, "")            \
 	X(change, "")               \
 	X(cancel, "")               \
@@ -106,6 +107,8 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(steps, "no-writes")       \
 	X(forget, "")               \
 	X(republish, "")            \
+	X(republish_held, "")       \
+	X(waits, "")                \
 	X(unstore, "")              \
 	X(passed, "")
 enum nv_script {

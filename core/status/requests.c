@@ -136,6 +136,12 @@ void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, b
 	with_request(nv_op_new(s, NV_SC_create, done_record, NV_CB(cb), arg), q, only_one);
 }
 
+void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+			nv_record_cb cb, void *arg)
+{
+	with_request(nv_op_new(s, NV_SC_accepted, done_record, NV_CB(cb), arg), q, only_one);
+}
+
 void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 		      nv_record_cb cb, void *arg)
 {
@@ -236,6 +242,17 @@ void nv_status_republish(struct nv_status *s,
 	for (unsigned i = 0; i < NV_ST_COUNT; i++)
 		if (!nv_state_final((enum nv_state)i) && i != NV_ST_cancelling)
 			nv_args_str(&op->args, nv_state_word((enum nv_state)i));
+	nv_op_run(op);
+}
+
+void nv_status_republish_held(struct nv_status *s, const char *site, const char *reason,
+			      void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			      void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_republish_held, done_republish, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, site);
+	nv_args_str(&op->args, reason);
 	nv_op_run(op);
 }
 

@@ -21,8 +21,9 @@
  *                 claims
  *   any but restored -> restored, by a worker that had lost its claim: the course is there
  *
- * Losing Redis: records of requests in flight come back with the next message about them (each
- * carries the whole request), finished ones from the site's history (nv_status_recall). */
+ * Losing Redis: records of requests that the broker has not got come back from the producer's disk
+ * (nv_status_accepted), of others in flight with the next message about them (each carries the
+ * whole request), restored ones from the site's history (nv_status_recall). */
 #ifndef NV_STATUS_H
 #define NV_STATUS_H
 
@@ -119,6 +120,13 @@ typedef void (*nv_record_cb)(void *arg, const struct nv_err *err,
  * that other one).  The same id again: success, nothing changes. */
 void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 		      nv_record_cb cb, void *arg);
+/* A revision that was accepted and that the broker has not got: the record as it is, which may be
+ * of a newer one; made again, unpublished, where this Redis has not heard of it.  only_one, where
+ * another holds the course by now: one of the same person's takes its place
+ * (NV_REJECT/already_restored), anybody else's makes it fail.  NV_REJECT/not_found: it was removed,
+ * and stays away. */
+void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
+			nv_record_cb cb, void *arg);
 /* The broker has confirmed this revision. */
 void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
 			 void *arg);
@@ -176,6 +184,11 @@ void nv_status_unpublished(struct nv_status *s, uint64_t age_ms, nv_list_cb cb, 
 void nv_status_republish(struct nv_status *s,
 			 void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
 			 void *arg);
+
+/* The same of those of this course server that are held for this reason. */
+void nv_status_republish_held(struct nv_status *s, const char *site, const char *reason,
+			      void (*cb)(void *arg, const struct nv_err *err, uint64_t requests),
+			      void *arg);
 
 /* The broker has no queue for this revision: the record says so, the sweep gets it again after a
  * growing time, and once it has been so for give_up_ms it is failed with the reason unroutable. */
@@ -276,6 +289,10 @@ void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
 void nv_status_needs_rebuild(struct nv_status *s,
 			     void (*cb)(void *arg, const struct nv_err *err, bool yes), void *arg);
 void nv_status_rebuilt(struct nv_status *s, nv_status_cb cb, void *arg);
+
+/* The message that is next about this revision waits for what passes by itself; its state stays. */
+void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
+		     const char *message, const char *from, nv_status_cb cb, void *arg);
 
 /* "Enrol me": state pending, joined or an error's sentence; joined adds to record.joined. */
 void nv_status_join(struct nv_status *s, const char *id, const char *user, const char *state,

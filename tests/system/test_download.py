@@ -35,7 +35,8 @@ def place(request):
 
 
 def left(farm):
-    return os.listdir(farm.path("downloads"))
+    """.spool stays: requests that the broker has not got are kept there."""
+    return [n for n in os.listdir(farm.path("downloads")) if not n.startswith(".")]
 
 
 def test_a_failed_restores_archive_comes_whole_to_who_may_see_it(town, tmp_path):

@@ -110,7 +110,8 @@ def served_farm(make_farm):
         return {**farm._client_sections(), "producer": {
             "metrics_listen": "localhost:0",
             "listen": "127.0.0.1:0", "accounts_file": accounts, "base_url": "http://127.0.0.1",
-            "sweep_after": "2s", "catalog_timeout": "20s"}}
+            "work_dir": farm.path("work", "producer"), "sweep_after": "2s",
+            "catalog_timeout": "20s"}}
     farm._producer_sections = producer_sections
     config = farm.config("producer", "producer")
     config["restore"]["only_one"] = True

@@ -3,7 +3,9 @@
 doubled, and finished history is rebuilt from the site."""
 import time
 
-from harness import samples, wait
+import requests
+
+from harness import samples, wait, window
 from harness.farm import LEASE
 
 
@@ -66,3 +68,50 @@ def test_redis_emptied_afterwards(farm):
         after = farm.record(request)
         assert {k: after.get(k) for k in kept} == {k: record.get(k) for k in kept}
     farm.assert_restored_once()  # nobody is told a second time
+
+
+def test_what_an_emptied_redis_forgets(farm):
+    """Each part of README's sentence; what the broker has not got is in test_accepted_requests.py."""
+    producer, archiver, _ = farm.all()
+    ada = farm.person("ada")
+
+    def ask(number):
+        return farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), number)))
+
+    def shown():
+        return {r["id"]: r["state"] for r in ada.get("/requests")["requests"]}
+
+    restored = ask(1)
+    farm.wait_state(restored, "restored")
+    farm.local.may_create(False)
+    failed = ask(2)
+    farm.wait_state(failed, "failed")
+    farm.local.may_create(True)
+    archiver.reconfigure("archiver", **window.closed())
+    waiting, cancelled, undone = (ask(n) for n in (3, 4, 5))
+    ada.cancel(cancelled)
+    wait.until(lambda: archiver.events("request.withdrawn"), "the course server has heard of it")
+    archiver.stop()
+    ada.cancel(undone)  # acknowledged, and nobody is there to carry it out
+    token = ada.token
+    farm.redis.client.flushall()
+    # Sessions; and until somebody speaks of them, whatever has not been restored.
+    assert requests.get(producer.url("/api/v1/requests"), timeout=10,
+                        headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    wait.until(lambda: shown() == {restored: "restored"}, lambda: f"history is rebuilt: {shown()}")
+    assert not ada.get(f"/requests/{restored}").get("failures")
+    assert farm.redis.client.xlen(f"nv:log:{restored}") == 0, "its log"
+    # What waits comes back with the course server, and so does what was not yet cancelled there.
+    archiver.configure({**archiver.config, "archiver": {**archiver.config["archiver"],
+                                                        **window.opened()}})
+    archiver.start()
+    for request in (waiting, undone):
+        farm.wait_state(request, "restored")
+    wait.until(lambda: farm.state(cancelled) == "cancelled", "the course server says so once more")
+    # What had failed stays forgotten, until somebody asks again or puts its dead letter back.
+    assert farm.state(failed) is None
+    root = farm.person("root")
+    letter, = (one for one in root.get("/dead")["letters"] if one["request"] == failed)
+    root.post(f"/dead/{letter['id']}/requeue")
+    del farm.requests[cancelled]
+    farm.wait_all("restored")

@@ -21,6 +21,11 @@ end
 local now_is = redis.call('TIME')
 local NOW = now_is[1] * 1000 + math.floor(now_is[2] / 1000)
 
+-- A score that makes it the sweep's next; `created` is by the producer's clock, which may be wrong.
+local function long_ago(created)
+	return int(math.min(tonumber(created), NOW - 60000))
+end
+
 local function key(id)
 	return 'nv:req:' .. id
 end

@@ -106,6 +106,7 @@ class Farm:
         return {**self._client_sections(),
                 "producer": {"listen": "127.0.0.1:0", "metrics_listen": "localhost:0",
                              "catalog_ttl": "0s", "sweep_after": "1s",
+                             "work_dir": self.path("work", name),
                              "accounts_file": api.write_accounts(self.path(f"{name}.accounts"))}}
 
     # --- daemons ---

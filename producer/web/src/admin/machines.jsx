@@ -36,11 +36,16 @@ function LastAnswer({answer}) {
 		{answer.error}</div>}</>;
 }
 
+function Clock({clock}) {
+	return clock && <div class="text-danger-emphasis nv-detail">{t(clock.ahead > 0 ? 'sites.ahead' : 'sites.behind',
+		{minutes: number(Math.round(Math.abs(clock.ahead) / 6) / 10)})}</div>;
+}
+
 export function Sites() {
 	return <Watched path="/sites">{({sites}) => <Wide label={t('admin.sites')} head={<Heads names={['filter.site',
 		'sites.up', 'sites.window', 'sites.version', 'sites.seen', 'sites.answer', 'sites.requests']} />}>
 		<tbody>{sites.map((s) => <tr key={s.site} data-site={s.site}>
-			<th scope="row"><bdi>{s.label}</bdi><div class="nv-by">{s.site}</div></th>
+			<th scope="row"><bdi>{s.label}</bdi><div class="nv-by">{s.site}</div><Clock clock={s.clock} /></th>
 			<td><YesNoUnknown value={s.up} yes="sites.connected" no="sites.away" /></td>
 			<td>{s.held ? <Held held={s.held} /> : <YesNoUnknown value={s.open} yes="sites.open" no="sites.closed" />}
 				{s.opens && !s.open && <div class="nv-by">{t('sites.opens', {when: when(s.opens)})}</div>}</td>

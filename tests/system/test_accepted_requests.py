@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was accepted while the broker was away is on the producer's disk: it outlives a Redis that is
+emptied and a producer that is killed, each alone and together."""
+import contextlib
+import os
+
+from harness import api, samples, wait
+
+
+def spooled(farm, name="producer"):
+    """The files of what a producer keeps: <request>.<revision>."""
+    return sorted(n for n in os.listdir(farm.path("work", name, ".spool")) if not n.endswith(".tmp"))
+
+
+def submit(farm, producer, course):
+    """An administrator's request for ada: a teacher's needs the course server's answer."""
+    root = api.Api(lambda: producer.url(""), "root")
+    return root.call("POST", "/requests", json={"site": farm.site, "course": course, "user": "ada"})
+
+
+def accept_unpublished(farm, producer, number):
+    course = farm.remote.add(samples.make(farm.path("made.mbz"), number))
+    answer = submit(farm, producer, course)
+    result = answer.json()["results"][0]
+    assert (answer.status_code, result["published"]) == (202, False), answer.text
+    farm.requests[result["id"]] = course
+    return result["id"]
+
+
+@contextlib.contextmanager
+def broker_away(farm, *daemons):
+    farm.broker.kill()
+    try:
+        wait.until(lambda: all(d.events("broker.down") for d in daemons), "they have noticed")
+        yield
+    finally:
+        farm.broker.start()
+
+
+def test_outlives_an_emptied_redis_and_a_killed_producer(farm):
+    first, _, _ = farm.all()
+    second = farm.producer("second")
+    with broker_away(farm, first, second):
+        requests = [accept_unpublished(farm, p, i) for i, p in enumerate((first, second, first))]
+        assert spooled(farm) == sorted(f"{r}.1" for r in (requests[0], requests[2]))
+        assert spooled(farm, "second") == [f"{requests[1]}.1"]
+        # The records come back by themselves, with the broker still away …
+        farm.redis.client.flushall()
+        wait.until(lambda: all(farm.state(r) == "scheduled" for r in requests), "the records are back")
+        assert "had lost this request" in str(farm.redis.client.xrange(f"nv:log:{requests[0]}"))
+        # … and with the next start.
+        for producer in (first, second):
+            producer.kill()
+        farm.redis.client.flushall()
+        for producer in (first, second):
+            producer.start(ready=False)
+    farm.assert_restored_once()
+    wait.until(lambda: not spooled(farm) and not spooled(farm, "second"), "nothing is kept any more")
+    wait.until(lambda: first.metric("navette_spooled_requests") == 0, "and the metric says so")
+
+
+def test_a_change_and_a_cancel_count_also_for_what_is_kept(farm):
+    producer, _, _ = farm.all()
+    with broker_away(farm, producer):
+        root = farm.person("root")
+        kept, changed, cancelled = (accept_unpublished(farm, producer, i) for i in range(3))
+        root.cancel(cancelled)
+        assert root.patch(f"/requests/{changed}", {"user_data": False})["rev"] == 2
+        assert f"{changed}.2" in spooled(farm)
+        assert f"{cancelled}.1" not in spooled(farm)
+        farm.redis.client.flushall()
+    del farm.requests[cancelled]
+    farm.assert_restored_once()
+    assert farm.record(changed)["rev"] == "2" and farm.record(kept)["rev"] == "1"
+    assert farm.state(cancelled) is None
+    wait.until(lambda: not spooled(farm), "nothing is kept any more")
+
+
+def test_what_cannot_be_kept_is_not_accepted(farm):
+    """503, and the page may ask again."""
+    broken, unset, by_systemd = (farm.daemon("producer", name) for name in ("producer", "unset", "state"))
+    for producer in (unset, by_systemd):
+        del producer.config["producer"]["work_dir"]
+        producer.configure(producer.config)
+    broken.start()
+    unset.start()
+    by_systemd.start(STATE_DIRECTORY=f"{farm.path('other')}:{farm.path('work', 'state')}")
+    assert unset.events("spool.missing") and not by_systemd.events("spool.missing")
+    spool = farm.path("work", "producer", ".spool")
+    os.rmdir(spool)
+    with open(spool, "w", encoding="utf-8"):
+        pass
+    course = farm.remote.add(samples.make(farm.path("made.mbz"), 1))
+    with broker_away(farm, broken, unset, by_systemd):
+        answer = submit(farm, unset, course)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "broker_unavailable")
+        assert "producer.work_dir" in answer.json()["detail"]
+        assert int(answer.headers["Retry-After"]) > 0
+        assert not farm.redis.client.keys("nv:req:*"), "no record of what was refused"
+        answer = submit(farm, broken, course)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "io"), answer.text
+        assert broken.events("spool.unwritten")
+        request = accept_unpublished(farm, by_systemd, 2)
+        assert spooled(farm, "state") == [f"{request}.1"]

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A clock that is wrong costs no request: it is held without an attempt, administrators and the person
+who waits are told, and it goes on by itself when the clock is right."""
+# one ctest entry per function
+import os
+import subprocess
+
+import pytest
+
+from harness import daemon, mbz, samples, wait
+from harness.description import Description, described
+
+MINUTES = 60_000
+
+
+class Clock:
+    """Of the daemons that were started with it: so many ms ahead."""
+
+    def __init__(self, path):
+        self.env = {"NAVETTE_FAULT_CLOCK": path}
+        self.path = path
+        self.set(0)
+
+    def set(self, ahead):
+        with open(self.path, "w", encoding="ascii") as f:
+            f.write(f"{ahead}\n")
+
+
+def doctor(farm, producer):
+    """What it says beside the producer."""
+    listen = producer.url("").removeprefix("http://")
+    config = {**producer.config, "producer": {**producer.config["producer"], "listen": listen}}
+    path = daemon.write_configuration(farm.path("doctor.yaml"), config)
+    said = subprocess.run([os.path.join(daemon.BUILD, "bin", "navette"), "doctor", "-c", path],
+                          env={**os.environ, **daemon.SANITIZERS}, capture_output=True, text=True,
+                          timeout=60, check=False)
+    return said.stdout
+
+
+def town(farm, which, ahead):
+    """Daemons of which one side has a clock of its own; it, the producer and the worker."""
+    clock = Clock(farm.path("clock"))
+    env = {role: clock.env if role in which else {} for role in ("producer", "archiver", "worker")}
+    producer = farm.producer(**env["producer"])
+    farm.archiver(**env["archiver"])
+    worker = farm.worker(**env["worker"])
+    clock.set(ahead)
+    return clock, producer, worker
+
+
+def ask(farm, number=1):
+    course = farm.remote.add(samples.make(farm.path("made.mbz"), number))
+    courses = farm.person("ada").get("/courses?refresh=true")["sites"][0]
+    assert courses["status"] == "ok" and len(courses["courses"]) == number, courses
+    return farm.submit(course)
+
+
+def assert_held(farm, request, producer, seconds):
+    """seconds: how far the course server's clock is ahead of the client's."""
+    ada, root = farm.person("ada"), described(farm.person("root"), Description())
+
+    def held():
+        r = ada.request(request)
+        return r["state"] in ("scheduled", "ready") and r["reason"] == "clock" and r["held"]
+    wait.until(held, lambda: f"held: {farm.record(request)}")
+    assert "one of the two is wrong" in ada.request(request)["message"]
+
+    def shown():
+        return root.get("/sites")["sites"][0]["clock"]
+    wait.until(lambda: shown() and abs(shown()["ahead"] - seconds) < 30, lambda: f"shown: {shown()}")
+    assert ("behind" if seconds < 0 else "ahead of") in shown()["message"]
+    skew = producer.metric("navette_clock_skew_seconds", peer=farm.site)
+    assert abs(skew - seconds) < 30
+    assert f"{farm.site}, as its messages show, is" in doctor(farm, producer)
+    # It has come round more than once, and nothing is used up by that.
+    wait.until(lambda: sum(d.text().count("reason=clock") for d in farm.daemons) >= 3, "more than one try")
+    assert ada.request(request)["failures"] == 0
+    assert root.get("/dead")["letters"] == []
+    assert farm.broker.depth(farm.vhost, f"dead.{farm.site}") == 0
+
+
+def assert_goes_on(farm, clock, producer, request):
+    clock.set(0)
+    farm.wait_state(request, "restored")
+    assert farm.record(request)["failures"] == "0"
+    mbz.assert_same(farm.remote.sources[farm.requests[request]], farm.local.archive(request))
+    assert farm.local.courses() == [request]
+    wait.until(lambda: producer.metric("navette_clock_skew_seconds", peer=farm.site) == 0, "0 again")
+    wait.until(lambda: farm.person("root").get("/sites")["sites"][0]["clock"] is None, "not shown")
+    assert farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 0
+
+
+@pytest.mark.parametrize("ahead", (10 * MINUTES, 48 * 60 * MINUTES))
+def test_a_course_server_ahead(farm, ahead):
+    clock, producer, worker = town(farm, ("archiver",), ahead)
+    request = ask(farm)
+    assert_held(farm, request, producer, ahead / 1000)
+    wait.until(lambda: worker.metric("navette_clock_skew_seconds", peer=farm.site) > 300,
+               "the worker says so, too")
+    assert_goes_on(farm, clock, producer, request)
+
+
+def test_a_course_server_behind(farm):
+    clock, producer, _ = town(farm, ("archiver",), -10 * MINUTES)
+    request = ask(farm)
+    assert_held(farm, request, producer, -600)
+    assert_goes_on(farm, clock, producer, request)
+
+
+def test_a_client_ahead(farm):
+    clock, producer, _ = town(farm, ("producer", "worker"), 10 * MINUTES)
+    request = ask(farm)
+    assert_held(farm, request, producer, -600)
+    archiver = farm.roles("archiver")[0]
+    assert archiver.metric("navette_clock_skew_seconds", peer=farm.client) > 300
+    assert_goes_on(farm, clock, producer, request)
+
+
+def test_a_client_behind(farm):
+    clock, producer, _ = town(farm, ("producer", "worker"), -10 * MINUTES)
+    request = ask(farm)
+    assert_held(farm, request, producer, 600)
+    assert_goes_on(farm, clock, producer, request)
+
+
+def test_some_minutes_are_told_and_hold_nothing(farm):
+    """Progress of a clock two minutes behind looks expired, and was a dead letter each time."""
+    _, producer, _ = town(farm, ("archiver",), -2 * MINUTES)
+    request = ask(farm)
+    farm.wait_state(request, "restored")
+    clock = farm.person("root").get("/sites")["sites"][0]["clock"]
+    assert -150 < clock["ahead"] < -100, clock
+    assert abs(producer.metric("navette_clock_skew_seconds", peer=farm.site) + 120) < 30
+    farm.assert_restored_once()

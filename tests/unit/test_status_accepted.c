@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the producer has on its disk is put into a Redis that has lost it, or lost a part; and what
+ * is held for a reason is sent again. */
+#include "status_fixture.h"
+
+static void accepted(struct fixture *f, const struct nv_restore_request *q)
+{
+	nv_status_accepted(f->s, q, true, on_record, fresh());
+	wait_for(f);
+}
+
+static void waits(struct fixture *f, const struct nv_restore_request *q)
+{
+	nv_status_waits(f->s, q, NV_R_clock, "two clocks differ", "worker w1", on_plain, fresh());
+	ok(f);
+	get(f, q->id);
+}
+
+static void unpublished(struct fixture *f, const char *want)
+{
+	nv_status_unpublished(f->s, 1000, on_list, fresh());
+	ok(f);
+	assert_int_equal(got.len, want ? 1 : 0);
+	if (want)
+		assert_string_equal(got.ids[0], want);
+}
+
+static void a_lost_record_is_made_again_and_is_the_next_to_be_sent(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	accepted(f, &q);
+	assert_false(got.failed);
+	assert_int_equal(got.state, NV_ST_scheduled);
+	assert_false(got.published);
+	unpublished(f, id);
+	/* What is there stays as it is. */
+	nv_status_cancel(f->s, id, "ann", on_record, fresh());
+	ok(f);
+	accepted(f, &q);
+	assert_int_equal(got.state, NV_ST_cancelled);
+}
+
+static void a_newer_revision_takes_the_place_of_an_older_one(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, false);
+	q.rev = 3;
+	accepted(f, &q);
+	assert_int_equal(got.rev, 3);
+	q.rev = 2;
+	accepted(f, &q);
+	assert_int_equal(got.rev, 3);
+	/* Whoever works on it ends first. */
+	q.rev = 3;
+	bring_to(f, &q, NV_ST_importing, token);
+	q.rev = 4;
+	accepted(f, &q);
+	assert_int_equal(got.rev, 3);
+	assert_int_equal(got.state, NV_ST_importing);
+}
+
+static void a_course_that_another_holds_by_now_is_not_doubled(void **state)
+{
+	struct fixture *f = *state;
+	char first[NV_UUID_SIZE] = "", same[NV_UUID_SIZE] = "", other[NV_UUID_SIZE] = "";
+	struct nv_restore_request holds = request(first, "ann", "7");
+	struct nv_restore_request anns = request(same, "ann", "7");
+	struct nv_restore_request bens = request(other, "ben", "7");
+
+	create(f, &holds, true);
+	accepted(f, &anns);
+	assert_true(got.failed);
+	assert_int_equal(got.err.reason, NV_R_already_restored);
+	accepted(f, &bens);
+	assert_false(got.failed);
+	assert_int_equal(got.state, NV_ST_failed);
+	assert_string_equal(got.reason, "already_restored");
+}
+
+static void what_waits_says_so_and_is_sent_again_by_its_reason(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", old[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7"), done = request(old, "ann", "8");
+
+	create(f, &q, false);
+	bring_to(f, &q, NV_ST_ready, token);
+	waits(f, &q);
+	assert_int_equal(got.state, NV_ST_ready);
+	assert_string_equal(got.reason, "clock");
+	assert_true(got.held);
+	unpublished(f, NULL);
+	nv_status_republish_held(f->s, q.site, "busy", on_number, fresh());
+	assert_int_equal(ok(f)->number, 0);
+	nv_status_republish_held(f->s, q.site, "clock", on_number, fresh());
+	assert_int_equal(ok(f)->number, 1);
+	unpublished(f, id);
+	/* It says nothing of what has ended. */
+	create(f, &done, false);
+	bring_to(f, &done, NV_ST_failed, token);
+	waits(f, &done);
+	assert_int_equal(got.state, NV_ST_failed);
+	assert_int_equal(got.held, 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(a_lost_record_is_made_again_and_is_the_next_to_be_sent),
+		T(a_newer_revision_takes_the_place_of_an_older_one),
+		T(a_course_that_another_holds_by_now_is_not_doubled),
+		T(what_waits_says_so_and_is_sent_again_by_its_reason),
+	};
+
+	if (!within_redis(argc, argv))
+		return 2;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
