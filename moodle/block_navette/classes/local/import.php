@@ -20,8 +20,8 @@ namespace block_navette\local;
  * Making a course from an unpacked backup and its contents.
  *
  * Everything happens under the lock of the request.  The course comes into being together with the
- * row's note of it, and turns from "being made" into the course in one transaction that gives it its
- * names and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
+ * row's note of it, and turns from "being made", hidden, into the course in one transaction that gives it
+ * its names and visibility and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
  * deletes it.  After it, the same request gets this course.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -51,6 +51,9 @@ class import {
 
     /** @var array sha1 to object: size, path, name */
     private $contents = [];
+
+    /** @var containment what keeps the restore inside its course */
+    private $containment;
 
     /** @var bool the course is whole */
     private $committed = false;
@@ -319,8 +322,9 @@ class import {
         // Noted first: a content that comes into the pool without a row, because we are killed just
         // then, is collected by nobody else.
         restores::note_contents($this->row, array_keys($this->contents));
+        // The guest's: Moodle plays any file as an H5P package, and trusts it as far as its owner.
         $record = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
-            'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => get_admin()->id];
+            'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => guest_user()->id];
         // Moodle may change a new file by its type: since 4.5 it writes every JPEG anew, without EXIF data.
         // The course's files get their own types afterwards (settle_files).
         $record['mimetype'] = 'application/x-navette';
@@ -401,6 +405,7 @@ class import {
         $this->stage();
         $names = $this->restore($users);
         $this->settle_files();
+        $this->containment->settle_questions();
         $enrolled = false;
         if ($this->target->user && $this->setting('enrol_requester', 'autoenrol_requester')) {
             people::enrol(
@@ -410,6 +415,7 @@ class import {
             );
             $enrolled = true;
         }
+        $this->containment->tell_h5p();
         $outcome = $this->commit($names, $enrolled);
         $this->after($outcome);
         return $outcome;
@@ -432,6 +438,10 @@ class import {
         $controller = null;
         try {
             $this->create_course();
+            $this->containment = new containment((int) $this->row->courseid, containment::owner(
+                (string) $this->setting('user_field', 'userfield'),
+                (string) ($this->in->request->user ?? '')
+            ));
             $controller = new import_controller(
                 basename($tree),
                 $this->row->courseid,
@@ -454,6 +464,7 @@ class import {
                 'fullname' => $info->original_course_fullname, 'users' => $users];
             $this->settings($controller, $users);
             $this->precheck($controller);
+            $controller->containment = $this->containment;
             $controller->set_progress(new progress('import'));
             $controller->execute_plan();
             $this->tell_missing($controller->get_results());
@@ -657,7 +668,7 @@ class import {
             $row->warnings = json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE);
             $transaction = $DB->start_delegated_transaction();
             $DB->update_record('course', (object) ['id' => $row->courseid, 'fullname' => $fullname,
-                'shortname' => $shortname]);
+                'shortname' => $shortname, 'visible' => $this->containment->visible]);
             $DB->update_record(restores::TABLE, $row);
             if ($this->only_one()) {
                 restores::take($row);
