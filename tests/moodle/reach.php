@@ -6,6 +6,7 @@
 //   php reach.php make                 (course server; prints the course's id; a second call finds it)
 //   php reach.php unmake               (removes it, and what belongs to it outside)
 //   php reach.php outside              (prints as JSON what is outside all courses)
+//   php reach.php inside COURSEID      (prints as JSON what a restored copy has instead)
 //   php reach.php play COURSEID        (as an administrator opens every H5P activity; prints the libraries there are)
 
 define('CLI_SCRIPT', true);
@@ -240,6 +241,49 @@ function reach_outside(): array {
     return array_map(fn($from) => (int) $DB->count_records_sql("SELECT COUNT(*) FROM $from"), $counts);
 }
 
+/** What a restored copy has of it. */
+function reach_inside(int $courseid): array {
+    global $DB;
+    $path = context_course::instance($courseid)->path;
+    $in = ['course' => $courseid, 'path' => $path, 'below' => "$path/%"];
+    $here = '(x.path = :path OR x.path LIKE :below)';
+    $out = ['questions' => [], 'random' => []];
+    $slots = $DB->get_records_sql('SELECT r.id, q.name, x.contextlevel
+          FROM {question_references} r
+          JOIN {context} u ON u.id = r.usingcontextid AND u.contextlevel = ' . CONTEXT_MODULE . '
+          JOIN {course_modules} m ON m.id = u.instanceid AND m.course = :course
+          JOIN {question_versions} v ON v.questionbankentryid = r.questionbankentryid
+          JOIN {question} q ON q.id = v.questionid
+          JOIN {question_bank_entries} e ON e.id = v.questionbankentryid
+          JOIN {question_categories} c ON c.id = e.questioncategoryid
+          JOIN {context} x ON x.id = c.contextid', ['course' => $courseid]);
+    foreach ($slots as $slot) {
+        $out['questions'][$slot->name] = (int) $slot->contextlevel;
+    }
+    $picks = $DB->get_records_sql("SELECT r.* FROM {question_set_references} r JOIN {context} x ON x.id = r.usingcontextid
+        WHERE $here", array_slice($in, 1));
+    foreach ($picks as $pick) {
+        $condition = json_decode($pick->filtercondition, true);
+        $category = $DB->get_record('question_categories', ['id' => $condition['filter']['category']['values'][0]]);
+        // Where the quiz says that its questions are, the category is.
+        $out['random'][$category->name] = $category->contextid === $pick->questionscontextid;
+    }
+    $out['pictures'] = (int) $DB->count_records_sql("SELECT COUNT(*) FROM {files} f JOIN {context} x ON x.id = f.contextid
+        WHERE f.component = 'question' AND f.filename <> '.' AND $here", array_slice($in, 1));
+    $out['owners'] = $DB->get_fieldset_sql("SELECT DISTINCT u.username FROM {files} f JOIN {context} x ON x.id = f.contextid
+        LEFT JOIN {user} u ON u.id = f.userid WHERE f.component <> 'backup' AND $here", array_slice($in, 1));
+    $exam = $DB->get_record_sql('SELECT s.* FROM {quizaccess_seb_quizsettings} s JOIN {quiz} q ON q.id = s.quizid
+        WHERE q.course = ?', [$courseid]);
+    $out['exam'] = [(int) $exam->requiresafeexambrowser, (int) $exam->templateid, count(get_file_storage()->get_area_files(
+        context_module::instance($exam->cmid)->id, 'quizaccess_seb', 'filemanager_sebconfigfile', 0, 'id', false))];
+    foreach (['scale', 'grade_outcomes', 'badge'] as $table) {
+        $out[$table] = $DB->count_records($table, ['courseid' => $courseid]);
+    }
+    $out['category'] = $DB->get_field_sql('SELECT g.idnumber FROM {course} c JOIN {course_categories} g ON g.id = c.category
+        WHERE c.id = ?', [$courseid]);
+    return $out;
+}
+
 /** Every file of a course that /h5p/embed.php would take, opened by an administrator. */
 function reach_play(int $courseid): array {
     global $DB;
@@ -272,6 +316,9 @@ switch ($argv[1]) {
         break;
     case 'outside':
         echo json_encode(reach_outside()), "\n";
+        break;
+    case 'inside':
+        echo json_encode(reach_inside((int) $argv[2])), "\n";
         break;
     case 'play':
         echo json_encode(reach_play((int) $argv[2])), "\n";

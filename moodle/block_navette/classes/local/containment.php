@@ -72,6 +72,9 @@ class containment {
     /** @var int[] numbers in this restore that stand for the owners of files, by their ids there */
     private $aliases = [];
 
+    /** @var int the last of these; below a number that no backup can know */
+    private $last = 0;
+
     /** @var bool[] by user id: may install H5P libraries */
     private $trusted = [];
 
@@ -176,7 +179,8 @@ class containment {
      * @return int
      */
     public function alias(int $userid): int {
-        return $this->aliases[$userid] ??= -random_int(1, 0x7fffffff);
+        $this->last = $this->last ?: -random_int(1, 0x3fffffff);
+        return $this->aliases[$userid] ??= --$this->last;
     }
 
     /**
@@ -334,7 +338,7 @@ class containment {
         $context = \context_course::instance($courseid);
         // Deleting a course makes badges of the site of its badges.
         foreach ($DB->get_fieldset_select('badge', 'id', 'courseid = ?', [$courseid]) as $id) {
-            (new \badge($id))->delete(false);
+            (new \core_badges\badge($id))->delete(false);
         }
         self::remove_tools($courseid);
         self::remove_feeds($context);

@@ -689,6 +689,7 @@ class import {
     private function after(array $outcome): void {
         try {
             rebuild_course_cache($this->row->courseid, true);
+            \cache_helper::purge_by_event('changesincourse');
             restores::remove_contents((int) $this->row->id);
             if (!$this->only_one()) {
                 // Nobody looks at it now, but somebody may switch the rule on later.

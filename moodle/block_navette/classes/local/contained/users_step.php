@@ -41,7 +41,8 @@ class users_step extends \restore_create_included_users {
             $user = (array) \backup_controller_dbops::decode_backup_temp_info($row->info);
             if (isset($user['password']) || isset($user['secret'])) {
                 unset($user['password'], $user['secret']);
-                $DB->set_field('backup_ids_temp', 'info', \backup_controller_dbops::encode_backup_temp_info($user), ['id' => $row->id]);
+                $info = \backup_controller_dbops::encode_backup_temp_info($user);
+                $DB->set_field('backup_ids_temp', 'info', $info, ['id' => $row->id]);
             }
         }
         \restore_dbops::reset_backup_ids_cached();
