@@ -141,8 +141,9 @@ class reach_course {
     private function around(): void {
         global $DB;
         $generator = phpunit_util::get_data_generator();
-        $generator->get_plugin_generator('core_badges')->create_badge(['name' => 'Reaching badge', 'type' => BADGE_TYPE_COURSE,
-            'courseid' => $this->course->id]);
+        $badges = $generator->get_plugin_generator('core_badges');
+        $badge = $badges->create_badge(['name' => 'Reaching badge', 'type' => BADGE_TYPE_COURSE, 'courseid' => $this->course->id]);
+        $badges->create_criteria(['badgeid' => $badge->id, 'roleid' => $DB->get_field('role', 'id', ['shortname' => 'teacher'])]);
         $this->module('glossary', ['name' => 'For all courses', 'globalglossary' => 1]);
         $DB->set_field('glossary', 'globalglossary', 1, ['course' => $this->course->id]);
         $tool = $DB->insert_record('lti_types', (object) ['name' => 'Tool of the course', 'baseurl' => 'https://tool.example.org',
@@ -235,6 +236,7 @@ function reach_outside(): array {
         'users' => '{user}',
     ];
     if ($DB->get_manager()->table_exists('block_rss_client')) {
+        $counts['feeds of nobody'] = '{block_rss_client} WHERE userid < 0';
         $counts['feeds'] = '{block_rss_client}';
         $counts['shared feeds'] = '{block_rss_client} WHERE shared = 1';
     }

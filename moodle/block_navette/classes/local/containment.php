@@ -307,6 +307,16 @@ class containment {
     }
 
     /**
+     * Part of the commit: what the course has outside it is the requester's from now on.
+     */
+    public function commit(): void {
+        global $DB;
+        if (self::has_feeds()) {
+            $DB->set_field('block_rss_client', 'userid', $this->owner, ['userid' => -$this->courseid]);
+        }
+    }
+
+    /**
      * Moodle shows an .h5p only if its owner may publish such: say so where that is not.
      */
     public function tell_h5p(): void {
@@ -341,7 +351,9 @@ class containment {
             (new \core_badges\badge($id))->delete(false);
         }
         self::remove_tools($courseid);
-        self::remove_feeds($context);
+        if (self::has_feeds()) {
+            $DB->delete_records('block_rss_client', ['userid' => -$courseid]);
+        }
         // Questions that are in use would be saved into the bank of the category above.
         $in = 'IN (SELECT x.id FROM {context} x WHERE ' . $DB->sql_like('x.path', ':path') . ')';
         $path = ['path' => $context->path . '/%'];
@@ -375,27 +387,12 @@ class containment {
     }
 
     /**
-     * RSS feeds that only blocks of the course show.
+     * Is there the block that shows RSS feeds?
      *
-     * @param \context_course $context
+     * @return bool
      */
-    private static function remove_feeds(\context_course $context): void {
+    private static function has_feeds(): bool {
         global $DB;
-        if (!$DB->get_manager()->table_exists('block_rss_client')) {
-            return;
-        }
-        $shown = [true => [], false => []];
-        $blocks = $DB->get_records_sql("SELECT b.id, b.configdata, x.path
-                FROM {block_instances} b
-                JOIN {context} x ON x.id = b.parentcontextid
-               WHERE b.blockname = 'rss_client'");
-        foreach ($blocks as $block) {
-            $config = unserialize_object(base64_decode((string) $block->configdata));
-            $inside = strpos("$block->path/", "$context->path/") === 0;
-            $shown[$inside] = array_merge($shown[$inside], array_map('intval', (array) ($config->rssid ?? [])));
-        }
-        foreach (array_diff($shown[true], $shown[false]) as $id) {
-            $DB->delete_records('block_rss_client', ['id' => $id, 'shared' => 0]);
-        }
+        return $DB->get_manager()->table_exists('block_rss_client');
     }
 }

@@ -669,6 +669,7 @@ class import {
             $transaction = $DB->start_delegated_transaction();
             $DB->update_record('course', (object) ['id' => $row->courseid, 'fullname' => $fullname,
                 'shortname' => $shortname, 'visible' => $this->containment->visible]);
+            $this->containment->commit();
             $DB->update_record(restores::TABLE, $row);
             if ($this->only_one()) {
                 restores::take($row);

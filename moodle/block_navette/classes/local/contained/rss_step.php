@@ -17,7 +17,8 @@
 namespace block_navette\local\contained;
 
 /**
- * Makes an RSS feed for everybody one of the requester's own.
+ * Makes an RSS feed for everybody one of the requester's own. Until the course is whole it is nobody's, under the negative
+ * number of the course, so that it can be removed with it.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
@@ -29,27 +30,36 @@ class rss_step extends \restore_rss_client_block_structure_step {
     use step;
 
     /**
-     * The block, with its feeds. Moodle gives those that nobody has yet to an administrator.
+     * The block, with its feeds. Moodle would give those that nobody has yet to an administrator.
      *
      * @param array $data
      */
     public function process_block($data) {
         global $DB;
-        $data = (object) $data;
-        $feeds = $data->rss_client['feeds']['feed'] ?? [];
-        foreach (array_keys($feeds) as $key) {
-            $data->rss_client['feeds']['feed'][$key] = ['shared' => 0] + (array) $feeds[$key];
+        if (!$this->task->get_blockid()) {
+            return;
         }
-        $last = (int) $DB->get_field_sql('SELECT MAX(id) FROM {block_rss_client}');
-        parent::process_block($data);
-        foreach ($feeds as $feed) {
-            $DB->set_field_select(
+        $feeds = [];
+        foreach (((array) $data)['rss_client']['feeds']['feed'] ?? [] as $feed) {
+            $feed = (object) $feed;
+            $known = $DB->get_records_select(
                 'block_rss_client',
-                'userid',
-                $this->containment->owner,
-                'id > :last AND userid = :admin AND shared = 0 AND url = :url',
-                ['last' => $last, 'admin' => $this->task->get_userid(), 'url' => ((array) $feed)['url']]
+                'url = :url AND (shared = 1 OR userid = :owner OR userid = :course)',
+                ['url' => $feed->url, 'owner' => $this->containment->owner, 'course' => -$this->get_courseid()],
+                'id',
+                'id',
+                0,
+                1
             );
+            if (!$known) {
+                $feed->userid = -$this->get_courseid();
+                $feed->shared = 0;
+            }
+            $feeds[] = $known ? key($known) : $DB->insert_record('block_rss_client', $feed);
         }
+        $block = ['id' => $this->task->get_blockid()];
+        $config = unserialize_object(base64_decode((string) $DB->get_field('block_instances', 'configdata', $block)));
+        $config->rssid = $feeds;
+        $DB->set_field('block_instances', 'configdata', base64_encode(serialize($config)), $block);
     }
 }
