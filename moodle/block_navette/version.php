@@ -27,8 +27,8 @@
 defined('MOODLE_INTERNAL') || die();
 
 $plugin->component = 'block_navette';
-$plugin->version = 2026113030;
+$plugin->version = 2026113040;
 $plugin->requires = 2022112800; // Moodle 4.1.
 $plugin->supported = [401, 405];
 $plugin->maturity = MATURITY_BETA;
-$plugin->release = '0.1';
+$plugin->release = '0.2';

@@ -93,8 +93,8 @@ class Pair:
     # --- running things ---
 
     def php(self, site: str, script: str, *args) -> str:
-        done = subprocess.run([*self.drop, "php", script, *map(str, args)], text=True,
-                              capture_output=True, cwd=self.sites[site]["moodle"])
+        where = self.sites[site]["root" if script.startswith("admin/") else "moodle"]
+        done = subprocess.run([*self.drop, "php", script, *map(str, args)], text=True, capture_output=True, cwd=where)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
 

@@ -20,8 +20,8 @@ namespace block_navette\local;
  * Making a course from an unpacked backup and its contents.
  *
  * Everything happens under the lock of the request.  The course comes into being together with the
- * row's note of it, and turns from "being made" into the course in one transaction that gives it its
- * names and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
+ * row's note of it, and turns from "being made", hidden, into the course in one transaction that gives it
+ * its names and visibility and the row its state.  Before that moment it is half made: the next attempt, or the sweep,
  * deletes it.  After it, the same request gets this course.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -51,6 +51,9 @@ class import {
 
     /** @var array sha1 to object: size, path, name */
     private $contents = [];
+
+    /** @var containment what keeps the restore inside its course */
+    private $containment;
 
     /** @var bool the course is whole */
     private $committed = false;
@@ -322,8 +325,9 @@ class import {
         // Noted first: a content that comes into the pool without a row, because we are killed just
         // then, is collected by nobody else.
         restores::note_contents($this->row, array_keys($this->contents));
+        // The guest's: Moodle plays any file as an H5P package, and trusts it as far as its owner.
         $record = ['contextid' => \context_system::instance()->id, 'component' => 'block_navette',
-            'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => get_admin()->id];
+            'filearea' => restores::AREA, 'itemid' => $this->row->id, 'filepath' => '/', 'userid' => guest_user()->id];
         // Moodle may change a new file by its type: since 4.5 it writes every JPEG anew, without EXIF data.
         // The course's files get their own types afterwards (settle_files).
         $record['mimetype'] = 'application/x-navette';
@@ -404,6 +408,7 @@ class import {
         $this->stage();
         $names = $this->restore($users);
         $this->settle_files();
+        $this->containment->settle_questions();
         $enrolled = false;
         if ($this->target->user && $this->setting('enrol_requester', 'autoenrol_requester')) {
             people::enrol(
@@ -413,6 +418,7 @@ class import {
             );
             $enrolled = true;
         }
+        $this->containment->tell_h5p();
         $this->row->inventory = inventory::compared(
             (int) $this->row->courseid,
             $this->in->inventory ?? null,
@@ -441,6 +447,10 @@ class import {
         $controller = null;
         try {
             $this->create_course();
+            $this->containment = new containment((int) $this->row->courseid, containment::owner(
+                (string) $this->setting('user_field', 'userfield'),
+                (string) ($this->in->request->user ?? '')
+            ));
             $controller = new import_controller(
                 basename($tree),
                 $this->row->courseid,
@@ -464,6 +474,7 @@ class import {
                 'fullname' => $info->original_course_fullname, 'users' => $users, 'whole' => $users === $archived];
             $this->settings($controller, $users);
             $this->precheck($controller);
+            $controller->containment = $this->containment;
             $controller->set_progress(new progress('import'));
             $controller->execute_plan();
             $this->tell_missing($controller->get_results());
@@ -667,7 +678,8 @@ class import {
             $row->warnings = json_encode(channel::warnings(), JSON_UNESCAPED_UNICODE);
             $transaction = $DB->start_delegated_transaction();
             $DB->update_record('course', (object) ['id' => $row->courseid, 'fullname' => $fullname,
-                'shortname' => $shortname]);
+                'shortname' => $shortname, 'visible' => $this->containment->visible]);
+            $this->containment->commit();
             $DB->update_record(restores::TABLE, $row);
             if ($this->only_one()) {
                 restores::take($row);
@@ -688,6 +700,7 @@ class import {
     private function after(array $outcome): void {
         try {
             rebuild_course_cache($this->row->courseid, true);
+            \cache_helper::purge_by_event('changesincourse');
             restores::remove_contents((int) $this->row->id);
             if (!$this->only_one()) {
                 // Nobody looks at it now, but somebody may switch the rule on later.

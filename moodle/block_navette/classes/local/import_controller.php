@@ -17,7 +17,7 @@
 namespace block_navette\local;
 
 /**
- * Moodle's restore of a course, in one process.
+ * Moodle's restore of a course, in one process, that stays inside the course.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
@@ -26,5 +26,23 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class import_controller extends \restore_controller {
-    use unsaved;
+    use unsaved {
+        set_status as private set_status_unsaved;
+    }
+
+    /** @var containment|null what keeps it inside */
+    public $containment = null;
+
+    /**
+     * Change the status.
+     *
+     * @param int $status one of \backup::STATUS_...
+     */
+    public function set_status($status) {
+        $this->set_status_unsaved($status);
+        // Not before: with it the plan was saved, as Moodle knows it.
+        if ($status == \backup::STATUS_EXECUTING) {
+            $this->containment->contain($this->get_plan());
+        }
+    }
 }

@@ -171,6 +171,7 @@ class restores {
         $doing = "the half-made course $courseid of an earlier attempt cannot be deleted";
         try {
             self::join_activities($courseid);
+            containment::remove($courseid);
             if (!delete_course($courseid, false)) {
                 throw new failure(failure::RETRY, 'import_failed', $doing);
             }

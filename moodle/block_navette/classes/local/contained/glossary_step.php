@@ -1,0 +1,41 @@
+<?php
+// This file is part of Navette, a plugin for Moodle - https://moodle.org/
+//
+// Navette is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Navette is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+namespace block_navette\local\contained;
+
+/**
+ * Makes a glossary of the whole site, whose entries Moodle links in every course, one of the course.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * @package    block_navette
+ * @copyright  2026 The Navette authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+class glossary_step extends \restore_glossary_activity_structure_step {
+    use step;
+
+    /**
+     * The glossary.
+     *
+     * @param array $data
+     */
+    protected function process_glossary($data) {
+        $data = (object) $data;
+        $data->globalglossary = 0;
+        parent::process_glossary($data);
+    }
+}
