@@ -104,18 +104,23 @@ class CrashPoint(OfDaemon):
         self.daemon.start(ready=False, NAVETTE_FAULT=self.point, NAVETTE_FAULT_ONCE=once)
 
 
-class Clock(OfDaemon):
-    """Started with a clock that is minutes off; again with the right one when it ends."""
-    name = "clock.wrong"
-    roles = ("archiver",)
+class Clock(Fault):
+    """The course server's clock, or the client's, is minutes off."""
+    name, touches = "clock.wrong", "clock"
+
+    def __init__(self, town, rng):
+        super().__init__(town, rng)
+        self.side = rng.choice(sorted(town.clocks))
+        self.minutes = rng.choice((-40, -10, 10, 40))
+
+    def describe(self):
+        return f"{self.name} {self.side} {self.minutes:+} min"
 
     def begin(self):
-        self.daemon.kill()
-        minutes = self.rng.choice((-40, -15, 15, 40))
-        self.daemon.start(ready=False, NAVETTE_FAULT_CLOCK=str(60_000 * minutes))
+        self.town.set_clock(self.side, self.minutes)
 
     def end(self):
-        self.daemon.kill()
+        self.town.set_clock(self.side, 0)
 
 
 # --- the broker ---

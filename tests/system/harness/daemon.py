@@ -29,6 +29,7 @@ class Daemon:
     def __init__(self, farm, role, name, config):
         self.role, self.name = role, name
         self.build = None  # another build than BUILD
+        self.env = {}      # of each start
         self.config_path = os.path.join(farm.folder, f"{name}.yaml")
         self.log = os.path.join(farm.folder, f"{name}.log")
         self.child = None
@@ -48,7 +49,8 @@ class Daemon:
         assert self.child is None, f"{self.name} runs already"
         self.read_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         self.base = self.monitor = None
-        whole = {**os.environ, **{k: os.environ.get(k, v) for k, v in SANITIZERS.items()}, **env}
+        whole = {**os.environ, **{k: os.environ.get(k, v) for k, v in SANITIZERS.items()},
+                 **self.env, **env}
         self.child = processes.start(
             [os.path.join(self.build or BUILD, "bin", f"navette-{self.role}"), "-c", self.config_path],
             self.log, whole)

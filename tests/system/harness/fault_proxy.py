@@ -131,7 +131,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         self._end(status)
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = _forward
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = do_PROPFIND = _forward
 
 
 class _Server(http.server.ThreadingHTTPServer):
