@@ -343,7 +343,8 @@ def test_doctor_tells_what_is_wrong_and_how_to_mend_it(broker, tmp_path):
         by_area.setdefault(f["area"], set()).add(f["status"])
     assert by_area["broker"] == {"ok"} and by_area["store"] == {"ok"}
     assert by_area["key"] == {"ok"} and by_area["configuration"] == {"ok"}
-    assert by_area["redis"] == by_area["producer"] == by_area["accounts"] == {"failed"}
+    assert by_area["redis"] == by_area["accounts"] == {"failed"}
+    assert by_area["producer"] == {"failed", "warning"}  # away, and without a folder for what the broker has not got
     assert not [f for _, _, files in os.walk(tmp_path / "store") for f in files]
     broker.channel.queue_delete(broker.restore)
     doc = run_json("doctor", "-c", str(tmp_path / "d.yaml"), status=1)
