@@ -324,8 +324,8 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 					 NULL},
 				[NV_R_conflict] = {"The request was changed meanwhile.",
 						   "Look at the page for how it stands.", NULL},
-				[NV_R_site_unknown] =
-					{"There is no such course server.", EN_ADMIN, NULL},
+				[NV_R_site_unknown] = {"There is no such course server.", EN_ADMIN,
+						       NULL},
 				[NV_R_not_found] = {"Something that belongs to the request does "
 						    "not exist any more.",
 						    "Ask for the course again.", NULL},
@@ -476,8 +476,8 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] =
 							NULL},
 				[NV_R_conflict] = {"La demande a été modifiée entre-temps.",
 						   "Voyez sur la page où elle en est.", NULL},
-				[NV_R_site_unknown] =
-					{"Ce serveur de cours n'existe pas.", FR_ADMIN, NULL},
+				[NV_R_site_unknown] = {"Ce serveur de cours n'existe pas.",
+						       FR_ADMIN, NULL},
 				[NV_R_not_found] =
 					{"Quelque chose qui appartient à la demande n'existe plus.",
 					 "Redemandez le cours.", NULL},
