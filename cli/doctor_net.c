@@ -519,9 +519,13 @@ void cli_doctor_api(struct cli_doctor *d)
 	const struct nv_config *c = d->config;
 	ask_local(d, "archiver", c->archiver.listen);
 	ask_local(d, "worker", c->worker.listen);
-	if ((d->roles & NV_ROLE_PRODUCER) && is_address(c->producer.listen)) {
-		nv_auto_free char *here = nv_asprintf("http://%s", c->producer.listen);
+	if ((d->roles & NV_ROLE_PRODUCER) && is_address(c->producer.metrics_listen)) {
+		nv_auto_free char *here = nv_asprintf("http://%s", c->producer.metrics_listen);
 		ask_clocks(d, here);
+	} else if ((d->roles & NV_ROLE_PRODUCER) && c->sites_len) {
+		cli_found(d, CLI_WARNING, "clock",
+			  "set producer.metrics_listen, 127.0.0.1:9101 say, where doctor reads it",
+			  "what the producer knows of the course servers' clocks is not served");
 	}
 	if (!c->api.url)
 		return;

@@ -28,8 +28,8 @@ class Clock:
 
 def doctor(farm, producer):
     """What it says beside the producer."""
-    listen = producer.url("").removeprefix("http://")
-    config = {**producer.config, "producer": {**producer.config["producer"], "listen": listen}}
+    listen = producer.monitor_url("").removeprefix("http://")
+    config = {**producer.config, "producer": {**producer.config["producer"], "metrics_listen": listen}}
     path = daemon.write_configuration(farm.path("doctor.yaml"), config)
     said = subprocess.run([os.path.join(daemon.BUILD, "bin", "navette"), "doctor", "-c", path],
                           env={**os.environ, **daemon.SANITIZERS}, capture_output=True, text=True,

@@ -26,7 +26,9 @@ def town(make_farm):
 
 def start(town, **producer):
     server = town.server
-    server.configure({**server.config, "producer": {**server.config["producer"], **producer}})
+    section = server.config["producer"]
+    # Measurements where people come, so that they count among the probes here.
+    server.configure({**server.config, "producer": {**section, "metrics_listen": section["listen"], **producer}})
     server.start()
     town.port = int(server.url("").rsplit(":", 1)[1])
     return server

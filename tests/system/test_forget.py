@@ -123,9 +123,9 @@ def test_what_ended_long_ago_goes(make_farm):
     redis = farm.redis.client
     an_hour, site = 3600_000, farm.site
     farm.wait_state(waiting, "ready")
+    producer.stop()  # or its sweep begins while they are made
     redis.zadd("nv:idx:modified", {waiting: wire.now_ms() - 2 * an_hour})  # old, and not ended
     older(redis, site, "emmy", wire.now_ms() - an_hour - 1)
-    producer.stop()
     producer.start()
     event = wait.until(lambda: producer.events("sweep.removed"), "removed")
     assert event[0]["requests"] == str(MANY)
