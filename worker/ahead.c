@@ -182,8 +182,10 @@ static int ahead_work(struct nv_job *job, void *arg, struct nv_err *err)
 					job, &a->bytes, err);
 	if (nv_known_save(w->known, &unsaved) < 0)
 		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
-	/* What has come is the restore's; where none will follow, nobody's. */
-	nv_workdir_close(&dir, a->unwanted || (rc == 0 && !a->enough));
+	/* What has come is the restore's; where none will follow, nobody's.  On a full disk it is
+	 * what is in the way. */
+	bool full = rc < 0 && err->reason == NV_R_disk_full;
+	nv_workdir_close(&dir, a->unwanted || full || (rc == 0 && !a->enough));
 	return rc;
 }
 

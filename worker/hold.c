@@ -6,13 +6,28 @@
 #include <stdlib.h>
 
 #include "core/base/fs.h"
+#include "core/base/log.h"
+#include "core/daemon/workdir.h"
 #include "worker/worker.h"
+
+/* What fills the disk may be what was fetched ahead or kept for a next try, whose messages rest in
+ * the queue while nothing is taken: it is a cache, and goes first. */
+static int look_at_disk(const char *work_dir, struct nv_err *err)
+{
+	struct nv_err unswept = {0};
+	if (nv_disk_look(work_dir, err) == 0)
+		return 0;
+	if (nv_workdir_sweep(work_dir, 0, &unswept) < 0)
+		NV_LOG(NV_WARN, "workdir.unswept", NV_E(&unswept));
+	*err = (struct nv_err){0};
+	return nv_disk_look(work_dir, err);
+}
 
 static int look(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	const struct worker *w = arg;
 	const struct nv_config *c = w->config;
-	if (nv_disk_look(c->worker.work_dir, err) < 0 || nv_site_probe(w->site, job, err) < 0)
+	if (look_at_disk(c->worker.work_dir, err) < 0 || nv_site_probe(w->site, job, err) < 0)
 		return -1;
 	if (!c->sites_len)
 		return 0;

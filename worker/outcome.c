@@ -123,7 +123,7 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 		o.state = nv_settle_is_final(&r->w->settle, r->delivery, &r->why) ? NV_ST_failed
 										  : NV_ST_ready;
 		o.failed_attempt = r->why.kind != NV_HOLD;
-		o.held = r->why.kind == NV_HOLD && nv_reason_passes(r->why.reason);
+		o.held = r->held;
 		o.retry_in = r->delivery ? nv_settle_delay(&r->w->settle, r->delivery, &r->why) : 0;
 	}
 	return o;

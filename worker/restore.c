@@ -122,6 +122,7 @@ static void job_ended(void *arg, const struct nv_err *err)
 	if (err) {
 		r->why = *err;
 		nv_worker_held(r->w, nv_restore_request(r)->id, err);
+		r->held = err->kind == NV_HOLD && nv_reason_passes(err->reason);
 	}
 	/* No attempt is used up by what another does, who has the claim or the message. */
 	bool failed = r->why.kind == NV_RETRY || r->why.kind == NV_REJECT;

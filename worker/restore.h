@@ -26,6 +26,7 @@ struct restore {
 	/* delivery is archive.opened's, for archive.ready's is with another worker, in a delay
 	 * tier: what does not succeed is left to that, and uses up no attempt. */
 	bool borrowed;
+	bool held; /* by what is in the way of every restore */
 	struct nv_restore_job job;
 	struct nv_running *running;
 	struct nv_err why;  /* how the job failed; kind NV_OK: it did not */

@@ -12,7 +12,7 @@
 #include "core/base/xml.h"
 
 #define MAX_PLUGINS 4096u
-#define PLUGIN_MAX_LEN 100u
+#define PLUGIN_MAX_LEN 96u /* with "mod_" at most 100, as the messages have it */
 
 struct inspecting {
 	struct nv_mbz_info *info;

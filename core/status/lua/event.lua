@@ -67,7 +67,7 @@ local due = tonumber(ARGV[18])
 if hold then
 	set.held = held_since(r, set.reason)
 elseif to == 'scheduled' and due > 0 then -- by our clock, whatever theirs says
-	set.next_try = int(math.min(due, NOW + math.max(0, due - tonumber(ARGV[19]))))
+	set.next_try = int(NOW + math.max(0, due - tonumber(ARGV[19])))
 end
 if to == 'cancelled' and not set.reason then
 	set.reason = r.reason or 'cancelled'

@@ -223,6 +223,7 @@ class import {
                 channel::forget_warnings();
                 channel::warn('The course could not be restored with user data (' . $e->getMessage()
                     . '): it was restored without them.');
+                $this->check(); // Says again what is left out, and where the course goes.
                 return $this->make(false);
             }
         } catch (\Throwable $e) {

@@ -239,6 +239,10 @@ class inventory {
                JOIN {user} u ON u.id = g.userid
               WHERE gi.courseid = :course AND gi.itemtype IN ('mod', 'manual') AND g.finalgrade IS NOT NULL
                     AND u.deleted = 0
+                    AND NOT EXISTS (SELECT 1 FROM {course_modules} cm JOIN {modules} m ON m.id = cm.module
+                                     WHERE gi.itemtype = 'mod' AND m.name = gi.itemmodule
+                                           AND cm.instance = gi.iteminstance AND cm.course = gi.courseid
+                                           AND cm.deletioninprogress <> 0)
            GROUP BY COALESCE(gi.itemmodule, 'manual')",
             ['course' => $courseid]
         );

@@ -199,10 +199,13 @@ class site {
             }
         }
         $trial = tempnam($CFG->tempdir, 'navette');
-        if ($trial === false || strpos($trial, $CFG->tempdir) !== 0 || @file_put_contents($trial, 'x') !== 1) {
+        $good = $trial !== false && strpos($trial, $CFG->tempdir) === 0 && @file_put_contents($trial, 'x') === 1;
+        if ($trial !== false) {
+            @unlink($trial);
+        }
+        if (!$good) {
             throw new failure(failure::RETRY, 'site_unavailable', "Moodle's temporary folder $CFG->tempdir cannot be written to");
         }
-        unlink($trial);
         return ['version' => self::version(), 'plugin' => (int) get_config('block_navette', 'version')];
     }
 }
