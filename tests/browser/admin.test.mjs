@@ -86,7 +86,7 @@ on('a failure says why in plain words, and goes well when asked for again', asyn
 	const page = await open();
 	await administer(page, 'requests?state=failed');
 	await waitItem(page, id, 'failed');
-	await item(page, id).getByText('You may not create courses in that category').waitFor();
+	await item(page, id).getByText('The person may not create courses in that category').waitFor();
 	await item(page, id).getByRole('button', {name: /^Details/}).click();
 	const [file] = await Promise.all([page.waitForEvent('download'),
 		page.getByRole('button', {name: 'Download (.mbz): Baroque'}).click()]);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ctest timeout 600
 """A wrong value, of every key there is, in every daemon: exit status 2, one line that names file,
 line, key and what is allowed, and nothing was started: no connection is made, no folder appears."""
 import collections
