@@ -215,20 +215,29 @@ static enum MHD_Result begin(struct nv_http *h, struct MHD_Connection *conn, con
 	return ok;
 }
 
-static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
+/* Make room for len more bytes of its body, or refuse it. */
+static bool take_room(struct nv_http_request *r, size_t len)
 {
 	struct nv_http *h = r->http;
 	size_t most = h->max_body > NV_HTTP_BODIES_MAX / 4 ? 4 * h->max_body : NV_HTTP_BODIES_MAX;
-	if (r->body.len + *len > r->max_body)
+	if (r->body.len + len > r->max_body) {
 		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
-	else if (h->bodies + *len > most)
+	} else if (h->bodies + len > most) {
 		refuse_and_close(r, 503, NV_R_busy, "too much is being sent at once");
-	if (r->refused || r->state == NV_HS_ANSWERED) {
-		r->discarded += *len;
 	} else {
-		nv_buf_put(&r->body, data, *len);
-		h->bodies += *len;
+		h->bodies += len;
+		return true;
 	}
+	return false;
+}
+
+static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
+{
+	bool wanted = !r->refused && r->state != NV_HS_ANSWERED;
+	if (wanted && take_room(r, *len))
+		nv_buf_put(&r->body, data, *len);
+	else
+		r->discarded += *len;
 	*len = 0;
 	return r->discarded > NV_HTTP_DISCARD_MAX ? MHD_NO : MHD_YES;
 }

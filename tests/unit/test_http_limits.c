@@ -482,6 +482,72 @@ static void nobodys_body_is_not_kept(void **state)
 	run(&f, refused_client);
 }
 
+/* --- the room for bodies --- */
+
+#define LARGE 1000000u
+
+static void post_large(struct fixture *f, const char *headers)
+{
+	nv_auto_free char *head =
+		nv_asprintf("POST /own" HEAD "%sContent-Length: 1000000\r\n\r\n", headers);
+	int fd = client_connect(f);
+	send_large(fd, head, LARGE);
+	client_read(fd, f->text, sizeof f->text, "\r\n\r\n");
+	close(fd);
+}
+
+static void close_all(const int *fds, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		close(fds[i]);
+}
+
+/* Seven people with ten large bodies each. */
+#define CROWD 70u
+
+static void fill_room(struct fixture *f, int fds[CROWD])
+{
+	for (unsigned i = 0; i < CROWD; i++) {
+		nv_auto_free char *head = nv_asprintf(
+			"POST /own" HEAD "X-Person: p%u\r\nContent-Length: 1000000\r\n\r\n",
+			i / 10);
+		fds[i] = client_connect(f);
+		send_large(fds[i], head, LARGE - 1);
+	}
+	do /* until the server has read them */
+		post_large(f, PERSON);
+	while (strstr(f->text, "HTTP/1.1 201"));
+	expect(f->text, "HTTP/1.1 503");
+	expect(f->text, "Retry-After: 5");
+}
+
+static void chunks_client(struct fixture *f)
+{
+	int fds[CROWD];
+	fill_room(f, fds);
+	int fd = client_connect(f);
+	send_large(fd, "POST /own" HEAD PERSON "Transfer-Encoding: chunked\r\n\r\n1e8480\r\n",
+		   2 * LARGE);
+	client_send(fd, "\r\n");
+	for (int i = 0; i < 100000; i++)
+		client_send(fd, "1\r\nx\r\n");
+	client_send(fd, "0\r\n\r\n");
+	client_read(fd, f->text, sizeof f->text, NULL);
+	expect(f->text, "HTTP/1.1 503");
+	const char *first = strstr(f->text, "Retry-After");
+	expect(f->text, "Retry-After");
+	expect_not(first + 1, "Retry-After");
+	close(fd);
+	close_all(fds, CROWD);
+}
+
+static void what_follows_a_refused_body_changes_nothing(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = 4 * LARGE}};
+	(void)state;
+	run(&f, chunks_client);
+}
+
 static void small_client(struct fixture *f)
 {
 	int fd = client_connect(f);
@@ -594,6 +660,7 @@ int main(void)
 		cmocka_unit_test(behind_a_trusted_proxy_the_peers_own_address_counts),
 		cmocka_unit_test(who_is_admitted_reaches_the_handler),
 		cmocka_unit_test(nobodys_body_is_not_kept),
+		cmocka_unit_test(what_follows_a_refused_body_changes_nothing),
 		cmocka_unit_test(an_open_route_takes_small_bodies_only),
 		cmocka_unit_test(who_leaves_before_being_admitted_is_forgotten),
 		cmocka_unit_test(closing_answers_also_who_is_not_admitted_yet),
