@@ -220,15 +220,33 @@ static bool take_room(struct nv_http_request *r, size_t len)
 {
 	struct nv_http *h = r->http;
 	size_t most = h->max_body > NV_HTTP_BODIES_MAX / 4 ? 4 * h->max_body : NV_HTTP_BODIES_MAX;
-	if (r->body.len + len > r->max_body) {
+	size_t whole = r->body.len + len;
+	size_t large = whole > NV_HTTP_BODY_SMALL ? whole - NV_HTTP_BODY_SMALL : 0;
+	size_t more = large - r->counted;
+	size_t *own = nv_conn_bodies(r->c);
+	if (whole > r->max_body) {
 		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
-	} else if (h->bodies + len > most) {
+	} else if (own && *own + more > most / 4) {
+		refuse_and_close(r, 429, NV_R_busy, "you are sending too much at once");
+	} else if (h->bodies + more > most) {
 		refuse_and_close(r, 503, NV_R_busy, "too much is being sent at once");
 	} else {
-		h->bodies += len;
+		r->counted = large;
+		h->bodies += more;
+		if (own)
+			*own += more;
 		return true;
 	}
 	return false;
+}
+
+static void give_room_back(struct nv_http_request *r)
+{
+	size_t *own = nv_conn_bodies(r->c);
+	r->http->bodies -= r->counted;
+	if (own)
+		*own -= r->counted;
+	r->counted = 0;
 }
 
 static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
@@ -296,8 +314,8 @@ static void completed_cb(void *arg, struct MHD_Connection *conn, void **context,
 		return;
 	*context = NULL;
 	nv_conn_unwatch(r);
+	give_room_back(r);
 	nv_conn_end_request(r->c);
-	h->bodies -= r->body.len;
 	/* 499, as nginx says it: the reader left before the answer */
 	if (h->on_done_cb)
 		h->on_done_cb(h->arg, r, r->status ? r->status : 499,

@@ -486,12 +486,20 @@ static void nobodys_body_is_not_kept(void **state)
 
 #define LARGE 1000000u
 
-static void post_large(struct fixture *f, const char *headers)
+/* A large body of ada, but for its last byte. */
+static int withhold(struct fixture *f)
+{
+	int fd = client_connect(f);
+	send_large(fd, "POST /own" HEAD PERSON "Content-Length: 1000000\r\n\r\n", LARGE - 1);
+	return fd;
+}
+
+static void post(struct fixture *f, const char *headers, unsigned len)
 {
 	nv_auto_free char *head =
-		nv_asprintf("POST /own" HEAD "%sContent-Length: 1000000\r\n\r\n", headers);
+		nv_asprintf("POST /own" HEAD "%sContent-Length: %u\r\n\r\n", headers, len);
 	int fd = client_connect(f);
-	send_large(fd, head, LARGE);
+	send_large(fd, head, len);
 	client_read(fd, f->text, sizeof f->text, "\r\n\r\n");
 	close(fd);
 }
@@ -500,6 +508,35 @@ static void close_all(const int *fds, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		close(fds[i]);
+}
+
+static void hoarding_client(struct fixture *f)
+{
+	int fds[70];
+	for (size_t i = 0; i < NV_ARRAY_LEN(fds); i++)
+		fds[i] = withhold(f);
+	do /* until the server has read them */
+		post(f, PERSON, LARGE);
+	while (strstr(f->text, "HTTP/1.1 201"));
+	expect(f->text, "HTTP/1.1 429");
+	expect(f->text, "Retry-After: 5");
+	ask(f, "POST /own" HEAD PERSON BODY);
+	expect(f->text, "HTTP/1.1 201");
+	ask(f, "POST /open" HEAD BODY);
+	expect(f->text, "HTTP/1.1 201");
+	post(f, "X-Person: bob\r\n", LARGE);
+	expect(f->text, "HTTP/1.1 201");
+	close_all(fds, NV_ARRAY_LEN(fds));
+	do /* until the server has noticed */
+		post(f, PERSON, LARGE);
+	while (!strstr(f->text, "HTTP/1.1 201"));
+}
+
+static void one_persons_bodies_leave_room_for_others(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = LARGE}};
+	(void)state;
+	run(&f, hoarding_client);
 }
 
 /* Seven people with ten large bodies each. */
@@ -515,10 +552,37 @@ static void fill_room(struct fixture *f, int fds[CROWD])
 		send_large(fds[i], head, LARGE - 1);
 	}
 	do /* until the server has read them */
-		post_large(f, PERSON);
+		post(f, PERSON, 40000);
 	while (strstr(f->text, "HTTP/1.1 201"));
 	expect(f->text, "HTTP/1.1 503");
 	expect(f->text, "Retry-After: 5");
+}
+
+static void full_room_client(struct fixture *f)
+{
+	int fds[CROWD], small[20];
+	fill_room(f, fds);
+	for (size_t i = 0; i < NV_ARRAY_LEN(small); i++) {
+		small[i] = client_connect(f);
+		send_large(small[i], "POST /own" HEAD PERSON "Content-Length: 16000\r\n\r\n",
+			   15999);
+	}
+	ask(f, "POST /open" HEAD BODY);
+	expect(f->text, "HTTP/1.1 201");
+	for (size_t i = 0; i < NV_ARRAY_LEN(small); i++) {
+		client_send(small[i], "x");
+		client_read(small[i], f->text, sizeof f->text, "\r\n\r\n");
+		expect(f->text, "HTTP/1.1 201");
+	}
+	close_all(small, NV_ARRAY_LEN(small));
+	close_all(fds, CROWD);
+}
+
+static void small_bodies_need_no_room(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = LARGE}};
+	(void)state;
+	run(&f, full_room_client);
 }
 
 static void chunks_client(struct fixture *f)
@@ -660,6 +724,8 @@ int main(void)
 		cmocka_unit_test(behind_a_trusted_proxy_the_peers_own_address_counts),
 		cmocka_unit_test(who_is_admitted_reaches_the_handler),
 		cmocka_unit_test(nobodys_body_is_not_kept),
+		cmocka_unit_test(one_persons_bodies_leave_room_for_others),
+		cmocka_unit_test(small_bodies_need_no_room),
 		cmocka_unit_test(what_follows_a_refused_body_changes_nothing),
 		cmocka_unit_test(an_open_route_takes_small_bodies_only),
 		cmocka_unit_test(who_leaves_before_being_admitted_is_forgotten),
