@@ -264,6 +264,8 @@ static enum MHD_Result take_body(struct nv_http_request *r, const char *data, si
 static enum MHD_Result handle(struct nv_http_request *r)
 {
 	enum MHD_Result ok = MHD_YES;
+	if (r->http->late) /* it would be suspended as libmicrohttpd stops: finish_close */
+		return MHD_NO;
 	r->inside = true;
 	nv_conn_move(r->c, NV_CONN_BUSY, "", 0);
 	if (r->refused) {

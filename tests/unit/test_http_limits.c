@@ -40,6 +40,14 @@ static void admit_later(void *arg, struct nv_http_request *r)
 	uv_timer_start(&f->later, admit_cb, 30, 0);
 }
 
+/* When the server is being closed. */
+static void admit_last(void *arg, struct nv_http_request *r)
+{
+	struct fixture *f = arg;
+	handle_never(arg, r);
+	uv_timer_start(&f->later, admit_cb, 50, 0);
+}
+
 static void count_gone(void *arg)
 {
 	struct fixture *f = arg;
@@ -70,6 +78,7 @@ static const struct nv_http_route routes[] = {
 	{.method = "GET", .pattern = "/stream", .handler = handle_stream, .admit = admit},
 	{.method = "GET", .pattern = "/any-stream", .handler = handle_stream},
 	{.method = "POST", .pattern = "/never", .handler = handle_echo, .admit = handle_never},
+	{.method = "GET", .pattern = "/last", .handler = handle_stream, .admit = admit_last},
 	{.method = "GET", .pattern = "/told", .handler = told},
 	{.method = "GET", .pattern = "/gone", .handler = how_many_gone, .probe = true},
 	{.method = "GET", .pattern = "/probe", .handler = handle_echo, .probe = true},
@@ -676,6 +685,24 @@ static void closing_answers_also_who_is_not_admitted_yet(void **state)
 	nv_http_admit(f.waiting, "ada"); /* after everything */
 }
 
+static void last_stream_client(struct fixture *f)
+{
+	int fd = client_connect(f);
+	client_send(fd, "GET /last" HEAD PERSON "\r\n");
+	client_read(fd, f->text, sizeof f->text, NULL);
+	expect(f->text, "HTTP/1.1 200");
+	expect_not(f->text, ": hello");
+	close(fd);
+}
+
+static void a_stream_that_begins_during_the_close_ends_at_once(void **state)
+{
+	struct fixture f = {.close_timeout = 500};
+	(void)state;
+	run(&f, last_stream_client);
+	assert_int_equal(f.gone, 1);
+}
+
 /* --- who leaves --- */
 
 static void until_gone(struct fixture *f, const char *want)
@@ -730,6 +757,7 @@ int main(void)
 		cmocka_unit_test(an_open_route_takes_small_bodies_only),
 		cmocka_unit_test(who_leaves_before_being_admitted_is_forgotten),
 		cmocka_unit_test(closing_answers_also_who_is_not_admitted_yet),
+		cmocka_unit_test(a_stream_that_begins_during_the_close_ends_at_once),
 		cmocka_unit_test(a_reader_that_leaves_is_noticed_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
