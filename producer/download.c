@@ -69,8 +69,9 @@ static void release(struct download *d)
 static void ended(void *arg)
 {
 	struct download *d = arg;
-	struct nv_job *job = atomic_load(&d->job);
+	/* In this order: the thread stores its job before it looks whether the reader is there. */
 	atomic_store(&d->ended, true);
+	struct nv_job *job = atomic_load(&d->job);
 	if (job)
 		atomic_store(&job->cancelled, true);
 	release(d);

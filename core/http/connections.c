@@ -104,6 +104,7 @@ void nv_conn_check_deadlines(struct nv_http *h)
 
 struct nv_tally_entry {
 	unsigned count;
+	size_t bodies; /* nv_conn_bodies */
 	size_t len;
 	uint8_t key[];
 };
@@ -180,6 +181,11 @@ bool nv_conn_count_person(struct nv_http_conn *c, const char *person)
 {
 	count(c, PERSON, person, strlen(person));
 	return fits(c, c->http->max_per_person);
+}
+
+size_t *nv_conn_bodies(const struct nv_http_conn *c)
+{
+	return c->counted ? &c->counted->bodies : NULL;
 }
 
 /* --- life --- */

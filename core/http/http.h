@@ -119,9 +119,9 @@ void nv_http_problem(struct nv_http_request *r, unsigned status, enum nv_reason 
 		     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* A stream (text/event-stream): 200 and headers now, data as it comes.  on_gone_cb: the reader has
- * left or the server closes; r is not to be used afterwards.  It is not called after
- * nv_http_stream_end.  A reader whose machine is gone is noticed when something is sent: send a
- * comment now and then. */
+ * left or the server closes, perhaps before nv_http_stream returns; r is not to be used afterwards.
+ * It is not called after nv_http_stream_end.  A reader whose machine is gone is noticed when
+ * something is sent: send a comment now and then. */
 void nv_http_stream(struct nv_http_request *r, const char *type, void (*on_gone_cb)(void *arg),
 		    void *arg);
 /* Queued; a reader with more than 256 KiB waiting is dropped (it will come again and catch up). */

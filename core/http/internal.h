@@ -24,8 +24,11 @@
 #define NV_HTTP_DISCARD_MAX (16u << 20)
 #define NV_HTTP_STREAM_MAX (256u << 10)
 
-/* Bodies in memory at once, of all requests; at least some of the largest. */
+/* Room in memory for large bodies, of all requests at once; at least four of the largest.  One
+ * person, or one address without a person, may use a quarter of it.  The beginning of each body
+ * needs none of that room: small requests are always taken, as many as there are connections. */
 #define NV_HTTP_BODIES_MAX (64u << 20)
+#define NV_HTTP_BODY_SMALL (16u << 10)
 
 enum nv_http_state {
 	NV_HS_ADMITTING, /* the headers are there, the route's admit has not decided */
@@ -89,6 +92,7 @@ struct nv_http_request {
 	struct nv_address own; /* the peer's, behind trusted proxies */
 	char peer[NV_ADDRESS_SIZE];
 	struct nv_buf body;
+	size_t counted; /* its bytes that count in http->bodies */
 	size_t max_body;
 	size_t discarded;
 	void *user;
@@ -126,7 +130,7 @@ struct nv_http {
 	size_t max_body;
 	unsigned max_connections, max_per_address, max_per_person;
 	uint64_t header_timeout, body_timeout, min_rate;
-	size_t bodies; /* bytes of all that are received */
+	size_t bodies; /* bytes of all that are received, each without its beginning */
 	struct nv_conn_list waiting, busy, shut;
 	void *tally; /* of tsearch: struct nv_tally_entry */
 	void (*on_shut_cb)(void *arg, const char *why);
@@ -171,6 +175,9 @@ void nv_conn_shut(struct nv_http_conn *c, const char *why);
 /* Let it count for its request's own address.  False: there are too many already. */
 bool nv_conn_count_address(struct nv_http_conn *c, const struct nv_address *own);
 bool nv_conn_count_person(struct nv_http_conn *c, const char *person);
+/* What http->bodies holds of those that count for the same; NULL: it counts for nobody.  The same
+ * from the first byte of a body to the end of its request. */
+size_t *nv_conn_bodies(const struct nv_http_conn *c);
 void nv_conn_end_request(struct nv_http_conn *c);
 void nv_conn_check_deadlines(struct nv_http *h);
 /* Notice at once when the reader of this request closes its side. */

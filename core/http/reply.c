@@ -224,6 +224,8 @@ void nv_http_stream(struct nv_http_request *r, const char *type, void (*on_gone_
 	put_headers(r, r->response, type);
 	r->status = 200;
 	r->state = NV_HS_STREAMING;
+	if (r->http->closing)
+		nv_http_gone(r);
 	if (!r->inside)
 		nv_http_wake(r);
 }

@@ -215,20 +215,47 @@ static enum MHD_Result begin(struct nv_http *h, struct MHD_Connection *conn, con
 	return ok;
 }
 
-static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
+/* Make room for len more bytes of its body, or refuse it. */
+static bool take_room(struct nv_http_request *r, size_t len)
 {
 	struct nv_http *h = r->http;
 	size_t most = h->max_body > NV_HTTP_BODIES_MAX / 4 ? 4 * h->max_body : NV_HTTP_BODIES_MAX;
-	if (r->body.len + *len > r->max_body)
+	size_t whole = r->body.len + len;
+	size_t large = whole > NV_HTTP_BODY_SMALL ? whole - NV_HTTP_BODY_SMALL : 0;
+	size_t more = large - r->counted;
+	size_t *own = nv_conn_bodies(r->c);
+	if (whole > r->max_body) {
 		nv_http_refuse(r, 413, NV_R_bad_message, "the body is too large");
-	else if (h->bodies + *len > most)
+	} else if (own && *own + more > most / 4) {
+		refuse_and_close(r, 429, NV_R_busy, "you are sending too much at once");
+	} else if (h->bodies + more > most) {
 		refuse_and_close(r, 503, NV_R_busy, "too much is being sent at once");
-	if (r->refused || r->state == NV_HS_ANSWERED) {
-		r->discarded += *len;
 	} else {
-		nv_buf_put(&r->body, data, *len);
-		h->bodies += *len;
+		r->counted = large;
+		h->bodies += more;
+		if (own)
+			*own += more;
+		return true;
 	}
+	return false;
+}
+
+static void give_room_back(struct nv_http_request *r)
+{
+	size_t *own = nv_conn_bodies(r->c);
+	r->http->bodies -= r->counted;
+	if (own)
+		*own -= r->counted;
+	r->counted = 0;
+}
+
+static enum MHD_Result take_body(struct nv_http_request *r, const char *data, size_t *len)
+{
+	bool wanted = !r->refused && r->state != NV_HS_ANSWERED;
+	if (wanted && take_room(r, *len))
+		nv_buf_put(&r->body, data, *len);
+	else
+		r->discarded += *len;
 	*len = 0;
 	return r->discarded > NV_HTTP_DISCARD_MAX ? MHD_NO : MHD_YES;
 }
@@ -237,6 +264,8 @@ static enum MHD_Result take_body(struct nv_http_request *r, const char *data, si
 static enum MHD_Result handle(struct nv_http_request *r)
 {
 	enum MHD_Result ok = MHD_YES;
+	if (r->http->late) /* it would be suspended as libmicrohttpd stops: finish_close */
+		return MHD_NO;
 	r->inside = true;
 	nv_conn_move(r->c, NV_CONN_BUSY, "", 0);
 	if (r->refused) {
@@ -287,8 +316,8 @@ static void completed_cb(void *arg, struct MHD_Connection *conn, void **context,
 		return;
 	*context = NULL;
 	nv_conn_unwatch(r);
+	give_room_back(r);
 	nv_conn_end_request(r->c);
-	h->bodies -= r->body.len;
 	/* 499, as nginx says it: the reader left before the answer */
 	if (h->on_done_cb)
 		h->on_done_cb(h->arg, r, r->status ? r->status : 499,

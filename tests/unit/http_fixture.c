@@ -140,7 +140,10 @@ static void gone(void *arg)
 void handle_stream(void *arg, struct nv_http_request *r)
 {
 	struct fixture *f = arg;
+	unsigned before = f->gone;
 	nv_http_stream(r, "text/event-stream", gone, f);
+	if (f->gone != before) /* the server is being closed */
+		return;
 	nv_http_stream_send(r, ": hello\n\n", 9);
 	f->streams[f->streams_len++] = r;
 }

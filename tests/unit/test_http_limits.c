@@ -40,6 +40,14 @@ static void admit_later(void *arg, struct nv_http_request *r)
 	uv_timer_start(&f->later, admit_cb, 30, 0);
 }
 
+/* When the server is being closed. */
+static void admit_last(void *arg, struct nv_http_request *r)
+{
+	struct fixture *f = arg;
+	handle_never(arg, r);
+	uv_timer_start(&f->later, admit_cb, 50, 0);
+}
+
 static void count_gone(void *arg)
 {
 	struct fixture *f = arg;
@@ -70,6 +78,7 @@ static const struct nv_http_route routes[] = {
 	{.method = "GET", .pattern = "/stream", .handler = handle_stream, .admit = admit},
 	{.method = "GET", .pattern = "/any-stream", .handler = handle_stream},
 	{.method = "POST", .pattern = "/never", .handler = handle_echo, .admit = handle_never},
+	{.method = "GET", .pattern = "/last", .handler = handle_stream, .admit = admit_last},
 	{.method = "GET", .pattern = "/told", .handler = told},
 	{.method = "GET", .pattern = "/gone", .handler = how_many_gone, .probe = true},
 	{.method = "GET", .pattern = "/probe", .handler = handle_echo, .probe = true},
@@ -482,6 +491,136 @@ static void nobodys_body_is_not_kept(void **state)
 	run(&f, refused_client);
 }
 
+/* --- the room for bodies --- */
+
+#define LARGE 1000000u
+
+/* A large body of ada, but for its last byte. */
+static int withhold(struct fixture *f)
+{
+	int fd = client_connect(f);
+	send_large(fd, "POST /own" HEAD PERSON "Content-Length: 1000000\r\n\r\n", LARGE - 1);
+	return fd;
+}
+
+static void post(struct fixture *f, const char *headers, unsigned len)
+{
+	nv_auto_free char *head =
+		nv_asprintf("POST /own" HEAD "%sContent-Length: %u\r\n\r\n", headers, len);
+	int fd = client_connect(f);
+	send_large(fd, head, len);
+	client_read(fd, f->text, sizeof f->text, "\r\n\r\n");
+	close(fd);
+}
+
+static void close_all(const int *fds, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		close(fds[i]);
+}
+
+static void hoarding_client(struct fixture *f)
+{
+	int fds[70];
+	for (size_t i = 0; i < NV_ARRAY_LEN(fds); i++)
+		fds[i] = withhold(f);
+	do /* until the server has read them */
+		post(f, PERSON, LARGE);
+	while (strstr(f->text, "HTTP/1.1 201"));
+	expect(f->text, "HTTP/1.1 429");
+	expect(f->text, "Retry-After: 5");
+	ask(f, "POST /own" HEAD PERSON BODY);
+	expect(f->text, "HTTP/1.1 201");
+	ask(f, "POST /open" HEAD BODY);
+	expect(f->text, "HTTP/1.1 201");
+	post(f, "X-Person: bob\r\n", LARGE);
+	expect(f->text, "HTTP/1.1 201");
+	close_all(fds, NV_ARRAY_LEN(fds));
+	do /* until the server has noticed */
+		post(f, PERSON, LARGE);
+	while (!strstr(f->text, "HTTP/1.1 201"));
+}
+
+static void one_persons_bodies_leave_room_for_others(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = LARGE}};
+	(void)state;
+	run(&f, hoarding_client);
+}
+
+/* Seven people with ten large bodies each. */
+#define CROWD 70u
+
+static void fill_room(struct fixture *f, int fds[CROWD])
+{
+	for (unsigned i = 0; i < CROWD; i++) {
+		nv_auto_free char *head = nv_asprintf(
+			"POST /own" HEAD "X-Person: p%u\r\nContent-Length: 1000000\r\n\r\n",
+			i / 10);
+		fds[i] = client_connect(f);
+		send_large(fds[i], head, LARGE - 1);
+	}
+	do /* until the server has read them */
+		post(f, PERSON, 40000);
+	while (strstr(f->text, "HTTP/1.1 201"));
+	expect(f->text, "HTTP/1.1 503");
+	expect(f->text, "Retry-After: 5");
+}
+
+static void full_room_client(struct fixture *f)
+{
+	int fds[CROWD], small[20];
+	fill_room(f, fds);
+	for (size_t i = 0; i < NV_ARRAY_LEN(small); i++) {
+		small[i] = client_connect(f);
+		send_large(small[i], "POST /own" HEAD PERSON "Content-Length: 16000\r\n\r\n",
+			   15999);
+	}
+	ask(f, "POST /open" HEAD BODY);
+	expect(f->text, "HTTP/1.1 201");
+	for (size_t i = 0; i < NV_ARRAY_LEN(small); i++) {
+		client_send(small[i], "x");
+		client_read(small[i], f->text, sizeof f->text, "\r\n\r\n");
+		expect(f->text, "HTTP/1.1 201");
+	}
+	close_all(small, NV_ARRAY_LEN(small));
+	close_all(fds, CROWD);
+}
+
+static void small_bodies_need_no_room(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = LARGE}};
+	(void)state;
+	run(&f, full_room_client);
+}
+
+static void chunks_client(struct fixture *f)
+{
+	int fds[CROWD];
+	fill_room(f, fds);
+	int fd = client_connect(f);
+	send_large(fd, "POST /own" HEAD PERSON "Transfer-Encoding: chunked\r\n\r\n1e8480\r\n",
+		   2 * LARGE);
+	client_send(fd, "\r\n");
+	for (int i = 0; i < 100000; i++)
+		client_send(fd, "1\r\nx\r\n");
+	client_send(fd, "0\r\n\r\n");
+	client_read(fd, f->text, sizeof f->text, NULL);
+	expect(f->text, "HTTP/1.1 503");
+	const char *first = strstr(f->text, "Retry-After");
+	expect(f->text, "Retry-After");
+	expect_not(first + 1, "Retry-After");
+	close(fd);
+	close_all(fds, CROWD);
+}
+
+static void what_follows_a_refused_body_changes_nothing(void **state)
+{
+	struct fixture f = {.options = {.max_connections = 100, .max_body = 4 * LARGE}};
+	(void)state;
+	run(&f, chunks_client);
+}
+
 static void small_client(struct fixture *f)
 {
 	int fd = client_connect(f);
@@ -546,6 +685,24 @@ static void closing_answers_also_who_is_not_admitted_yet(void **state)
 	nv_http_admit(f.waiting, "ada"); /* after everything */
 }
 
+static void last_stream_client(struct fixture *f)
+{
+	int fd = client_connect(f);
+	client_send(fd, "GET /last" HEAD PERSON "\r\n");
+	client_read(fd, f->text, sizeof f->text, NULL);
+	expect(f->text, "HTTP/1.1 200");
+	expect_not(f->text, ": hello");
+	close(fd);
+}
+
+static void a_stream_that_begins_during_the_close_ends_at_once(void **state)
+{
+	struct fixture f = {.close_timeout = 500};
+	(void)state;
+	run(&f, last_stream_client);
+	assert_int_equal(f.gone, 1);
+}
+
 /* --- who leaves --- */
 
 static void until_gone(struct fixture *f, const char *want)
@@ -594,9 +751,13 @@ int main(void)
 		cmocka_unit_test(behind_a_trusted_proxy_the_peers_own_address_counts),
 		cmocka_unit_test(who_is_admitted_reaches_the_handler),
 		cmocka_unit_test(nobodys_body_is_not_kept),
+		cmocka_unit_test(one_persons_bodies_leave_room_for_others),
+		cmocka_unit_test(small_bodies_need_no_room),
+		cmocka_unit_test(what_follows_a_refused_body_changes_nothing),
 		cmocka_unit_test(an_open_route_takes_small_bodies_only),
 		cmocka_unit_test(who_leaves_before_being_admitted_is_forgotten),
 		cmocka_unit_test(closing_answers_also_who_is_not_admitted_yet),
+		cmocka_unit_test(a_stream_that_begins_during_the_close_ends_at_once),
 		cmocka_unit_test(a_reader_that_leaves_is_noticed_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
