@@ -324,7 +324,8 @@ void cli_doctor_store(struct cli_doctor *d)
 	struct nv_err err = {0};
 	if (!c->store.path && !c->store.url)
 		return;
-	if (c->store.type == NV_STORE_DIRECTORY && !folder_usable(d, c->store.path))
+	if (c->store.type == NV_STORE_DIRECTORY && c->store.path &&
+	    !folder_usable(d, c->store.path))
 		return;
 	struct nv_store *s = nv_store_open(c, &err);
 	if (!s) {

@@ -211,13 +211,13 @@ static bool check_site(struct cli_doctor *d)
 	bool restores = c->site.type != NV_SITE_SEED_WS && (d->roles & NV_ROLE_WORKER);
 	bool folder = c->site.type == NV_SITE_DIRECTORY;
 	struct nv_site *site = nv_site_open(&look, &err);
-	if (!site || nv_site_versions(site, &version, &plugins, &arena, &err) < 0) {
-		site_failed(d, &err);
-	} else if (restores && folder && access(c->site.path, W_OK) < 0) {
+	bool answers = site && nv_site_versions(site, &version, &plugins, &arena, &err) == 0;
+	bool writable = !(restores && folder) || access(c->site.path, W_OK) == 0;
+	if (answers && !writable) {
 		cli_found(d, CLI_F_site_read_only, "site",
 			  "give the worker's user the right to write there",
 			  "%s cannot be written to", c->site.path);
-	} else if (nv_site_probe(site, NULL, &err) < 0) {
+	} else if (!answers || nv_site_probe(site, NULL, &err) < 0) {
 		site_failed(d, &err);
 	} else {
 		cli_found(d, CLI_F_site_ok, "site", NULL, "%s", nv_site_describe(site));
