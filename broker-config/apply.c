@@ -16,7 +16,8 @@ struct walk {
 	json_t *want; /* nv_broker_topology */
 	bool apply;
 	struct nv_buf *report;
-	size_t differences; /* that were found, and not mended */
+	size_t differences;   /* that were found, and not mended */
+	struct nv_buf unseen; /* what a user that only looks may not look at */
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -379,16 +380,43 @@ static int walk_users(struct walk *w, struct nv_err *err)
 
 /* --- both --- */
 
+/* Only who applies needs to be allowed everything. */
+static int unless_unseen(struct walk *w, int rc, const char *what, struct nv_err *err)
+{
+	if (rc == 0 || w->apply || err->reason != NV_R_denied)
+		return rc;
+	*err = (struct nv_err){0};
+	nv_buf_printf(&w->unseen, "%s%s", w->unseen.len ? ", " : "", what);
+	return 0;
+}
+
+static int walk_all(struct walk *w, struct nv_err *err)
+{
+	static const struct {
+		int (*part)(struct walk *w, struct nv_err *err);
+		const char *what;
+	} parts[] = {
+		{walk_vhost, "the virtual host"},
+		{walk_flag, "feature flags"},
+		{walk_parts, "exchanges, queues, bindings"},
+		{walk_users, "users, permissions"},
+	};
+	/* From here on, a refusal says what the user may do, not who it is. */
+	if (nv_mgmt_call(&w->m, "GET", "whoami", NULL, NULL, err) < 0)
+		return -1;
+	for (size_t i = 0; i < NV_ARRAY_LEN(parts); i++)
+		if (unless_unseen(w, parts[i].part(w, err), parts[i].what, err))
+			return -1;
+	return 0;
+}
+
 static int walk(struct walk *w, struct nv_err *err)
 {
 	w->vhost = nv_broker_vhost(w->config);
 	w->want = nv_broker_topology(w->config, w->vhost, err);
 	int r = -1;
 	if (w->want && nv_mgmt_init(&w->m, w->config, err) == 0) {
-		r = walk_vhost(w, err) || walk_flag(w, err) || walk_parts(w, err) ||
-				    walk_users(w, err)
-			    ? -1
-			    : 0;
+		r = walk_all(w, err);
 		nv_mgmt_fini(&w->m);
 	}
 	json_decref(w->want);
@@ -408,13 +436,71 @@ int nv_broker_apply(const struct nv_config *c, struct nv_buf *report, struct nv_
 	return 0;
 }
 
-int nv_broker_check(const struct nv_config *c, struct nv_buf *report, size_t *ret_differences,
-		    struct nv_err *err)
+int nv_broker_check(const struct nv_config *c, struct nv_buf *report,
+		    struct nv_broker_differences *ret, struct nv_err *err)
 {
 	struct walk w = {.config = c, .report = report};
-	if (walk(&w, err))
+	struct nv_err why = {0};
+	*ret = (struct nv_broker_differences){0};
+	if (walk(&w, &why)) {
+		nv_buf_fini(&w.unseen);
+		if (err)
+			*err = why;
 		return -1;
-	if (ret_differences)
-		*ret_differences = w.differences;
+	}
+	*ret = (struct nv_broker_differences){w.differences, (char *)w.unseen.data};
 	return 0;
+}
+
+void nv_broker_differences_fini(struct nv_broker_differences *f)
+{
+	free(f->unseen);
+	*f = (struct nv_broker_differences){0};
+}
+
+/* --- alarms --- */
+
+static int one_node(const json_t *node, void (*cb)(void *, const char *, enum nv_broker_alarm),
+		    void *arg)
+{
+	static const struct {
+		const char *key;
+		bool bad;
+		enum nv_broker_alarm alarm;
+	} looks[] = {
+		{"running", false, NV_BROKER_DOWN},
+		{"mem_alarm", true, NV_BROKER_ALARM_MEMORY},
+		{"disk_free_alarm", true, NV_BROKER_ALARM_DISK},
+	};
+	int n = 0;
+	for (size_t i = 0; i < NV_ARRAY_LEN(looks); i++) {
+		const json_t *value = json_object_get(node, looks[i].key);
+		if (json_is_boolean(value) && json_is_true(value) == looks[i].bad) {
+			cb(arg, text(node, "name"), looks[i].alarm);
+			n++;
+		}
+	}
+	return n;
+}
+
+int nv_broker_alarms(const struct nv_config *c,
+		     void (*cb)(void *arg, const char *node, enum nv_broker_alarm alarm), void *arg,
+		     struct nv_err *err)
+{
+	struct nv_mgmt m;
+	nv_auto_json json_t *nodes = NULL;
+	size_t i = 0;
+	json_t *node = NULL;
+	int n = 0;
+	if (nv_mgmt_init(&m, c, err) < 0)
+		return -1;
+	int status = nv_mgmt_call(&m, "GET", "nodes", NULL, &nodes, err);
+	nv_mgmt_fini(&m);
+	if (status < 0)
+		return -1;
+	if (!json_array_size(nodes))
+		return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
+			       "broker: GET /api/nodes: it tells of no node");
+	json_array_foreach(nodes, i, node) n += one_node(node, cb, arg);
+	return n;
 }

@@ -51,11 +51,16 @@ int cli_broker_check(struct cli *c)
 	const struct nv_config *config = cli_config(c);
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_err err = {0};
-	size_t differences = 0;
+	struct nv_broker_differences found;
 	if (!config)
 		return CLI_FAILED;
-	if (nv_broker_check(config, &report, &differences, &err) < 0)
+	if (nv_broker_check(config, &report, &found, &err) < 0)
 		return cli_fail(c, &err);
+	if (found.unseen)
+		nv_buf_printf(&report, "not looked at (this user may not): %s\n", found.unseen);
+	size_t differences = found.len;
+	bool all = !found.unseen;
+	nv_broker_differences_fini(&found);
 	int status = differences ? CLI_FAILED : CLI_OK;
 	if (c->json)
 		return cli_document(c,
@@ -68,7 +73,8 @@ int cli_broker_check(struct cli *c)
 		printf("%zu differences; navette broker apply makes what is missing.\n",
 		       differences);
 	else
-		puts("The broker is as it should be.");
+		puts(all ? "The broker is as it should be."
+			 : "What was looked at is as it should be.");
 	return status;
 }
 

@@ -6,7 +6,10 @@
 #include <amqp.h>
 #include <archive.h>
 #include <curl/curl.h>
+#include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +20,6 @@
 
 #include "core/accounts/accounts.h"
 #include "core/base/fs.h"
-#include "core/site/site.h"
 #include "proto/envelope.h"
 
 #define LOW_DISK (1ull << 30)
@@ -27,9 +29,19 @@
 
 static const char *const health_words[] = {"ok", "warning", "failed"};
 
-void cli_found(struct cli_doctor *d, enum cli_health health, const char *area, const char *way_out,
-	       const char *fmt, ...)
+static const struct {
+	const char *id;
+	enum cli_health health;
+} findings[] = {
+#define X(name, health) [CLI_F_##name] = {#name, CLI_##health},
+	CLI_FINDINGS(X)
+#undef X
+};
+
+void cli_found(struct cli_doctor *d, enum cli_finding finding, const char *area,
+	       const char *way_out, const char *fmt, ...)
 {
+	enum cli_health health = findings[finding].health;
 	char text[600];
 	va_list args;
 	va_start(args, fmt);
@@ -39,9 +51,9 @@ void cli_found(struct cli_doctor *d, enum cli_health health, const char *area, c
 	if (health == CLI_GOOD)
 		way_out = NULL;
 	json_array_append_new(d->findings,
-			      json_pack("{s:s, s:s, s:o, s:o}", "status", health_words[health],
-					"area", area, "text", cli_string(text), "way_out",
-					cli_string(way_out)));
+			      json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", findings[finding].id,
+					"status", health_words[health], "area", area, "text",
+					cli_string(text), "way_out", cli_string(way_out)));
 	if (d->c->json)
 		return;
 	nv_auto_free char *clean = cli_clean(text);
@@ -54,15 +66,15 @@ void cli_found(struct cli_doctor *d, enum cli_health health, const char *area, c
 void cli_found_clock(struct cli_doctor *d, const char *who, int64_t ahead_ms)
 {
 	int64_t off = ahead_ms < 0 ? -ahead_ms : ahead_ms;
-	enum cli_health health = off >= (int64_t)NV_CLOCK_SKEW_MS ? CLI_BAD
-				 : off >= CLOCK_WARNING_MS	  ? CLI_WARNING
-								  : CLI_GOOD;
+	enum cli_finding finding = off >= (int64_t)NV_CLOCK_SKEW_MS ? CLI_F_clock_wrong
+				   : off >= CLOCK_WARNING_MS	    ? CLI_F_clock_off
+								    : CLI_F_clock_ok;
 	if (off < 2000)
-		cli_found(d, health, "clock", NULL, "%s has the same time", who);
+		cli_found(d, finding, "clock", NULL, "%s has the same time", who);
 	else
-		cli_found(d, health, "clock",
+		cli_found(d, finding, "clock",
 			  "set the clocks of both machines by NTP (timedatectl set-ntp true); "
-			  "messages from a clock five minutes ahead are refused",
+			  "messages from a clock five minutes ahead are held",
 			  "%s is %" PRId64 " s %s", who, off / 1000,
 			  ahead_ms > 0 ? "ahead of us" : "behind us");
 }
@@ -96,18 +108,42 @@ static unsigned roles_of(const struct nv_config *c)
 static void report_mistakes(struct cli_doctor *d, struct nv_buf *mistakes)
 {
 	char *rest = (char *)mistakes->data;
-	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
-		if (*line)
-			cli_found(d, CLI_BAD, "configuration",
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+		if (*line && strstr(line, " cannot be read ("))
+			cli_found(d, CLI_F_config_file_missing, "configuration",
+				  "make that file: one line, mode 0600, the daemon's user its "
+				  "owner; or name another one",
+				  "%s", line);
+		else if (*line)
+			cli_found(d, CLI_F_config_mistake, "configuration",
 				  "correct that line; navette config example explains every key",
 				  "%s", line);
+	}
+}
+
+/* false: there is no file, or none that we may read. */
+static bool configuration_readable(struct cli_doctor *d, const char *path)
+{
+	if (access(path, R_OK) == 0)
+		return true;
+	if (errno == EACCES)
+		cli_found(d, CLI_F_config_unreadable, "configuration",
+			  "run this as root, or as the user the daemons run as", "%s: %s", path,
+			  strerrordesc_np(errno));
+	else
+		cli_found(d, CLI_F_config_missing, "configuration",
+			  "write one, beginning with: navette config example; another file is "
+			  "named by -c FILE or NAVETTE_CONFIG",
+			  "%s: %s", path, strerrordesc_np(errno));
+	return false;
 }
 
 /* false: nothing more can be looked at. */
-static bool check_configuration(struct cli_doctor *d)
+static bool load_configuration(struct cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf mistakes = {0};
-	nv_auto_buf struct nv_buf more = {0};
+	if (!configuration_readable(d, d->c->config_path))
+		return false;
 	d->c->config = nv_config_load(d->c->config_path, NV_ROLE_CLI, &mistakes);
 	d->config = d->c->config;
 	if (!d->config) {
@@ -115,17 +151,63 @@ static bool check_configuration(struct cli_doctor *d)
 		return false;
 	}
 	d->roles = roles_of(d->config);
-	struct nv_config *full = nv_config_load(d->c->config_path, d->roles, &more);
-	if (full)
-		cli_found(d, CLI_GOOD, "configuration", NULL, "%s%s%s%s", d->config->path,
+	return true;
+}
+
+/* What the daemons would say of it. */
+static void check_configuration(struct cli_doctor *d)
+{
+	nv_auto_buf struct nv_buf mistakes = {0};
+	if (!configuration_readable(d, d->c->config_path))
+		return;
+	d->full = nv_config_load(d->c->config_path, d->roles, &mistakes);
+	if (d->full)
+		cli_found(d, CLI_F_config_ok, "configuration", NULL, "%s%s%s%s", d->config->path,
 			  d->roles & NV_ROLE_PRODUCER ? ", producer" : "",
 			  d->roles & NV_ROLE_ARCHIVER ? ", archiver" : "",
 			  d->roles & NV_ROLE_WORKER ? ", worker" : "");
 	else
-		report_mistakes(d, &more);
-	nv_config_free(full);
-	return true;
+		report_mistakes(d, &mistakes);
 }
+
+/* --- whom we look as --- */
+
+/* The daemons' user: their key must be their own. */
+static bool daemons_user(const struct nv_config *c, uid_t *ret, const char **ret_of)
+{
+	const char *const paths[] = {c->identity.key_file, c->archiver.work_dir,
+				     c->worker.work_dir};
+	for (size_t i = 0; i < NV_ARRAY_LEN(paths); i++) {
+		struct stat st;
+		if (!paths[i] || stat(paths[i], &st) < 0)
+			continue;
+		*ret = st.st_uid;
+		*ret_of = paths[i];
+		return true;
+	}
+	return false;
+}
+
+/* Root may do everything, and what it makes is root's: from here on we are the daemons' user. */
+static void become_daemons_user(struct cli_doctor *d)
+{
+	uid_t uid = 0;
+	const char *of = NULL;
+	if (geteuid() != 0 || !daemons_user(d->config, &uid, &of) || uid == 0)
+		return;
+	const struct passwd *user = getpwuid(uid);
+	if (user && initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 &&
+	    setuid(uid) == 0)
+		cli_found(d, CLI_F_user_taken, "user", NULL, "looking as %s, to whom %s belongs",
+			  user->pw_name, of);
+	else
+		cli_found(d, CLI_F_user_refused, "user",
+			  "give that file to the user the daemons run as (chown navette:)",
+			  "%s belongs to user %u: %s", of, (unsigned)uid,
+			  user ? strerrordesc_np(errno) : "there is no such user");
+}
+
+/* --- key and accounts --- */
 
 static void check_key(struct cli_doctor *d)
 {
@@ -137,32 +219,44 @@ static void check_key(struct cli_doctor *d)
 	const char *name = client ? c->identity.client : c->identity.site;
 	if (!c->identity.key_file || !name)
 		return;
-	if (nv_identity_load(c->identity.key_file, client ? 'c' : 's', name, &me, &err) < 0) {
-		cli_found(d, CLI_BAD, "key",
-			  "make one: navette keys new FILE; it must belong to the daemon's user, "
-			  "mode 0600",
+	if (nv_identity_load(c->identity.key_file, client ? 'c' : 's', name, &me, &err) == 0) {
+		nv_identity_public(&me, public_key);
+		nv_identity_wipe(&me);
+		cli_found(d, CLI_F_key_ok, "key", NULL, "%s (the other side must know it as this)",
+			  public_key);
+	} else if (access(c->identity.key_file, F_OK) < 0 && errno == ENOENT) {
+		cli_found(d, CLI_F_key_missing, "key",
+			  "make one: navette keys new FILE; it must belong to the daemons' user",
 			  "%s", err.msg);
-		return;
+	} else {
+		cli_found(d, CLI_F_key_bad, "key",
+			  "it must belong to the daemons' user, with mode 0600, and hold what "
+			  "navette keys new made: take it from the backup rather than make a new "
+			  "one, which the other side would not know",
+			  "%s", err.msg);
 	}
-	nv_identity_public(&me, public_key);
-	nv_identity_wipe(&me);
-	cli_found(d, CLI_GOOD, "key", NULL, "%s (the other side must know it as this)", public_key);
 }
 
 static void check_accounts(struct cli_doctor *d)
 {
+	const char *path = d->config->producer.accounts_file;
+	const char *make_one = "make one: navette account add USER --admin";
 	struct nv_accounts a;
 	struct nv_err err = {0};
-	if (!d->config->producer.accounts_file)
+	if (!path)
 		return;
-	if (nv_accounts_load(d->config->producer.accounts_file, &a, &err) < 0) {
-		cli_found(d, CLI_BAD, "accounts", "make one: navette account add USER --admin",
+	if (nv_accounts_load(path, &a, &err) == 0) {
+		cli_found(d, a.len ? CLI_F_accounts_ok : CLI_F_accounts_none, "accounts", make_one,
+			  "%zu local accounts", a.len);
+		nv_accounts_fini(&a);
+	} else if (access(path, F_OK) < 0 && errno == ENOENT) {
+		cli_found(d, CLI_F_accounts_missing, "accounts", make_one, "%s", err.msg);
+	} else {
+		cli_found(d, CLI_F_accounts_bad, "accounts",
+			  "the producer's user must be able to read it; a damaged file is taken "
+			  "from the backup",
 			  "%s", err.msg);
-		return;
 	}
-	cli_found(d, a.len ? CLI_GOOD : CLI_WARNING, "accounts",
-		  "make one: navette account add USER --admin", "%zu local accounts", a.len);
-	nv_accounts_fini(&a);
 }
 
 /* --- libraries --- */
@@ -172,8 +266,8 @@ static void check_version(struct cli_doctor *d, const char *name, const char *ha
 {
 	nv_auto_free char *way_out = nv_asprintf("apt-get install %s", package);
 	bool old = cli_version_compare(have, minimum) < 0;
-	cli_found(d, old ? CLI_BAD : CLI_GOOD, "versions", way_out, "%s %s%s%s", name, have,
-		  old ? ", needed is " : "", old ? minimum : "");
+	cli_found(d, old ? CLI_F_library_old : CLI_F_library_ok, "versions", way_out, "%s %s%s%s",
+		  name, have, old ? ", needed is " : "", old ? minimum : "");
 }
 
 static void check_libraries(struct cli_doctor *d)
@@ -197,29 +291,36 @@ static void check_clock(struct cli_doctor *d)
 	if (adjtimex(&t) < 0)
 		return; /* not allowed to ask */
 	bool lost = t.status & STA_UNSYNC;
-	cli_found(d, lost ? CLI_WARNING : CLI_GOOD, "clock", "timedatectl set-ntp true",
+	cli_found(d, lost ? CLI_F_ntp_lost : CLI_F_ntp_ok, "clock", "timedatectl set-ntp true",
 		  lost ? "this machine's clock is not kept by NTP, as far as the kernel knows"
 		       : "this machine's clock is kept by NTP");
 }
 
-static void check_disk(struct cli_doctor *d, const char *what, const char *path)
+void cli_found_disk(struct cli_doctor *d, const char *path)
 {
 	uint64_t room = 0;
 	struct nv_err err = {0};
 	if (nv_disk_free(path, &room, &err) < 0) {
-		cli_found(d, CLI_BAD, "disk", "see that the folder is there", "%s", err.msg);
+		cli_found(d, CLI_F_disk_unknown, "disk", "see that the folder is there", "%s",
+			  err.msg);
 		return;
 	}
-	enum cli_health health = room < LOW_DISK		       ? CLI_BAD
-				 : room < d->config->store.max_archive ? CLI_WARNING
-								       : CLI_GOOD;
+	enum cli_finding finding = room < LOW_DISK			 ? CLI_F_disk_full
+				   : room < d->config->store.max_archive ? CLI_F_disk_low
+									 : CLI_F_disk_ok;
 	nv_auto_free char *text = cli_size(room);
 	nv_auto_free char *most = cli_size(d->config->store.max_archive);
-	cli_found(d, health, "disk",
+	cli_found(d, finding, "disk",
 		  "make room, or lower store.max_archive to what is there at most",
-		  "%s: %s free%s%s%s", path, text,
-		  health == CLI_GOOD ? "" : "; a course may take up to ",
-		  health == CLI_GOOD ? "" : most, what);
+		  "%s: %s free%s%s", path, text,
+		  finding == CLI_F_disk_ok ? "" : "; a course may take up to ",
+		  finding == CLI_F_disk_ok ? "" : most);
+}
+
+static const char *user_name(uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid);
+	return user ? user->pw_name : "somebody without a name";
 }
 
 static void check_work_dir(struct cli_doctor *d, const char *daemon, const char *path)
@@ -227,89 +328,48 @@ static void check_work_dir(struct cli_doctor *d, const char *daemon, const char 
 	struct stat st;
 	if (!path)
 		return;
+	nv_auto_free char *us = nv_strdup(user_name(geteuid()));
+	const char *daemons = geteuid() == 0 ? "navette" : us;
 	nv_auto_free char *way_out =
-		nv_asprintf("as root: install -d -m 0750 -o navette -g navette %s", path);
+		nv_asprintf("as root: install -d -m 0750 -o %s -g %s %s", daemons, daemons, path);
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		cli_found(d, CLI_BAD, daemon, way_out, "work_dir %s is not there", path);
+		cli_found(d, CLI_F_work_dir_missing, daemon, way_out, "work_dir %s is not there",
+			  path);
 		return;
 	}
+	const char *owner = user_name(st.st_uid);
 	if (access(path, R_OK | W_OK | X_OK) < 0)
-		cli_found(d, CLI_BAD, daemon, way_out, "work_dir %s: user %u may not write there",
-			  path, (unsigned)geteuid());
+		cli_found(d, CLI_F_work_dir_denied, daemon, way_out,
+			  "work_dir %s belongs to %s: %s may not write there", path, owner, us);
 	else if (st.st_mode & S_IRWXO)
-		cli_found(d, CLI_WARNING, daemon, way_out,
+		cli_found(d, CLI_F_work_dir_open, daemon, way_out,
 			  "work_dir %s may be read by everybody (mode %03o)", path,
 			  (unsigned)(st.st_mode & 0777));
 	else
-		cli_found(d, CLI_GOOD, daemon, NULL, "work_dir %s", path);
-	check_disk(d, "", path);
+		cli_found(d, CLI_F_work_dir_ok, daemon, NULL, "work_dir %s, which belongs to %s",
+			  path, owner);
+	cli_found_disk(d, path);
 }
 
 /* Where the producer keeps what it has accepted while the broker is away. */
 static void check_spool(struct cli_doctor *d)
 {
-	static const char given[] = "/var/lib/navette/producer"; /* by the systemd unit */
+	const char *given = getenv("STATE_DIRECTORY"); /* as in a unit of systemd */
 	struct stat st;
+	if (!given)
+		given = "/var/lib/navette/producer"; /* what ours has */
 	if (!(d->roles & NV_ROLE_PRODUCER))
 		return;
 	if (d->config->producer.work_dir)
 		check_work_dir(d, "producer", d->config->producer.work_dir);
 	else if (stat(given, &st) == 0 && S_ISDIR(st.st_mode))
-		cli_found(d, CLI_GOOD, "producer", NULL,
+		cli_found(d, CLI_F_spool_ok, "producer", NULL,
 			  "requests accepted while the broker is away are kept in %s", given);
 	else
-		cli_found(d, CLI_WARNING, "producer",
+		cli_found(d, CLI_F_spool_missing, "producer",
 			  "set producer.work_dir to a folder of a disk that stays",
 			  "while the broker is away requests are refused: there is no folder to "
 			  "keep them in");
-}
-
-/* --- site --- */
-
-/* It answers: can it be worked with? */
-static bool site_serves(struct cli_doctor *d, struct nv_site *site)
-{
-	struct nv_err err = {0};
-	const char *way_out = "see what it says of itself; courses wait until that has passed";
-	if (nv_site_probe(site, NULL, &err) == 0)
-		return true;
-	if (err.reason == NV_R_site_upgrading)
-		way_out = "in Moodle's folder, as the web server's user: php admin/cli/upgrade.php";
-	else if (err.reason == NV_R_disk_full)
-		way_out = "make room; courses wait until there is some";
-	cli_found(d, CLI_BAD, "site", way_out, "%s", err.msg);
-	return false;
-}
-
-static void check_site(struct cli_doctor *d)
-{
-	const struct nv_config *c = d->config;
-	struct nv_err err = {0};
-	nv_auto_arena struct nv_arena arena = {0};
-	struct nv_list plugins = {0};
-	uint64_t version = 0;
-	bool seed = c->site.type == NV_SITE_SEED_WS && c->site.url;
-	bool restores = !seed && (d->roles & NV_ROLE_WORKER);
-	if (!c->site.path && !seed)
-		return;
-	const char *way_out =
-		seed ? "see docs/moodle.md, \"A course server that has only the older block\": "
-		       "address, token, authorities"
-		     : "see that site.path is the right folder and may be read; a new one is made "
-		       "by navette site create";
-	struct nv_site *site = nv_site_open(c, &err);
-	if (!site || nv_site_versions(site, &version, &plugins, &arena, &err) < 0)
-		cli_found(d, CLI_BAD, "site", way_out, "%s", err.msg);
-	else if (!site_serves(d, site))
-		; /* which has been said */
-	else if (restores && access(c->site.path, W_OK) < 0)
-		cli_found(d, CLI_BAD, "site", "give the worker's user the right to write there",
-			  "%s cannot be written to", c->site.path);
-	else
-		cli_found(d, CLI_GOOD, "site", NULL, "%s", nv_site_describe(site));
-	nv_site_close(site);
-	if (restores)
-		check_disk(d, "", c->site.path);
 }
 
 /* --- all of it --- */
@@ -339,18 +399,21 @@ int cli_doctor(struct cli *c)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	check_libraries(&d);
 	check_clock(&d);
-	if (check_configuration(&d)) {
+	if (load_configuration(&d)) {
+		become_daemons_user(&d);
+		check_configuration(&d);
 		check_key(&d);
 		check_accounts(&d);
 		check_work_dir(&d, "archiver", d.config->archiver.work_dir);
 		check_work_dir(&d, "worker", d.config->worker.work_dir);
 		check_spool(&d);
-		check_site(&d);
+		cli_doctor_site(&d);
 		cli_doctor_broker(&d);
 		cli_doctor_redis(&d);
 		cli_doctor_store(&d);
 		cli_doctor_api(&d);
 	}
+	nv_config_free(d.full);
 	curl_global_cleanup();
 	return summary(&d);
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* doctor: broker, Redis, store and producer. */
+/* doctor: broker, store and daemons. */
 #include <curl/curl.h>
-#include <hiredis/hiredis.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "broker-config/admin.h"
@@ -39,7 +38,7 @@ static void broker_version(struct cli_doctor *d, struct nv_amqp *m)
 	if (!version)
 		return;
 	bool old = cli_version_compare(version, "3.10") < 0;
-	cli_found(d, old ? CLI_BAD : CLI_GOOD, "versions",
+	cli_found(d, old ? CLI_F_broker_version_old : CLI_F_broker_version_ok, "versions",
 		  "quorum queues need RabbitMQ 3.10 or later", "RabbitMQ %s", version);
 }
 
@@ -58,235 +57,134 @@ static void broker_queues(struct cli_doctor *d, struct nv_amqp *m)
 				good++;
 				continue;
 			}
-			cli_found(d, CLI_BAD, "broker", "navette broker apply", "%s", err.msg);
+			cli_found(d, CLI_F_queue_missing, "broker", "navette broker apply", "%s",
+				  err.msg);
 			if (nv_amqp_reopen(m, &err) < 0)
 				return;
 		}
 	}
 	if (good)
-		cli_found(d, CLI_GOOD, "broker", NULL, "%zu queues are there", good);
+		cli_found(d, CLI_F_queues_ok, "broker", NULL, "%zu queues are there", good);
 }
 
 static void broker_topology(struct cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf report = {0};
+	struct nv_broker_differences found = {0};
 	struct nv_err err = {0};
-	size_t differences = 0;
-	if (!d->config->broker.management_url)
-		return;
-	if (nv_broker_check(d->config, &report, &differences, &err) < 0) {
-		cli_found(d, CLI_BAD, "broker",
-			  "see that broker.management_url and its password are right and the "
-			  "plugin rabbitmq_management is on",
+	if (nv_broker_check(d->config, &report, &found, &err) < 0) {
+		bool denied = err.reason == NV_R_denied;
+		cli_found(d, denied ? CLI_F_management_denied : CLI_F_management_unreachable,
+			  "broker",
+			  denied ? "see the user in broker.management_url and its password; it "
+				   "needs the tag monitoring, or administrator"
+				 : "see that RabbitMQ's plugin rabbitmq_management is on and "
+				   "broker.management_url is right",
 			  "%s", err.msg);
 		return;
 	}
-	cli_found(d, differences ? CLI_BAD : CLI_GOOD, "broker",
-		  "navette broker check tells which; navette broker apply makes what is missing",
-		  "%zu differences from the topology it should have", differences);
+	if (found.unseen)
+		cli_found(d, CLI_F_topology_part, "broker", NULL,
+			  "not compared, since the user of broker.management_url may not look at "
+			  "it (and need not): %s",
+			  found.unseen);
+	if (found.len)
+		cli_found(d, CLI_F_topology_differs, "broker",
+			  "navette broker check tells which; navette broker apply makes what is "
+			  "missing",
+			  "%zu differences from the topology it should have", found.len);
+	else if (!found.unseen)
+		cli_found(d, CLI_F_topology_ok, "broker", NULL, "it has the topology it should");
+	nv_broker_differences_fini(&found);
+}
+
+/* A broker under an alarm takes connections and no messages. */
+static void alarm_cb(void *arg, const char *node, enum nv_broker_alarm alarm)
+{
+	struct cli_doctor *d = arg;
+	switch (alarm) {
+	case NV_BROKER_ALARM_MEMORY:
+		cli_found(d, CLI_F_alarm_memory, "broker",
+			  "give the node more memory, or raise vm_memory_high_watermark; see which "
+			  "queues have grown",
+			  "%s: memory alarm: it takes no messages", node);
+		break;
+	case NV_BROKER_ALARM_DISK:
+		cli_found(d, CLI_F_alarm_disk, "broker",
+			  "make room on the node's disk (disk_free_limit says how much)",
+			  "%s: disk alarm: it takes no messages", node);
+		break;
+	case NV_BROKER_DOWN:
+		cli_found(d, CLI_F_node_down, "broker", "start that node, see its log",
+			  "%s: this node of the cluster does not run", node);
+		break;
+	}
+}
+
+static void broker_alarms(struct cli_doctor *d)
+{
+	struct nv_err err = {0};
+	int n = nv_broker_alarms(d->config, alarm_cb, d, &err);
+	if (n == 0)
+		cli_found(d, CLI_F_alarms_none, "broker", NULL, "no memory or disk alarm");
+	else if (n < 0)
+		cli_found(d, CLI_F_alarms_unknown, "broker",
+			  "give the user of broker.management_url the tag monitoring: rabbitmqctl "
+			  "set_user_tags USER monitoring",
+			  "memory and disk alarms were not looked at: %s", err.msg);
+}
+
+static void broker_management(struct cli_doctor *d)
+{
+	if (d->config->broker.management_url) {
+		broker_topology(d);
+		broker_alarms(d);
+	} else if (d->config->broker.uris_len) {
+		cli_found(d, CLI_F_management_missing, "broker",
+			  "set broker.management_url (http(s)://USER@HOST:15672) and "
+			  "broker.management_password_file; a user with the tag monitoring and no "
+			  "permissions is enough: rabbitmqctl add_user USER; rabbitmqctl "
+			  "set_user_tags USER monitoring",
+			  "broker.management_url is not set: memory and disk alarms, exchanges, "
+			  "bindings and the queues' settings were not looked at");
+	}
+}
+
+/* false: which was said. */
+static bool broker_connection(struct cli_doctor *d)
+{
+	struct nv_err err = {0};
+	struct nv_amqp *m = nv_amqp_open(d->config, "navette command", &err);
+	if (!m && err.reason == NV_R_denied)
+		cli_found(d, CLI_F_broker_denied, "broker",
+			  "see broker.uris (user, virtual host) and broker.password_file", "%s",
+			  err.msg);
+	else if (!m && err.reason == NV_R_untrusted)
+		cli_found(d, CLI_F_broker_untrusted, "broker",
+			  "see broker.ca_file, and that the certificate bears the name in "
+			  "broker.uris",
+			  "%s", err.msg);
+	else if (!m)
+		cli_found(d, CLI_F_broker_unreachable, "broker",
+			  "see that RabbitMQ runs there and broker.uris is right", "%s", err.msg);
+	if (!m)
+		return false;
+	bool near = strncmp(m->where, "127.", 4) == 0 || strncmp(m->where, "localhost:", 10) == 0;
+	cli_found(d, m->tls || near ? CLI_F_broker_ok : CLI_F_broker_plain, "broker",
+		  "use amqps:// in broker.uris", "%s as %s%s", m->where, m->user,
+		  m->tls ? " over TLS, verified"
+		  : near ? " on this machine"
+			 : ", not encrypted");
+	broker_version(d, m);
+	broker_queues(d, m);
+	nv_amqp_close(m);
+	return true;
 }
 
 void cli_doctor_broker(struct cli_doctor *d)
 {
-	struct nv_err err = {0};
-	if (d->config->broker.uris_len) {
-		struct nv_amqp *m = nv_amqp_open(d->config, "navette command", &err);
-		if (!m) {
-			cli_found(
-				d, CLI_BAD, "broker",
-				err.reason == NV_R_denied
-					? "see broker.uris (user) and broker.password_file"
-				: err.reason == NV_R_untrusted
-					? "see broker.ca_file, and that the certificate bears the "
-					  "name in broker.uris"
-					: "see that RabbitMQ runs there and broker.uris is right",
-				"%s", err.msg);
-			return;
-		}
-		bool near = strncmp(m->where, "127.", 4) == 0 ||
-			    strncmp(m->where, "localhost:", 10) == 0;
-		cli_found(d, m->tls || near ? CLI_GOOD : CLI_WARNING, "broker",
-			  "use amqps:// in broker.uris", "%s as %s%s", m->where, m->user,
-			  m->tls ? " over TLS, verified"
-			  : near ? " on this machine"
-				 : ", not encrypted");
-		broker_version(d, m);
-		broker_queues(d, m);
-		nv_amqp_close(m);
-	}
-	broker_topology(d);
-}
-
-/* --- Redis --- */
-
-static redisReply *ask(redisContext *r, const char *a, const char *b, const char *c)
-{
-	const char *argv[] = {a, b, c};
-	redisReply *reply = redisCommandArgv(r, c ? 3 : b ? 2 : 1, argv, NULL);
-	if (reply && reply->type == REDIS_REPLY_ERROR) {
-		snprintf(r->errstr, sizeof(r->errstr), "%.*s", 100, reply->str);
-		freeReplyObject(reply);
-		reply = NULL;
-	}
-	return reply;
-}
-
-struct redis_place {
-	char host[256];
-	uint16_t port;
-};
-
-/* Each sentinel must be there, and all must agree on the master.  false: none knows it. */
-static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_place *ret)
-{
-	const struct nv_config *c = d->config;
-	nv_auto_free char *way_out =
-		nv_asprintf("see that a Sentinel runs there and monitors \"%s\" (redis.master)",
-			    c->redis.master);
-	*ret = (struct redis_place){.port = 0};
-	for (size_t i = 0; i < c->redis.sentinels_len; i++) {
-		struct redis_place at;
-		if (nv_config_address(c->redis.sentinels[i], at.host, &at.port, NV_SENTINEL_PORT) <
-		    0)
-			continue; /* the configuration's check has said so */
-		redisContext *r = redisConnectWithTimeout(at.host, at.port, tv);
-		redisReply *reply = r && !r->err ? ask(r, "SENTINEL", "get-master-addr-by-name",
-						       c->redis.master)
-						 : NULL;
-		if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-			snprintf(at.host, sizeof(at.host), "%s", reply->element[0]->str);
-			at.port = (uint16_t)strtoul(reply->element[1]->str, NULL, 10);
-			bool same = !ret->port ||
-				    (ret->port == at.port && strcmp(ret->host, at.host) == 0);
-			cli_found(d, same ? CLI_GOOD : CLI_WARNING, "redis",
-				  "a failover may be under way: look again",
-				  "%s: the master is %s:%u", c->redis.sentinels[i], at.host,
-				  (unsigned)at.port);
-			*ret = at;
-		} else {
-			cli_found(d, CLI_WARNING, "redis", way_out, "%s: %s", c->redis.sentinels[i],
-				  !r	       ? "out of memory"
-				  : *r->errstr ? r->errstr
-					       : "it knows no master of that name");
-		}
-		freeReplyObject(reply);
-		if (r)
-			redisFree(r);
-	}
-	return ret->port != 0;
-}
-
-/* *ret_place: for people.  NULL: nowhere to connect to, which was said. */
-static redisContext *redis_open(struct cli_doctor *d, char **ret_place)
-{
-	const struct nv_config *c = d->config;
-	struct timeval tv = {.tv_sec = (time_t)(c->redis.timeout / 1000),
-			     .tv_usec = (suseconds_t)(c->redis.timeout % 1000) * 1000};
-	struct redis_place at = {.port = c->redis.port};
-	redisContext *r;
-	snprintf(at.host, sizeof(at.host), "%s", c->redis.host);
-	if (c->redis.sentinels_len && !ask_sentinels(d, tv, &at)) {
-		cli_found(d, CLI_BAD, "redis", "see redis.sentinels and redis.master",
-			  "no sentinel says where the master is");
-		return NULL;
-	}
-	if (!c->redis.sentinels_len && c->redis.socket) {
-		*ret_place = nv_strdup(c->redis.socket);
-		r = redisConnectUnixWithTimeout(c->redis.socket, tv);
-	} else {
-		*ret_place = nv_asprintf("%s:%u", at.host, (unsigned)at.port);
-		r = redisConnectWithTimeout(at.host, at.port, tv);
-	}
-	if (r && !r->err)
-		redisSetTimeout(r, tv);
-	return r;
-}
-
-static bool redis_sign_in(redisContext *r, const struct nv_config *c)
-{
-	redisReply *reply = NULL;
-	if (c->redis.password && c->redis.user)
-		reply = ask(r, "AUTH", c->redis.user, c->redis.password);
-	else if (c->redis.password)
-		reply = ask(r, "AUTH", c->redis.password, NULL);
-	else
-		reply = ask(r, "PING", NULL, NULL);
-	freeReplyObject(reply);
-	return reply != NULL;
-}
-
-static void redis_setting(struct cli_doctor *d, redisContext *r, const char *key, const char *want,
-			  enum cli_health otherwise, const char *why)
-{
-	redisReply *reply = ask(r, "CONFIG", "GET", key);
-	nv_auto_free char *way_out = nv_asprintf("set \"%s %s\" in redis.conf: %s", key, want, why);
-	if (!reply || reply->elements != 2)
-		cli_found(d, CLI_WARNING, "redis", way_out, "%s: this user may not ask for it",
-			  key);
-	else
-		cli_found(d, strcmp(reply->element[1]->str, want) == 0 ? CLI_GOOD : otherwise,
-			  "redis", way_out, "%s %s", key, reply->element[1]->str);
-	freeReplyObject(reply);
-}
-
-static void redis_version(struct cli_doctor *d, redisContext *r)
-{
-	redisReply *reply = ask(r, "INFO", "server", NULL);
-	const char *at = reply && reply->str ? strstr(reply->str, "redis_version:") : NULL;
-	if (at) {
-		nv_auto_free char *version = nv_strndup(at + 14, strcspn(at + 14, "\r\n"));
-		cli_found(d, cli_version_compare(version, "7.0") < 0 ? CLI_BAD : CLI_GOOD,
-			  "versions", "the status scripts need Redis 7.0 or later", "Redis %s",
-			  version);
-	}
-	freeReplyObject(reply);
-}
-
-static void redis_clock(struct cli_doctor *d, redisContext *r)
-{
-	redisReply *reply = ask(r, "TIME", NULL, NULL);
-	if (reply && reply->elements == 2) {
-		int64_t ms = (int64_t)strtoll(reply->element[0]->str, NULL, 10) * 1000 +
-			     (int64_t)strtoll(reply->element[1]->str, NULL, 10) / 1000;
-		cli_found_clock(d, "Redis", ms - (int64_t)nv_now_ms());
-	}
-	freeReplyObject(reply);
-}
-
-static void redis_memory(struct cli_doctor *d, redisContext *r)
-{
-	redis_setting(d, r, "maxmemory-policy", "noeviction", CLI_BAD,
-		      "Redis must not throw records away");
-	redis_setting(d, r, "appendonly", "yes", CLI_BAD, "else a restart forgets the status");
-	redis_setting(d, r, "appendfsync", "always", CLI_WARNING,
-		      "else a power cut loses the last second");
-}
-
-void cli_doctor_redis(struct cli_doctor *d)
-{
-	if (!(d->roles & (NV_ROLE_PRODUCER | NV_ROLE_WORKER)) && !d->config->redis.socket &&
-	    !d->config->redis.sentinels_len)
-		return;
-	nv_auto_free char *place = NULL;
-	redisContext *r = redis_open(d, &place);
-	if (!place)
-		return;
-	if (!r || r->err) {
-		cli_found(d, CLI_BAD, "redis",
-			  "see that Redis runs and redis.socket, or redis.host and redis.port, is "
-			  "right, and that this user may open the socket",
-			  "%s: %s", place, r ? r->errstr : "out of memory");
-	} else if (!redis_sign_in(r, d->config)) {
-		cli_found(d, CLI_BAD, "redis", "see redis.user and redis.password_file", "%s",
-			  r->errstr);
-	} else {
-		cli_found(d, CLI_GOOD, "redis", NULL, "it answers");
-		redis_version(d, r);
-		redis_memory(d, r);
-		redis_clock(d, r);
-	}
-	if (r)
-		redisFree(r);
+	if (!d->config->broker.uris_len || broker_connection(d) || d->config->broker.management_url)
+		broker_management(d);
 }
 
 /* --- store --- */
@@ -308,9 +206,26 @@ static ssize_t probe_read(void *ctx, void *buf, size_t len, struct nv_err *err)
 	return (ssize_t)len;
 }
 
-/* Write, look at, read, delete.  local: a file of ours for what is read. */
-static int probe_object(struct nv_store *s, const char *key, const char *local, struct nv_err *err)
+struct wanted {
+	const char *key;
+	bool listed;
+};
+
+static int listed_cb(void *arg, const char *key, uint64_t size, uint64_t modified_ms)
 {
+	struct wanted *w = arg;
+	(void)size;
+	(void)modified_ms;
+	w->listed = w->listed || strcmp(key, w->key) == 0;
+	return w->listed;
+}
+
+/* Write, look at, list, read, delete.  local: a file of ours for what is read. *ret_unlisted: all
+ * is well but the list. */
+static int probe_object(struct nv_store *s, const char *folder, const char *key, const char *local,
+			bool *ret_unlisted, struct nv_err *err)
+{
+	struct wanted wanted = {.key = key};
 	struct probe p = {.text = "navette doctor was here\n"};
 	struct nv_source from = {.read_cb = probe_read, .ctx = &p};
 	uint8_t sha256[NV_SHA256_LEN];
@@ -326,37 +241,83 @@ static int probe_object(struct nv_store *s, const char *key, const char *local, 
 			     "store: %s was written and is not there", key);
 	if (rc == 0)
 		rc = nv_store_get(s, key, &expect, local, NULL, NULL, NULL, err);
+	if (rc == 0 && (nv_store_list(s, folder, listed_cb, &wanted, err) < 0 || !wanted.listed)) {
+		*ret_unlisted = true;
+		rc = err->reason
+			     ? -1
+			     : nv_fail(err, NV_RETRY, NV_R_store_missing,
+				       "store: list %s: it does not tell of what is there", folder);
+	}
 	struct nv_err deletion = {0};
 	if (nv_store_delete(s, key, rc == 0 ? err : &deletion) < 0)
 		rc = -1;
 	return rc;
 }
 
+static void store_failed(struct cli_doctor *d, bool unlisted, const struct nv_err *err)
+{
+	bool folder = d->config->store.type == NV_STORE_DIRECTORY;
+	if (unlisted)
+		cli_found(d, CLI_F_store_unlisted, "store",
+			  "a WebDAV server must answer PROPFIND, or nginx have autoindex with the "
+			  "format json; S3 must allow s3:ListBucket: without lists nothing is "
+			  "collected (docs/staging.md)",
+			  "%s", err->msg);
+	else if (err->reason == NV_R_store_denied)
+		cli_found(d, CLI_F_store_denied, "store",
+			  folder ? "the daemons' user must be able to write below store.path"
+				 : "see store.user and store.password_file, and the store's rights",
+			  "%s", err->msg);
+	else if (err->reason == NV_R_store_full)
+		cli_found(d, CLI_F_store_full, "store", "make room in the store", "%s", err->msg);
+	else
+		cli_found(d, CLI_F_store_unavailable, "store",
+			  folder ? "see that store.path is there and its disk is well"
+				 : "see that the server runs at store.url, and its log",
+			  "%s", err->msg);
+}
+
 static void probe_place(struct cli_doctor *d, struct nv_store *s, const char *site,
 			const char *client)
 {
+	const char *tmp = getenv("TMPDIR");
+	nv_auto_free char *local =
+		nv_asprintf("%s/navette-doctor-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	char token[NV_TOKEN_SIZE];
-	char local[] = "/tmp/navette-doctor-XXXXXX";
 	struct nv_err err = {0};
+	bool unlisted = false;
 	nv_token_new(token);
 	if (!mkdtemp(local)) {
-		cli_found(d, CLI_BAD, "store", "make room in /tmp", "/tmp cannot be written to");
+		cli_found(d, CLI_F_tmp_unwritable, "store",
+			  "make room there, or set TMPDIR to a folder that can be written to",
+			  "%s: %s", local, strerrordesc_np(errno));
 		return;
 	}
-	nv_auto_free char *key = nv_asprintf("%s/%s/probes/%s", site, client, token);
+	nv_auto_free char *folder = nv_asprintf("%s/%s/probes/", site, client);
+	nv_auto_free char *key = nv_asprintf("%s%s", folder, token);
 	nv_auto_free char *file = nv_asprintf("%s/probe", local);
-	if (probe_object(s, key, file, &err) == 0)
-		cli_found(d, CLI_GOOD, "store", NULL, "written, read and deleted below %s/%s/",
-			  site, client);
+	if (probe_object(s, folder, key, file, &unlisted, &err) == 0)
+		cli_found(d, CLI_F_store_ok, "store", NULL,
+			  "written, listed, read and deleted below %s/%s/", site, client);
 	else
-		cli_found(d, CLI_BAD, "store",
-			  err.reason == NV_R_store_denied
-				  ? "see store.user and store.password_file, and the store's rights"
-			  : err.reason == NV_R_store_full ? "make room in the store"
-							  : "see store.path or store.url, and the "
-							    "server's log",
-			  "%s", err.msg);
+		store_failed(d, unlisted, &err);
 	nv_remove_tree(local, &err);
+}
+
+/* Before it is opened, which would make it: a file system that is not mounted is no empty store. */
+static bool folder_usable(struct cli_doctor *d, const char *path)
+{
+	if (access(path, R_OK | W_OK | X_OK) == 0)
+		return true;
+	if (errno == EACCES)
+		cli_found(d, CLI_F_store_denied, "store",
+			  "the daemons' user must be able to write below store.path", "%s: %s",
+			  path, strerrordesc_np(errno));
+	else
+		cli_found(d, CLI_F_store_missing, "store",
+			  "mount it, or make it with the daemons' user as its owner", "%s: %s",
+			  path, strerrordesc_np(errno));
+	return false;
 }
 
 void cli_doctor_store(struct cli_doctor *d)
@@ -365,12 +326,17 @@ void cli_doctor_store(struct cli_doctor *d)
 	struct nv_err err = {0};
 	if (!c->store.path && !c->store.url)
 		return;
+	if (c->store.type == NV_STORE_DIRECTORY && c->store.path &&
+	    !folder_usable(d, c->store.path))
+		return;
 	struct nv_store *s = nv_store_open(c, &err);
 	if (!s) {
-		cli_found(d, CLI_BAD, "store", "see store.path or store.url", "%s", err.msg);
+		cli_found(d, CLI_F_store_config, "store",
+			  "see the keys of the section store in navette config example", "%s",
+			  err.msg);
 		return;
 	}
-	cli_found(d, CLI_GOOD, "store", NULL, "%s", nv_store_describe(s));
+	cli_found(d, CLI_F_store_open, "store", NULL, "%s", nv_store_describe(s));
 	for (size_t i = 0; c->identity.client && i < c->sites_len; i++)
 		probe_place(d, s, c->sites[i].name, c->identity.client);
 	for (size_t i = 0; c->identity.site && i < c->clients_len; i++)
@@ -379,6 +345,8 @@ void cli_doctor_store(struct cli_doctor *d)
 }
 
 /* --- the daemons --- */
+
+#define READY "ready\n" /* core/daemon/daemon.c */
 
 struct answer {
 	struct nv_buf body;
@@ -395,14 +363,21 @@ static size_t keep_cb(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-/* What a daemon that is not ready says of itself; owned. */
+/* What a daemon that is not ready says of itself; owned.  NULL: it is none of ours. */
 static char *reason_given(const struct answer *a)
 {
 	json_t *problem = nv_json_parse(a->body.data, a->body.len, NULL);
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
-	char *text = nv_strdup(detail ? detail : "its log tells why");
+	char *text = detail ? nv_strdup(detail) : NULL;
 	json_decref(problem);
 	return text;
+}
+
+static bool says_ready(const struct answer *a)
+{
+	static const char ready[] = READY;
+	return a->body.len == sizeof(ready) - 1 &&
+	       memcmp(a->body.data, ready, sizeof(ready) - 1) == 0;
 }
 
 static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl, const char *url,
@@ -412,12 +387,18 @@ static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl
 	struct curl_header *date;
 	nv_auto_free char *why = reason_given(a);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
-		cli_found(d, CLI_GOOD, daemon, NULL, "%s: ready", url);
-	else
-		cli_found(d, CLI_BAD, daemon,
+	if (status == 200 && says_ready(a))
+		cli_found(d, CLI_F_daemon_ready, daemon, NULL, "%s: ready", url);
+	else if (status == 503 && why)
+		cli_found(d, CLI_F_daemon_not_ready, daemon,
 			  "its log tells more; broker and Redis above are what it needs",
 			  "%s: not ready: %s", url, why);
+	else
+		cli_found(
+			d, CLI_F_daemon_other, daemon,
+			"see that this address is the daemon's own, or that the proxy there leads "
+			"to it and the daemon runs",
+			"%s: something else answers there (HTTP status %ld)", url, status);
 	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
 		return;
 	time_t then = curl_getdate(date->value, NULL);
@@ -449,7 +430,7 @@ static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *bas
 	if (rc == CURLE_OK)
 		daemon_answered(d, daemon, curl, base, &a);
 	else
-		cli_found(d, CLI_BAD, daemon, way_out, "%s: %s", base,
+		cli_found(d, CLI_F_daemon_away, daemon, way_out, "%s: %s", base,
 			  text[0] ? text : curl_easy_strerror(rc));
 	curl_easy_cleanup(curl);
 	nv_buf_fini(&a.body);
@@ -523,7 +504,7 @@ void cli_doctor_api(struct cli_doctor *d)
 		nv_auto_free char *here = nv_asprintf("http://%s", c->producer.metrics_listen);
 		ask_clocks(d, here);
 	} else if ((d->roles & NV_ROLE_PRODUCER) && c->sites_len) {
-		cli_found(d, CLI_WARNING, "clock",
+		cli_found(d, CLI_F_clocks_unserved, "clock",
 			  "set producer.metrics_listen, 127.0.0.1:9101 say, where doctor reads it",
 			  "what the producer knows of the course servers' clocks is not served");
 	}

@@ -318,6 +318,7 @@ const struct nv_site_ops nv_site_moodle_ops = {
 	.versions = moodle_versions,
 	.probe = moodle_probe,
 	.settings = nv_moodle_settings,
+	.facts = nv_moodle_facts,
 	.catalog = moodle_catalog,
 	.export = nv_moodle_export,
 	.preflight = nv_moodle_preflight,

@@ -146,6 +146,8 @@ int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 		     struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err);
 int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
 		       struct nv_err *err);
+int nv_moodle_facts(struct nv_site *base, struct nv_site_facts *ret, struct nv_arena *arena,
+		    struct nv_err *err);
 int nv_moodle_rights(struct nv_site *base, struct nv_person_rights *io, size_t len,
 		     const struct nv_job *job, struct nv_err *err);
 int nv_moodle_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What Moodle's administrator has set for restores, under the names that block_navette gives it. */
 #include <ctype.h>
+#include <sodium.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -58,17 +59,22 @@ static void read_enrolment(const char *word, struct nv_config_restore *io)
 			io->enrolment = i;
 }
 
-int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
-		       struct nv_err *err)
+static int ask(struct nv_site *base, json_t **ret_result, struct nv_err *err)
 {
 	const struct nv_moodle *s = nv_moodle(base);
-	nv_auto_json json_t *result = NULL;
 	struct nv_moodle_call call = {
 		.operation = "settings",
 		.timeout = s->timeout,
 		.reason = NV_R_internal,
 	};
-	if (nv_moodle_ask(s, &call, &result, err) < 0)
+	return nv_moodle_ask(s, &call, ret_result, err);
+}
+
+int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struct nv_arena *arena,
+		       struct nv_err *err)
+{
+	nv_auto_json json_t *result = NULL;
+	if (ask(base, &result, err) < 0)
 		return -1;
 	for (size_t i = 0; i < NV_ARRAY_LEN(flags); i++) {
 		const json_t *value = json_object_get(result, flags[i].name);
@@ -82,5 +88,50 @@ int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struc
 	}
 	read_enrolment(json_string_value(json_object_get(result, "enrolmentmode")), io);
 	read_roles(nv_moodle_text(result, "search_roles", arena), io, arena);
+	return 0;
+}
+
+/* --- what must fit the other machines --- */
+
+/* settings::fingerprint of the plugin makes the same. */
+void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT])
+{
+	static const char subject[] = "navette launch secret";
+	uint8_t mac[crypto_auth_hmacsha256_BYTES];
+	crypto_auth_hmacsha256_state state;
+	crypto_auth_hmacsha256_init(&state, (const uint8_t *)secret, strlen(secret));
+	crypto_auth_hmacsha256_update(&state, (const uint8_t *)subject, sizeof(subject) - 1);
+	crypto_auth_hmacsha256_final(&state, mac);
+	sodium_memzero(&state, sizeof(state));
+	sodium_bin2hex(ret, NV_LAUNCH_FINGERPRINT, mac, NV_LAUNCH_FINGERPRINT / 2);
+}
+
+int nv_moodle_facts(struct nv_site *base, struct nv_site_facts *ret, struct nv_arena *arena,
+		    struct nv_err *err)
+{
+	nv_auto_json json_t *result = NULL;
+	*ret = (struct nv_site_facts){0};
+	if (ask(base, &result, err) < 0)
+		return -1;
+	const json_t *facts = json_object_get(result, "facts");
+	if (!json_is_object(facts))
+		return 0;
+	const json_t *unknown = json_object_get(facts, "search_roles_unknown");
+	size_t len = json_array_size(unknown) < ROLES_MAX ? json_array_size(unknown) : ROLES_MAX;
+	char **roles = nv_arena_alloc(arena, (len + 1) * sizeof(*roles));
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		const char *role = json_string_value(json_array_get(unknown, i));
+		if (role)
+			roles[n++] = nv_arena_strdup(arena, role);
+	}
+	*ret = (struct nv_site_facts){
+		.role = nv_moodle_text(result, "moodle_role", arena),
+		.issuer = nv_moodle_text(facts, "issuer", arena),
+		.producer = nv_moodle_text(result, "navetteurl", arena),
+		.fingerprint = nv_moodle_text(facts, "launch_fingerprint", arena),
+		.search_roles_unknown = {roles, n},
+		.enrol_role_unknown = nv_moodle_text(facts, "enrol_role_unknown", arena),
+	};
 	return 0;
 }

@@ -57,6 +57,13 @@ int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_
 	return s->ops->settings ? s->ops->settings(s, io, arena, err) : 0;
 }
 
+int nv_site_facts(struct nv_site *s, struct nv_site_facts *ret, struct nv_arena *arena,
+		  struct nv_err *err)
+{
+	*ret = (struct nv_site_facts){0};
+	return s->ops->facts ? s->ops->facts(s, ret, arena, err) : 0;
+}
+
 int nv_site_catalog(struct nv_site *s, const struct nv_catalog_request *q,
 		    struct nv_catalog_reply *ret, struct nv_arena *arena, struct nv_err *err)
 {

@@ -38,6 +38,22 @@ int nv_site_probe(struct nv_site *s, const struct nv_job *job, struct nv_err *er
 int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
 		     struct nv_err *err);
 
+/* How a Moodle's administrator has set what must fit the other machines; for doctor. */
+struct nv_site_facts {
+	const char *role;	 /* "", "server", "client", "both"; NULL: not known, as all below */
+	const char *issuer;	 /* its address, as in the tokens of its button */
+	const char *producer;	 /* where its button leads */
+	const char *fingerprint; /* of the launch secret, see nv_launch_fingerprint; "": none */
+	struct nv_strs search_roles_unknown; /* roles that this Moodle does not have */
+	const char *enrol_role_unknown;
+};
+/* All NULL where the site has no such settings, or its plugin is older. */
+int nv_site_facts(struct nv_site *s, struct nv_site_facts *ret, struct nv_arena *arena,
+		  struct nv_err *err);
+/* What two machines may compare without showing the secret. */
+#define NV_LAUNCH_FINGERPRINT 17u /* with the NUL */
+void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT]);
+
 /* --- source side (archiver) --- */
 
 /* Courses in which q->user holds one of q->roles, in the course, its category or any above.
@@ -162,6 +178,7 @@ struct nv_site_ops {
 	__typeof__(nv_site_versions) *versions;
 	__typeof__(nv_site_probe) *probe;	/* what it fails with need not be classified */
 	__typeof__(nv_site_settings) *settings; /* NULL: it has none */
+	__typeof__(nv_site_facts) *facts;	/* NULL: it has none */
 	__typeof__(nv_site_catalog) *catalog;
 	__typeof__(nv_site_export) *export;
 	__typeof__(nv_site_preflight) *preflight;

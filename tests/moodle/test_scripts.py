@@ -1072,6 +1072,28 @@ def test_setup_can_be_run_again(pair):
     assert pair.run("thisyear", "setup", {"role": "king"}).error == ("reject", "bad_message")
 
 
+def test_settings_tell_what_other_machines_compare_and_no_secret(pair):
+    saved = {name: pair.code("thisyear", f"echo get_config('block_navette', '{name}');").strip()
+             for name in ("search_roles", "enrollrole", "launchsecret")}
+    secret = "0123456789abcdef" * 2 + "launch"
+
+    def put(**values):
+        pair.code("thisyear", "".join(f"set_config('{k}', '{v}', 'block_navette');" for k, v in values.items()))
+    try:
+        put(search_roles="editingteacher, editingtaecher", enrollrole="nobody", launchsecret=secret)
+        result = pair.run("thisyear", "settings").result
+        assert secret not in json.dumps(result)
+        assert result["facts"] == {
+            "issuer": pair.code("thisyear", "echo $CFG->wwwroot;").strip(),
+            "launch_fingerprint": hmac.new(secret.encode(), b"navette launch secret", "sha256").hexdigest()[:16],
+            "search_roles_unknown": ["editingtaecher"], "enrol_role_unknown": "nobody"}
+        put(search_roles="editingteacher", enrollrole="editingteacher", launchsecret="too short")
+        facts = pair.run("thisyear", "settings").result["facts"]
+        assert (facts["search_roles_unknown"], facts["enrol_role_unknown"], facts["launch_fingerprint"]) == ([], None, "")
+    finally:
+        put(**saved)
+
+
 def test_privacy_exports_and_deletes_who_asked_but_not_that_there_is_a_course(pair):
     message = pair.message("EMPTY", request={"user_name": "Teacher One", "mail": "t@example.org"})
     made = pair.run("thisyear", "import", message).result

@@ -325,64 +325,6 @@ def test_a_broker_that_is_away_or_refuses_is_named(broker, tmp_path):
     assert run_json("dead", "list", "-c", broker.config, status=1)["error"]["reason"] == "denied"
 
 
-# --- doctor ---
-
-def test_doctor_tells_what_is_wrong_and_how_to_mend_it(broker, tmp_path):
-    doc = run_json("doctor", "-c", "/nonexistent", status=1)
-    assert not doc["ok"] and all(f["way_out"] for f in doc["findings"] if f["status"] != "ok")
-    run("keys", "new", str(tmp_path / "key"))
-    (tmp_path / "store").mkdir()
-    more = (f"sites:\n  - name: lastyear\n    public_key: \"{'ed25519:' + 'A' * 43 + '='}\"\n"
-            f"store:\n  type: directory\n  path: {tmp_path}/store\n"
-            f"producer:\n  accounts_file: {tmp_path}/none\n"
-            f"redis:\n  socket: {tmp_path}/none.sock\napi:\n  url: http://127.0.0.1:1\n")
-    text = broker.text.replace("identity:\n", f"identity:\n  key_file: {tmp_path}/key\n")
-    doc = run_json("doctor", "-c", write(tmp_path / "d.yaml", text + more), status=1)
-    by_area = {}
-    for f in doc["findings"]:
-        by_area.setdefault(f["area"], set()).add(f["status"])
-    assert by_area["broker"] == {"ok"} and by_area["store"] == {"ok"}
-    assert by_area["key"] == {"ok"} and by_area["configuration"] == {"ok"}
-    assert by_area["redis"] == by_area["accounts"] == {"failed"}
-    assert by_area["producer"] == {"failed", "warning"}  # away, and without a folder for what the broker has not got
-    assert not [f for _, _, files in os.walk(tmp_path / "store") for f in files]
-    broker.channel.queue_delete(broker.restore)
-    doc = run_json("doctor", "-c", str(tmp_path / "d.yaml"), status=1)
-    assert any(broker.restore in f["text"] and "apply" in f["way_out"] for f in doc["findings"]
-               if f["status"] == "failed")
-
-
-def doctor_of_a_moodle(tmp_path, check):
-    """What it finds about a Moodle whose script answers so when it is asked whether all is well."""
-    script = tmp_path / "moodle" / "blocks" / "navette" / "cli" / "navette.php"
-    script.parent.mkdir(parents=True, exist_ok=True)
-    write(tmp_path / "moodle" / "config.php", "")
-    write(script, f"""[ $1 = check ] && echo '{json.dumps(check)}'
-[ $1 = check ] || echo '{{"result": {{"version": 2024100705, "plugins": []}}}}'
-""")
-    php = tmp_path / "php"
-    write(php, '#!/bin/sh\nwhile [ "${1#-d}" != "$1" ]; do shift; done\nexec /bin/sh "$@"\n')
-    php.chmod(0o755)
-    config = write(tmp_path / "m.yaml", "site:\n  type: moodle\n  user: \"\"\n"
-                   f"  path: {tmp_path}/moodle\n  php: {php}\n")
-    return [f for f in run_json("doctor", "-c", config, status=None)["findings"] if f["area"] == "site"]
-
-
-def test_doctor_says_when_a_moodle_cannot_be_worked_with(tmp_path):
-    good, = doctor_of_a_moodle(tmp_path, {"result": {"version": 2024100705, "plugin": 1}})
-    assert good["status"] == "ok", good
-    for reason, text, way_out in (
-            ("site_upgrading", "Moodle waits for its upgrade", "php admin/cli/upgrade.php"),
-            ("site_upgrading", "the plugin is copied but not installed", "php admin/cli/upgrade.php"),
-            ("disk_full", "/moodledata: the disk is full", "make room"),
-            ("site_unavailable", "Moodle cannot be started", "until that has passed")):
-        error = {"error": {"kind": "retry", "reason": reason, "message": text}}
-        bad, = doctor_of_a_moodle(tmp_path, error)
-        assert (bad["status"], bad["text"]) == ("failed", text) and way_out in bad["way_out"], bad
-    old = {"error": {"kind": "reject", "reason": "bad_message", "message": "usage"}}
-    assert doctor_of_a_moodle(tmp_path, old)[0]["status"] == "ok"  # it does not know the question
-
-
 # --- requests, against a producer made of a few answers ---
 
 def request_document(i, state, **more):

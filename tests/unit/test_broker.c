@@ -29,10 +29,12 @@ static size_t check(const char *expect_line)
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_config c;
 	struct nv_err err = {0};
-	size_t n = 0;
+	struct nv_broker_differences found;
 	rig_cli_config(&c);
-	if (nv_broker_check(&c, &report, &n, &err))
+	if (nv_broker_check(&c, &report, &found, &err))
 		fail_msg("%s", err.msg);
+	size_t n = found.len;
+	nv_broker_differences_fini(&found);
 	if (expect_line && !(report.len && strstr((const char *)report.data, expect_line)))
 		fail_msg("no \"%s\" in: %s", expect_line, report.len ? (char *)report.data : "");
 	rig_cli_config_fini(&c);

@@ -143,6 +143,35 @@ class settings {
                 $all[$name] = self::get($name);
             }
         }
+        $all['facts'] = self::facts();
         return $all;
+    }
+
+    /**
+     * What "navette doctor" compares with the other machines, and what cannot be right.
+     *
+     * @return array
+     */
+    private static function facts(): array {
+        global $CFG;
+        $named = array_values(array_filter(array_map('trim', explode(',', self::get('search_roles')))));
+        $known = array_keys(people::roles($named));
+        $enrolrole = self::get('enrollrole');
+        return [
+            'issuer' => $CFG->wwwroot,
+            'launch_fingerprint' => self::fingerprint((string) get_config('block_navette', 'launchsecret')),
+            'search_roles_unknown' => array_values(array_diff($named, $known)),
+            'enrol_role_unknown' => people::roles([$enrolrole]) ? null : $enrolrole,
+        ];
+    }
+
+    /**
+     * Tells whether two machines have the same secret, without showing it.
+     *
+     * @param string $secret
+     * @return string empty without a secret that can be used
+     */
+    private static function fingerprint(string $secret): string {
+        return strlen($secret) < 32 ? '' : substr(hash_hmac('sha256', 'navette launch secret', $secret), 0, 16);
     }
 }
