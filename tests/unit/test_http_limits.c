@@ -40,6 +40,21 @@ static void admit_later(void *arg, struct nv_http_request *r)
 	uv_timer_start(&f->later, admit_cb, 30, 0);
 }
 
+#define ASKED 4u
+
+/* Known at once, admitted when so many are. */
+static void ask_rights(void *arg, struct nv_http_request *r)
+{
+	struct fixture *f = arg;
+	if (!nv_http_known(r, nv_http_header(r, "X-Person"))) {
+		nv_http_problem(r, 429, NV_R_busy, "too many");
+		return;
+	}
+	f->streams[f->streams_len++] = r;
+	for (unsigned i = 0; f->streams_len == ASKED && i < ASKED; i++)
+		admit(f, f->streams[i]);
+}
+
 /* When the server is being closed. */
 static void admit_last(void *arg, struct nv_http_request *r)
 {
@@ -78,6 +93,7 @@ static const struct nv_http_route routes[] = {
 	{.method = "GET", .pattern = "/stream", .handler = handle_stream, .admit = admit},
 	{.method = "GET", .pattern = "/any-stream", .handler = handle_stream},
 	{.method = "POST", .pattern = "/never", .handler = handle_echo, .admit = handle_never},
+	{.method = "GET", .pattern = "/asked", .handler = handle_echo, .admit = ask_rights},
 	{.method = "GET", .pattern = "/last", .handler = handle_stream, .admit = admit_last},
 	{.method = "GET", .pattern = "/told", .handler = told},
 	{.method = "GET", .pattern = "/gone", .handler = how_many_gone, .probe = true},
@@ -368,6 +384,46 @@ static void people_behind_one_address_count_for_themselves(void **state)
 		.options = {.max_connections = 50, .max_per_address = 2, .max_per_person = 4}};
 	(void)state;
 	run(&f, person_client);
+}
+
+static void asked_client(struct fixture *f)
+{
+	static const char *const people[ASKED] = {"ada", "bob", "cid", "dan"};
+	int fds[ASKED];
+	for (unsigned i = 0; i < ASKED; i++) {
+		nv_auto_free char *request =
+			nv_asprintf("GET /asked" HEAD "X-Person: %s\r\n\r\n", people[i]);
+		if (i == ASKED - 1) { /* nobody has been admitted yet */
+			ask(f, "GET /asked" HEAD "X-Person: ada\r\n\r\n");
+			expect(f->text, "HTTP/1.1 429");
+			expect(f->text, "too many\"");
+		}
+		fds[i] = client_connect(f);
+		client_send(fds[i], request);
+		while (f->streams_len <= i) {
+			int fd = client_connect_from(f, "127.0.0.2");
+			client_send(fd, "GET /probe" HEAD "\r\n");
+			client_read(fd, f->text, sizeof f->text, NULL);
+			close(fd);
+			char none;
+			if (recv(fds[i], &none, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
+				break; /* answered already */
+		}
+	}
+	for (unsigned i = 0; i < ASKED; i++) {
+		client_read(fds[i], f->text, sizeof f->text, NULL);
+		expect(f->text, "HTTP/1.1 201");
+		close(fds[i]);
+	}
+}
+
+/* Of one address, of which no more than two may be nobody's. */
+static void who_is_known_counts_for_themselves_while_they_wait_to_be_admitted(void **state)
+{
+	struct fixture f = {
+		.options = {.max_connections = 50, .max_per_address = 2, .max_per_person = 1}};
+	(void)state;
+	run(&f, asked_client);
 }
 
 static void proxied_client(struct fixture *f)
@@ -753,6 +809,7 @@ int main(void)
 		cmocka_unit_test(of_too_many_that_wait_the_oldest_go),
 		cmocka_unit_test(a_full_server_says_503_and_still_serves_probes),
 		cmocka_unit_test(people_behind_one_address_count_for_themselves),
+		cmocka_unit_test(who_is_known_counts_for_themselves_while_they_wait_to_be_admitted),
 		cmocka_unit_test(behind_a_trusted_proxy_the_peers_own_address_counts),
 		cmocka_unit_test(who_is_admitted_reaches_the_handler),
 		cmocka_unit_test(nobodys_body_is_not_kept),
