@@ -172,6 +172,8 @@ static const char *why_not(const struct reader *rd, enum session_result result,
 		return "withdrawn";
 	case SESSION_UNCONFIRMED:
 		return "unconfirmed";
+	case SESSION_CROWDED: /* said of requests only */
+		return NULL;
 	case SESSION_LIVES:
 		break;
 	}
@@ -200,7 +202,8 @@ static void look(struct reader *rd)
 	l = nv_alloc(sizeof *l);
 	l->rd = rd;
 	rd->look = l;
-	session_find(rd->e->app, nv_arena_strdup(&l->arena, rd->session_key), &l->arena, looked, l);
+	session_find(rd->e->app, NULL, nv_arena_strdup(&l->arena, rd->session_key), &l->arena,
+		     looked, l);
 }
 
 /* A reader that left is noticed by the comment. */

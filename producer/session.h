@@ -10,15 +10,17 @@ enum session_result {
 	SESSION_LIVES,
 	SESSION_ENDED,	     /* unknown, too old, signed out; the account or its password changed */
 	SESSION_WITHDRAWN,   /* the Moodle they came from serves them no longer */
+	SESSION_CROWDED,     /* they have too many requests open already */
 	SESSION_UNCONFIRMED, /* that Moodle could not be asked for too long: they come through it */
 };
 /* s, in the arena, when it lives; and when it is unconfirmed, for session_renewal. */
 typedef void (*session_cb)(void *arg, const struct nv_err *err, enum session_result result,
 			   const struct session *s);
 /* Who has the session under this key, and what they may now.  cb once, at once perhaps; err: the
- * status database is away.  key and arena must live until then. */
-void session_find(struct app *app, const char *key, struct nv_arena *arena, session_cb cb,
-		  void *arg);
+ * status database is away.  key and arena must live until then.  r: a request that waits to be
+ * admitted, to count for them before Moodle is asked; NULL: none. */
+void session_find(struct app *app, struct nv_http_request *r, const char *key,
+		  struct nv_arena *arena, session_cb cb, void *arg);
 /* Where somebody whose rights are unconfirmed gets a new session without typing anything; NULL: not
  * known. */
 const char *session_renewal(const struct app *app, const struct session *s, struct nv_arena *a);

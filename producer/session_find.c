@@ -12,6 +12,7 @@
 
 struct finding {
 	struct app *app;
+	struct nv_http_request *r; /* NULL: none */
 	struct nv_arena *arena;
 	struct session s;
 	struct rights rights; /* as the token said, at checked */
@@ -191,6 +192,8 @@ static void found(void *arg, const struct nv_err *err, const void *value, size_t
 		f->cb(f->arg, err, SESSION_ENDED, NULL);
 	else if (!value || !read_stored(f, value, len))
 		f->cb(f->arg, NULL, SESSION_ENDED, NULL);
+	else if (f->r && !nv_http_known(f->r, f->s.identity))
+		f->cb(f->arg, NULL, SESSION_CROWDED, NULL);
 	else if (f->s.home)
 		rights_judge(
 			f->app,
@@ -200,10 +203,11 @@ static void found(void *arg, const struct nv_err *err, const void *value, size_t
 		f->cb(f->arg, NULL, SESSION_LIVES, &f->s);
 }
 
-void session_find(struct app *app, const char *key, struct nv_arena *arena, session_cb cb,
-		  void *arg)
+void session_find(struct app *app, struct nv_http_request *r, const char *key,
+		  struct nv_arena *arena, session_cb cb, void *arg)
 {
 	struct finding *f = nv_arena_alloc(arena, sizeof *f);
-	*f = (struct finding){.app = app, .arena = arena, .s.key = key, .cb = cb, .arg = arg};
+	*f = (struct finding){
+		.app = app, .r = r, .arena = arena, .s.key = key, .cb = cb, .arg = arg};
 	nv_kv_get(app->status, key, found, f);
 }

@@ -84,6 +84,13 @@ static void refuse_unconfirmed(struct entering *e, const struct session *s)
 	       "from Moodle again");
 }
 
+static void refuse_crowded(struct entering *e)
+{
+	nv_http_add_header(e->r, "Retry-After", "5");
+	nv_http_add_header(e->r, "Connection", "close");
+	nv_http_problem(e->r, 429, NV_R_busy, "you have too many requests open at once");
+}
+
 static void found(void *arg, const struct nv_err *err, enum session_result result,
 		  const struct session *s)
 {
@@ -104,6 +111,9 @@ static void found(void *arg, const struct nv_err *err, enum session_result resul
 		return;
 	case SESSION_WITHDRAWN:
 		refuse(e, 401, "withdrawn", "Moodle does not let you use Navette any more");
+		return;
+	case SESSION_CROWDED:
+		refuse_crowded(e);
 		return;
 	case SESSION_UNCONFIRMED:
 		refuse_unconfirmed(e, s);
@@ -137,7 +147,7 @@ void sessions_enter(struct app *app, struct nv_http_request *r, const struct api
 	} else if (!is_token(token)) {
 		refuse(e, 401, "session", "this is not a session's token");
 	} else {
-		session_find(app, session_key(a, token), a, found, e);
+		session_find(app, r, session_key(a, token), a, found, e);
 	}
 }
 

@@ -5,7 +5,7 @@
  * A connection that waits for a request is worth little: its client connects again when it is
  * closed.  So when there are too many, of one address, of one person or at all, the one that waits
  * longest is closed, whoever comes is let in, and slow clients only keep out one another.
- * Connections count for the peer's address until their request is admitted for a person.  Those of
+ * Connections count for the peer's address until their request is known to be a person's.  Those of
  * a trusted proxy count for nobody while they wait, and during a request for its own peer. */
 #include <search.h>
 #include <stdlib.h>

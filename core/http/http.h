@@ -55,7 +55,7 @@ struct nv_http_options {
 	 * is room besides. */
 	unsigned max_connections;
 	unsigned max_per_address; /* of peers that are not admitted as a person; 0: any number */
-	unsigned max_per_person;  /* of one whom nv_http_admit names; 0: any number */
+	unsigned max_per_person;  /* of one that nv_http_known names, or nv_http_admit; 0: any */
 	uint64_t header_timeout;  /* ms, whole; 0: 10 s */
 	uint64_t body_timeout;	  /* ms, whole, of who is admitted by a route; 0: 60 s */
 	uint64_t min_rate; /* bytes/s: an answer may take body_timeout and size/min_rate; 0: as long
@@ -97,6 +97,9 @@ struct nv_arena *nv_http_arena(struct nv_http_request *r); /* lives as long as t
 void nv_http_set_user(struct nv_http_request *r, void *user);
 void *nv_http_user(const struct nv_http_request *r);
 
+/* Of a route's admit, when it knows who it is but has to wait before it decides: that person counts
+ * from now on, and not the address.  False: they have too many; answer 429. */
+bool nv_http_known(struct nv_http_request *r, const char *person);
 /* Of a route's admit: go on to the body and the handler.  person: who counts for max_per_person
  * from now on (copied); NULL: nobody, the address goes on counting.  As with an answer, r is not to
  * be used afterwards. */

@@ -80,6 +80,7 @@ struct nv_http_request {
 	bool suspended;	  /* waiting for an answer or for data */
 	bool at_headers;  /* libmicrohttpd has not been told to go on to the body */
 	bool watched;	  /* in http->watch */
+	bool known;	  /* counts for a person, and there was room */
 	uint64_t started; /* uv_hrtime */
 
 	const char *method;

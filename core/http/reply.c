@@ -158,11 +158,19 @@ void nv_http_abandon(struct nv_http_request *r)
 
 /* --- before the answer --- */
 
+bool nv_http_known(struct nv_http_request *r, const char *person)
+{
+	if (!r->conn || r->state != NV_HS_ADMITTING || r->known)
+		return true;
+	r->known = nv_conn_count_person(r->c, person);
+	return r->known;
+}
+
 void nv_http_admit(struct nv_http_request *r, const char *person)
 {
 	if (let_go(r) || r->state != NV_HS_ADMITTING)
 		return; /* the reader has left, or was answered for */
-	if (person && !nv_conn_count_person(r->c, person)) {
+	if (person && !nv_http_known(r, person)) {
 		nv_auto_free char *text =
 			problem_text(429, NV_R_busy, "you have too many requests open at once");
 		nv_http_add_header(r, "Retry-After", "5");

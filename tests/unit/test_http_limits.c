@@ -40,6 +40,21 @@ static void admit_later(void *arg, struct nv_http_request *r)
 	uv_timer_start(&f->later, admit_cb, 30, 0);
 }
 
+#define ASKED 4u
+
+/* Known at once, admitted when so many are. */
+static void ask_rights(void *arg, struct nv_http_request *r)
+{
+	struct fixture *f = arg;
+	if (!nv_http_known(r, nv_http_header(r, "X-Person"))) {
+		nv_http_problem(r, 429, NV_R_busy, "too many");
+		return;
+	}
+	f->streams[f->streams_len++] = r;
+	for (unsigned i = 0; f->streams_len == ASKED && i < ASKED; i++)
+		admit(f, f->streams[i]);
+}
+
 /* When the server is being closed. */
 static void admit_last(void *arg, struct nv_http_request *r)
 {
@@ -78,6 +93,7 @@ static const struct nv_http_route routes[] = {
 	{.method = "GET", .pattern = "/stream", .handler = handle_stream, .admit = admit},
 	{.method = "GET", .pattern = "/any-stream", .handler = handle_stream},
 	{.method = "POST", .pattern = "/never", .handler = handle_echo, .admit = handle_never},
+	{.method = "GET", .pattern = "/asked", .handler = handle_echo, .admit = ask_rights},
 	{.method = "GET", .pattern = "/last", .handler = handle_stream, .admit = admit_last},
 	{.method = "GET", .pattern = "/told", .handler = told},
 	{.method = "GET", .pattern = "/gone", .handler = how_many_gone, .probe = true},
@@ -370,6 +386,46 @@ static void people_behind_one_address_count_for_themselves(void **state)
 	run(&f, person_client);
 }
 
+static void asked_client(struct fixture *f)
+{
+	static const char *const people[ASKED] = {"ada", "bob", "cid", "dan"};
+	int fds[ASKED];
+	for (unsigned i = 0; i < ASKED; i++) {
+		nv_auto_free char *request =
+			nv_asprintf("GET /asked" HEAD "X-Person: %s\r\n\r\n", people[i]);
+		if (i == ASKED - 1) { /* nobody has been admitted yet */
+			ask(f, "GET /asked" HEAD "X-Person: ada\r\n\r\n");
+			expect(f->text, "HTTP/1.1 429");
+			expect(f->text, "too many\"");
+		}
+		fds[i] = client_connect(f);
+		client_send(fds[i], request);
+		while (f->streams_len <= i) {
+			int fd = client_connect_from(f, "127.0.0.2");
+			client_send(fd, "GET /probe" HEAD "\r\n");
+			client_read(fd, f->text, sizeof f->text, NULL);
+			close(fd);
+			char none;
+			if (recv(fds[i], &none, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
+				break; /* answered already */
+		}
+	}
+	for (unsigned i = 0; i < ASKED; i++) {
+		client_read(fds[i], f->text, sizeof f->text, NULL);
+		expect(f->text, "HTTP/1.1 201");
+		close(fds[i]);
+	}
+}
+
+/* Of one address, of which no more than two may be nobody's. */
+static void who_is_known_counts_for_themselves_while_they_wait_to_be_admitted(void **state)
+{
+	struct fixture f = {
+		.options = {.max_connections = 50, .max_per_address = 2, .max_per_person = 1}};
+	(void)state;
+	run(&f, asked_client);
+}
+
 static void proxied_client(struct fixture *f)
 {
 	char text[4096];
@@ -493,7 +549,7 @@ static void nobodys_body_is_not_kept(void **state)
 
 /* --- the room for bodies --- */
 
-#define LARGE 1000000u
+#define LARGE ((size_t)1000000)
 
 /* A large body of ada, but for its last byte. */
 static int withhold(struct fixture *f)
@@ -503,10 +559,10 @@ static int withhold(struct fixture *f)
 	return fd;
 }
 
-static void post(struct fixture *f, const char *headers, unsigned len)
+static void post(struct fixture *f, const char *headers, size_t len)
 {
 	nv_auto_free char *head =
-		nv_asprintf("POST /own" HEAD "%sContent-Length: %u\r\n\r\n", headers, len);
+		nv_asprintf("POST /own" HEAD "%sContent-Length: %zu\r\n\r\n", headers, len);
 	int fd = client_connect(f);
 	send_large(fd, head, len);
 	client_read(fd, f->text, sizeof f->text, "\r\n\r\n");
@@ -516,7 +572,8 @@ static void post(struct fixture *f, const char *headers, unsigned len)
 static void close_all(const int *fds, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		close(fds[i]);
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
 static void hoarding_client(struct fixture *f)
@@ -548,21 +605,25 @@ static void one_persons_bodies_leave_room_for_others(void **state)
 	run(&f, hoarding_client);
 }
 
-/* Seven people with ten large bodies each. */
-#define CROWD 70u
+/* Ten large bodies of each person; seven people fill the room, but for what a body that came in
+ * between had taken when theirs were refused. */
+#define CROWD 120u
 
 static void fill_room(struct fixture *f, int fds[CROWD])
 {
+	memset(f->text, 0, sizeof f->text);
 	for (unsigned i = 0; i < CROWD; i++) {
 		nv_auto_free char *head = nv_asprintf(
 			"POST /own" HEAD "X-Person: p%u\r\nContent-Length: 1000000\r\n\r\n",
 			i / 10);
+		fds[i] = -1;
+		if (strstr(f->text, "HTTP/1.1 503"))
+			continue;
 		fds[i] = client_connect(f);
 		send_large(fds[i], head, LARGE - 1);
+		if (i >= 70)
+			post(f, PERSON, 60000);
 	}
-	do /* until the server has read them */
-		post(f, PERSON, 40000);
-	while (strstr(f->text, "HTTP/1.1 201"));
 	expect(f->text, "HTTP/1.1 503");
 	expect(f->text, "Retry-After: 5");
 }
@@ -589,7 +650,7 @@ static void full_room_client(struct fixture *f)
 
 static void small_bodies_need_no_room(void **state)
 {
-	struct fixture f = {.options = {.max_connections = 100, .max_body = LARGE}};
+	struct fixture f = {.options = {.max_connections = 200, .max_body = LARGE}};
 	(void)state;
 	run(&f, full_room_client);
 }
@@ -616,7 +677,7 @@ static void chunks_client(struct fixture *f)
 
 static void what_follows_a_refused_body_changes_nothing(void **state)
 {
-	struct fixture f = {.options = {.max_connections = 100, .max_body = 4 * LARGE}};
+	struct fixture f = {.options = {.max_connections = 200, .max_body = 4 * LARGE}};
 	(void)state;
 	run(&f, chunks_client);
 }
@@ -748,6 +809,7 @@ int main(void)
 		cmocka_unit_test(of_too_many_that_wait_the_oldest_go),
 		cmocka_unit_test(a_full_server_says_503_and_still_serves_probes),
 		cmocka_unit_test(people_behind_one_address_count_for_themselves),
+		cmocka_unit_test(who_is_known_counts_for_themselves_while_they_wait_to_be_admitted),
 		cmocka_unit_test(behind_a_trusted_proxy_the_peers_own_address_counts),
 		cmocka_unit_test(who_is_admitted_reaches_the_handler),
 		cmocka_unit_test(nobodys_body_is_not_kept),
