@@ -323,7 +323,7 @@ static void told(void *arg, const struct nv_err *err, const struct nv_status_rec
 	look_at_next(s);
 }
 
-/* What cannot be read is put aside, for an administrator to see. */
+/* What was read and is no request is put aside, for an administrator to see. */
 static void put_aside(const struct spool *s, const char *name, const struct nv_err *why)
 {
 	nv_auto_free char *path = path_of(s, name);
@@ -348,8 +348,10 @@ static void look_at_next(struct spool *s)
 					   told, s);
 			return;
 		}
-		if (err.code != ENOENT) /* the broker got it meanwhile */
+		if (err.kind == NV_REJECT)
 			put_aside(s, name, &err);
+		else if (err.code != ENOENT) /* the broker got it meanwhile */
+			NV_LOG(NV_ERROR, "spool.unread", NV_S("path", path), NV_E(&err));
 		s->next++;
 	}
 	end_look(s);

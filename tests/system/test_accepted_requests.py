@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was accepted while the broker was away is on the producer's disk: it outlives a Redis that is
 emptied and a producer that is killed, each alone and together."""
+# one ctest entry per function
 import contextlib
 import os
 
@@ -102,3 +103,23 @@ def test_what_cannot_be_kept_is_not_accepted(farm):
         assert broken.events("spool.unwritten")
         request = accept_unpublished(farm, by_systemd, 2)
         assert spooled(farm, "state") == [f"{request}.1"]
+
+
+def test_a_read_error_that_passes_loses_nothing(farm):
+    """Only what was read and is no request is put aside."""
+    producer, _, _ = farm.all()
+    with broker_away(farm, producer):
+        request = accept_unpublished(farm, producer, 1)
+        path = farm.path("work", "producer", ".spool", f"{request}.1")
+        os.rename(path, farm.path("meanwhile"))
+        os.symlink(path, path)  # ELOOP
+        wait.until(lambda: producer.events("spool.unread") or producer.events("spool.unreadable"), "it was read")
+        assert spooled(farm) == [f"{request}.1"] and not producer.events("spool.unreadable")
+        os.rename(farm.path("meanwhile"), path)
+        farm.redis.client.flushall()
+        wait.until(lambda: farm.state(request) == "scheduled", "the record is back")
+        damaged = farm.path("work", "producer", ".spool", f"{request}.2")
+        with open(damaged, "w", encoding="utf-8") as f:
+            f.write("no request")
+        wait.until(lambda: os.path.exists(f"{damaged}.unreadable"), "what is damaged is put aside")
+    farm.assert_restored_once()
