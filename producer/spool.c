@@ -119,15 +119,26 @@ static int write_temp(const struct spool *s, const struct keep *k, struct nv_syn
 	return nv_sync_group_content(group, &fd, temp, err);
 }
 
+/* Two who keep the same revision at once have one temporary file: the first has named it for both.
+ */
+static int name_file(const char *temp, const char *path, struct nv_err *err)
+{
+	if (rename(temp, path) == 0)
+		return 0;
+	int why = errno;
+	if (why == ENOENT && access(path, F_OK) == 0)
+		return 0;
+	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: rename %s", temp);
+}
+
 static int name_files(const struct batch *b, struct nv_err *err)
 {
 	const struct spool *s = b->spool;
 	for (const struct keep *k = b->first; k; k = k->next) {
 		nv_auto_free char *temp = temp_of(s, k);
 		nv_auto_free char *path = path_of(s, k->name);
-		if (rename(temp, path) < 0)
-			return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "spool: rename %s",
-					     temp);
+		if (name_file(temp, path, err) < 0)
+			return -1;
 	}
 	return nv_fsync_dir(s->folder, err);
 }

@@ -4,6 +4,7 @@ emptied and a producer that is killed, each alone and together."""
 # one ctest entry per function
 import contextlib
 import os
+from concurrent import futures
 
 from harness import api, samples, wait
 
@@ -123,3 +124,22 @@ def test_a_read_error_that_passes_loses_nothing(farm):
             f.write("no request")
         wait.until(lambda: os.path.exists(f"{damaged}.unreadable"), "what is damaged is put aside")
     farm.assert_restored_once()
+
+
+def test_the_same_request_many_times_at_once_is_kept_once(farm):
+    """While the disk is busy with a long list, they come to be written together."""
+    producer = farm.producer()
+    root = api.Api(lambda: producer.url(""), "root")
+    root.get("/sites")  # signed in
+
+    def post(courses, key):
+        return root.call("POST", "/requests", headers={"Idempotency-Key": key}, json={
+            "requests": [{"site": farm.site, "course": str(c), "user": "ada"} for c in courses]})
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(9) as pool:
+        long = pool.submit(post, range(1000, 1800), "long")
+        wait.until(lambda: os.listdir(farm.path("work", "producer", ".spool")), "it is being written", every=0.001)
+        answers = list(pool.map(post, [[1]] * 8, ["short"] * 8))
+        results = [r for a in (*answers, long.result()) for r in a.json()["results"]]
+        assert {r["status"] for r in results} == {202}
+        assert len({a.json()["results"][0]["id"] for a in answers}) == 1
+        assert not producer.events("spool.unwritten") and len(spooled(farm)) == 801
