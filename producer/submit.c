@@ -125,16 +125,38 @@ void submit_refuse(struct item *it, const struct nv_err *err)
 	it->err = *err;
 }
 
-/* err: the broker has not got it, and it could not be kept on the disk.  The record is in Redis all
- * the same; whoever asks again with the same Idempotency-Key asks for the same request. */
+/* gone: no sweep sends what is refused, and it may be asked for again.  Otherwise it was published
+ * meanwhile, and is accepted.  Where Redis does not answer the record may be there still: then only
+ * the same Idempotency-Key asks for the same request. */
+static void taken_back(void *arg, const struct nv_err *err, bool gone)
+{
+	struct item *it = arg;
+	struct app *app = it->sub->app;
+	if (err) {
+		NV_LOG(NV_WARN, "request.not_taken_back", NV_S("req", it->q.id), NV_E(err));
+	} else if (!gone) {
+		it->published = true;
+		item_done(it->sub);
+		return;
+	} else {
+		spool_drop(app, it->q.id, it->q.rev);
+		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
+	}
+	json_decref(it->record);
+	it->record = NULL;
+	it->refused = true;
+	item_done(it->sub);
+}
+
+/* err: the broker has not got it, and it could not be kept on the disk. */
 static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct item *it = arg;
 	it->published = published;
 	if (err) {
-		json_decref(it->record);
-		it->record = NULL;
-		submit_refuse(it, err);
+		it->err = *err;
+		nv_status_take_back(it->sub->app->status, it->q.id, it->q.rev, taken_back, it);
+		return;
 	}
 	item_done(it->sub);
 }

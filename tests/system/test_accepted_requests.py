@@ -79,7 +79,7 @@ def test_a_change_and_a_cancel_count_also_for_what_is_kept(farm):
 
 
 def test_what_cannot_be_kept_is_not_accepted(farm):
-    """503, and the page may ask again."""
+    """503, no sweep sends it all the same, and the course may be asked for again."""
     broken, unset, by_systemd = (farm.daemon("producer", name) for name in ("producer", "unset", "state"))
     for producer in (unset, by_systemd):
         del producer.config["producer"]["work_dir"]
@@ -102,6 +102,9 @@ def test_what_cannot_be_kept_is_not_accepted(farm):
         answer = submit(farm, broken, course)
         assert (answer.status_code, answer.json()["reason"]) == (503, "io"), answer.text
         assert broken.events("spool.unwritten")
+        assert not farm.redis.client.keys("nv:req:*"), "no record of what was refused"
+        answer = submit(farm, broken, course)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "io"), "refused, not asked for already"
         request = accept_unpublished(farm, by_systemd, 2)
         assert spooled(farm, "state") == [f"{request}.1"]
 
