@@ -5,9 +5,11 @@
  * an answer signed before its question was asked (questions' ids tell when), its server is behind
  * at least so much.  Which of the two clocks is wrong, nobody can tell from that.
  *
- * While a clock is wrong the course server is asked at each look, so that the end is noticed.  What
- * is still held some looks later is sent again: it was signed by the wrong clock, and might have to
- * wait for as long as that was ahead. */
+ * While a clock is wrong the course server is asked at each look, so that the end is noticed.  It
+ * may have several archivers on machines of their own, which answer in turn: so one right answer
+ * does not end it, but a number of them without a wrong one in between.  What is still held some
+ * looks later is sent again: it was signed by the wrong clock, and might have to wait for as long
+ * as that was ahead. */
 #include <string.h>
 
 #include "core/base/log.h"
@@ -16,6 +18,7 @@
 #define NOBODY "navette-clock" /* a question about nobody's courses */
 #define KEEP_MS 86400000u
 #define LOOKS 3u
+#define RIGHT_ANSWERS (2 * LOOKS) /* in a row, until a clock that was wrong counts as right */
 
 struct clocks {
 	struct app *app;
@@ -23,6 +26,7 @@ struct clocks {
 	struct clock {
 		int64_t ahead;	/* ms; negative: behind */
 		unsigned looks; /* until what is held is sent again; 0: nothing is */
+		unsigned right; /* right answers in a row while it counts as wrong */
 	} * of;			/* each configured course server */
 };
 
@@ -70,6 +74,10 @@ static void change(struct clocks *c, size_t i, int64_t ahead)
 	struct clock *clock = &c->of[i];
 	bool was_wrong = magnitude(clock->ahead) >= NV_CLOCK_WARN_MS;
 	bool is_wrong = magnitude(ahead) >= NV_CLOCK_WARN_MS;
+	if (is_wrong)
+		clock->right = 0;
+	else if (was_wrong && ++clock->right < RIGHT_ANSWERS)
+		return;
 	nv_auto_free char *name = nv_asprintf("clock:%s", site);
 	nv_auto_free char *value = nv_asprintf("%lld", (long long)ahead);
 	if (is_wrong)

@@ -19,8 +19,9 @@ struct dispatch {
 	struct nv_buf body; /* for the disk */
 	dispatch_cb cb;	    /* NULL: has been called */
 	void *arg;
-	bool keeping; /* the disk will answer */
-	bool ended;   /* the broker has */
+	bool keeping;	 /* the disk will answer */
+	bool ended;	 /* the broker has */
+	bool unroutable; /* and the record says so */
 };
 
 static void timer_closed(uv_handle_t *handle)
@@ -48,7 +49,8 @@ static void kept(void *arg, const struct nv_err *err)
 {
 	struct dispatch *d = arg;
 	d->keeping = false;
-	tell(d, err, false);
+	/* what has no queue stands in Redis with its reason, whatever becomes of the disk */
+	tell(d, d->unroutable ? NULL : err, false);
 	close_when_done(d);
 }
 
@@ -90,6 +92,7 @@ static void marked(void *arg, const struct nv_err *err)
 static void postponed(void *arg, const struct nv_err *err)
 {
 	struct dispatch *d = arg;
+	d->unroutable = !err;
 	if (err)
 		NV_LOG(NV_WARN, "request.unmarked", NV_S("req", d->id), NV_U("rev", d->rev),
 		       NV_E(err));

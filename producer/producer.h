@@ -269,8 +269,8 @@ void stats_steps(struct app *app, struct nv_http_request *r, const struct sessio
 /* --- sending (dispatch.c) --- */
 
 /* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed it
- * within a few seconds; if not, it is on the disk (spool.c) and is published later.  err: neither,
- * so it is only in Redis. */
+ * within a few seconds; if not, it is on the disk (spool.c), or Redis says that it has no queue,
+ * and is published later.  err: none of these, so it is only in Redis. */
 typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
 void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
 		      void *arg);

@@ -119,15 +119,26 @@ static int write_temp(const struct spool *s, const struct keep *k, struct nv_syn
 	return nv_sync_group_content(group, &fd, temp, err);
 }
 
+/* Two who keep the same revision at once have one temporary file: the first has named it for both.
+ */
+static int name_file(const char *temp, const char *path, struct nv_err *err)
+{
+	if (rename(temp, path) == 0)
+		return 0;
+	int why = errno;
+	if (why == ENOENT && access(path, F_OK) == 0)
+		return 0;
+	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: rename %s", temp);
+}
+
 static int name_files(const struct batch *b, struct nv_err *err)
 {
 	const struct spool *s = b->spool;
 	for (const struct keep *k = b->first; k; k = k->next) {
 		nv_auto_free char *temp = temp_of(s, k);
 		nv_auto_free char *path = path_of(s, k->name);
-		if (rename(temp, path) < 0)
-			return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "spool: rename %s",
-					     temp);
+		if (name_file(temp, path, err) < 0)
+			return -1;
 	}
 	return nv_fsync_dir(s->folder, err);
 }
@@ -323,7 +334,7 @@ static void told(void *arg, const struct nv_err *err, const struct nv_status_rec
 	look_at_next(s);
 }
 
-/* What cannot be read is put aside, for an administrator to see. */
+/* What was read and is no request is put aside, for an administrator to see. */
 static void put_aside(const struct spool *s, const char *name, const struct nv_err *why)
 {
 	nv_auto_free char *path = path_of(s, name);
@@ -348,8 +359,10 @@ static void look_at_next(struct spool *s)
 					   told, s);
 			return;
 		}
-		if (err.code != ENOENT) /* the broker got it meanwhile */
+		if (err.kind == NV_REJECT)
 			put_aside(s, name, &err);
+		else if (err.code != ENOENT) /* the broker got it meanwhile */
+			NV_LOG(NV_ERROR, "spool.unread", NV_S("path", path), NV_E(&err));
 		s->next++;
 	}
 	end_look(s);

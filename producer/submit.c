@@ -125,16 +125,38 @@ void submit_refuse(struct item *it, const struct nv_err *err)
 	it->err = *err;
 }
 
-/* err: the broker has not got it, and it could not be kept on the disk.  The record is in Redis all
- * the same; whoever asks again with the same Idempotency-Key asks for the same request. */
+/* gone: no sweep sends what is refused, and it may be asked for again.  Otherwise it was published
+ * meanwhile, and is accepted.  Where Redis does not answer the record may be there still: then only
+ * the same Idempotency-Key asks for the same request. */
+static void taken_back(void *arg, const struct nv_err *err, bool gone)
+{
+	struct item *it = arg;
+	struct app *app = it->sub->app;
+	if (err) {
+		NV_LOG(NV_WARN, "request.not_taken_back", NV_S("req", it->q.id), NV_E(err));
+	} else if (!gone) {
+		it->published = true;
+		item_done(it->sub);
+		return;
+	} else {
+		spool_drop(app, it->q.id, it->q.rev);
+		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
+	}
+	json_decref(it->record);
+	it->record = NULL;
+	it->refused = true;
+	item_done(it->sub);
+}
+
+/* err: the broker has not got it, and it could not be kept on the disk. */
 static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct item *it = arg;
 	it->published = published;
 	if (err) {
-		json_decref(it->record);
-		it->record = NULL;
-		submit_refuse(it, err);
+		it->err = *err;
+		nv_status_take_back(it->sub->app->status, it->q.id, it->q.rev, taken_back, it);
+		return;
 	}
 	item_done(it->sub);
 }
@@ -238,17 +260,37 @@ void submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
 	}
 }
 
-static bool lacks_one(const struct submit *sub, const struct catalog_site *sites, size_t len)
+static bool concerns(const struct item *it, const struct catalog_site *site)
+{
+	return !it->refused && !it->judged && !strcmp(site->site->name, it->q.site);
+}
+
+static bool lacks_one(const struct submit *sub, const struct catalog_site *site)
 {
 	for (size_t i = 0; i < sub->len; i++)
-		for (size_t k = 0; !sub->items[i].refused && k < len; k++)
-			if (!strcmp(sites[k].site->name, sub->items[i].q.site) &&
-			    catalog_lacks(&sites[k], sub->items[i].q.course))
-				return true;
+		if (concerns(&sub->items[i], site) && catalog_lacks(site, sub->items[i].q.course))
+			return true;
 	return false;
 }
 
-static void ask_catalog(struct submit *sub);
+static void catalog_told(void *arg, const struct nv_err *err, const struct catalog_site *sites,
+			 size_t len);
+
+/* The course servers whose kept list lacks a course are asked themselves, one after the other: it
+ * may be new.  What the others have said is good, also if they are away by now. */
+static void ask_afresh(struct submit *sub)
+{
+	for (size_t i = 0; i < sub->len; i++) {
+		const struct item *it = &sub->items[i];
+		if (it->refused || it->judged)
+			continue;
+		sub->afresh = it->q.site;
+		catalog_ask(sub->app, sub->s->identity, sub->afresh, CATALOG_AFRESH, catalog_told,
+			    sub);
+		return;
+	}
+	create_all(sub);
+}
 
 static void catalog_told(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			 size_t len)
@@ -258,15 +300,18 @@ static void catalog_told(void *arg, const struct nv_err *err, const struct catal
 		submit_fail(sub, err);
 		return;
 	}
-	if (!sub->asked_afresh && lacks_one(sub, sites, len)) {
-		sub->asked_afresh = true;
-		ask_catalog(sub);
-		return;
+	for (size_t k = 0; k < len; k++) {
+		if (!sub->afresh && lacks_one(sub, &sites[k]))
+			continue;
+		for (size_t i = 0; i < sub->len; i++) {
+			struct item *it = &sub->items[i];
+			if (!concerns(it, &sites[k]))
+				continue;
+			submit_judge(it, &sites[k], 1);
+			it->judged = true;
+		}
 	}
-	for (size_t i = 0; i < sub->len; i++)
-		if (!sub->items[i].refused)
-			submit_judge(&sub->items[i], sites, len);
-	create_all(sub);
+	ask_afresh(sub);
 }
 
 /* The one site all are from; NULL: several.  false: nothing is left to ask about. */
@@ -292,8 +337,7 @@ static void ask_catalog(struct submit *sub)
 {
 	const char *site;
 	if (!sub->s->admin && site_to_ask(sub, &site))
-		catalog_ask(sub->app, sub->s->identity, site,
-			    sub->asked_afresh ? CATALOG_AFRESH : CATALOG_USUAL, catalog_told, sub);
+		catalog_ask(sub->app, sub->s->identity, site, CATALOG_USUAL, catalog_told, sub);
 	else
 		create_all(sub);
 }

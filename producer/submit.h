@@ -12,6 +12,7 @@ struct item {
 	struct nv_err err;
 	bool refused;
 	bool published;
+	bool judged;   /* whether the course is theirs */
 	bool asked;    /* of a check: the course server knows them and the course is theirs */
 	unsigned line; /* of a CSV file; 0: none */
 	json_t *record;
@@ -25,8 +26,8 @@ struct submit {
 	struct item *items;
 	size_t len;
 	size_t pending;
-	bool asked_afresh; /* the course server itself, not a list that was kept */
-	const char *key;   /* in Redis; NULL: without Idempotency-Key */
+	const char *afresh; /* the course server that is asked itself; NULL: what is kept will do */
+	const char *key;    /* in Redis; NULL: without Idempotency-Key */
 	char hash[65];
 	unsigned status;
 	json_t *answer;

@@ -127,6 +127,10 @@ void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, b
  * and stays away. */
 void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 			nv_record_cb cb, void *arg);
+/* A new request is refused after all: its record is removed, unless this revision was published,
+ * changed or ended meanwhile (gone false: it goes on).  Created again it is a new one. */
+void nv_status_take_back(struct nv_status *s, const char *id, uint64_t rev,
+			 void (*cb)(void *arg, const struct nv_err *err, bool gone), void *arg);
 /* The broker has confirmed this revision. */
 void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
 			 void *arg);

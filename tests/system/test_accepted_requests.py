@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was accepted while the broker was away is on the producer's disk: it outlives a Redis that is
 emptied and a producer that is killed, each alone and together."""
+# one ctest entry per function
 import contextlib
 import os
+from concurrent import futures
 
 from harness import api, samples, wait
 
@@ -77,7 +79,7 @@ def test_a_change_and_a_cancel_count_also_for_what_is_kept(farm):
 
 
 def test_what_cannot_be_kept_is_not_accepted(farm):
-    """503, and the page may ask again."""
+    """503, no sweep sends it all the same, and the course may be asked for again."""
     broken, unset, by_systemd = (farm.daemon("producer", name) for name in ("producer", "unset", "state"))
     for producer in (unset, by_systemd):
         del producer.config["producer"]["work_dir"]
@@ -100,5 +102,47 @@ def test_what_cannot_be_kept_is_not_accepted(farm):
         answer = submit(farm, broken, course)
         assert (answer.status_code, answer.json()["reason"]) == (503, "io"), answer.text
         assert broken.events("spool.unwritten")
+        assert not farm.redis.client.keys("nv:req:*"), "no record of what was refused"
+        answer = submit(farm, broken, course)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "io"), "refused, not asked for already"
         request = accept_unpublished(farm, by_systemd, 2)
         assert spooled(farm, "state") == [f"{request}.1"]
+
+
+def test_a_read_error_that_passes_loses_nothing(farm):
+    """Only what was read and is no request is put aside."""
+    producer, _, _ = farm.all()
+    with broker_away(farm, producer):
+        request = accept_unpublished(farm, producer, 1)
+        path = farm.path("work", "producer", ".spool", f"{request}.1")
+        os.rename(path, farm.path("meanwhile"))
+        os.symlink(path, path)  # ELOOP
+        wait.until(lambda: producer.events("spool.unread") or producer.events("spool.unreadable"), "it was read")
+        assert spooled(farm) == [f"{request}.1"] and not producer.events("spool.unreadable")
+        os.rename(farm.path("meanwhile"), path)
+        farm.redis.client.flushall()
+        wait.until(lambda: farm.state(request) == "scheduled", "the record is back")
+        damaged = farm.path("work", "producer", ".spool", f"{request}.2")
+        with open(damaged, "w", encoding="utf-8") as f:
+            f.write("no request")
+        wait.until(lambda: os.path.exists(f"{damaged}.unreadable"), "what is damaged is put aside")
+    farm.assert_restored_once()
+
+
+def test_the_same_request_many_times_at_once_is_kept_once(farm):
+    """While the disk is busy with a long list, they come to be written together."""
+    producer = farm.producer()
+    root = api.Api(lambda: producer.url(""), "root")
+    root.get("/sites")  # signed in
+
+    def post(courses, key):
+        return root.call("POST", "/requests", headers={"Idempotency-Key": key}, json={
+            "requests": [{"site": farm.site, "course": str(c), "user": "ada"} for c in courses]})
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(9) as pool:
+        long = pool.submit(post, range(1000, 1800), "long")
+        wait.until(lambda: os.listdir(farm.path("work", "producer", ".spool")), "it is being written", every=0.001)
+        answers = list(pool.map(post, [[1]] * 8, ["short"] * 8))
+        results = [r for a in (*answers, long.result()) for r in a.json()["results"]]
+        assert {r["status"] for r in results} == {202}
+        assert len({a.json()["results"][0]["id"] for a in answers}) == 1
+        assert not producer.events("spool.unwritten") and len(spooled(farm)) == 801

@@ -132,3 +132,23 @@ def test_some_minutes_are_told_and_hold_nothing(farm):
     assert -150 < clock["ahead"] < -100, clock
     assert abs(producer.metric("navette_clock_skew_seconds", peer=farm.site) + 120) < 30
     farm.assert_restored_once()
+
+
+def test_one_wrong_clock_of_two_is_told_without_flickering(farm):
+    """Two archivers of one course server answer in turn: the right one's answers do not end the alert."""
+    clock = Clock(farm.path("clock"))
+    producer = farm.producer()
+    farm.archiver("right")
+    wrong = farm.archiver("wrong", **clock.env)
+    clock.set(-10 * MINUTES)
+
+    def told():
+        return producer.metric("navette_clock_skew_seconds", peer=farm.site) < -300
+    wait.until(lambda: farm.person("ada").get("/courses?refresh=true") and told(), "the wrong one has answered")
+    for _ in range(12):  # either answers some of these
+        farm.person("ada").get("/courses?refresh=true")
+        assert told(), "and it stays so"
+    assert len(producer.events("clock.wrong")) == 1 and not producer.events("clock.right")
+    wrong.stop()
+    wait.until(lambda: producer.events("clock.right"), "the right one alone: it has ended")
+    assert producer.metric("navette_clock_skew_seconds", peer=farm.site) == 0

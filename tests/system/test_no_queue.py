@@ -3,7 +3,7 @@
 request ends, and what goes to other course servers is not held up; once there is a queue, it goes on."""
 import pytest
 
-from harness import samples, wait
+from harness import api, samples, wait
 
 
 @pytest.fixture
@@ -50,3 +50,18 @@ def test_once_there_is_a_queue_the_request_goes_on(make):
     farm.redis.client.zadd("nv:idx:unpublished", {request: 1})
     farm.wait_state(request, "restored")
     assert "unrouted" not in farm.record(request) and "reason" not in farm.record(request)
+
+
+def test_without_a_folder_it_is_accepted_all_the_same(make):
+    """Its record says what it waits for: there is nothing to keep on a disk."""
+    farm, _, _, courses = make(unroutable_after="1h")
+    producer = farm.daemon("producer", "unset")
+    del producer.config["producer"]["work_dir"]
+    producer.configure(producer.config)
+    producer.start()
+    answer = api.Api(lambda: producer.url(""), "ada").call(
+        "POST", "/requests", json={"site": farm.site, "course": courses[0]})
+    assert answer.status_code == 202, answer.text
+    result = answer.json()["results"][0]
+    assert not result["published"]
+    assert farm.record(result["id"])["reason"] == "unroutable"

@@ -252,9 +252,8 @@ def test_without_redis_people_are_told_to_come_back(farm):
     assert ada.get("/requests")["total"] == 0
 
 
-def test_a_site_that_fails_is_named_and_the_others_are_listed(make_farm):
-    """Two course servers: one does not know the user or is not there, the other's courses come."""
-    farm = make_farm()
+def two_sites(farm):
+    """A producer for two course servers: the farm's and the name of another."""
     other, key = farm.site + "-b", keys.Key()
     key.write(farm.path("other.key"))
     farm.navette("broker", "apply", broker={
@@ -268,19 +267,10 @@ def test_a_site_that_fails_is_named_and_the_others_are_listed(make_farm):
                                                           "public_key": key.public}],
                       "producer": {**server.config["producer"], "catalog_timeout": "2s"}})
     server.start()
-    farm.archiver()
-    course = made(farm, 1)
-    ada = farm.person("ada")
+    return other
 
-    def both():
-        return {s["site"]: s for s in ada.get("/courses?refresh=true")["sites"]}
-    found = both()
-    assert found[other]["status"] == "unreachable" and found[other]["label"] == "The other"
-    assert [c["course"] for c in found[farm.site]["courses"]] == [course]
-    # There now, but without her.
-    remote = sites.CourseServer(farm.path("remote-b"))
-    remote._users = [u for u in remote._users if u["username"] != "ada"]
-    remote._save()
+
+def archiver_of(farm, other, remote):
     second = farm.daemon("archiver", "archiver-b")
     user = f"archiver.{other}"
     second.configure({**second.config,
@@ -290,6 +280,47 @@ def test_a_site_that_fails_is_named_and_the_others_are_listed(make_farm):
                           "password_file": farm.path("credentials", f"{user}.password")},
                       "site": {"type": "directory", "path": remote.path}})
     second.start()
+
+
+def listed(farm):
+    return {s["site"]: s for s in farm.person("ada").get("/courses?refresh=true")["sites"]}
+
+
+def test_a_new_course_of_one_site_asks_no_other_again(make_farm):
+    """In one list: what a course server has said stays good when only another is asked afresh."""
+    farm = make_farm(producer={"catalog_ttl": "1h"})
+    other = two_sites(farm)
+    archiver = farm.archiver()
+    remote = sites.CourseServer(farm.path("remote-b"))
+    archiver_of(farm, other, remote)
+    known = made(farm, 1)
+    remote.add(samples.make(farm.path("made.mbz"), 2, 1), "ada")
+    wait.until(lambda: {s["status"] for s in listed(farm).values()} == {"ok"}, lambda: f"both are kept: {listed(farm)}")
+    archiver.stop()
+    new = remote.add(samples.make(farm.path("made.mbz"), 3, 1), "ada")
+    answer = farm.person("ada").call("POST", "/requests", json={"requests": [
+        {"site": farm.site, "course": known}, {"site": other, "course": new},
+        {"site": other, "course": "987654"}]})
+    assert [r["status"] for r in answer.json()["results"]] == [202, 202, 403], answer.text
+
+
+def test_a_site_that_fails_is_named_and_the_others_are_listed(make_farm):
+    """Two course servers: one does not know the user or is not there, the other's courses come."""
+    farm = make_farm()
+    other = two_sites(farm)
+    farm.archiver()
+    course = made(farm, 1)
+
+    def both():
+        return listed(farm)
+    found = both()
+    assert found[other]["status"] == "unreachable" and found[other]["label"] == "The other"
+    assert [c["course"] for c in found[farm.site]["courses"]] == [course]
+    # There now, but without her.
+    remote = sites.CourseServer(farm.path("remote-b"))
+    remote._users = [u for u in remote._users if u["username"] != "ada"]
+    remote._save()
+    archiver_of(farm, other, remote)
     wait.until(lambda: both()[other]["status"] == "unknown-user", both, 30)
     found = both()
     assert not found[other]["courses"]

@@ -109,6 +109,52 @@ static void what_waits_says_so_and_is_sent_again_by_its_reason(void **state)
 	assert_int_equal(got.held, 0);
 }
 
+static void what_is_taken_back_is_as_if_it_had_never_been(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", next[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7"), other = request(next, "ben", "7");
+
+	create(f, &q, true);
+	nv_status_take_back(f->s, id, 1, on_bool, fresh());
+	assert_true(ok(f)->yes);
+	nv_status_get(f->s, id, on_record, fresh());
+	refused(f, NV_REJECT, NV_R_not_found);
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:unpublished"), 0);
+	accepted(f, &q); /* a file of it on some disk */
+	assert_int_equal(got.err.reason, NV_R_not_found);
+	nv_status_take_back(f->s, id, 1, on_bool, fresh());
+	assert_true(ok(f)->yes);
+	/* Anybody may ask for the course again, the same person under the same id, too. */
+	create(f, &other, true);
+	nv_status_cancel(f->s, next, "ben", on_record, fresh());
+	ok(f);
+	assert_int_equal(raw_int(f, "EXISTS nv:forgotten:%s", id), 1);
+	bring_to(f, &q, NV_ST_importing, token);
+	assert_int_equal(raw_int(f, "EXISTS nv:forgotten:%s", id), 0);
+}
+
+static void what_was_published_or_changed_meanwhile_is_not_taken_back(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", sent[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), p = request(sent, "ann", "8");
+
+	create(f, &p, true);
+	nv_status_published(f->s, sent, 1, on_plain, fresh());
+	ok(f);
+	nv_status_take_back(f->s, sent, 1, on_bool, fresh());
+	assert_false(ok(f)->yes);
+	create(f, &q, true);
+	q.rev = 2;
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	nv_status_take_back(f->s, id, 1, on_bool, fresh());
+	assert_false(ok(f)->yes);
+	get(f, id);
+	assert_int_equal(got.rev, 2);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +163,8 @@ int main(int argc, char **argv)
 		T(a_newer_revision_takes_the_place_of_an_older_one),
 		T(a_course_that_another_holds_by_now_is_not_doubled),
 		T(what_waits_says_so_and_is_sent_again_by_its_reason),
+		T(what_is_taken_back_is_as_if_it_had_never_been),
+		T(what_was_published_or_changed_meanwhile_is_not_taken_back),
 	};
 
 	if (!within_redis(argc, argv))

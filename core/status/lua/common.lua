@@ -290,6 +290,20 @@ local function adopt(r, q, published)
 	end
 end
 
+-- The record with all that belongs to it.  Messages about it do not bring it back.
+local function erase(r)
+	for _, k in ipairs(indexes(r)) do
+		redis.call('ZREM', k, r.id)
+	end
+	redis.call('ZREM', 'nv:idx:state:' .. r.state, r.id)
+	redis.call('ZREM', waiting_key(r.site), r.id)
+	redis.call('ZREM', UNPUBLISHED, r.id)
+	redis.call('ZREM', MODIFIED, r.id)
+	redis.call('SET', forgotten_key(r.id), '', 'EX', LOG_DAYS * 86400)
+	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
+		ahead_key(r.id), ahead_key(r.id) .. ':ready')
+end
+
 -- A line of the request's log.
 local function note(id, at, from, level, text)
 	redis.call('XADD', log_key(id), 'MAXLEN', '=', LOG_LENGTH, '*', 'at', at, 'from', from, 'level',

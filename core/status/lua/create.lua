@@ -11,6 +11,7 @@ if ARGV[8] == '1' then
 		return taken(other)
 	end
 end
+redis.call('DEL', forgotten_key(q.id)) -- it was taken back, and is asked for again
 r = make(q, '0')
 redis.call('ZADD', UNPUBLISHED, int(NOW), q.id)
 emit(r, 'scheduled', 'producer')

@@ -8,22 +8,6 @@
 local user, what, cursor, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local removed, kept = 0, 0
 
-local function erase(r)
-	for _, k in ipairs(indexes(r)) do
-		redis.call('ZREM', k, r.id)
-	end
-	redis.call('ZREM', 'nv:idx:state:' .. r.state, r.id)
-	redis.call('ZREM', waiting_key(r.site), r.id)
-	redis.call('ZREM', UNPUBLISHED, r.id)
-	redis.call('ZREM', MODIFIED, r.id)
-	redis.call('SET', forgotten_key(r.id), '', 'EX', LOG_DAYS * 86400)
-	if what == 'records' then -- what is old has left the store long ago
-		redis.call('SADD', UNSTORE, r.site .. '/' .. r.id)
-	end
-	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
-		ahead_key(r.id), ahead_key(r.id) .. ':ready')
-end
-
 -- ids: of this index from the from-th place on; what is removed makes the next ones move up.
 local function sift(ids, index, from)
 	for _, id in ipairs(ids) do
@@ -32,6 +16,9 @@ local function sift(ids, index, from)
 			removed = removed + 1
 			if what ~= 'count' then
 				erase(r)
+			end
+			if what == 'records' then -- what is old has left the store long ago
+				redis.call('SADD', UNSTORE, r.site .. '/' .. r.id)
 			end
 		elseif r then
 			kept = kept + 1

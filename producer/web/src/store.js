@@ -274,7 +274,9 @@ export class Store {
 		this.set({sending: true, notice: null});
 		try {
 			const answer = await call('POST', '/requests', body, {'Idempotency-Key': this.submission.key});
-			this.submission = null;
+			// what may go better next time is asked for again with the same key
+			if (answer.results.every((r) => r.status < 500))
+				this.submission = null;
 			this.takeResults(rows, answer.results);
 			this.coursesSoon();
 		} catch (problem) {
