@@ -7,6 +7,7 @@
 //   php reach.php unmake               (removes it, and what belongs to it outside)
 //   php reach.php outside              (prints as JSON what is outside all courses)
 //   php reach.php inside COURSEID      (prints as JSON what a restored copy has instead)
+//   php reach.php roles COURSEID       (prints as JSON what a restored copy lets roles do, and who gets which)
 //   php reach.php play COURSEID        (as an administrator opens every H5P activity; prints the libraries there are)
 
 define('CLI_SCRIPT', true);
@@ -61,11 +62,31 @@ class reach_course {
         $users = $DB->get_records_menu('user', null, '', 'username, id');
         // Nobody whose courses other tests list.
         $generator->enrol_user($users['student1'], $this->course->id, 'student');
+        $this->roles($users);
         $this->h5p($users);
         $this->grading($users);
         $this->questions($category);
         $this->around();
         return (int) $this->course->id;
+    }
+
+    /** Teachers may do more than elsewhere, one of them is a manager, and so becomes whoever enrols. */
+    private function roles(array $users): void {
+        global $DB;
+        $roles = $DB->get_records_menu('role', null, '', 'shortname, id');
+        $context = context_course::instance($this->course->id);
+        $folder = $this->module('folder', ['name' => 'With a permission']);
+        assign_capability('moodle/h5p:updatelibraries', CAP_ALLOW, $roles['editingteacher'], $context->id);
+        assign_capability('moodle/user:loginas', CAP_ALLOW, $roles['editingteacher'],
+            context_module::instance($folder->cmid)->id);
+        assign_capability('mod/forum:startdiscussion', CAP_ALLOW, $roles['teacher'], $context->id);
+        assign_capability('moodle/user:viewdetails', CAP_PREVENT, $roles['student'], $context->id);
+        role_assign($roles['manager'], $users['teacher2'], $context->id);
+        enrol_get_plugin('self')->add_instance($this->course, ['status' => ENROL_INSTANCE_ENABLED, 'roleid' => $roles['manager'],
+            'name' => 'Become a manager']);
+        enrol_get_plugin('lti')->add_instance($this->course, ['status' => ENROL_INSTANCE_ENABLED, 'contextid' => $context->id,
+            'roleinstructor' => $roles['manager'], 'rolelearner' => $roles['student'], 'institution' => '', 'city' => '',
+            'country' => '', 'secret' => 'known', 'name' => 'Published']);
     }
 
     /** Packages of an administrator, of a manager and of an ordinary teacher. */
@@ -286,6 +307,32 @@ function reach_inside(int $courseid): array {
     return $out;
 }
 
+/** What roles may do in a restored copy, who has which, and what enrolment methods give. */
+function reach_roles(int $courseid): array {
+    global $DB;
+    $path = context_course::instance($courseid)->path;
+    $in = ['path' => $path, 'below' => "$path/%"];
+    $here = '(x.path = :path OR x.path LIKE :below)';
+    $out = ['may' => [], 'has' => [], 'enrol' => []];
+    $may = $DB->get_records_sql("SELECT c.id, r.shortname, c.capability, c.permission FROM {role_capabilities} c
+        JOIN {role} r ON r.id = c.roleid JOIN {context} x ON x.id = c.contextid WHERE $here", $in);
+    foreach ($may as $one) {
+        $out['may']["$one->shortname $one->capability"] = (int) $one->permission;
+    }
+    $has = $DB->get_records_sql("SELECT a.id, u.username, r.shortname FROM {role_assignments} a JOIN {role} r ON r.id = a.roleid
+        JOIN {user} u ON u.id = a.userid JOIN {context} x ON x.id = a.contextid WHERE $here", $in);
+    foreach ($has as $one) {
+        $out['has'][] = "$one->username $one->shortname";
+    }
+    foreach ($DB->get_records('enrol', ['courseid' => $courseid, 'enrol' => 'self', 'name' => 'Become a manager']) as $method) {
+        $out['enrol'][] = $DB->get_field('role', 'shortname', ['id' => $method->roleid]) ?: '';
+    }
+    $out['published'] = array_map(fn($tool) => [$DB->get_field('role', 'shortname', ['id' => $tool->roleinstructor]) ?: '',
+        (int) $tool->status], array_values($DB->get_records_sql('SELECT t.id, t.roleinstructor, e.status FROM {enrol_lti_tools} t
+            JOIN {enrol} e ON e.id = t.enrolid WHERE e.courseid = ?', [$courseid])));
+    return $out;
+}
+
 /** Every file of a course that /h5p/embed.php would take, opened by an administrator. */
 function reach_play(int $courseid): array {
     global $DB;
@@ -321,6 +368,9 @@ switch ($argv[1]) {
         break;
     case 'inside':
         echo json_encode(reach_inside((int) $argv[2])), "\n";
+        break;
+    case 'roles':
+        echo json_encode(reach_roles((int) $argv[2])), "\n";
         break;
     case 'play':
         echo json_encode(reach_play((int) $argv[2])), "\n";

@@ -86,6 +86,9 @@ class Reach:
     def inside(self, course):
         return json.loads(self.script("thisyear", "inside", course))
 
+    def roles(self, course):
+        return json.loads(self.script("thisyear", "roles", course))
+
     def play(self, course):
         return json.loads(self.script("thisyear", "play", course))
 
@@ -212,7 +215,53 @@ def test_who_asked_without_a_right_to_publish_h5p_is_told(pair, reach):  # noqa:
     silent = restored(pair, reach)
     for made in (told, silent):
         reach.delete(made["course"])
-    assert any("H5P" in text for text in told["warnings"]) and not any("H5P" in text for text in silent["warnings"])
+    assert any("H5P packages" in text for text in told["warnings"])
+    assert not any("H5P packages" in text for text in silent["warnings"])
+
+
+# --- who may what ---
+
+SAFE = {"teacher mod/forum:startdiscussion": 1, "student moodle/user:viewdetails": -1}
+RISKY = {"editingteacher moodle/h5p:updatelibraries": 1, "editingteacher moodle/user:loginas": 1}
+
+
+@pytest.fixture()
+def publications(pair):  # noqa: F811
+    """Courses may be published by LTI here."""
+    enable = "\\core\\plugininfo\\enrol::enable_plugin('lti', {});"
+    pair.code("thisyear", enable.format(1))
+    yield
+    pair.code("thisyear", enable.format(0))
+
+
+@pytest.mark.usefixtures("publications")
+@pytest.mark.parametrize("users", [False, True], ids=["nousers", "users"])
+@pytest.mark.parametrize("user", ["teacher1", None])
+def test_a_backup_gives_no_right_that_the_requester_could_not_give(pair, reach, users, user):  # noqa: F811
+    """In the backup teachers may install H5P libraries and sign in as others, and a teacher, with a package of his own,
+    is a manager, as is whoever enrols."""
+    made = restored(pair, reach, users=users, user=user)
+    roles = reach.roles(made["course"])
+    seen = reach.play(made["course"])
+    libraries_go(pair)
+    reach.delete(made["course"])
+    assert seen["libraries"] == []
+    assert roles["may"] == SAFE
+    assert (roles["enrol"], roles["published"]) == ([""], [["", 1]])
+    assert sorted(roles["has"]) == ["student1 student"] * users + ["teacher1 editingteacher"] * bool(user)
+    told = " ".join(made["warnings"])
+    assert "moodle/h5p:updatelibraries, moodle/user:loginas" in told and '"manager"' in told
+
+
+@pytest.mark.usefixtures("publications")
+def test_a_requester_who_could_give_rights_himself_gets_those_of_the_backup(pair, reach):  # noqa: F811
+    made = restored(pair, reach, users=True, user="manager1")
+    roles = reach.roles(made["course"])
+    reach.delete(made["course"])
+    assert roles["may"] == SAFE | RISKY
+    assert (roles["enrol"], roles["published"]) == (["manager"], [["manager", 0]])
+    assert "teacher2 manager" in roles["has"]
+    assert not any("requester may not" in text for text in made["warnings"])
 
 
 # --- what fails, is cancelled or is killed ---

@@ -42,13 +42,15 @@ class containment {
         'restore_glossary_activity_structure_step' => contained\glossary_step::class,
         'restore_quiz_activity_structure_step' => contained\quiz_step::class,
         'restore_rss_client_block_structure_step' => contained\rss_step::class,
+        'restore_enrolments_structure_step' => contained\enrolments_step::class,
+        'restore_ras_and_caps_structure_step' => contained\roles_step::class,
     ];
 
     /** Of these, the ones that must be there, by task. */
     const ALWAYS = [
         'restore_root_task' => ['restore_load_included_files', 'restore_create_included_users',
             'restore_scales_structure_step', 'restore_outcomes_structure_step', 'restore_process_categories_and_questions'],
-        'restore_course_task' => ['restore_course_structure_step'],
+        'restore_course_task' => ['restore_course_structure_step', 'restore_ras_and_caps_structure_step'],
     ];
 
     /** Steps of ours, by the one that they follow. */
@@ -66,6 +68,9 @@ class containment {
     /** @var int who owns files whose owner is not known here */
     public $owner;
 
+    /** @var int the role that the requester will be enrolled with; 0: none */
+    public $role = 0;
+
     /** @var int the course that is being made */
     private $courseid;
 
@@ -77,6 +82,15 @@ class containment {
 
     /** @var bool[] by user id: may install H5P libraries */
     private $trusted = [];
+
+    /** @var \stdClass[]|null roles that may install H5P libraries in courses here, by id */
+    private $installers = null;
+
+    /** @var string[][] capabilities that roles were not allowed, by the role's id */
+    private $denied = [];
+
+    /** @var int[] how many did not get a role, by its id */
+    private $withheld = [];
 
     /**
      * Constructor.
@@ -205,6 +219,87 @@ class containment {
      */
     private function trusts(int $userid): bool {
         return $this->trusted[$userid] ??= has_capability(self::TRUST, $this->context(), $userid);
+    }
+
+    /**
+     * May the backup let a role do this in the course? Only a requester who could set it himself lets it allow what
+     * Moodle calls a risk: signing in as somebody else, H5P libraries for the whole site. His rights are those above the
+     * course, since what he may do in it is in the backup.
+     *
+     * @param string $capability
+     * @param int $roleid
+     * @return bool
+     */
+    public function may_allow(string $capability, int $roleid): bool {
+        $info = get_capability_info($capability);
+        $above = $this->context()->get_parent_context();
+        if (!$info || is_safe_capability($info) || has_capability('moodle/role:override', $above, $this->owner)) {
+            return true;
+        }
+        $this->denied[$roleid][$capability] = $capability;
+        return false;
+    }
+
+    /**
+     * May the backup give somebody this role in the course? Not one that may install H5P libraries, unless he, or the
+     * requester, may do that already. The role that the requester is enrolled with anyway is the site's own choice.
+     *
+     * @param int $roleid
+     * @param int $userid 0: whoever enrols
+     * @return bool
+     */
+    public function may_have(int $roleid, int $userid = 0): bool {
+        $above = $this->context()->get_parent_context();
+        $this->installers ??= get_roles_with_capability(self::TRUST, CAP_ALLOW, $above);
+        if (
+            $roleid === $this->role || !isset($this->installers[$roleid])
+                || has_capability(self::TRUST, $above, $this->owner)
+                || ($userid && has_capability(self::TRUST, $above, $userid))
+        ) {
+            return true;
+        }
+        $this->withheld[$roleid] = ($this->withheld[$roleid] ?? 0) + 1;
+        return false;
+    }
+
+    /**
+     * Publications by LTI: Moodle keeps the numbers that the backup gives for their roles. One that would give a role
+     * which the backup may not give is switched off until a teacher chooses another.
+     */
+    public function settle_publications(): void {
+        global $DB;
+        if (!$DB->get_manager()->table_exists('enrol_lti_tools')) {
+            return;
+        }
+        $tools = $DB->get_records_sql('SELECT t.id, t.enrolid, t.roleinstructor, t.rolelearner
+              FROM {enrol_lti_tools} t
+              JOIN {enrol} e ON e.id = t.enrolid
+             WHERE e.courseid = ?', [$this->courseid]);
+        foreach ($tools as $tool) {
+            foreach (['roleinstructor', 'rolelearner'] as $field) {
+                if (!$this->may_have((int) $tool->$field)) {
+                    $DB->set_field('enrol_lti_tools', $field, 0, ['id' => $tool->id]);
+                    $DB->set_field('enrol', 'status', ENROL_INSTANCE_DISABLED, ['id' => $tool->enrolid]);
+                }
+            }
+        }
+    }
+
+    /**
+     * Say what of roles was left out.
+     */
+    public function tell_roles(): void {
+        global $DB;
+        $names = $DB->get_records_menu('role', null, '', 'id, shortname');
+        foreach ($this->denied as $roleid => $capabilities) {
+            sort($capabilities);
+            channel::warn("The role \"$names[$roleid]\" was not allowed what the requester may not allow in the course: "
+                . implode(', ', $capabilities) . '.');
+        }
+        foreach ($this->withheld as $roleid => $count) {
+            channel::warn("The role \"$names[$roleid]\" was left out for $count people or enrolment methods: it may install H5P "
+                . 'libraries for the whole site, which the requester may not.');
+        }
     }
 
     /**

@@ -140,6 +140,15 @@ class import {
     }
 
     /**
+     * Is the requester to be enrolled?
+     *
+     * @return bool
+     */
+    private function enrols(): bool {
+        return $this->target->user && $this->setting('enrol_requester', 'autoenrol_requester');
+    }
+
+    /**
      * May it be: category, rights, version, a colleague's course, disk.
      */
     private function check(): void {
@@ -410,8 +419,9 @@ class import {
         $names = $this->restore($users);
         $this->settle_files();
         $this->containment->settle_questions();
+        $this->containment->settle_publications();
         $enrolled = false;
-        if ($this->target->user && $this->setting('enrol_requester', 'autoenrol_requester')) {
+        if ($this->enrols()) {
             people::enrol(
                 (int) $this->row->courseid,
                 $this->target->user,
@@ -419,6 +429,7 @@ class import {
             );
             $enrolled = true;
         }
+        $this->containment->tell_roles();
         $this->containment->tell_h5p();
         $this->row->inventory = inventory::compared(
             (int) $this->row->courseid,
@@ -452,6 +463,10 @@ class import {
                 (string) $this->setting('user_field', 'userfield'),
                 (string) ($this->in->request->user ?? '')
             ));
+            if ($this->enrols()) {
+                $role = (string) $this->setting('enrol_role', 'enrollrole');
+                $this->containment->role = people::roles([$role])[$role] ?? 0;
+            }
             $controller = new import_controller(
                 basename($tree),
                 $this->row->courseid,
