@@ -73,8 +73,9 @@ export class Store {
 		if (!this.chosen.size)
 			return;
 		const free = new Set(this.rows.filter((r) => r.available).map((r) => r.key));
+		const asking = this.sites.filter((s) => s.status === 'not-asked').map((s) => rowKey(s.site, ''));
 		for (const key of [...this.chosen.keys()])
-			if (!free.has(key))
+			if (!free.has(key) && !asking.some((site) => key.startsWith(site)))
 				this.chosen.delete(key);
 	}
 
