@@ -171,6 +171,7 @@ def test_a_night_without_the_store_fails_no_course(town):
     town.wait_state(first, "ready")
     store.close()
     worker.start(ready=False)
+    wait.until(lambda: worker.events("monitor.listening"), "the worker listens")
     second = town.submit(town.remote.add(samples.make(town.path("2.mbz"), 2, 1, 100_000)), by="root")
     for daemon in (archiver, worker):
         wait_held(daemon, "store_unavailable")
