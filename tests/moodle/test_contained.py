@@ -253,6 +253,26 @@ def test_a_backup_gives_no_right_that_the_requester_could_not_give(pair, reach, 
     assert "moodle/h5p:updatelibraries, moodle/user:loginas" in told and '"manager"' in told
 
 
+@pytest.fixture()
+def plain_manager(pair):  # noqa: F811
+    """Managers may sign in as others here, but not install H5P libraries."""
+    code = ("assign_capability('moodle/h5p:updatelibraries', {}, $DB->get_field('role', 'id', ['shortname' => 'manager']), "
+            "context_system::instance()->id, true);")
+    pair.code("thisyear", code.format("CAP_PREVENT"))
+    yield
+    pair.code("thisyear", code.format("CAP_ALLOW"))
+
+
+@pytest.mark.usefixtures("publications", "plain_manager")
+def test_a_backup_gives_no_role_that_may_do_more_than_the_requesters(pair, reach):  # noqa: F811
+    made = restored(pair, reach, users=True, user="teacher1")
+    roles = reach.roles(made["course"])
+    reach.delete(made["course"])
+    assert (roles["enrol"], roles["published"]) == ([""], [["", 1]])
+    assert sorted(roles["has"]) == ["student1 student", "teacher1 editingteacher"]
+    assert any('"manager"' in text and "may do what the requester may not (" in text for text in made["warnings"])
+
+
 @pytest.mark.usefixtures("publications")
 def test_a_requester_who_could_give_rights_himself_gets_those_of_the_backup(pair, reach):  # noqa: F811
     made = restored(pair, reach, users=True, user="manager1")

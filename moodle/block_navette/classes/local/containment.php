@@ -83,8 +83,8 @@ class containment {
     /** @var bool[] by user id: may install H5P libraries */
     private $trusted = [];
 
-    /** @var \stdClass[]|null roles that may install H5P libraries in courses here, by id */
-    private $installers = null;
+    /** @var string[][] what a role may do here that is a risk and that the requester's role may not do, by the role's id */
+    private $excess = [];
 
     /** @var string[][] capabilities that roles were not allowed, by the role's id */
     private $denied = [];
@@ -241,8 +241,9 @@ class containment {
     }
 
     /**
-     * May the backup give somebody this role in the course? Not one that may install H5P libraries, unless he, or the
-     * requester, may do that already. The role that the requester is enrolled with anyway is the site's own choice.
+     * May the backup give somebody this role in the course? Not one that may do what Moodle calls a risk (signing in as
+     * somebody else, H5P libraries for the whole site) beyond what the requester's role may do, unless he, or the
+     * requester, may do that above the course already.
      *
      * @param int $roleid
      * @param int $userid 0: whoever enrols
@@ -250,16 +251,47 @@ class containment {
      */
     public function may_have(int $roleid, int $userid = 0): bool {
         $above = $this->context()->get_parent_context();
-        $this->installers ??= get_roles_with_capability(self::TRUST, CAP_ALLOW, $above);
-        if (
-            $roleid === $this->role || !isset($this->installers[$roleid])
-                || has_capability(self::TRUST, $above, $this->owner)
-                || ($userid && has_capability(self::TRUST, $above, $userid))
-        ) {
-            return true;
+        foreach ($this->excess($roleid, $above) as $capability) {
+            if (
+                !has_capability($capability, $above, $this->owner)
+                    && !($userid && has_capability($capability, $above, $userid))
+            ) {
+                $this->withheld[$roleid] = ($this->withheld[$roleid] ?? 0) + 1;
+                return false;
+            }
         }
-        $this->withheld[$roleid] = ($this->withheld[$roleid] ?? 0) + 1;
-        return false;
+        return true;
+    }
+
+    /**
+     * What a role may do that is a risk and that neither the role of requesters may do (the site's own choice) nor the
+     * one that Moodle gives to whoever restores a course.
+     *
+     * @param int $roleid
+     * @param \context $above
+     * @return string[] capabilities
+     */
+    private function excess(int $roleid, \context $above): array {
+        global $CFG;
+        if (!isset($this->excess[$roleid])) {
+            $usual = array_filter([$this->role, (int) ($CFG->restorernewroleid ?? 0)]);
+            $allowed = array_merge([], ...array_map(fn($id) => self::risks($id, $above), $usual));
+            $this->excess[$roleid] = in_array($roleid, $usual, true) ? []
+                : array_values(array_diff(self::risks($roleid, $above), $allowed));
+        }
+        return $this->excess[$roleid];
+    }
+
+    /**
+     * What a role may do in a context that Moodle calls a risk.
+     *
+     * @param int $roleid
+     * @param \context $context
+     * @return string[] capabilities
+     */
+    private static function risks(int $roleid, \context $context): array {
+        $allowed = array_keys(array_filter(role_context_capabilities($roleid, $context), fn($may) => $may == CAP_ALLOW));
+        return array_filter($allowed, fn($name) => ($info = get_capability_info($name)) && !is_safe_capability($info));
     }
 
     /**
@@ -297,8 +329,9 @@ class containment {
                 . implode(', ', $capabilities) . '.');
         }
         foreach ($this->withheld as $roleid => $count) {
-            channel::warn("The role \"$names[$roleid]\" was left out for $count people or enrolment methods: it may install H5P "
-                . 'libraries for the whole site, which the requester may not.');
+            $shown = implode(', ', array_slice($this->excess[$roleid], 0, 3));
+            channel::warn("The role \"$names[$roleid]\" was left out for $count people or enrolment methods: it may do what "
+                . "the requester may not ($shown" . (count($this->excess[$roleid]) > 3 ? ', …' : '') . ').');
         }
     }
 
