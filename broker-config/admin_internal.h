@@ -15,20 +15,21 @@ static inline void nv_cleanup_json(json_t **j)
 
 /* definitions.c: {exchanges, queues, bindings, permissions} as in definitions files; NULL with *err
  * on a bad name.  Owned by the caller. */
-json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct nv_err *err);
+json_t *nv_broker_topology(const struct nv_broker_settings *broker, const char *vhost,
+			   struct nv_err *err);
 /* vhost.c: the virtual host of broker.uris[0], "/" when it names none; to be freed. */
-char *nv_broker_vhost(const struct nv_config *c);
+char *nv_broker_vhost(const struct nv_broker_settings *broker);
 
 /* management.c: one request to the management interface. */
 struct nv_mgmt {
-	const struct nv_config *config;
+	const struct nv_broker_settings *broker;
 	CURL *curl;
 	long timeout_ms; /* of one call; 0: a minute */
 	char *base;	 /* without user, password and the last slash */
 	char *user;
 	char *password;
 };
-int nv_mgmt_init(struct nv_mgmt *m, const struct nv_config *c, struct nv_err *err);
+int nv_mgmt_init(struct nv_mgmt *m, const struct nv_broker_settings *broker, struct nv_err *err);
 void nv_mgmt_fini(struct nv_mgmt *m);
 /* path: below /api/, already encoded.  body NULL: none.  *ret (owned; NULL allowed) is NULL where
  * the answer is empty or 404.  Returns the HTTP status for 2xx and 404, otherwise -1. */

@@ -11,7 +11,7 @@
 
 struct walk {
 	struct nv_mgmt m;
-	const struct nv_config *config;
+	const struct nv_broker_settings *broker;
 	char *vhost;
 	json_t *want; /* nv_broker_topology */
 	bool apply;
@@ -262,7 +262,7 @@ static int walk_parts(struct walk *w, struct nv_err *err)
 
 static char *password_path(const struct walk *w, const char *user)
 {
-	const char *dir = w->config->broker.credentials_dir;
+	const char *dir = w->broker->credentials_dir;
 	return dir ? nv_asprintf("%s/%s.password", dir, user) : NULL;
 }
 
@@ -280,7 +280,7 @@ static int known_password(struct walk *w, const char *user, const char *file, st
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_buf struct nv_buf why = {0};
-	const char *password = nv_config_secret(&arena, file, &why);
+	const char *password = nv_read_secret(&arena, file, &why);
 	if (!password)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "%s %s (without the file, a new password is made)", file,
@@ -298,7 +298,7 @@ static int new_password(struct walk *w, const char *user, const char *file, bool
 			struct nv_err *err)
 {
 	char password[NV_TOKEN_SIZE];
-	if (nv_mkdir_p(w->config->broker.credentials_dir, 0700, err))
+	if (nv_mkdir_p(w->broker->credentials_dir, 0700, err))
 		return -1;
 	nv_token_new(password);
 	if (put_user(w, user, password, err) ||
@@ -412,10 +412,10 @@ static int walk_all(struct walk *w, struct nv_err *err)
 
 static int walk(struct walk *w, struct nv_err *err)
 {
-	w->vhost = nv_broker_vhost(w->config);
-	w->want = nv_broker_topology(w->config, w->vhost, err);
+	w->vhost = nv_broker_vhost(w->broker);
+	w->want = nv_broker_topology(w->broker, w->vhost, err);
 	int r = -1;
-	if (w->want && nv_mgmt_init(&w->m, w->config, err) == 0) {
+	if (w->want && nv_mgmt_init(&w->m, w->broker, err) == 0) {
 		r = walk_all(w, err);
 		nv_mgmt_fini(&w->m);
 	}
@@ -424,9 +424,10 @@ static int walk(struct walk *w, struct nv_err *err)
 	return r;
 }
 
-int nv_broker_apply(const struct nv_config *c, struct nv_buf *report, struct nv_err *err)
+int nv_broker_apply(const struct nv_broker_settings *broker, struct nv_buf *report,
+		    struct nv_err *err)
 {
-	struct walk w = {.config = c, .apply = true, .report = report};
+	struct walk w = {.broker = broker, .apply = true, .report = report};
 	if (walk(&w, err))
 		return -1;
 	if (w.differences)
@@ -436,10 +437,10 @@ int nv_broker_apply(const struct nv_config *c, struct nv_buf *report, struct nv_
 	return 0;
 }
 
-int nv_broker_check(const struct nv_config *c, struct nv_buf *report,
+int nv_broker_check(const struct nv_broker_settings *broker, struct nv_buf *report,
 		    struct nv_broker_differences *ret, struct nv_err *err)
 {
-	struct walk w = {.config = c, .report = report};
+	struct walk w = {.broker = broker, .report = report};
 	struct nv_err why = {0};
 	*ret = (struct nv_broker_differences){0};
 	if (walk(&w, &why)) {
@@ -483,7 +484,7 @@ static int one_node(const json_t *node, void (*cb)(void *, const char *, enum nv
 	return n;
 }
 
-int nv_broker_alarms(const struct nv_config *c,
+int nv_broker_alarms(const struct nv_broker_settings *broker,
 		     void (*cb)(void *arg, const char *node, enum nv_broker_alarm alarm), void *arg,
 		     struct nv_err *err)
 {
@@ -492,7 +493,7 @@ int nv_broker_alarms(const struct nv_config *c,
 	size_t i = 0;
 	json_t *node = NULL;
 	int n = 0;
-	if (nv_mgmt_init(&m, c, err) < 0)
+	if (nv_mgmt_init(&m, broker, err) < 0)
 		return -1;
 	int status = nv_mgmt_call(&m, "GET", "nodes", NULL, &nodes, err);
 	nv_mgmt_fini(&m);

@@ -66,7 +66,8 @@ static void on_user(void *ctx, const char *name, const char *configure, const ch
 		      configure, "write", write, "read", read));
 }
 
-json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct nv_err *err)
+json_t *nv_broker_topology(const struct nv_broker_settings *broker, const char *vhost,
+			   struct nv_err *err)
 {
 	struct rendering r = {
 		.root = json_pack("{s:[], s:[], s:[], s:[]}", "permissions", "exchanges", "queues",
@@ -78,9 +79,9 @@ json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct 
 					.binding = on_binding,
 					.user = on_user,
 					.ctx = &r};
-	unsigned replicas = c->broker.replicas ? (unsigned)c->broker.replicas : 1;
-	if (nv_topology_visit(c->broker.clients, c->broker.clients_len, c->broker.sites,
-			      c->broker.sites_len, replicas, &v) == 0)
+	unsigned replicas = broker->replicas ? (unsigned)broker->replicas : 1;
+	if (nv_topology_visit(broker->clients, broker->clients_len, broker->sites,
+			      broker->sites_len, replicas, &v) == 0)
 		return r.root;
 	json_decref(r.root);
 	nv_fail(err, NV_FATAL, NV_R_config,
@@ -89,10 +90,11 @@ json_t *nv_broker_topology(const struct nv_config *c, const char *vhost, struct 
 	return NULL;
 }
 
-int nv_broker_definitions(const struct nv_config *c, struct nv_buf *out, struct nv_err *err)
+int nv_broker_definitions(const struct nv_broker_settings *broker, struct nv_buf *out,
+			  struct nv_err *err)
 {
-	nv_auto_free char *vhost = nv_broker_vhost(c);
-	nv_auto_json json_t *root = nv_broker_topology(c, vhost, err);
+	nv_auto_free char *vhost = nv_broker_vhost(broker);
+	nv_auto_json json_t *root = nv_broker_topology(broker, vhost, err);
 	if (!root)
 		return -1;
 	json_object_del(root, "permissions");

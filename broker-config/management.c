@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker-config/admin_internal.h"
+#include "core/base/address.h"
 #include "core/base/json.h"
 
 #define ANSWER_MAX 33554432u /* bytes */
@@ -29,7 +30,7 @@ static int take_address(struct nv_mgmt *m, CURLU *u, struct nv_err *err)
 	char *url = NULL;
 	char *scheme = NULL;
 	char *host = NULL;
-	const struct nv_config *c = m->config;
+	const struct nv_broker_settings *broker = m->broker;
 	curl_url_get(u, CURLUPART_USER, &user, CURLU_URLDECODE);
 	curl_url_get(u, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
 	curl_url_set(u, CURLUPART_USER, NULL, 0);
@@ -38,22 +39,21 @@ static int take_address(struct nv_mgmt *m, CURLU *u, struct nv_err *err)
 	curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
 	curl_url_get(u, CURLUPART_HOST, &host, 0);
 	m->user = nv_strdup(user ? user : "guest");
-	m->password = nv_strdup(c->broker.management_password ? c->broker.management_password
-				: password		      ? password
-							      : "guest");
+	m->password = nv_strdup(broker->management_password ? broker->management_password
+				: password		    ? password
+							    : "guest");
 	m->base = nv_strdup(url ? url : "");
 	size_t len = strlen(m->base);
 	while (len && m->base[len - 1] == '/')
 		m->base[--len] = '\0';
 	bool plain = !scheme || strcmp(scheme, "https") != 0;
-	bool local = host && (!strcmp(host, "localhost") || !strncmp(host, "127.", 4) ||
-			      !strcmp(host, "[::1]"));
+	bool local = host && nv_host_is_loopback(host);
 	curl_free(user);
 	curl_free(password);
 	curl_free(url);
 	curl_free(scheme);
 	curl_free(host);
-	if (plain && !local && !c->broker.allow_plain)
+	if (plain && !local && !broker->allow_plain)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "broker.management_url: %s is not encrypted: use https:// (or set "
 			       "broker.allow_plain)",
@@ -61,10 +61,10 @@ static int take_address(struct nv_mgmt *m, CURLU *u, struct nv_err *err)
 	return 0;
 }
 
-int nv_mgmt_init(struct nv_mgmt *m, const struct nv_config *c, struct nv_err *err)
+int nv_mgmt_init(struct nv_mgmt *m, const struct nv_broker_settings *broker, struct nv_err *err)
 {
-	*m = (struct nv_mgmt){.config = c};
-	if (!c->broker.management_url)
+	*m = (struct nv_mgmt){.broker = broker};
+	if (!broker->management_url)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "broker.management_url: missing; it is needed here");
 	CURLU *u = curl_url();
@@ -72,7 +72,7 @@ int nv_mgmt_init(struct nv_mgmt *m, const struct nv_config *c, struct nv_err *er
 	int r = -1;
 	if (!u || !m->curl)
 		nv_fail(err, NV_RETRY, NV_R_internal, "broker: out of memory");
-	else if (curl_url_set(u, CURLUPART_URL, c->broker.management_url, 0))
+	else if (curl_url_set(u, CURLUPART_URL, broker->management_url, 0))
 		nv_fail(err, NV_FATAL, NV_R_config,
 			"broker.management_url: not of the form https://user@host:15672");
 	else
@@ -119,8 +119,8 @@ static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, m->timeout_ms ? m->timeout_ms : 60000L);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_answer);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, answer);
-	if (m->config->broker.ca_file)
-		curl_easy_setopt(h, CURLOPT_CAINFO, m->config->broker.ca_file);
+	if (m->broker->ca_file)
+		curl_easy_setopt(h, CURLOPT_CAINFO, m->broker->ca_file);
 	if (body)
 		curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "cli/api_stream.h"
+#include "core/base/address.h"
 #include "core/base/json.h"
 
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)

@@ -32,7 +32,7 @@ int cli_broker_apply(struct cli *c)
 	struct nv_err err = {0};
 	if (!config)
 		return CLI_FAILED;
-	int rc = nv_broker_apply(config, &report, &err);
+	int rc = nv_broker_apply(&config->broker, &report, &err);
 	print_report(c, &report);
 	if (c->json)
 		return cli_document(c,
@@ -54,7 +54,7 @@ int cli_broker_check(struct cli *c)
 	struct nv_broker_differences found;
 	if (!config)
 		return CLI_FAILED;
-	if (nv_broker_check(config, &report, &found, &err) < 0)
+	if (nv_broker_check(&config->broker, &report, &found, &err) < 0)
 		return cli_fail(c, &err);
 	if (found.unseen)
 		nv_buf_printf(&report, "not looked at (this user may not): %s\n", found.unseen);
@@ -85,7 +85,7 @@ int cli_broker_definitions(struct cli *c)
 	struct nv_err err = {0};
 	if (!config)
 		return CLI_FAILED;
-	if (nv_broker_definitions(config, &text, &err) < 0)
+	if (nv_broker_definitions(&config->broker, &text, &err) < 0)
 		return cli_fail(c, &err);
 	fwrite(text.data, 1, text.len, stdout); /* JSON, with and without --json */
 	return CLI_OK;

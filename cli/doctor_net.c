@@ -72,7 +72,7 @@ static void broker_topology(struct cli_doctor *d)
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_broker_differences found = {0};
 	struct nv_err err = {0};
-	if (nv_broker_check(d->config, &report, &found, &err) < 0) {
+	if (nv_broker_check(&d->config->broker, &report, &found, &err) < 0) {
 		bool denied = err.reason == NV_R_denied;
 		cli_found(d, denied ? CLI_F_management_denied : CLI_F_management_unreachable,
 			  "broker",
@@ -124,7 +124,7 @@ static void alarm_cb(void *arg, const char *node, enum nv_broker_alarm alarm)
 static void broker_alarms(struct cli_doctor *d)
 {
 	struct nv_err err = {0};
-	int n = nv_broker_alarms(d->config, alarm_cb, d, &err);
+	int n = nv_broker_alarms(&d->config->broker, alarm_cb, d, &err);
 	if (n == 0)
 		cli_found(d, CLI_F_alarms_none, "broker", NULL, "no memory or disk alarm");
 	else if (n < 0)

@@ -123,8 +123,8 @@ static int open_asking(struct asking *a, struct nv_err *err)
 		a->amqp = nv_amqp_open(a->config, "navette command", err);
 		return a->amqp ? 0 : -1;
 	}
-	a->vhost = nv_broker_vhost(a->config);
-	return nv_mgmt_init(&a->management, a->config, err);
+	a->vhost = nv_broker_vhost(&a->config->broker);
+	return nv_mgmt_init(&a->management, &a->config->broker, err);
 }
 
 static void close_asking(struct asking *a)

@@ -124,7 +124,7 @@ static void add_archiver(struct broker_view *v, const json_t *connection)
 static int ask(struct broker_view *v, struct nv_mgmt *m, struct nv_err *err)
 {
 	const struct nv_config *c = v->app->config;
-	nv_auto_free char *vhost = nv_broker_vhost(c);
+	nv_auto_free char *vhost = nv_broker_vhost(&c->broker);
 	nv_auto_free char *queues = NV_MGMT_PATH("queues", vhost);
 	nv_auto_free char *connections = NV_MGMT_PATH("vhosts", vhost, "connections");
 	nv_auto_json json_t *have = NULL;
@@ -149,7 +149,7 @@ static int work(struct app *app, struct nv_job *job, void *arg, struct nv_err *e
 	(void)job;
 	struct broker_view *v = arg;
 	struct nv_mgmt m;
-	if (nv_mgmt_init(&m, app->config, err) < 0)
+	if (nv_mgmt_init(&m, &app->config->broker, err) < 0)
 		return -1;
 	m.timeout_ms = (long)app->config->broker.timeout;
 	int rc = ask(v, &m, err);

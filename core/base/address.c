@@ -2,7 +2,9 @@
 #include "core/base/address.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <strings.h>
 
 #define IPV4_PREFIX 12u /* bytes before an IPv4 address */
 #define SUBSCRIBER_BYTES 8u
@@ -100,4 +102,17 @@ bool nv_network_has(const struct nv_network *n, const struct nv_address *a)
 	if (memcmp(n->base.bytes, a->bytes, bytes) != 0)
 		return false;
 	return !rest || (n->base.bytes[bytes] ^ a->bytes[bytes]) >> (8 - rest) == 0;
+}
+
+bool nv_host_is_loopback(const char *host)
+{
+	uint8_t addr[16];
+
+	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+		return true;
+	if (inet_pton(AF_INET, host, addr) == 1)
+		return addr[0] == 127;
+	if (inet_pton(AF_INET6, host, addr) == 1)
+		return memcmp(addr, &in6addr_loopback, sizeof(addr)) == 0;
+	return false;
 }

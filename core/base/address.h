@@ -31,4 +31,8 @@ bool nv_address_equal(const struct nv_address *a, const struct nv_address *b);
 int nv_network_parse(const char *text, struct nv_network *ret);
 bool nv_network_has(const struct nv_network *n, const struct nv_address *a);
 
+/* Is that host, by its name or address (an IPv6 one in brackets or not), this machine for sure?
+ * What travels unencrypted needs a permission of its own elsewhere. */
+bool nv_host_is_loopback(const char *host);
+
 #endif

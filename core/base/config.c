@@ -12,7 +12,6 @@
 #include "core/base/fs.h"
 
 #define FILE_MAX ((size_t)1024 * 1024)
-#define SECRET_MAX 4096u
 #define SHOWN_MAX 60
 
 /* One mapping of the file and the rows that say what may be in it. */
@@ -98,36 +97,6 @@ static void wrong_value(const struct map *m, size_t row, const yaml_node_t *node
 		       (char *)allowed.data);
 }
 
-const char *nv_config_secret(struct nv_arena *a, const char *path, struct nv_buf *why)
-{
-	nv_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	char text[SECRET_MAX + 1];
-	const char *secret = NULL;
-	struct stat st;
-	ssize_t len;
-
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		nv_buf_printf(why, "cannot be read (%s)", strerrordesc_np(errno));
-		return NULL;
-	}
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
-		nv_buf_puts(why, S_ISREG(st.st_mode) ? "may be used by group or others"
-						     : "is not a regular file");
-		return NULL;
-	}
-	len = read(fd, text, sizeof(text));
-	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
-		len--;
-	if (len <= 0 || len > (ssize_t)SECRET_MAX)
-		nv_buf_puts(why, "is empty, or too large");
-	else if (memchr(text, '\n', (size_t)len) || memchr(text, '\0', (size_t)len))
-		nv_buf_puts(why, "holds more than one line");
-	else
-		secret = nv_arena_strndup(a, text, (size_t)len);
-	explicit_bzero(text, sizeof(text));
-	return secret;
-}
-
 /* A program reads only the secrets it uses: a host's programs run as different users.  The command
  * is also run by people who may not read them all, and does without those. */
 static void take_secret(struct map *m, size_t row, const yaml_node_t *node, size_t line)
@@ -147,7 +116,7 @@ static void take_secret(struct map *m, size_t row, const yaml_node_t *node, size
 		return;
 	if (m->load->roles == NV_ROLE_CLI && access(path, R_OK) < 0 && errno == EACCES)
 		return;
-	secret = nv_config_secret(&m->load->config->arena, path, &why);
+	secret = nv_read_secret(&m->load->config->arena, path, &why);
 	if (secret) {
 		memcpy((char *)m->base + f->offset, &secret, sizeof(secret));
 		return;

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "broker-config/settings.h"
 #include "core/base/err.h"
 #include "core/base/id.h"
 #include "core/base/log.h"
@@ -96,27 +97,7 @@ struct nv_config {
 		const char *key_file; /* Ed25519 secret key made by `navette keys new` */
 	} identity;
 
-	struct {
-		const char **uris; /* amqps://user@host:5671/vhost, tried in turn */
-		size_t uris_len;
-		const char *password; /* password_file or NAVETTE_BROKER_PASSWORD */
-		const char *ca_file;  /* default the system's bundle */
-		const char *cert_file;
-		const char *cert_key_file;
-		bool allow_plain; /* amqp:// to another machine than this one */
-		uint64_t heartbeat;
-		uint64_t timeout;	  /* deadline of every single call */
-		uint64_t publish_timeout; /* until a confirm must have come, reconnects included */
-		const char *management_url;	 /* cli: http(s)://user@host:15672 */
-		const char *management_password; /* management_password_file or
-						    NAVETTE_BROKER_ADMIN_PASSWORD */
-		const char **clients; /* cli: the names `broker apply` makes the topology for */
-		size_t clients_len;
-		const char **sites;
-		size_t sites_len;
-		const char *credentials_dir; /* cli: where `broker apply` puts made passwords */
-		uint64_t replicas;	     /* initial size of quorum queues; default 1 */
-	} broker;
+	struct nv_broker_settings broker;
 
 	struct {
 		const char *socket; /* unix socket, or */
@@ -285,13 +266,6 @@ bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
  * none stands there.  -1: it is no such address. */
 int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual);
 #define NV_SENTINEL_PORT 26379u
-/* Is that host, by its name or address (an IPv6 one in brackets or not), this machine for sure?
- * What travels unencrypted needs a permission of its own elsewhere. */
-bool nv_host_is_loopback(const char *host);
-
-/* The one line of a secret's file, in the arena; NULL, with why it may not be used (not there, open
- * to others, empty, too large, several lines) behind "<path> ". */
-const char *nv_config_secret(struct nv_arena *a, const char *path, struct nv_buf *why);
 
 /* The commented example with every key, type, allowed values and default, from the table. */
 void nv_config_example(struct nv_buf *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What cannot be seen in one value alone: names given twice, keys that need one another, and plain
  * connections to other machines.  A key that was wrong already is not named a second time. */
+#include "core/base/address.h"
 #include "core/base/config_table.h"
 
 #include <string.h>

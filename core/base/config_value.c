@@ -201,19 +201,6 @@ int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t 
 	return 0;
 }
 
-bool nv_host_is_loopback(const char *host)
-{
-	uint8_t addr[16];
-
-	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	if (inet_pton(AF_INET, host, addr) == 1)
-		return addr[0] == 127;
-	if (inet_pton(AF_INET6, host, addr) == 1)
-		return memcmp(addr, &in6addr_loopback, sizeof(addr)) == 0;
-	return false;
-}
-
 static bool is_url(const char *text, const char *const *schemes)
 {
 	struct nv_cfg_url url;

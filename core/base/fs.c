@@ -15,6 +15,7 @@
 
 #include "core/base/id.h"
 
+#define SECRET_MAX 4096u /* bytes */
 #define READ_STEP 65536u
 #define WRITE_BEHIND 8388608u /* bytes that are worth a request to the disk */
 #define TREE_DEPTH_MAX 256    /* each level holds a descriptor */
@@ -337,4 +338,34 @@ int nv_disk_look(const char *dir, struct nv_err *err)
 			       "%s: the disk is full, %llu bytes are free", dir,
 			       (unsigned long long)room);
 	return try_to_write(dir, err);
+}
+
+const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *why)
+{
+	nv_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char text[SECRET_MAX + 1];
+	const char *secret = NULL;
+	struct stat st;
+	ssize_t len;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		nv_buf_printf(why, "cannot be read (%s)", strerrordesc_np(errno));
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
+		nv_buf_puts(why, S_ISREG(st.st_mode) ? "may be used by group or others"
+						     : "is not a regular file");
+		return NULL;
+	}
+	len = read(fd, text, sizeof(text));
+	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+		len--;
+	if (len <= 0 || len > (ssize_t)SECRET_MAX)
+		nv_buf_puts(why, "is empty, or too large");
+	else if (memchr(text, '\n', (size_t)len) || memchr(text, '\0', (size_t)len))
+		nv_buf_puts(why, "holds more than one line");
+	else
+		secret = nv_arena_strndup(a, text, (size_t)len);
+	explicit_bzero(text, sizeof(text));
+	return secret;
 }

@@ -17,6 +17,9 @@ int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err);
 int nv_remove_tree(const char *path, struct nv_err *err);
 /* The whole file, refused above max bytes. */
 int nv_read_file(const char *path, size_t max, struct nv_buf *ret, struct nv_err *err);
+/* The one line of a secret's file, in the arena; NULL, with why it may not be used (not there, open
+ * to others, empty, too large, several lines) behind "<path> ". */
+const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *why);
 /* Temporary name beside it, fsync, rename, fsync of the folder: after a crash the old or the new
  * content is there, whole. */
 int nv_write_file(const char *path, const void *data, size_t len, mode_t mode, struct nv_err *err);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/base/address.h"
 #include "core/base/id.h"
 
 #define FRAME_MAX 131072

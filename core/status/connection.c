@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/address.h"
 #include "core/status/internal.h"
 
 #define BACKOFF_MIN 100u

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base/address.h"
 #include "core/base/id.h"
 #include "core/store/web.h"
 

@@ -52,7 +52,7 @@ int rig_broker_setup(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	rig_cli_config(&c);
-	if (nv_broker_apply(&c, &report, &err))
+	if (nv_broker_apply(&c.broker, &report, &err))
 		fail_msg("%s", err.msg);
 	rig_cli_config_fini(&c);
 	return 0;

@@ -15,7 +15,7 @@ static void apply(const char *expect_line)
 	struct nv_config c;
 	struct nv_err err = {0};
 	rig_cli_config(&c);
-	if (nv_broker_apply(&c, &report, &err))
+	if (nv_broker_apply(&c.broker, &report, &err))
 		fail_msg("%s", err.msg);
 	if (expect_line)
 		assert_non_null(strstr((const char *)report.data, expect_line));
@@ -31,7 +31,7 @@ static size_t check(const char *expect_line)
 	struct nv_err err = {0};
 	struct nv_broker_differences found;
 	rig_cli_config(&c);
-	if (nv_broker_check(&c, &report, &found, &err))
+	if (nv_broker_check(&c.broker, &report, &found, &err))
 		fail_msg("%s", err.msg);
 	size_t n = found.len;
 	nv_broker_differences_fini(&found);
@@ -47,7 +47,7 @@ static void call(const char *method, const char *path, json_t *body)
 	struct nv_config c;
 	struct nv_err err = {0};
 	rig_cli_config(&c);
-	assert_int_equal(nv_mgmt_init(&m, &c, &err), 0);
+	assert_int_equal(nv_mgmt_init(&m, &c.broker, &err), 0);
 	if (nv_mgmt_call(&m, method, path, body, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
 	nv_mgmt_fini(&m);
@@ -113,7 +113,7 @@ static void test_a_queue_with_other_arguments_is_not_touched(void **state)
 	call("PUT", "queues/%2F/catalog.s2", json_pack("{s:b}", "durable", 1));
 	check("differs: queue catalog.s2 has ");
 	rig_cli_config(&c);
-	assert_int_equal(nv_broker_apply(&c, &report, &err), -1);
+	assert_int_equal(nv_broker_apply(&c.broker, &report, &err), -1);
 	assert_int_equal(err.reason, NV_R_conflict);
 	rig_cli_config_fini(&c);
 	call("DELETE", "queues/%2F/catalog.s2", NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/base/address.h"
 #include "core/base/config.h"
 #include "core/base/config_table.h"
 #include "core/base/fs.h"

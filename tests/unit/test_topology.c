@@ -296,14 +296,14 @@ static void test_definitions_json_is_what_the_topology_says(void **state)
 	nv_auto_buf struct nv_buf made = {0};
 	const char *client = "main";
 	const char *site = "lastyear";
-	struct nv_config c = {.broker = {.clients = &client,
-					 .clients_len = 1,
-					 .sites = &site,
-					 .sites_len = 1,
-					 .replicas = 1}};
+	struct nv_broker_settings broker = {.clients = &client,
+					    .clients_len = 1,
+					    .sites = &site,
+					    .sites_len = 1,
+					    .replicas = 1};
 	struct nv_err err;
 	(void)state;
-	assert_int_equal(nv_broker_definitions(&c, &made, &err), 0);
+	assert_int_equal(nv_broker_definitions(&broker, &made, &err), 0);
 	if (getenv("NAVETTE_UPDATE")) {
 		nv_auto_free char *path =
 			nv_asprintf("%s/broker-config/definitions.json", getenv("NAVETTE_SOURCE"));
