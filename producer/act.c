@@ -4,7 +4,14 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "producer/answer.h"
+#include "producer/body.h"
+#include "producer/catalog.h"
+#include "producer/dispatch.h"
 #include "producer/download.h"
+#include "producer/requests.h"
+#include "producer/spool.h"
+#include "producer/versions.h"
 #include "producer/wish.h"
 
 struct act {

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "producer/producer.h"
+#include "core/base/log.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 
 /* --- errors --- */
 
@@ -111,4 +113,22 @@ void api_json(struct nv_http_request *r, unsigned status, json_t *o)
 	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	nv_http_reply(r, status, "application/json", text, strlen(text));
+}
+
+/* --- the log --- */
+
+const char *api_path_to_log(const struct nv_http_request *r)
+{
+	const char *pattern = nv_http_pattern(r);
+	bool named = pattern && strstr(pattern, "{user}");
+	return named && !nv_log_people() ? pattern : nv_http_path(r);
+}
+
+void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
+		 const char *user)
+{
+	nv_metric_add(app->m.refused, why, 1);
+	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
+	       NV_S("method", nv_http_method(r)), NV_S("path", api_path_to_log(r)),
+	       NV_S("peer", nv_http_peer(r)));
 }

@@ -3,7 +3,16 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
+#include "producer/api.h"
+#include "producer/app.h"
+#include "producer/events.h"
+#include "producer/launch.h"
+#include "producer/page.h"
+#include "producer/requests.h"
+#include "producer/session.h"
+#include "producer/signin.h"
 
 #define METRICS_TOLD_MS 3600000u /* once in this time */
 
@@ -85,14 +94,6 @@ static const struct nv_http_header headers[] = {
 	{"Strict-Transport-Security", "max-age=31536000"},
 };
 
-/* A person's name may stand in it. */
-static const char *path_to_log(const struct nv_http_request *r)
-{
-	const char *pattern = nv_http_pattern(r);
-	bool named = pattern && strstr(pattern, "{user}");
-	return named && !nv_log_people() ? pattern : nv_http_path(r);
-}
-
 static void on_shut(void *arg, const char *why)
 {
 	struct app *app = arg;
@@ -110,7 +111,7 @@ static void on_done(void *arg, const struct nv_http_request *r, unsigned status,
 		nv_metric_observe(app->m.http_time, NULL, (double)micros / 1e6);
 	enum nv_level level = status >= 500 ? NV_WARN : status >= 400 ? NV_INFO : NV_DEBUG;
 	NV_LOG(level, status >= 400 && status != 499 ? "http.refused" : "http.request",
-	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
+	       NV_S("method", nv_http_method(r)), NV_S("path", api_path_to_log(r)),
 	       NV_U("status", status), NV_U("us", micros), NV_S("peer", nv_http_peer(r)));
 }
 
@@ -182,13 +183,4 @@ int api_start(struct app *app, struct nv_err *err)
 	NV_LOG(NV_INFO, "producer.listening", NV_S("listen", o.listen),
 	       NV_U("port", nv_http_port(app->http)));
 	return 0;
-}
-
-void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
-		 const char *user)
-{
-	nv_metric_add(app->m.refused, why, 1);
-	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
-	       NV_S("method", nv_http_method(r)), NV_S("path", path_to_log(r)),
-	       NV_S("peer", nv_http_peer(r)));
 }

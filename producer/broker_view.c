@@ -6,7 +6,10 @@
 
 #include "broker-config/admin_internal.h"
 #include "broker-config/topology.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
 #include "producer/backroom.h"
+#include "producer/broker_view.h"
 
 #define FRESH_MS 2000u
 

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/answer.h"
+#include "producer/app.h"
+#include "producer/catalog.h"
 
 struct part {
 	struct catalog_site site;

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/clock.h"
+#include "producer/sweep.h"
 
 #define NOBODY "navette-clock" /* a question about nobody's courses */
 #define KEEP_MS 86400000u

@@ -2,7 +2,10 @@
 /* The table a teacher chooses from: the sites' courses, and who holds which of them here. */
 #include <string.h>
 
-#include "producer/producer.h"
+#include "producer/answer.h"
+#include "producer/app.h"
+#include "producer/catalog.h"
+#include "producer/requests.h"
 
 /* One answer under way: the catalogue, then for each site the holders. */
 struct listing {

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "core/base/mem.h"
-#include "producer/producer.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 
 enum kind { TEXT, SWITCH };
 static const struct {

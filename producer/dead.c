@@ -5,6 +5,8 @@
 
 #include "core/base/log.h"
 #include "core/dead/dead.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
 #include "producer/backroom.h"
 #include "producer/body.h"
 

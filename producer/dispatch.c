@@ -3,9 +3,11 @@
  * confirmed, then marked as published.  Whoever dies in between leaves a record that the sweep
  * publishes again, and a second copy of a message does no harm.  Where there is no confirm, it goes
  * to the disk before anybody is told that it was accepted. */
+#include "producer/dispatch.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/spool.h"
 
 /* An answer to a person does not wait longer for the broker. */
 #define PATIENCE_MS 5000u

@@ -3,7 +3,7 @@
 #ifndef NV_PRODUCER_DOWNLOAD_H
 #define NV_PRODUCER_DOWNLOAD_H
 
-#include "producer/producer.h"
+#include "producer/app.h"
 
 /* Whether this producer has a store and room to put archives together. */
 bool download_offered(const struct app *app);

@@ -7,7 +7,12 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "producer/answer.h"
+#include "producer/catalog.h"
+#include "producer/events.h"
+#include "producer/launch.h"
 #include "producer/session.h"
+#include "producer/tidy.h"
 
 #define KEPT 4096u
 #define HEARTBEAT_MS 15000u

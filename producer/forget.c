@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 #include "producer/body.h"
-#include "producer/producer.h"
 
 struct forget {
 	struct nv_http_request *r;

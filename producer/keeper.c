@@ -8,7 +8,11 @@
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/admin.h"
+#include "producer/app.h"
+#include "producer/catalog.h"
+#include "producer/clock.h"
+#include "producer/keeper.h"
 
 #define PREFETCH 64u
 #define HELD_MS 1000u

@@ -11,7 +11,10 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/launch.h"
+#include "producer/page.h"
+#include "producer/session.h"
 #include "producer/token.h"
 
 struct launch {

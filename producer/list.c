@@ -2,7 +2,9 @@
 /* GET /api/v1/requests: one's own, or everybody's for administrators. */
 #include <string.h>
 
-#include "producer/producer.h"
+#include "producer/answer.h"
+#include "producer/app.h"
+#include "producer/requests.h"
 
 struct listing {
 	struct app *app;

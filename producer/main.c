@@ -9,7 +9,22 @@
 #include "core/base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
+#include "producer/admin.h"
+#include "producer/api.h"
 #include "producer/backroom.h"
+#include "producer/broker_view.h"
+#include "producer/catalog.h"
+#include "producer/clock.h"
+#include "producer/events.h"
+#include "producer/keeper.h"
+#include "producer/launch.h"
+#include "producer/people.h"
+#include "producer/rights.h"
+#include "producer/signin.h"
+#include "producer/spool.h"
+#include "producer/sweep.h"
+#include "producer/tidy.h"
+#include "producer/versions.h"
 
 #define HTTP_STOP_MS 5000u
 #define BUS_STOP_MS 5000u

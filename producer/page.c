@@ -4,8 +4,9 @@
  * time and answered with 304 where it is the same. */
 #include <string.h>
 
+#include "producer/app.h"
 #include "producer/assets.h"
-#include "producer/producer.h"
+#include "producer/page.h"
 
 const char *page_path(const char *name)
 {

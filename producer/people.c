@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/people.h"
 
 struct people {
 	const char *path;

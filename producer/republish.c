@@ -2,8 +2,11 @@
 /* POST /api/v1/requests/republish: the broker has lost its messages; what has not ended goes out
  * again.  The sweep does it. */
 #include "core/base/log.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 #include "producer/body.h"
-#include "producer/producer.h"
+#include "producer/sweep.h"
 
 struct republish {
 	struct app *app;

@@ -2,7 +2,9 @@
 /* A request's record as JSON, and copies of requests. */
 #include <string.h>
 
-#include "producer/producer.h"
+#include "producer/answer.h"
+#include "producer/app.h"
+#include "producer/requests.h"
 
 static json_t *texts(const struct nv_strs *list)
 {

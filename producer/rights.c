@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/site/site.h"
 #include "producer/backroom.h"
+#include "producer/rights.h"
 
 #define UNANSWERED 6u	 /* times rights_max_age */
 #define ANSWER_MS 10000u /* people wait for it */

@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sessions: what sessions.c (begins and ends them), session_find.c (finds them) and events.c (asks
- * again and again) share. */
+/* Who asks: sessions.c begins and ends sessions, session_find.c finds them, events.c asks again and
+ * again. */
 #ifndef NV_PRODUCER_SESSION_H
 #define NV_PRODUCER_SESSION_H
 
-#include "producer/producer.h"
+#include "producer/app.h"
+
+/* Find the session and check where the request comes from, then admit it to the route's handler,
+ * with the session as its user; or answer 401, 403 or 503. */
+void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route);
+/* Begin one: stores it and answers 201. */
+void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a);
+/* The same for who comes from Moodle; answers with the way to the page. */
+void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s);
+void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s);
+void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s);
 
 enum session_result {
 	SESSION_LIVES,

@@ -9,6 +9,8 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "producer/people.h"
+#include "producer/rights.h"
 
 struct finding {
 	struct app *app;

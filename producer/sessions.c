@@ -6,8 +6,10 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "producer/answer.h"
 #include "producer/csrf.h"
 #include "producer/download.h"
+#include "producer/events.h"
 #include "producer/session.h"
 
 #define COOKIE "navette_session"

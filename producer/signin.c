@@ -15,9 +15,13 @@
 #include "core/base/address.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 #include "producer/body.h"
 #include "producer/csrf.h"
-#include "producer/producer.h"
+#include "producer/people.h"
+#include "producer/session.h"
+#include "producer/signin.h"
 
 #define THROTTLE_MS 300000u
 #define PAIR_ATTEMPTS 10u     /* of an account from an address, in a row */

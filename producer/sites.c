@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "broker-config/topology.h"
-#include "producer/backroom.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
+#include "producer/broker_view.h"
+#include "producer/clock.h"
 
 #define NOTE_EVERY_MS 5000u
 #define ARCHIVER_TTL_MS 86400000u

@@ -21,7 +21,9 @@
 #include "core/base/log.h"
 #include "core/base/sync_group.h"
 #include "core/daemon/runner.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/spool.h"
+#include "producer/sweep.h"
 
 #define FOLDER ".spool" /* what begins with a dot no sweep of work_dir touches */
 #define FILES_MAX 10000u

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "producer/producer.h"
+#include "producer/admin.h"
+#include "producer/answer.h"
+#include "producer/app.h"
 
 static const char *const words[NV_PH_COUNT] = {
 #define X(name) #name,

@@ -12,8 +12,17 @@
 #include "core/base/fault.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "producer/answer.h"
+#include "producer/body.h"
+#include "producer/catalog.h"
 #include "producer/csv.h"
+#include "producer/dispatch.h"
+#include "producer/people.h"
+#include "producer/requests.h"
+#include "producer/spool.h"
 #include "producer/submit.h"
+#include "producer/versions.h"
+#include "producer/wish.h"
 
 #define ITEMS_MAX 1000u
 #define IDEMPOTENCY_MS 86400000u

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The sweep: requests that were never confirmed as published, or whose messages the broker has
  * lost, go out again, and what ended long ago is removed. */
+#include "producer/sweep.h"
 #include "core/base/log.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/dispatch.h"
 
 #define COUNTS_MS 10000u
 #define EXPIRE_MS 3600000u

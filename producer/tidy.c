@@ -2,6 +2,7 @@
 /* Dead letters leave by themselves when their request was restored, cancelled, or asked for again.
  * After such changes, at the next look: which requests have letters, what do their records say, and
  * away with those that are settled.  Of what Redis does not know every letter stays. */
+#include "producer/tidy.h"
 #include "core/base/log.h"
 #include "core/dead/settled.h"
 #include "producer/backroom.h"

@@ -7,7 +7,8 @@
 
 #include "core/base/log.h"
 #include "core/site/follow.h"
-#include "producer/producer.h"
+#include "producer/app.h"
+#include "producer/versions.h"
 
 #define EVERY_MS 600000u
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "producer/answer.h"
+#include "producer/body.h"
 
 /* --- reading --- */
 

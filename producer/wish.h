@@ -4,8 +4,8 @@
 #ifndef NV_PRODUCER_WISH_H
 #define NV_PRODUCER_WISH_H
 
+#include "producer/app.h"
 #include "producer/body.h"
-#include "producer/producer.h"
 
 struct wish {
 	const char *site;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/base/hash.h"
+#include "producer/answer.h"
 #include "producer/csrf.h"
 #include "producer/wish.h"
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The live event stream. */
+#ifndef NV_PRODUCER_EVENTS_H
+#define NV_PRODUCER_EVENTS_H
+
+#include "producer/app.h"
+
+struct events *events_new(struct app *app);
+void events_open(struct app *app, struct nv_http_request *r, const struct session *s);
+void events_signed_out(struct app *app, const char *session_key);
+void events_close(struct events *e); /* after the HTTP server, before the status */
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Events of course servers become records. */
+#ifndef NV_PRODUCER_KEEPER_H
+#define NV_PRODUCER_KEEPER_H
+
+#include "producer/app.h"
+
+struct keeper *keeper_new(struct app *app);
+void keeper_retry(struct keeper *k); /* the status database is back */
+/* Before bus and status: cb comes when no delivery is being written any more. */
+void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
+
+#endif
