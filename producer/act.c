@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/claims.h"
+#include "core/status/log.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/body.h"
 #include "producer/catalog.h"

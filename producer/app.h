@@ -14,7 +14,6 @@
 #include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
 #include "core/http/http.h"
-#include "core/status/status.h"
 #include "proto/envelope.h"
 
 struct attempt;

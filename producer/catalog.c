@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/events.h"
+#include "core/status/kv.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/catalog.h"

@@ -3,6 +3,7 @@
 #ifndef NV_PRODUCER_CATALOG_H
 #define NV_PRODUCER_CATALOG_H
 
+#include "core/status/status.h"
 #include "producer/app.h"
 
 enum catalog_status {

@@ -6,6 +6,8 @@
  * not answer), does another request hold it. */
 #include <string.h>
 
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/catalog.h"
 #include "producer/submit.h"

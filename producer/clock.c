@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/admin.h"
+#include "core/status/requests.h"
 #include "producer/app.h"
 #include "producer/clock.h"
 #include "producer/sweep.h"

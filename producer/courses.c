@@ -2,6 +2,8 @@
 /* The table a teacher chooses from: the sites' courses, and who holds which of them here. */
 #include <string.h>
 
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/catalog.h"

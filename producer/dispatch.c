@@ -6,6 +6,7 @@
 #include "producer/dispatch.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/status/requests.h"
 #include "producer/app.h"
 #include "producer/spool.h"
 

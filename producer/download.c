@@ -19,6 +19,7 @@
 #include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/backroom.h"
 

@@ -3,6 +3,7 @@
 #ifndef NV_PRODUCER_DOWNLOAD_H
 #define NV_PRODUCER_DOWNLOAD_H
 
+#include "core/status/status.h"
 #include "producer/app.h"
 
 /* Whether this producer has a store and room to put archives together. */

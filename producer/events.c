@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/events.h"
 #include "producer/answer.h"
 #include "producer/catalog.h"
 #include "producer/events.h"

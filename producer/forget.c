@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/admin.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/app.h"

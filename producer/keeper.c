@@ -8,6 +8,8 @@
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/status/events.h"
+#include "core/status/status.h"
 #include "producer/admin.h"
 #include "producer/app.h"
 #include "producer/catalog.h"

@@ -11,6 +11,8 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/status/events.h"
+#include "core/status/kv.h"
 #include "producer/app.h"
 #include "producer/launch.h"
 #include "producer/page.h"

@@ -2,6 +2,8 @@
 /* GET /api/v1/requests: one's own, or everybody's for administrators. */
 #include <string.h>
 
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/requests.h"

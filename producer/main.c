@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
+#include "core/status/status.h"
 #include "producer/admin.h"
 #include "producer/api.h"
 #include "producer/backroom.h"

@@ -2,6 +2,7 @@
 /* POST /api/v1/requests/republish: the broker has lost its messages; what has not ended goes out
  * again.  The sweep does it. */
 #include "core/base/log.h"
+#include "core/status/requests.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/app.h"

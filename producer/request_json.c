@@ -2,6 +2,7 @@
 /* A request's record as JSON, and copies of requests. */
 #include <string.h>
 
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/requests.h"

@@ -3,6 +3,7 @@
 #ifndef NV_PRODUCER_REQUESTS_H
 #define NV_PRODUCER_REQUESTS_H
 
+#include "core/status/status.h"
 #include "producer/app.h"
 
 void courses_list(struct app *app, struct nv_http_request *r, const struct session *s);

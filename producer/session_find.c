@@ -9,6 +9,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/status/kv.h"
 #include "producer/people.h"
 #include "producer/rights.h"
 

@@ -6,6 +6,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/status/kv.h"
 #include "producer/answer.h"
 #include "producer/csrf.h"
 #include "producer/download.h"

@@ -15,6 +15,7 @@
 #include "core/base/address.h"
 #include "core/base/hash.h"
 #include "core/base/log.h"
+#include "core/status/kv.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/body.h"

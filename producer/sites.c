@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "broker-config/topology.h"
+#include "core/status/admin.h"
+#include "core/status/events.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/broker_view.h"

@@ -21,6 +21,8 @@
 #include "core/base/log.h"
 #include "core/base/sync_group.h"
 #include "core/daemon/runner.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/app.h"
 #include "producer/spool.h"
 #include "producer/sweep.h"

@@ -3,6 +3,7 @@
 #ifndef NV_PRODUCER_SPOOL_H
 #define NV_PRODUCER_SPOOL_H
 
+#include "core/status/status.h"
 #include "producer/app.h"
 
 struct spool *spool_new(struct app *app, struct nv_err *err);

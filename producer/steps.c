@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/status/admin.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/app.h"

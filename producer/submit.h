@@ -3,6 +3,7 @@
 #ifndef NV_PRODUCER_SUBMIT_H
 #define NV_PRODUCER_SUBMIT_H
 
+#include "core/status/status.h"
 #include "producer/wish.h"
 
 struct submit;

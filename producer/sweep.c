@@ -3,6 +3,9 @@
  * lost, go out again, and what ended long ago is removed. */
 #include "producer/sweep.h"
 #include "core/base/log.h"
+#include "core/status/admin.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/app.h"
 #include "producer/dispatch.h"
 

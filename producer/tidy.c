@@ -5,6 +5,9 @@
 #include "producer/tidy.h"
 #include "core/base/log.h"
 #include "core/dead/settled.h"
+#include "core/status/events.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/backroom.h"
 
 #define NAME "producer, dead letters"

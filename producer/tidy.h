@@ -2,6 +2,7 @@
 #ifndef NV_PRODUCER_TIDY_H
 #define NV_PRODUCER_TIDY_H
 
+#include "core/status/events.h"
 #include "producer/app.h"
 
 /* Dead letters whose request is settled (tidy.c). */

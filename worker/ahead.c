@@ -10,6 +10,7 @@
 
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
+#include "core/status/claims.h"
 #include "worker/restore.h"
 
 #define LEASE_MS 10000u

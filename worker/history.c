@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/claims.h"
+#include "core/status/status.h"
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 5000u

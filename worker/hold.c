@@ -8,6 +8,7 @@
 #include "core/base/fs.h"
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
+#include "core/status/claims.h"
 #include "worker/worker.h"
 
 /* What fills the disk may be what was fetched ahead or kept for a next try, whose messages rest in

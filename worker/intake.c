@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/status/claims.h"
 #include "worker/worker.h"
 
 /* What is restored is what our client signed, not what a site says it asked for. */

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
+#include "core/status/status.h"
 #include "worker/accepted.h"
 #include "worker/worker.h"
 

@@ -18,6 +18,10 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/status/events.h"
+#include "core/status/notices.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "worker/mail.h"
 #include "worker/texts.h"
 #include "worker/worker.h"

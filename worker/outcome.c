@@ -6,6 +6,9 @@
  * twice changes nothing. */
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/status/claims.h"
+#include "core/status/kv.h"
+#include "core/status/status.h"
 #include "worker/restore.h"
 
 /* --- the end: clean up and acknowledge --- */

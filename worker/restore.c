@@ -8,6 +8,9 @@
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "core/status/claims.h"
+#include "core/status/kv.h"
+#include "core/status/log.h"
 #include "worker/restore.h"
 
 #define AGAIN_MS 1000u

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "worker/texts.h"
+#include "core/status/notices.h"
+#include "core/status/status.h"
 
 #include <inttypes.h>
 #include <string.h>

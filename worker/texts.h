@@ -3,6 +3,7 @@
 #ifndef NV_WORKER_TEXTS_H
 #define NV_WORKER_TEXTS_H
 
+#include "core/status/notices.h"
 #include "core/status/status.h"
 #include "worker/letter.h"
 #include "worker/words.h"

@@ -5,6 +5,8 @@
 
 #include "core/base/log.h"
 #include "core/daemon/runner.h"
+#include "core/status/admin.h"
+#include "core/status/status.h"
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 60000u

@@ -7,6 +7,7 @@
 
 #include "core/base/log.h"
 #include "core/daemon/workdir.h"
+#include "core/status/admin.h"
 #include "worker/restore.h"
 
 #define SWEEP_EVERY_MS 600000u

@@ -25,7 +25,6 @@
 #include "core/daemon/intake.h"
 #include "core/daemon/runner.h"
 #include "core/site/follow.h"
-#include "core/status/status.h"
 
 #define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/status/internal.h"
+#include "core/status/notices.h"
 
 static void done_add(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {

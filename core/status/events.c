@@ -5,7 +5,9 @@
  * sees whether the stream still holds what comes after the cursor. */
 #include <string.h>
 
+#include "core/status/events.h"
 #include "core/status/internal.h"
+#include "core/status/status.h"
 
 #define BLOCK_MS 5000u
 #define AGAIN_MS 200u /* after an error */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/status/admin.h"
 #include "core/status/internal.h"
 
 #define STEP 500u

@@ -16,6 +16,8 @@
 
 #include "core/base/err.h"
 #include "core/base/mem.h"
+#include "core/status/claims.h"
+#include "core/status/events.h"
 #include "core/status/status.h"
 
 /* --- poll.c --- */

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "core/status/internal.h"
+#include "core/status/kv.h"
+#include "core/status/status.h"
 
 typedef void (*bool_cb)(void *arg, const struct nv_err *err, bool yes);
 

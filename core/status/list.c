@@ -6,6 +6,8 @@
 
 #include "core/base/log.h"
 #include "core/status/internal.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 
 /* {total, record, …} */
 void nv_op_done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r)

@@ -7,7 +7,9 @@
  * cannot be told now waits in nv:notices:waiting and comes back into the stream when it is due. */
 #include <string.h>
 
+#include "core/status/events.h"
 #include "core/status/internal.h"
+#include "core/status/notices.h"
 
 #define BLOCK_MS 5000u
 #define AGAIN_MS 200u

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "core/base/id.h"
+#include "core/status/claims.h"
 #include "core/status/internal.h"
+#include "core/status/status.h"
 
 enum field_type { FIELD_STR, FIELD_UINT, FIELD_BOOL };
 

@@ -3,7 +3,10 @@
  * keeper's. */
 #include <string.h>
 
+#include "core/status/events.h"
 #include "core/status/internal.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 
 /* --- life --- */
 

@@ -4,6 +4,7 @@
 
 #include "core/base/hash.h"
 #include "core/status/internal.h"
+#include "core/status/status.h"
 #include "nv_status_lua.h"
 
 static const struct {

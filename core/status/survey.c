@@ -2,7 +2,9 @@
 /* For administrators: who is there, how many requests each site has, where time goes. */
 #include <string.h>
 
+#include "core/status/admin.h"
 #include "core/status/internal.h"
+#include "core/status/status.h"
 
 #define STEPS_MAX 1000u
 #define STEP_COLUMNS (3u + NV_PH_COUNT) /* as steps.lua answers */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/id.h"
+#include "core/status/events.h"
 #include "proto/messages.h"
 
 enum sample {

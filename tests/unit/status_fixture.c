@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "status_fixture.h"
+#include "core/status/claims.h"
+#include "core/status/events.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 
 void put(char *to, size_t size, const char *from)
 {

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "core/base/id.h"
+#include "core/status/claims.h"
 #include "core/status/internal.h"
 #include "core/status/status.h"
 

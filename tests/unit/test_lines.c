@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/daemon/lines.h"
+#include "core/status/events.h"
 
 static void secrets_are_overwritten(void **state)
 {

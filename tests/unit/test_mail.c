@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/status/notices.h"
+#include "core/status/status.h"
 #include "worker/mail.h"
 #include "worker/texts.h"
 

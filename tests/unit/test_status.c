@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What core/status keeps, against a real Redis: states, claims, events, lists, history. */
+#include "core/status/admin.h"
+#include "core/status/claims.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 /* --- the table --- */

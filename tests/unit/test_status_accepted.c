@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the producer has on its disk is put into a Redis that has lost it, or lost a part; and what
  * is held for a reason is sent again. */
+#include "core/status/claims.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 static void accepted(struct fixture *f, const struct nv_restore_request *q)

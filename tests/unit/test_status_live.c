@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* core/status while time passes: followers, notices, life times, and a Redis that is not well. */
+#include "core/status/events.h"
+#include "core/status/kv.h"
+#include "core/status/notices.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 /* --- following --- */

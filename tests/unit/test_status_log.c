@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A request's log, against a real Redis: what goes in, in which order, and nothing twice. */
+#include "core/status/claims.h"
+#include "core/status/events.h"
+#include "core/status/log.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 #define LINES_MAX 600u

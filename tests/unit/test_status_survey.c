@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What administrators look at, against a real Redis: lists in any order, texts, who is there, where
  * time goes. */
+#include "core/status/admin.h"
+#include "core/status/claims.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 static void make(struct fixture *f, char *id, const char *user, const char *name,

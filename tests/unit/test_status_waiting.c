@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the record says of a request that waits: for the next attempt, or for what passes by itself.
  */
+#include "core/status/claims.h"
+#include "core/status/events.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
 #include "status_fixture.h"
 
 #define MINUTE 60000ull
