@@ -34,6 +34,8 @@ struct upkeep;
 
 struct archiver {
 	struct nv_daemon *daemon;
+	/* For whatever ends by itself, once it has: the stop goes on when all have. */
+	void (*on_idle_cb)(struct archiver *a);
 	const struct nv_config *config;
 	struct nv_identity me;
 	struct nv_keyring clients;
@@ -103,10 +105,7 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d);
 
 /* upkeep.c */
 struct upkeep *nv_upkeep_start(struct archiver *a);
-/* a->upkeep becomes NULL, then nv_archiver_maybe_stopped is called. */
+/* a->upkeep becomes NULL, then on_idle_cb is called. */
 void nv_upkeep_stop(struct upkeep *u);
-
-/* main.c: something ended; go on stopping if nothing is left. */
-void nv_archiver_maybe_stopped(struct archiver *a);
 
 #endif

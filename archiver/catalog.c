@@ -22,7 +22,7 @@ static void question_free(struct question *q)
 	nv_envelope_fini(&q->env);
 	nv_arena_fini(&q->arena);
 	free(q);
-	nv_archiver_maybe_stopped(a);
+	a->on_idle_cb(a);
 }
 
 static void answered(void *arg, const struct nv_err *err)

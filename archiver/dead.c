@@ -22,7 +22,7 @@ static void timer_closed(uv_handle_t *handle)
 	struct archiver *a = t->a;
 	a->tidy = NULL;
 	free(t);
-	nv_archiver_maybe_stopped(a);
+	a->on_idle_cb(a);
 }
 
 static void end(struct nv_tidy *t)

@@ -45,7 +45,7 @@ void nv_export_free(struct export *e)
 	nv_arena_fini(&e->arena);
 	nv_lines_fini(&e->lines);
 	free(e);
-	nv_archiver_maybe_stopped(a);
+	a->on_idle_cb(a);
 }
 
 /* --- on the loop --- */

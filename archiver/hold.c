@@ -91,7 +91,7 @@ static void closed(void *arg)
 	struct archiver *a = arg;
 	forget_all(a, false);
 	a->hold_closed = true;
-	nv_archiver_maybe_stopped(a);
+	a->on_idle_cb(a);
 }
 
 struct nv_hold *nv_archiver_hold_new(struct archiver *a)

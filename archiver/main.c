@@ -140,11 +140,14 @@ static void archiver_free(struct archiver *a)
 	free(a);
 }
 
+static void maybe_stopped(struct archiver *a);
+
 static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 {
 	struct archiver *a = nv_alloc(sizeof *a);
 	a->daemon = d;
 	a->config = d->config;
+	a->on_idle_cb = maybe_stopped;
 	d->state = a;
 	register_metrics(a);
 	if (open_parts(a, err) < 0 || connect_bus(a, err) < 0) {
@@ -177,7 +180,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_bus_stop(a->bus, a->config->archiver.stop_timeout, bus_stopped, a);
 }
 
-void nv_archiver_maybe_stopped(struct archiver *a)
+static void maybe_stopped(struct archiver *a)
 {
 	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || a->tidy ||
 	    !a->hold_closed || a->bus_stopping)
@@ -202,7 +205,7 @@ static void archiver_stop(struct nv_daemon *d)
 	nv_bus_cancel(a->catalog, false);
 	nv_bus_cancel(a->control, false);
 	uv_timer_start(&a->stop_timer, patience_ended, a->config->archiver.stop_timeout, 0);
-	nv_archiver_maybe_stopped(a);
+	maybe_stopped(a);
 }
 
 static void archiver_reloaded(struct nv_daemon *d)

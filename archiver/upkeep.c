@@ -53,7 +53,7 @@ static void timer_closed(uv_handle_t *handle)
 	struct archiver *a = u->a;
 	a->upkeep = NULL;
 	free(u);
-	nv_archiver_maybe_stopped(a);
+	a->on_idle_cb(a);
 }
 
 /* The store away: the next time does it. */

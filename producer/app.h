@@ -45,6 +45,8 @@ struct app {
 	struct nv_http *http;
 	struct nv_http_route *routes;
 	bool bus_was_up;
+	bool offers_downloads; /* it has a store, and room to put archives together */
+	void (*on_signed_out_cb)(struct app *app, const char *session_key); /* events.c */
 
 	struct {
 		struct attempt *first, *last; /* waiting for a thread */

@@ -241,19 +241,13 @@ static void done(void *arg, const struct nv_err *err)
 	}
 }
 
-bool download_offered(const struct app *app)
-{
-	const struct nv_config *c = app->config;
-	return c->producer.work_dir && (c->store.path || c->store.url);
-}
-
 void download(struct app *app, struct nv_http_request *r, const struct session *s,
 	      const struct nv_status_record *rec)
 {
 	struct nv_arena *arena = nv_http_arena(r);
 	struct download *d = nv_arena_alloc(arena, sizeof *d);
 	struct nv_err err;
-	if (!download_offered(app)) {
+	if (!app->offers_downloads) {
 		nv_http_problem(r, 404, NV_R_not_found,
 				"no archives can be downloaded here (that needs producer.work_dir "
 				"and the section store)");

@@ -6,8 +6,6 @@
 #include "core/status/status.h"
 #include "producer/app.h"
 
-/* Whether this producer has a store and room to put archives together. */
-bool download_offered(const struct app *app);
 void download(struct app *app, struct nv_http_request *r, const struct session *s,
 	      const struct nv_status_record *rec);
 

@@ -300,7 +300,7 @@ void events_open(struct app *app, struct nv_http_request *r, const struct sessio
 		catch_up(rd);
 }
 
-void events_signed_out(struct app *app, const char *session_key)
+static void signed_out(struct app *app, const char *session_key)
 {
 	struct reader *next;
 	for (struct reader *rd = app->events->readers; rd; rd = next) {
@@ -316,6 +316,7 @@ struct events *events_new(struct app *app)
 {
 	struct events *e = nv_alloc(sizeof *e);
 	e->app = app;
+	app->on_signed_out_cb = signed_out;
 	uv_timer_init(app->d->loop, &e->heartbeat);
 	e->heartbeat.data = e;
 	uv_timer_start(&e->heartbeat, heartbeat, HEARTBEAT_MS, HEARTBEAT_MS);

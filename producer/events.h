@@ -7,7 +7,6 @@
 
 struct events *events_new(struct app *app);
 void events_open(struct app *app, struct nv_http_request *r, const struct session *s);
-void events_signed_out(struct app *app, const char *session_key);
 void events_close(struct events *e); /* after the HTTP server, before the status */
 
 #endif

@@ -267,6 +267,8 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	d->state = app;
 	app->d = d;
 	app->config = d->config;
+	app->offers_downloads =
+		d->config->producer.work_dir && (d->config->store.path || d->config->store.url);
 	register_metrics(app);
 	app->back = back_new(app);
 	app->rights = rights_new(app);

@@ -9,8 +9,6 @@
 #include "core/status/kv.h"
 #include "producer/answer.h"
 #include "producer/csrf.h"
-#include "producer/download.h"
-#include "producer/events.h"
 #include "producer/session.h"
 
 #define COOKIE "navette_session"
@@ -185,7 +183,7 @@ static json_t *options_json(const struct app *app, const struct session *s)
 			 "choose_category", c->restore.original_category, "keep_category",
 			 c->restore.original_category && c->restore.original_category_checked,
 			 "enrol_me", c->restore.enrol_button, "run_now", s->admin, "download",
-			 download_offered(app), "next_run", next_run(c));
+			 app->offers_downloads, "next_run", next_run(c));
 }
 
 static json_t *session_json(const struct app *app, const struct session *s)
@@ -249,7 +247,7 @@ static void end_old(struct beginning *b)
 	if (!token || !is_token(token))
 		return;
 	const char *key = session_key(nv_http_arena(b->r), token);
-	events_signed_out(b->app, key);
+	b->app->on_signed_out_cb(b->app, key);
 	nv_kv_del(b->app->status, key, old_deleted, NULL);
 }
 
@@ -314,7 +312,7 @@ static void ended(void *arg, const struct nv_err *err)
 		api_fail(e->r, err);
 		return;
 	}
-	events_signed_out(e->app, e->key);
+	e->app->on_signed_out_cb(e->app, e->key);
 	set_cookie(e->app, e->r, "", 0);
 	nv_http_reply(e->r, 204, NULL, NULL, 0);
 }

@@ -58,7 +58,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_envelope_fini(&a->wish);
 	nv_buf_fini(&a->handed);
 	free(a);
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void close_timer(struct ahead *a)
@@ -84,7 +84,7 @@ static void let_go(void *arg, const struct nv_err *err, bool ours, struct nv_byt
 	(void)ours;
 	(void)ready;
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 /* Whoever takes archive.ready need not wait for us. */

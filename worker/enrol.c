@@ -21,7 +21,7 @@ static void timer_closed(uv_handle_t *handle)
 	w->busy--;
 	nv_envelope_fini(&e->env);
 	free(e);
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void enrol_free(struct enrol *e)

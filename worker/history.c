@@ -40,7 +40,7 @@ static void history_free(struct history *h)
 	nv_arena_fini(&h->arena);
 	free(h);
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void timer_closed(uv_handle_t *handle)

@@ -47,7 +47,7 @@ static void said_passed(void *arg, const struct nv_err *err)
 	struct worker *w = arg;
 	(void)err;
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void forget_all(struct worker *w, bool passed)
@@ -89,7 +89,7 @@ static void closed(void *arg)
 	struct worker *w = arg;
 	forget_all(w, false);
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 struct nv_hold *nv_worker_hold_new(struct worker *w)

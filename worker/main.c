@@ -135,11 +135,14 @@ static void worker_free(struct worker *w)
 	free(w);
 }
 
+static void maybe_stopped(struct worker *w);
+
 static int worker_start(struct nv_daemon *d, struct nv_err *err)
 {
 	struct worker *w = nv_alloc(sizeof *w);
 	w->daemon = d;
 	w->config = d->config;
+	w->on_idle_cb = maybe_stopped;
 	w->accepted = nv_accepted_new();
 	d->state = w;
 	register_metrics(w);
@@ -176,7 +179,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_status_close(w->status, status_closed, w);
 }
 
-void nv_worker_maybe_stopped(struct worker *w)
+static void maybe_stopped(struct worker *w)
 {
 	if (!w->daemon->stopping || w->restores || w->aheads || w->busy || w->closing)
 		return;
@@ -203,7 +206,7 @@ static void worker_stop(struct nv_daemon *d)
 	nv_history_stop(w->history);
 	nv_notifier_stop(w->notifier);
 	uv_timer_start(&w->stop_timer, patience_ended, w->config->worker.stop_timeout, 0);
-	nv_worker_maybe_stopped(w);
+	maybe_stopped(w);
 }
 
 static void worker_reloaded(struct nv_daemon *d)

@@ -96,7 +96,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_buf_fini(&n->told);
 	free(n);
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 /* What was said of the last notice still gets to Redis. */

@@ -29,7 +29,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_arena_fini(&r->job.arena);
 	nv_lines_fini(&r->lines);
 	free(r);
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 /* The delivery has been dealt with. */

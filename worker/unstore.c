@@ -30,7 +30,7 @@ static void timer_closed(uv_handle_t *handle)
 	nv_arena_fini(&u->arena);
 	free(u);
 	w->busy--;
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void idle(struct unstore *u)

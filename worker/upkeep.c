@@ -98,7 +98,7 @@ static void timer_closed(uv_handle_t *handle)
 		return;
 	w->busy--;
 	free(u);
-	nv_worker_maybe_stopped(w);
+	w->on_idle_cb(w);
 }
 
 static void maybe_close(struct upkeep *u)

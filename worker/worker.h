@@ -39,6 +39,8 @@ struct accepted;
 
 struct worker {
 	struct nv_daemon *daemon;
+	/* For whatever ends by itself, once it has: the stop goes on when all have. */
+	void (*on_idle_cb)(struct worker *w);
 	const struct nv_config *config;
 	struct nv_identity me;
 	struct nv_keyring sites;  /* the course servers' keys */
@@ -140,7 +142,7 @@ int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err);
 
 /* notifier.c */
 struct notifier *nv_notifier_start(struct worker *w);
-void nv_notifier_stop(struct notifier *n); /* ends by itself, then nv_worker_maybe_stopped */
+void nv_notifier_stop(struct notifier *n); /* ends by itself, then on_idle_cb */
 
 /* history.c: look now, and every few seconds */
 struct history *nv_history_start(struct worker *w);
@@ -152,9 +154,6 @@ void nv_upkeep_stop(struct upkeep *u);
 
 /* unstore.c: look now, and once a minute */
 struct unstore *nv_unstore_start(struct worker *w);
-void nv_unstore_stop(struct unstore *u); /* ends by itself, then nv_worker_maybe_stopped */
-
-/* main.c: something ended; go on stopping if nothing is left. */
-void nv_worker_maybe_stopped(struct worker *w);
+void nv_unstore_stop(struct unstore *u); /* ends by itself, then on_idle_cb */
 
 #endif
