@@ -21,7 +21,7 @@ void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item)
 	to->items[to->len++] = *item;
 }
 
-void nv_dav_items_fini(struct nv_dav_items *items)
+static void items_fini(struct nv_dav_items *items)
 {
 	nv_arena_fini(&items->arena);
 	free(items->items);
@@ -167,7 +167,7 @@ static int list_folder(struct listing *l, const char *prefix, int depth, struct 
 	int rc = read_folder(l->dav, prefix, &items, err);
 	for (size_t i = 0; rc == 0 && !l->stop && i < items.len; i++)
 		rc = list_item(l, prefix, &items.items[i], depth, err);
-	nv_dav_items_fini(&items);
+	items_fini(&items);
 	return rc;
 }
 
