@@ -26,15 +26,6 @@ struct cli_api {
 
 /* --- one exchange --- */
 
-static size_t take_cb(char *data, size_t size, size_t n, void *arg)
-{
-	struct nv_buf *b = arg;
-	if (b->len + size * n > ANSWER_MAX)
-		return 0;
-	nv_buf_put(b, data, size * n);
-	return size * n;
-}
-
 static struct curl_slist *make_headers(const struct cli_api *a, const struct cli_call *call)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
@@ -202,6 +193,7 @@ static void set_up(struct cli_api *a)
 	while (len && url[len - 1] == '/')
 		len--;
 	a->url = nv_strndup(url, len);
+	a->answer.max = ANSWER_MAX;
 	a->curl = curl_easy_init();
 	curl_easy_setopt(a->curl, CURLOPT_ERRORBUFFER, a->text);
 	curl_easy_setopt(a->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -209,7 +201,7 @@ static void set_up(struct cli_api *a)
 	curl_easy_setopt(a->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(a->curl, CURLOPT_TIMEOUT_MS, CALL_TIMEOUT_MS);
 	curl_easy_setopt(a->curl, CURLOPT_USERAGENT, "navette/" NAVETTE_VERSION);
-	curl_easy_setopt(a->curl, CURLOPT_WRITEFUNCTION, take_cb);
+	curl_easy_setopt(a->curl, CURLOPT_WRITEFUNCTION, nv_buf_write_cb);
 	curl_easy_setopt(a->curl, CURLOPT_WRITEDATA, &a->answer);
 	if (a->config->api.ca_file)
 		curl_easy_setopt(a->curl, CURLOPT_CAINFO, a->config->api.ca_file);
