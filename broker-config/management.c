@@ -92,15 +92,6 @@ void nv_mgmt_fini(struct nv_mgmt *m)
 	*m = (struct nv_mgmt){0};
 }
 
-static size_t on_answer(char *data, size_t size, size_t n, void *arg)
-{
-	struct nv_buf *b = arg;
-	if (b->len + size * n > ANSWER_MAX)
-		return 0;
-	nv_buf_put(b, data, size * n);
-	return size * n;
-}
-
 static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 			struct curl_slist *headers, const char *body, struct nv_buf *answer)
 {
@@ -117,7 +108,7 @@ static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 	curl_easy_setopt(h, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, m->timeout_ms ? m->timeout_ms : 10000L);
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, m->timeout_ms ? m->timeout_ms : 60000L);
-	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_answer);
+	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, nv_buf_write_cb);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, answer);
 	if (m->broker->ca_file)
 		curl_easy_setopt(h, CURLOPT_CAINFO, m->broker->ca_file);
@@ -148,7 +139,7 @@ static int refused(const char *method, const char *path, long status, const stru
 int nv_mgmt_call(struct nv_mgmt *m, const char *method, const char *path, const json_t *body,
 		 json_t **ret, struct nv_err *err)
 {
-	nv_auto_buf struct nv_buf answer = {0};
+	nv_auto_buf struct nv_buf answer = {.max = ANSWER_MAX};
 	nv_auto_free char *url = nv_asprintf("%s/api/%s", m->base, path);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");

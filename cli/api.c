@@ -18,24 +18,14 @@ struct cli_api {
 	struct cli *c;
 	const struct nv_config *config;
 	CURL *curl;
-	char *url;    /* without a slash at the end */
-	char *bearer; /* the header's value; NULL: not signed in */
-	json_t *session;
+	char *url;	 /* without a slash at the end */
+	char *bearer;	 /* the header's value; NULL: not signed in */
 	json_t *problem; /* of the last refusal; NULL: none */
 	struct nv_buf answer;
 	char text[CURL_ERROR_SIZE];
 };
 
 /* --- one exchange --- */
-
-static size_t take_cb(char *data, size_t size, size_t n, void *arg)
-{
-	struct nv_buf *b = arg;
-	if (b->len + size * n > ANSWER_MAX)
-		return 0;
-	nv_buf_put(b, data, size * n);
-	return size * n;
-}
 
 static struct curl_slist *make_headers(const struct cli_api *a, const struct cli_call *call)
 {
@@ -168,22 +158,21 @@ static int sign_in(struct cli_api *a, struct nv_err *err)
 		return nv_fail(err, NV_REJECT, NV_R_config,
 			       "%s: api.user or its password is not UTF-8", a->config->path);
 	struct cli_call call = {.method = "POST", .path = "/api/v1/session", .body = body};
-	json_decref(a->session);
-	a->session = call_once(a, &call, err);
+	json_t *session = call_once(a, &call, err);
 	json_decref(body);
-	if (!a->session) {
+	if (!session) {
 		if (err->code == 401)
 			nv_err_prefix(err, "signing in as %s (api.user of %s)", a->config->api.user,
 				      a->config->path);
 		return -1;
 	}
-	const char *token = cli_text(a->session, "token");
-	if (!token)
-		return nv_fail(err, NV_REJECT, NV_R_bad_message, "%s: signing in gave no token",
-			       a->url);
-	a->bearer = nv_asprintf("Authorization: Bearer %s", token);
-	json_object_del(a->session, "token");
-	return 0;
+	const char *token = cli_text(session, "token");
+	if (token)
+		a->bearer = nv_asprintf("Authorization: Bearer %s", token);
+	else
+		nv_fail(err, NV_REJECT, NV_R_bad_message, "%s: signing in gave no token", a->url);
+	json_decref(session);
+	return a->bearer ? 0 : -1;
 }
 
 static int check_settings(struct cli *c, const struct nv_config *config)
@@ -205,6 +194,7 @@ static void set_up(struct cli_api *a)
 	while (len && url[len - 1] == '/')
 		len--;
 	a->url = nv_strndup(url, len);
+	a->answer.max = ANSWER_MAX;
 	a->curl = curl_easy_init();
 	curl_easy_setopt(a->curl, CURLOPT_ERRORBUFFER, a->text);
 	curl_easy_setopt(a->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -212,7 +202,7 @@ static void set_up(struct cli_api *a)
 	curl_easy_setopt(a->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(a->curl, CURLOPT_TIMEOUT_MS, CALL_TIMEOUT_MS);
 	curl_easy_setopt(a->curl, CURLOPT_USERAGENT, "navette/" NAVETTE_VERSION);
-	curl_easy_setopt(a->curl, CURLOPT_WRITEFUNCTION, take_cb);
+	curl_easy_setopt(a->curl, CURLOPT_WRITEFUNCTION, nv_buf_write_cb);
 	curl_easy_setopt(a->curl, CURLOPT_WRITEDATA, &a->answer);
 	if (a->config->api.ca_file)
 		curl_easy_setopt(a->curl, CURLOPT_CAINFO, a->config->api.ca_file);
@@ -254,17 +244,11 @@ void cli_api_close(struct cli_api *a)
 			 &ignored);
 	curl_easy_cleanup(a->curl);
 	curl_global_cleanup();
-	json_decref(a->session);
 	json_decref(a->problem);
 	nv_buf_fini(&a->answer);
 	free(a->bearer);
 	free(a->url);
 	free(a);
-}
-
-const json_t *cli_api_session(const struct cli_api *a)
-{
-	return a->session;
 }
 
 CURL *cli_api_dup(struct cli_api *a)

@@ -12,8 +12,6 @@ struct cli_api;
 /* NULL after the error was printed. */
 struct cli_api *cli_api_open(struct cli *c);
 void cli_api_close(struct cli_api *a); /* NULL allowed */
-/* Who is signed in, with `user` and `options`; borrowed. */
-const json_t *cli_api_session(const struct cli_api *a);
 
 struct cli_call {
 	const char *method;
@@ -56,7 +54,6 @@ int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
 
 /* A member's text; NULL where it is missing or null. */
 const char *cli_text(const json_t *doc, const char *key);
-json_t *cli_api_get(struct cli_api *a, const char *path, struct nv_err *err);
 /* The sites and their courses, as --user and --refresh say. */
 json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err);
 /* What a site that gave no courses said, owned; NULL where it gave them. */

@@ -346,48 +346,34 @@ void cli_doctor_store(struct cli_doctor *d)
 
 /* --- the daemons --- */
 
-#define READY "ready\n" /* core/daemon/daemon.c */
-
-struct answer {
-	struct nv_buf body;
-	bool cut;
-};
-
-static size_t keep_cb(char *data, size_t size, size_t n, void *arg)
-{
-	struct answer *a = arg;
-	size_t room = sizeof(((struct nv_err *)0)->msg) * 4;
-	a->cut = a->cut || a->body.len + size * n > room;
-	if (!a->cut)
-		nv_buf_put(&a->body, data, size * n);
-	return size * n;
-}
+#define READY "ready\n"					   /* core/daemon/daemon.c */
+#define READYZ_MAX (4 * sizeof(((struct nv_err *)0)->msg)) /* bytes; more is none of ours */
 
 /* What a daemon that is not ready says of itself; owned.  NULL: it is none of ours. */
-static char *reason_given(const struct answer *a)
+static char *reason_given(const struct nv_buf *answer)
 {
-	json_t *problem = nv_json_parse(a->body.data, a->body.len, NULL);
+	json_t *problem = nv_json_parse(answer->data, answer->len, NULL);
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	char *text = detail ? nv_strdup(detail) : NULL;
 	json_decref(problem);
 	return text;
 }
 
-static bool says_ready(const struct answer *a)
+static bool says_ready(const struct nv_buf *answer)
 {
 	static const char ready[] = READY;
-	return a->body.len == sizeof(ready) - 1 &&
-	       memcmp(a->body.data, ready, sizeof(ready) - 1) == 0;
+	return answer->len == sizeof(ready) - 1 &&
+	       memcmp(answer->data, ready, sizeof(ready) - 1) == 0;
 }
 
 static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl, const char *url,
-			    const struct answer *a)
+			    const struct nv_buf *answer)
 {
 	long status = 0;
 	struct curl_header *date;
-	nv_auto_free char *why = reason_given(a);
+	nv_auto_free char *why = reason_given(answer);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200 && says_ready(a))
+	if (status == 200 && says_ready(answer))
 		cli_found(d, CLI_F_daemon_ready, daemon, NULL, "%s: ready", url);
 	else if (status == 503 && why)
 		cli_found(d, CLI_F_daemon_not_ready, daemon,
@@ -413,7 +399,7 @@ static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *bas
 {
 	const struct nv_config *c = d->config;
 	char text[CURL_ERROR_SIZE] = "";
-	struct answer a = {.cut = false};
+	nv_auto_buf struct nv_buf answer = {.max = READYZ_MAX};
 	nv_auto_free char *url = nv_asprintf("%s/readyz", base);
 	CURL *curl = curl_easy_init();
 	curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -421,19 +407,18 @@ static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *bas
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 10000L);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_cb);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &a);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, nv_buf_write_cb);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
 	if (c->api.ca_file)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, c->api.ca_file);
 	CURLcode rc = curl_easy_perform(curl);
-	if (rc == CURLE_OK)
-		daemon_answered(d, daemon, curl, base, &a);
+	if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR)
+		daemon_answered(d, daemon, curl, base, &answer);
 	else
 		cli_found(d, CLI_F_daemon_away, daemon, way_out, "%s: %s", base,
 			  text[0] ? text : curl_easy_strerror(rc));
 	curl_easy_cleanup(curl);
-	nv_buf_fini(&a.body);
 }
 
 /* What the daemon has found of its peers' clocks. */
@@ -451,24 +436,15 @@ static void report_clocks(struct cli_doctor *d, char *metrics)
 	}
 }
 
-static size_t keep_metrics_cb(char *data, size_t size, size_t n, void *arg)
-{
-	struct nv_buf *b = arg;
-	if (b->len + size * n > METRICS_MAX)
-		return 0;
-	nv_buf_put(b, data, size * n);
-	return size * n;
-}
-
 static void ask_clocks(struct cli_doctor *d, const char *base)
 {
-	nv_auto_buf struct nv_buf text = {0};
+	nv_auto_buf struct nv_buf text = {.max = METRICS_MAX};
 	nv_auto_free char *url = nv_asprintf("%s/metrics", base);
 	CURL *curl = curl_easy_init();
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 5000L);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_metrics_cb);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, nv_buf_write_cb);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &text);
 	curl_easy_setopt(curl, CURLOPT_NOPROXY, "127.0.0.1,localhost,::1");
 	if (curl_easy_perform(curl) == CURLE_OK && text.len)

@@ -32,7 +32,7 @@ static char *short_time(const char *iso)
 	return text;
 }
 
-json_t *cli_api_get(struct cli_api *a, const char *path, struct nv_err *err)
+static json_t *get(struct cli_api *a, const char *path, struct nv_err *err)
 {
 	return cli_api_call(a, &(struct cli_call){.method = "GET", .path = path}, err);
 }
@@ -55,7 +55,7 @@ json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, str
 	add_parameter(&path, "user", cli_get(c, "user"));
 	if (afresh)
 		add_parameter(&path, "refresh", "true");
-	return cli_api_get(a, (const char *)path.data, err);
+	return get(a, (const char *)path.data, err);
 }
 
 /* "restored by Ada L.", "may be chosen" … */
@@ -145,7 +145,7 @@ static json_t *list_page(struct cli_api *a, const struct cli *c, size_t offset, 
 	add_parameter(&path, "site", cli_get(c, "site"));
 	add_parameter(&path, "course", cli_get(c, "course"));
 	add_parameter(&path, "user", cli_get(c, "user"));
-	return cli_api_get(a, (const char *)path.data, err);
+	return get(a, (const char *)path.data, err);
 }
 
 /* {requests, total}, or NULL. */

@@ -38,16 +38,6 @@ function(navette_program name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
 endfunction()
 
-# navette_unit_test(NAME LIBS …): tests/unit/NAME.c, a cmocka program, as ctest unit.NAME.
-function(navette_unit_test name)
-  cmake_parse_arguments(arg "" "" "LIBS" ${ARGN})
-  add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/unit/${name}.c)
-  target_link_libraries(${name} PRIVATE navette_flags PkgConfig::CMOCKA ${arg_LIBS})
-  add_test(NAME unit.${name} COMMAND ${name})
-  set_tests_properties(unit.${name} PROPERTIES TIMEOUT 120 LABELS unit
-    ENVIRONMENT "NAVETTE_SOURCE=${PROJECT_SOURCE_DIR}")
-endfunction()
-
 # navette_npm(COMMENT): what this folder's package-lock.json names, in node_modules of its build
 # folder, once; modules.stamp there says that it is.
 function(navette_npm comment)

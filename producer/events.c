@@ -278,6 +278,10 @@ void events_open(struct app *app, struct nv_http_request *r, const struct sessio
 		api_fail(r, &err);
 		return;
 	}
+	if (!strcmp(nv_http_method(r), "HEAD")) {
+		nv_http_reply(r, 200, "text/event-stream", NULL, 0);
+		return;
+	}
 	const char *last = nv_http_header(r, "Last-Event-ID");
 	struct reader *rd = nv_alloc(sizeof *rd);
 	*rd = (struct reader){.e = e,

@@ -131,7 +131,7 @@ static void item_done(struct submit *sub)
 
 /* --- records and messages --- */
 
-void submit_refuse(struct item *it, const struct nv_err *err)
+static void refuse(struct item *it, const struct nv_err *err)
 {
 	it->refused = true;
 	it->err = *err;
@@ -189,7 +189,7 @@ static void created(void *arg, const struct nv_err *err, const struct nv_status_
 	if (err && err->reason == NV_R_already_restored) {
 		submit_held_by(it, rec);
 	} else if (err) {
-		submit_refuse(it, err);
+		refuse(it, err);
 	} else {
 		it->record = request_json(it->sub->app, rec);
 		it->published = rec->published;
@@ -234,7 +234,7 @@ static void create_all(struct submit *sub)
 	for (size_t i = 0; i < sub->len; i++) {
 		struct item *it = &sub->items[i];
 		if (!it->refused && unkept)
-			submit_refuse(it, &err);
+			refuse(it, &err);
 		if (it->refused) {
 			sub->pending--;
 			continue;
@@ -459,7 +459,7 @@ static int read_item(struct submit *sub, json_t *o, const char *where, bool alon
 	if (rc < 0 && !alone)
 		return -1;
 	if (rc < 0)
-		submit_refuse(it, err);
+		refuse(it, err);
 	else
 		it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a,
 					     &it->err) < 0;

@@ -34,7 +34,6 @@ struct submit {
 	json_t *answer;
 };
 
-void submit_refuse(struct item *it, const struct nv_err *err);
 /* Another request holds the course. */
 void submit_held_by(struct item *it, const struct nv_status_record *rec);
 /* Is the course one of theirs?  Refuses it if not. */

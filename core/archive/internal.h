@@ -96,7 +96,6 @@ bool nv_content_path(const char *path, uint8_t ret_sha1[NV_SHA1_LEN]);
 char *nv_manifest_key(const struct nv_archive_place *place);
 char *nv_skeleton_key(const struct nv_archive_place *place);
 char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uint64_t size);
-char *nv_opened_key(const struct nv_archive_place *place, unsigned n);
 int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);

@@ -23,7 +23,7 @@
 #define PATIENCE_MS 600000u  /* without a list */
 #define LISTS_MAX 100000u    /* deleted of one archive */
 
-char *nv_opened_key(const struct nv_archive_place *p, unsigned n)
+static char *list_key(const struct nv_archive_place *p, unsigned n)
 {
 	return nv_asprintf("%s/%s/archives/%s/%s/opened-%u", p->site, p->client, p->id, p->attempt,
 			   n);
@@ -77,7 +77,7 @@ static int write_list(struct nv_teller *t, const struct nv_manifest_entry *items
 {
 	static const uint8_t none[NV_SHA256_LEN];
 	nv_auto_buf struct nv_buf packed = {0};
-	nv_auto_free char *key = nv_opened_key(t->place, t->lists);
+	nv_auto_free char *key = list_key(t->place, t->lists);
 	struct nv_manifest m = {
 		.format = NV_MANIFEST_FORMAT,
 		/* The record's fields are not const; it is only read here. */
@@ -150,7 +150,7 @@ int nv_opened_delete(struct nv_store *store, const struct nv_archive_place *plac
 		     struct nv_err *err)
 {
 	for (unsigned n = 0; n < LISTS_MAX; n++) {
-		nv_auto_free char *key = nv_opened_key(place, n);
+		nv_auto_free char *key = list_key(place, n);
 		bool exists = false;
 		uint64_t size = 0;
 		if (nv_store_head(store, key, &exists, &size, err) < 0)
@@ -224,7 +224,7 @@ int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place
 	if (nv_place_check(place, err) < 0 || nv_mkdir_p(dir, 0750, err) < 0)
 		return -1;
 	for (unsigned n = 0;; n++) {
-		nv_auto_free char *key = nv_opened_key(place, n);
+		nv_auto_free char *key = list_key(place, n);
 		nv_auto_arena struct nv_arena arena = {0};
 		struct nv_manifest part = {0};
 		uint64_t size = 0;

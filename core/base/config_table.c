@@ -42,69 +42,49 @@ static const char *const mail_lang_words[] = {"en", "fr", NULL};
 static const char *const redis_schemes[] = {"redis", NULL};
 static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 
-/* clang-format off: a table reads best with one row shape */
-#define JOBS(name, role)                                                                      \
-	{#name,                                                                               \
-	 "work_dir",                                                                          \
-	 NV_CFG_PATH,                                                                         \
-	 AT(name.work_dir),                                                                   \
-	 .required = (role),                                                                  \
-	 .sample = "/var/lib/navette/" #name,                                                 \
-	 .doc = "Folder for half-done work; on a disk with room for some courses."},          \
-		{#name,	   "slots",   NV_CFG_NUMBER,   AT(name.slots),                        \
-		 .min = 1, .max = 64, .fallback = "2", .doc = "Jobs at once."},               \
-		{#name,                                                                       \
-		 "window",                                                                    \
-		 NV_CFG_WINDOW,                                                               \
-		 AT(name.window),                                                             \
-		 .sample = "\"20:00-06:00\"",                                                 \
-		 .reloadable = true,                                                          \
-		 .doc = "Work only between these times of the day; without: always."},        \
-		{#name,                                                                       \
-		 "timezone",                                                                  \
-		 NV_CFG_ZONE,                                                                 \
-		 AT(name.window.zone),                                                        \
-		 .sample = "Europe/Paris",                                                    \
-		 .reloadable = true,                                                          \
-		 .doc = "Time zone of the window; without: the machine's."},                  \
-		{#name,                                                                       \
-		 "job_timeout",                                                               \
-		 NV_CFG_DURATION,                                                             \
-		 AT(name.job_timeout),                                                        \
-		 .min = 10 * SECOND,                                                          \
-		 .max = 12 * HOUR,                                                            \
-		 .fallback = "6h",                                                            \
-		 .doc = "A job that takes longer is broken off."},                            \
-		{#name,		  "attempts",                                                 \
-		 NV_CFG_NUMBER,	  AT(name.attempts),                                          \
-		 .min = 1,	  .max = 100,                                                 \
-		 .fallback = "5", .doc = "Attempts before a request fails for good."},        \
-		{#name,                                                                       \
-		 "listen",                                                                    \
-		 NV_CFG_LISTEN,                                                               \
-		 AT(name.listen),                                                             \
-		 .empty_ok = true,                                                            \
-		 .fallback = "\"\"",                                                          \
-		 .doc = "Where /metrics, /healthz and /readyz are served; \"\": nowhere."},   \
-	{                                                                                     \
-#name, "stop_timeout", NV_CFG_DURATION, AT(name.stop_timeout),                \
-			.min = 0, .max = 1 * HOUR, .fallback = "30s",                         \
-			.doc = "How long running jobs may go on when the program is stopped." \
-	}
+/* One row shape reads best, which clang-format does not know. */
+/* clang-format off */
+#define JOBS(name, role) \
+	{#name, "work_dir", NV_CFG_PATH, AT(name.work_dir), .required = (role), \
+	 .sample = "/var/lib/navette/" #name, \
+	 .doc = "Folder for half-done work; on a disk with room for some courses."}, \
+	{#name, "slots", NV_CFG_NUMBER, AT(name.slots), .min = 1, .max = 64, .fallback = "2", \
+	 .doc = "Jobs at once."}, \
+	{#name, "window", NV_CFG_WINDOW, AT(name.window), .sample = "\"20:00-06:00\"", \
+	 .reloadable = true, \
+	 .doc = "Work only between these times of the day; without: always."}, \
+	{#name, "timezone", NV_CFG_ZONE, AT(name.window.zone), .sample = "Europe/Paris", \
+	 .reloadable = true, \
+	 .doc = "Time zone of the window; without: the machine's."}, \
+	{#name, "job_timeout", NV_CFG_DURATION, AT(name.job_timeout), .min = 10 * SECOND, \
+	 .max = 12 * HOUR, .fallback = "6h", \
+	 .doc = "A job that takes longer is broken off."}, \
+	{#name, "attempts", NV_CFG_NUMBER, AT(name.attempts), .min = 1, .max = 100, \
+	 .fallback = "5", \
+	 .doc = "Attempts before a request fails for good."}, \
+	{#name, "listen", NV_CFG_LISTEN, AT(name.listen), .empty_ok = true, .fallback = "\"\"", \
+	 .doc = "Where /metrics, /healthz and /readyz are served; \"\": nowhere."}, \
+	{#name, "stop_timeout", NV_CFG_DURATION, AT(name.stop_timeout), .min = 0, \
+	 .max = 1 * HOUR, .fallback = "30s", \
+	 .doc = "How long running jobs may go on when the program is stopped."}
 
 const struct nv_cfg_field nv_cfg_fields[] = {
 	{"log", "level", NV_CFG_WORD, AT(log.level), .words = level_words, .fallback = "info",
-	 .reloadable = true, .doc = "The least important lines that are still written."},
+	 .reloadable = true,
+	 .doc = "The least important lines that are still written."},
 	{"log", "people", NV_CFG_BOOL, AT(log.people), .fallback = "no", .reloadable = true,
 	 .doc = "May lines hold names and addresses of people?  Else they are known by their "
 		"requests only, and who asks to be forgotten is in no log."},
 
 	{"identity", "client", NV_CFG_NAME, AT(identity.client), .required = PRODUCER | WORKER,
-	 .sample = "this-year", .doc = "Name of the Moodle that courses are restored on."},
+	 .sample = "this-year",
+	 .doc = "Name of the Moodle that courses are restored on."},
 	{"identity", "site", NV_CFG_NAME, AT(identity.site), .required = ARCHIVER,
-	 .sample = "last-year", .doc = "Name of the Moodle that courses are taken from."},
+	 .sample = "last-year",
+	 .doc = "Name of the Moodle that courses are taken from."},
 	{"identity", "key_file", NV_CFG_PATH, AT(identity.key_file), .required = DAEMONS,
-	 .sample = "/etc/navette/key", .doc = "Secret key, made by: navette keys new."},
+	 .sample = "/etc/navette/key",
+	 .doc = "Secret key, made by: navette keys new."},
 
 	{"broker", "uris", NV_CFG_URL, LIST(broker.uris), .words = amqp_schemes,
 	 .required = DAEMONS,
@@ -121,14 +101,16 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "/etc/navette/broker.crt",
 	 .doc = "Our own certificate, where the broker asks for one."},
 	{"broker", "cert_key_file", NV_CFG_PATH, AT(broker.cert_key_file),
-	 .sample = "/etc/navette/broker.key", .doc = "The key of cert_file."},
+	 .sample = "/etc/navette/broker.key",
+	 .doc = "The key of cert_file."},
 	{"broker", "allow_plain", NV_CFG_BOOL, AT(broker.allow_plain), .fallback = "no",
 	 .doc = "Allow amqp:// and http:// to another machine than this one."},
 	{"broker", "heartbeat", NV_CFG_DURATION, AT(broker.heartbeat), .min = 1 * SECOND,
 	 .max = 10 * MINUTE, .fallback = "10s",
 	 .doc = "A connection silent for two of these is given up."},
 	{"broker", "timeout", NV_CFG_DURATION, AT(broker.timeout), .min = 100 * MS,
-	 .max = 10 * MINUTE, .fallback = "10s", .doc = "Time limit of every single call."},
+	 .max = 10 * MINUTE, .fallback = "10s",
+	 .doc = "Time limit of every single call."},
 	{"broker", "publish_timeout", NV_CFG_DURATION, AT(broker.publish_timeout),
 	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "60s",
 	 .doc = "Time until a message must be confirmed, reconnects included."},
@@ -150,7 +132,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Folder where navette broker apply puts the passwords it makes; a broker that is "
 		"set up anew gets those that are there."},
 	{"broker", "replicas", NV_CFG_NUMBER, AT(broker.replicas), .min = 1, .max = 9,
-	 .fallback = "1", .doc = "Nodes of the broker that keep a copy of each queue."},
+	 .fallback = "1",
+	 .doc = "Nodes of the broker that keep a copy of each queue."},
 
 	{"redis", "socket", NV_CFG_PATH, AT(redis.socket), .sample = "/run/redis/redis.sock",
 	 .doc = "Unix socket; goes before host and port."},
@@ -161,11 +144,13 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "User (Redis ACL); without: the default user."},
 	{"redis", "password_file", NV_CFG_SECRET, AT(redis.password),
 	 .used = PRODUCER | WORKER | CLI, .env = "NAVETTE_REDIS_PASSWORD",
-	 .sample = "/etc/navette/redis.password", .doc = "File that holds the password."},
+	 .sample = "/etc/navette/redis.password",
+	 .doc = "File that holds the password."},
 	{"redis", "db", NV_CFG_NUMBER, AT(redis.db), .min = 0, .max = 65535, .fallback = "0",
 	 .doc = "Number of the database."},
 	{"redis", "timeout", NV_CFG_DURATION, AT(redis.timeout), .min = 100 * MS, .max = 5 * MINUTE,
-	 .fallback = "5s", .doc = "Time limit of every single command."},
+	 .fallback = "5s",
+	 .doc = "Time limit of every single command."},
 	{"redis", "allow_remote", NV_CFG_BOOL, AT(redis.allow_remote), .fallback = "no",
 	 .doc = "Allow another machine than this one: the connection is not encrypted."},
 
@@ -173,8 +158,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "[\"redis://10.0.0.1:26379\", \"redis://10.0.0.2:26379\", "
 		   "\"redis://10.0.0.3:26379\"]",
 	 .doc = "Redis Sentinels, asked in turn which server may be written to; then socket, host "
-		"and "
-		"port do not count."},
+		"and port do not count."},
 	{"redis", "master", NV_CFG_TEXT, AT(redis.master), .fallback = "mymaster",
 	 .doc = "The name that the sentinels know it by."},
 
@@ -207,18 +191,21 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"holds."},
 	{"store", "password_file", NV_CFG_SECRET, AT(store.password),
 	 .used = ARCHIVER | WORKER | PRODUCER | CLI, .env = "NAVETTE_STORE_PASSWORD",
-	 .sample = "/etc/navette/store.password", .doc = "File that holds the password."},
+	 .sample = "/etc/navette/store.password",
+	 .doc = "File that holds the password."},
 	{"store", "ca_file", NV_CFG_PATH, AT(store.ca_file),
 	 .sample = "/etc/ssl/certs/ca-certificates.crt",
 	 .doc = "Certificates of the authorities to trust; without: the system's."},
 	{"store", "cert_file", NV_CFG_PATH, AT(store.cert_file), .sample = "/etc/navette/store.crt",
 	 .doc = "Our own certificate, where the store asks for one."},
 	{"store", "cert_key_file", NV_CFG_PATH, AT(store.cert_key_file),
-	 .sample = "/etc/navette/store.key", .doc = "The key of cert_file."},
+	 .sample = "/etc/navette/store.key",
+	 .doc = "The key of cert_file."},
 	{"store", "allow_plain", NV_CFG_BOOL, AT(store.allow_plain), .fallback = "no",
 	 .doc = "Allow http:// to another machine than this one."},
 	{"store", "connect_timeout", NV_CFG_DURATION, AT(store.connect_timeout), .min = 100 * MS,
-	 .max = 10 * MINUTE, .fallback = "10s", .doc = "Time limit of connecting."},
+	 .max = 10 * MINUTE, .fallback = "10s",
+	 .doc = "Time limit of connecting."},
 	{"store", "stall_timeout", NV_CFG_DURATION, AT(store.stall_timeout), .min = 1 * SECOND,
 	 .max = 1 * HOUR, .fallback = "60s",
 	 .doc = "A transfer without a byte for so long is broken off."},
@@ -227,11 +214,14 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Files of one course that are sent or fetched at once; also parts of one S3 "
 		"object."},
 	{"store", "blob_threshold", NV_CFG_SIZE, AT(store.blob_threshold), .min = 1, .max = 1 * GIB,
-	 .fallback = "64KiB", .doc = "Files of at least this size become objects of their own."},
+	 .fallback = "64KiB",
+	 .doc = "Files of at least this size become objects of their own."},
 	{"store", "max_archive", NV_CFG_SIZE, AT(store.max_archive), .min = 1 * MIB,
-	 .max = 16 * TIB, .fallback = "20GiB", .doc = "The largest course, unpacked."},
+	 .max = 16 * TIB, .fallback = "20GiB",
+	 .doc = "The largest course, unpacked."},
 	{"store", "max_entries", NV_CFG_NUMBER, AT(store.max_entries), .min = 100, .max = 100000000,
-	 .fallback = "500000", .doc = "The most files of a course."},
+	 .fallback = "500000",
+	 .doc = "The most files of a course."},
 	{"store", "max_ratio", NV_CFG_NUMBER, AT(store.max_ratio), .min = 2, .max = 100000,
 	 .fallback = "200",
 	 .doc = "The most an archive may grow when it is unpacked, as a factor."},
@@ -243,7 +233,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Objects that no archive needs any more are removed when they are older."},
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
-	 .required = ARCHIVER | WORKER, .sample = "directory", .doc = "What the courses are in."},
+	 .required = ARCHIVER | WORKER, .sample = "directory",
+	 .doc = "What the courses are in."},
 	{"site", "path", NV_CFG_PATH, AT(site.path), .sample = "/srv/navette/site",
 	 .doc = "Its folder; of a Moodle the one in which config.php is; seed-ws has none."},
 	{"site", "php", NV_CFG_PATH, AT(site.php), .fallback = "/usr/bin/php",
@@ -265,8 +256,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "/etc/ssl/certs/ca-certificates.crt",
 	 .doc = "Certificates of the authorities to trust for it; without: the system's."},
 	{"site", "allow_plain", NV_CFG_BOOL, AT(site.allow_plain), .fallback = "no",
-	 .doc = "Allow http:// to another machine than this one: the token can then be read on "
-		"the way."},
+	 .doc = "Allow http:// to another machine than this one: the token can then be read on the "
+		"way."},
 	{"site", "backup_timeout", NV_CFG_DURATION, AT(site.backup_timeout), .min = 10 * SECOND,
 	 .max = 12 * HOUR, .fallback = "1h",
 	 .doc = "How long it may take to back a course up, which happens in one web request."},
@@ -284,9 +275,11 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .fallback = "always",
 	 .doc = "Whether enrolment methods come along, for those who may not choose."},
 	{"restore", "original_category", NV_CFG_BOOL, AT(restore.original_category),
-	 .fallback = "no", .doc = "Offer to keep the course's original category."},
+	 .fallback = "no",
+	 .doc = "Offer to keep the course's original category."},
 	{"restore", "original_category_checked", NV_CFG_BOOL, AT(restore.original_category_checked),
-	 .fallback = "yes", .doc = "That offer is ticked beforehand."},
+	 .fallback = "yes",
+	 .doc = "That offer is ticked beforehand."},
 	{"restore", "default_category", NV_CFG_TEXT, AT(restore.default_category),
 	 .sample = "restored",
 	 .doc = "Identifier of the category that courses are restored into otherwise."},
@@ -300,13 +293,16 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"restore", "enrol_role", NV_CFG_TEXT, AT(restore.enrol_role), .fallback = "editingteacher",
 	 .doc = "Short name of the role they are enrolled with."},
 	{"restore", "warnings_to_owner", NV_CFG_BOOL, AT(restore.warnings_to_owner),
-	 .fallback = "yes", .doc = "Tell the requester the warnings of the restore."},
+	 .fallback = "yes",
+	 .doc = "Tell the requester the warnings of the restore."},
 	{"restore", "url_in_mail", NV_CFG_BOOL, AT(restore.url_in_mail), .fallback = "no",
 	 .doc = "Name the course server's address in mail."},
 	{"restore", "user_field", NV_CFG_CHOICE, AT(restore.user_field), .words = user_field_words,
-	 .fallback = "username", .doc = "The field by which accounts of both sides are matched."},
+	 .fallback = "username",
+	 .doc = "The field by which accounts of both sides are matched."},
 	{"restore", "lease", NV_CFG_DURATION, AT(restore.lease), .min = 2 * SECOND, .max = 1 * HOUR,
-	 .fallback = "60s", .doc = "How long a claim on a request lasts when it is not renewed."},
+	 .fallback = "60s",
+	 .doc = "How long a claim on a request lasts when it is not renewed."},
 
 	{"notify", "notify_site", NV_CFG_BOOL, AT(notify.notify_site), .fallback = "yes",
 	 .doc = "Tell people through the site (messages of Moodle)."},
@@ -327,7 +323,8 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"stands between may take the offer out) or off; auto: off on this machine, "
 		"required to any other. Where it is used, the certificate is verified."},
 	{"notify", "mail_from", NV_CFG_ADDRESS, AT(notify.mail_from),
-	 .sample = "navette@example.org", .doc = "Sender of the mail."},
+	 .sample = "navette@example.org",
+	 .doc = "Sender of the mail."},
 	{"notify", "admins", NV_CFG_ADDRESS, LIST(notify.admins), .sample = "[admin@example.org]",
 	 .doc = "Who is told of failures."},
 	{"notify", "give_up_after", NV_CFG_DURATION, AT(notify.give_up_after), .min = 1 * SECOND,
@@ -351,14 +348,14 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "metrics_listen", NV_CFG_LISTEN, AT(producer.metrics_listen), .empty_ok = true,
 	 .fallback = "\"\"",
 	 .doc = "Where /metrics, /healthz and /readyz are served to monitoring; \"\": /metrics "
-		"nowhere.  "
-		"The same as listen: /metrics is served there, to everybody."},
+		"nowhere.  The same as listen: /metrics is served there, to everybody."},
 	{"producer", "base_url", NV_CFG_URL, AT(producer.base_url), .words = http_schemes,
 	 .sample = "https://navette.example.org",
 	 .doc = "The address as people's browsers see it; in the worker's file, too, for links in "
 		"messages."},
 	{"producer", "accounts_file", NV_CFG_PATH, AT(producer.accounts_file), .required = PRODUCER,
-	 .sample = "/etc/navette/accounts", .doc = "File of the local accounts."},
+	 .sample = "/etc/navette/accounts",
+	 .doc = "File of the local accounts."},
 	{"producer", "work_dir", NV_CFG_PATH, AT(producer.work_dir),
 	 .sample = "/var/lib/navette/producer",
 	 .doc = "Folder of a disk that stays. Requests that were accepted while the message broker "
@@ -367,13 +364,13 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"store, as the worker has it, people can download archives, which are put together "
 		"there: it needs room for some courses."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
-	 .max = 30 * DAY, .fallback = "8h", .doc = "How long somebody stays signed in."},
+	 .max = 30 * DAY, .fallback = "8h",
+	 .doc = "How long somebody stays signed in."},
 	{"producer", "rights_max_age", NV_CFG_DURATION, AT(producer.rights_max_age),
 	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "5m",
 	 .doc = "What somebody who came from Moodle may there is asked again after this time, of "
-		"the "
-		"Moodle in section site; without that section, they come through Moodle's button "
-		"again."},
+		"the Moodle in section site; without that section, they come through Moodle's "
+		"button again."},
 	{"producer", "catalog_ttl", NV_CFG_DURATION, AT(producer.catalog_ttl), .min = 0,
 	 .max = 1 * DAY, .fallback = "60s",
 	 .doc = "How long the list of somebody's courses is kept."},
@@ -385,12 +382,12 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Reverse proxies whose X-Forwarded-For is believed: whoever comes through one is "
 		"known, limited and logged by the address it tells, not by the proxy's."},
 	{"producer", "max_body", NV_CFG_SIZE, AT(producer.max_body), .min = 1 * KIB,
-	 .max = 64 * MIB, .fallback = "1MiB", .doc = "The largest body of an HTTP request."},
+	 .max = 64 * MIB, .fallback = "1MiB",
+	 .doc = "The largest body of an HTTP request."},
 	{"producer", "max_connections", NV_CFG_NUMBER, AT(producer.max_connections), .min = 8,
 	 .max = 100000, .fallback = "5000",
 	 .doc = "The most requests and event streams at once; above, people are told to come "
-		"again, "
-		"and /healthz, /readyz and /metrics are still served."},
+		"again, and /healthz, /readyz and /metrics are still served."},
 	{"producer", "max_per_address", NV_CFG_NUMBER, AT(producer.max_per_address), .min = 8,
 	 .max = 100000, .fallback = "1000",
 	 .doc = "The most connections of one address on which nobody is signed in; of those that "
@@ -412,8 +409,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"producer", "min_rate", NV_CFG_SIZE, AT(producer.min_rate), .min = 1, .max = 1 * GIB,
 	 .fallback = "64KiB",
 	 .doc = "Bytes a second at which an answer must be read, a downloaded archive above all: "
-		"it "
-		"may take body_timeout and its size divided by this."},
+		"it may take body_timeout and its size divided by this."},
 	{"producer", "max_downloads", NV_CFG_NUMBER, AT(producer.max_downloads), .min = 1,
 	 .max = 10000, .fallback = "8",
 	 .doc = "The most archives that are put together or read at once, each on work_dir's "
@@ -448,10 +444,12 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "https://moodle.example.org",
 	 .doc = "That Moodle's address, exactly as its wwwroot; the pages link back to it."},
 	{"launch", "leeway", NV_CFG_DURATION, AT(launch.leeway), .min = 0, .max = 2 * MINUTE,
-	 .fallback = "10s", .doc = "How far the clocks of both machines may differ."},
+	 .fallback = "10s",
+	 .doc = "How far the clocks of both machines may differ."},
 
 	{"api", "url", NV_CFG_URL, AT(api.url), .words = http_schemes,
-	 .sample = "https://navette.example.org", .doc = "Address of the producer."},
+	 .sample = "https://navette.example.org",
+	 .doc = "Address of the producer."},
 	{"api", "user", NV_CFG_TEXT, AT(api.user), .sample = "admin", .doc = "User."},
 	{"api", "password_file", NV_CFG_SECRET, AT(api.password), .used = CLI,
 	 .env = "NAVETTE_API_PASSWORD", .sample = "/etc/navette/api.password",
@@ -466,24 +464,29 @@ const size_t nv_cfg_fields_len = NV_ARRAY_LEN(nv_cfg_fields);
 
 static const struct nv_cfg_field client_fields[] = {
 	{"clients", "name", NV_CFG_NAME, AT_IN(struct nv_config_client, name), .required = ARCHIVER,
-	 .sample = "this-year", .doc = "Its name."},
+	 .sample = "this-year",
+	 .doc = "Its name."},
 	{"clients", "public_key", NV_CFG_KEY, AT_IN(struct nv_config_client, public_key),
 	 .required = ARCHIVER, .sample = KEY_SAMPLE,
 	 .doc = "Its public key, as navette keys new shows it."},
 	{"clients", "user_data", NV_CFG_BOOL, AT_IN(struct nv_config_client, user_data),
-	 .fallback = "no", .doc = "It may have courses with user data."},
+	 .fallback = "no",
+	 .doc = "It may have courses with user data."},
 	{"clients", "without_user", NV_CFG_BOOL, AT_IN(struct nv_config_client, without_user),
 	 .fallback = "no",
 	 .doc = "It may ask without naming a user, for an administrator's restore."},
 	{"clients", "categories", NV_CFG_TEXT, LIST_IN(struct nv_config_client, categories),
-	 .sample = "[science]", .doc = "Identifiers of the categories it may have; without: all."},
+	 .sample = "[science]",
+	 .doc = "Identifiers of the categories it may have; without: all."},
 };
 
 static const struct nv_cfg_field site_fields[] = {
 	{"sites", "name", NV_CFG_NAME, AT_IN(struct nv_config_site, name),
-	 .required = PRODUCER | WORKER, .sample = "last-year", .doc = "Its name."},
+	 .required = PRODUCER | WORKER, .sample = "last-year",
+	 .doc = "Its name."},
 	{"sites", "label", NV_CFG_TEXT, AT_IN(struct nv_config_site, label),
-	 .sample = "\"Last year\"", .doc = "What people see; without: the name."},
+	 .sample = "\"Last year\"",
+	 .doc = "What people see; without: the name."},
 	{"sites", "url", NV_CFG_URL, AT_IN(struct nv_config_site, url), .words = http_schemes,
 	 .sample = "https://last-year.example.org",
 	 .doc = "Its address, for links to its courses."},

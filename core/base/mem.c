@@ -201,6 +201,19 @@ void nv_buf_printf(struct nv_buf *b, const char *fmt, ...)
 	nv_buf_put(b, text, len);
 }
 
+bool nv_buf_take(struct nv_buf *b, const void *data, size_t len)
+{
+	if (b->len > b->max || len > b->max - b->len)
+		return false;
+	nv_buf_put(b, data, len);
+	return true;
+}
+
+size_t nv_buf_write_cb(char *data, size_t size, size_t count, void *buf)
+{
+	return nv_buf_take(buf, data, size * count) ? size * count : 0;
+}
+
 void nv_buf_fini(struct nv_buf *b)
 {
 	free(b->data);

@@ -6,6 +6,7 @@
 #define NV_BASE_MEM_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,10 +37,16 @@ struct nv_buf {
 	uint8_t *data;
 	size_t len;
 	size_t cap;
+	size_t max; /* of len, for nv_buf_take */
 };
 void nv_buf_put(struct nv_buf *b, const void *data, size_t len);
 void nv_buf_puts(struct nv_buf *b, const char *s);
 void nv_buf_printf(struct nv_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* All of it; or where that would be more than b->max bytes in the end, nothing, and false. */
+bool nv_buf_take(struct nv_buf *b, const void *data, size_t len);
+/* nv_buf_take as libcurl's CURLOPT_WRITEFUNCTION; CURLOPT_WRITEDATA is the buffer.  An answer that
+ * is too large ends the transfer with CURLE_WRITE_ERROR. */
+size_t nv_buf_write_cb(char *data, size_t size, size_t count, void *buf);
 void nv_buf_fini(struct nv_buf *b);
 
 /* A borrowed run of bytes. */

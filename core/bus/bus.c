@@ -176,7 +176,7 @@ static struct nv_publication *publication_new(struct nv_bus *b, const struct nv_
 	return p;
 }
 
-void nv_publication_free(struct nv_publication *p)
+static void publication_free(struct nv_publication *p)
 {
 	nv_arena_fini(&p->arena);
 	free(p);
@@ -212,12 +212,12 @@ static void on_published(struct nv_bus *b, struct nv_publication *p, const struc
 		       NV_S("key", p->m.routing_key), NV_S("mid", p->m.message_id), NV_E(err));
 	if (p->cb)
 		p->cb(p->arg, err);
-	nv_publication_free(p);
+	publication_free(p);
 }
 
 /* --- consuming --- */
 
-void nv_consumer_unref(struct nv_consumer *c)
+static void consumer_unref(struct nv_consumer *c)
 {
 	if (--c->refs)
 		return;
@@ -271,7 +271,7 @@ struct nv_consumer *nv_bus_consume(struct nv_bus *b, const struct nv_consume *o)
 	c->bind_exchange = nv_strdup(o->bind_exchange);
 	c->label = nv_strdup(o->exclusive && o->bind_exchange ? o->bind_exchange : o->queue);
 	c->exclusive = o->exclusive;
-	c->prefetch = c->wanted = o->prefetch;
+	c->prefetch = o->prefetch;
 	c->on_delivery_cb = o->on_delivery_cb;
 	c->arg = o->arg;
 	c->bus = b;
@@ -327,15 +327,6 @@ static void on_delivered(struct nv_bus *b, struct nv_consumer *c, struct nv_deli
 	c->backlog_tail = &d->next;
 }
 
-void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch)
-{
-	if (c->prefetch == prefetch || !c->bus || c->bus->stopping)
-		return;
-	c->prefetch = prefetch;
-	command(c, NV_BUS_PREFETCH, NULL, prefetch, false);
-	uv_async_send(&c->bus->async);
-}
-
 void nv_bus_cancel(struct nv_consumer *c, bool return_unacked)
 {
 	struct nv_bus *b = c->bus;
@@ -347,7 +338,7 @@ void nv_bus_cancel(struct nv_consumer *c, bool return_unacked)
 	drop_backlog(c);
 	command(c, NV_BUS_CANCEL, NULL, 0, return_unacked);
 	command(c, NV_BUS_STOP, NULL, UINT64_MAX, false); /* once nothing of it is left */
-	nv_consumer_unref(c);
+	consumer_unref(c);
 }
 
 /* Its owner lets go of d. */
@@ -363,7 +354,7 @@ static void let_go(struct nv_delivery *d, enum nv_bus_what what)
 		nv_delivery_free(d);
 	if (c->backlog) /* there is room now; not from within its owner's call */
 		uv_async_send(&b->async);
-	nv_consumer_unref(c);
+	consumer_unref(c);
 }
 
 void nv_bus_ack(struct nv_delivery *d)
@@ -429,7 +420,7 @@ static void consumer_ended(struct nv_bus *b, struct nv_consumer *c)
 	nv_stats_consumer(&b->stats, c, b->running);
 	nv_consumer_ops.finish(c); /* commands that came after the thread looked last */
 	nv_side_fini(&c->side);
-	nv_consumer_unref(c);
+	consumer_unref(c);
 }
 
 static void on_stopped(struct nv_bus *b, struct nv_side *side)
@@ -618,7 +609,7 @@ void nv_bus_free(struct nv_bus *b)
 		struct nv_consumer *c = b->consumers;
 		b->consumers = c->next;
 		c->bus = NULL;
-		nv_consumer_unref(c);
+		consumer_unref(c);
 	}
 	fini_publisher(b);
 	bus_release(b);

@@ -97,7 +97,9 @@ void nv_bus_publish(struct nv_bus *bus, const struct nv_publish *p,
 
 struct nv_consume {
 	const char *queue;
-	uint16_t prefetch;	   /* deliveries its owner holds at once; 0: none for now */
+	/* Deliveries its owner holds at once, at least 1.  Those of a lost connection count until
+	 * he lets go of them: he is still at work on them. */
+	uint16_t prefetch;
 	bool exclusive;		   /* declare it exclusive and auto-delete first, and bind it … */
 	const char *bind_exchange; /* … to this exchange */
 	/* d is owned by the receiver until nv_bus_ack or nv_bus_return. */
@@ -105,9 +107,6 @@ struct nv_consume {
 	void *arg;
 };
 struct nv_consumer *nv_bus_consume(struct nv_bus *bus, const struct nv_consume *c);
-/* Change how many at once; takes effect for deliveries to come.  Deliveries of a lost connection
- * count until their owner lets go of them: he is still at work on them. */
-void nv_bus_prefetch(struct nv_consumer *c, uint16_t prefetch);
 /* Stop taking.  return_unacked: the channel is closed, so that what is unacknowledged goes back to
  * the queue at once; otherwise it stays ours and can be acknowledged.  The handle is freed by the
  * bus; no delivery comes after this call returns. */

@@ -142,7 +142,7 @@ static int start_consuming(struct nv_consumer *c, struct nv_err *err)
 	int r = c->exclusive ? declare(c, err) : 0;
 	if (r)
 		return r;
-	amqp_basic_qos(conn, CHANNEL, 0, c->wanted, 0);
+	amqp_basic_qos(conn, CHANNEL, 0, c->prefetch, 0);
 	r = step(c, "set the prefetch of", err);
 	if (r)
 		return r;
@@ -153,7 +153,6 @@ static int start_consuming(struct nv_consumer *c, struct nv_err *err)
 	r = step(c, "consume from", err);
 	if (r)
 		return r;
-	c->applied = c->wanted;
 	c->consuming = true;
 	if (!c->since)
 		c->since = nv_mono_ms();
@@ -197,9 +196,7 @@ static int consumer_work(void *ctx, bool connected, uint64_t now, struct nv_err 
 		return 0;
 	if (!c->session)
 		r = open_channel(c, err);
-	if (!r && c->consuming && c->wanted != c->applied)
-		r = stop_consuming(c, err);
-	if (!r && !c->consuming && c->wanted)
+	if (!r && !c->consuming)
 		r = start_consuming(c, err);
 	return r < 0 ? -1 : 0;
 }
@@ -245,9 +242,6 @@ static int consumer_command(void *ctx, struct nv_bus_item *i, struct nv_err *err
 {
 	struct nv_consumer *c = ctx;
 	switch (i->what) {
-	case NV_BUS_PREFETCH:
-		c->wanted = (uint16_t)i->number;
-		return 0;
 	case NV_BUS_CANCEL:
 		c->leaving = true;
 		c->return_unacked = c->return_unacked || i->flag;

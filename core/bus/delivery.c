@@ -18,7 +18,8 @@ struct nv_delivery *nv_delivery_new(struct nv_consumer *c, struct nv_session *s,
 {
 	struct nv_delivery *d = nv_alloc(sizeof(*d));
 	d->consumer = c;
-	d->session = nv_session_ref(s);
+	atomic_fetch_add(&s->refs, 1);
+	d->session = s;
 	d->tag = m->delivery_tag;
 	d->redelivered = m->redelivered;
 	d->message_id = d->type = d->user = "";
@@ -160,12 +161,6 @@ struct nv_session *nv_session_new(amqp_channel_t channel)
 	atomic_init(&s->refs, 1);
 	atomic_init(&s->live, true);
 	s->channel = channel;
-	return s;
-}
-
-struct nv_session *nv_session_ref(struct nv_session *s)
-{
-	atomic_fetch_add(&s->refs, 1);
 	return s;
 }
 

@@ -33,12 +33,11 @@
 
 enum nv_bus_what {
 	/* commands */
-	NV_BUS_PUBLISH,	 /* p */
-	NV_BUS_PREFETCH, /* number */
-	NV_BUS_CANCEL,	 /* flag: return what is unacknowledged */
-	NV_BUS_ACK,	 /* d */
-	NV_BUS_RETURN,	 /* d */
-	NV_BUS_STOP,	 /* number: until then, nv_mono_ms */
+	NV_BUS_PUBLISH, /* p */
+	NV_BUS_CANCEL,	/* flag: return what is unacknowledged */
+	NV_BUS_ACK,	/* d */
+	NV_BUS_RETURN,	/* d */
+	NV_BUS_STOP,	/* number: until then, nv_mono_ms */
 	/* events */
 	NV_BUS_STATE,	  /* side, flag: up, err */
 	NV_BUS_FATAL,	  /* err */
@@ -200,7 +199,6 @@ void nv_publisher_free(struct nv_publisher *p);
 uint64_t nv_publisher_in_flight(const struct nv_publisher *p);
 uint64_t nv_publisher_nacked(const struct nv_publisher *p);
 extern const struct nv_side_ops nv_publisher_ops;
-void nv_publication_free(struct nv_publication *p);
 
 /* --- consumer.c, delivery.c --- */
 
@@ -212,7 +210,6 @@ struct nv_session {
 	uint64_t unacked; /* the thread's */
 };
 struct nv_session *nv_session_new(amqp_channel_t channel);
-struct nv_session *nv_session_ref(struct nv_session *s);
 void nv_session_unref(struct nv_session *s);
 
 /* A consumer has a connection and a thread of its own: RabbitMQ answers a basic.consume that its
@@ -225,6 +222,7 @@ struct nv_consumer {
 		      */
 	char *bind_exchange;
 	bool exclusive;
+	uint16_t prefetch;
 	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
 	void *arg;
 	struct nv_side side;
@@ -232,7 +230,6 @@ struct nv_consumer {
 	struct nv_session *session;   /* NULL: no channel is open */
 	struct nv_delivery *incoming; /* frames of it have come, not all */
 	bool consuming;
-	uint16_t wanted, applied; /* prefetch */
 	bool leaving, return_unacked;
 	uint64_t retry_at, backoff;
 	uint64_t since; /* nv_mono_ms: consuming without a break */
@@ -243,8 +240,7 @@ struct nv_consumer {
 	struct nv_consumer *next;	  /* of those their owners have not cancelled */
 	struct nv_consumer *next_running; /* of those whose thread has not ended */
 	struct nv_bus *bus;		  /* NULL once the bus is freed */
-	unsigned refs; /* the bus's, the thread's, and one for each delivery handed out */
-	uint16_t prefetch;
+	unsigned refs;	/* the bus's, the thread's, and one for each delivery handed out */
 	unsigned held;	/* deliveries handed out and not yet settled */
 	bool cancelled; /* by its owner: the handle is gone for him */
 	bool ended;	/* its thread has ended, or never began */
@@ -252,7 +248,6 @@ struct nv_consumer {
 	struct nv_err why; /* its queue is not consumed; kind 0: nothing wrong */
 	uint64_t delivered, delivered_told, returned_told;
 };
-void nv_consumer_unref(struct nv_consumer *c);
 /* Why its queue is not consumed, or NULL. */
 const struct nv_err *nv_consumer_trouble(const struct nv_consumer *c);
 

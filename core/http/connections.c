@@ -71,7 +71,7 @@ void nv_conn_move(struct nv_http_conn *c, enum nv_conn_phase phase, const char *
 	append(c);
 }
 
-void nv_conn_shut(struct nv_http_conn *c, const char *why)
+static void shut(struct nv_http_conn *c, const char *why)
 {
 	struct nv_http *h = c->http;
 	if (c->phase == NV_CONN_SHUT)
@@ -91,7 +91,7 @@ void nv_conn_check_deadlines(struct nv_http *h)
 		for (struct nv_http_conn *c = lists[i]->first; c; c = next) {
 			next = c->next;
 			if (c->deadline && c->deadline <= now)
-				nv_conn_shut(c, c->step);
+				shut(c, c->step);
 		}
 	}
 }
@@ -152,7 +152,7 @@ static bool close_one(struct nv_http_conn *but, const struct nv_tally_entry *of)
 		c = c->next;
 	if (!c)
 		return false;
-	nv_conn_shut(c, "crowded");
+	shut(c, "crowded");
 	uncount(c);
 	return true;
 }

@@ -172,7 +172,6 @@ struct nv_http_conn *nv_conn_of(struct MHD_Connection *conn);
 /* step, within: what has to be over in how many ms, 0: nothing has to. */
 void nv_conn_move(struct nv_http_conn *c, enum nv_conn_phase phase, const char *step,
 		  uint64_t within);
-void nv_conn_shut(struct nv_http_conn *c, const char *why);
 /* Let it count for its request's own address.  False: there are too many already. */
 bool nv_conn_count_address(struct nv_http_conn *c, const struct nv_address *own);
 bool nv_conn_count_person(struct nv_http_conn *c, const char *person);

@@ -16,7 +16,7 @@ struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st)
 	return (struct nv_dir_stamp){st->st_dev, st->st_ino, st->st_size, st->st_mtim};
 }
 
-bool nv_dir_stamp_equal(const struct nv_dir_stamp *a, const struct nv_dir_stamp *b)
+static bool stamp_equal(const struct nv_dir_stamp *a, const struct nv_dir_stamp *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
@@ -31,7 +31,7 @@ struct nv_dir_model *nv_dir_model_get(struct nv_dir_site *s, struct nv_err *err)
 	pthread_mutex_lock(&s->mutex);
 	if (stat(path, &st) == 0 && s->model) {
 		struct nv_dir_stamp now = nv_dir_stamp_of(&st);
-		if (nv_dir_stamp_equal(&now, &s->model->stamp))
+		if (stamp_equal(&now, &s->model->stamp))
 			m = s->model;
 	}
 	if (!m && (m = nv_dir_model_read(path, err))) {
@@ -182,7 +182,7 @@ static struct nv_dir_backup *remembered(struct nv_dir_site *s, const char *file,
 {
 	for (struct nv_dir_backup *b = s->backups; b; b = b->next) {
 		if (strcmp(b->file, file) == 0)
-			return nv_dir_stamp_equal(&b->stamp, stamp) ? b : NULL;
+			return stamp_equal(&b->stamp, stamp) ? b : NULL;
 	}
 	return NULL;
 }

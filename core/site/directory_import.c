@@ -33,7 +33,8 @@ struct import {
 
 /* --- only_one --- */
 
-char *nv_dir_remote_row(const char *course_server, const char *course)
+/* "<site>-<sha256 of the course id>": the row of only_one below remote/, owned */
+static char *remote_row(const char *course_server, const char *course)
 {
 	uint8_t digest[NV_SHA256_LEN];
 	char hex[NV_SHA256_HEX];
@@ -71,7 +72,7 @@ static int check_only_one(const char *site, const struct nv_import *in, struct n
 	char holder[NV_UUID_SIZE];
 	if (!in->config->restore.only_one)
 		return 0;
-	nv_auto_free char *row = nv_dir_remote_row(in->site, in->request->course);
+	nv_auto_free char *row = remote_row(in->site, in->request->course);
 	if (nv_dir_remote_holder(site, row, holder, err) < 0)
 		return -1;
 	if (!*holder || strcmp(holder, in->request->id) == 0)
@@ -370,7 +371,7 @@ int nv_dir_import(struct nv_site *base, const struct nv_import *in, const struct
 		.m = m,
 		.ret = ret,
 		.arena = arena,
-		.row = nv_dir_remote_row(in->site, in->request->course),
+		.row = remote_row(in->site, in->request->course),
 	};
 	nv_sync_group_init(&im.together);
 	int rc = import_locked(&im, err);

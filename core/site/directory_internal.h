@@ -105,7 +105,6 @@ static inline struct nv_dir_site *nv_dir_site(struct nv_site *s)
 }
 
 struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st);
-bool nv_dir_stamp_equal(const struct nv_dir_stamp *a, const struct nv_dir_stamp *b);
 
 /* The whole file, checked; NV_FATAL/config with "<file>:<line>: <where>: <what is expected>". */
 struct nv_dir_model *nv_dir_model_read(const char *path, struct nv_err *err);
@@ -250,8 +249,6 @@ int nv_dir_import(struct nv_site *s, const struct nv_import *in, const struct nv
 		  const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
 		  struct nv_err *err);
 int nv_dir_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err);
-/* "<site>-<sha256 of the course id>": the row of only_one below remote/, owned */
-char *nv_dir_remote_row(const char *course_server, const char *course);
 /* The request that holds a row: "" when nobody does, or its course is gone. */
 int nv_dir_remote_holder(const char *site, const char *row, char ret[NV_UUID_SIZE],
 			 struct nv_err *err);

@@ -101,8 +101,7 @@ void nv_seed_form_wipe(struct nv_buf *form);
 char *nv_seed_quote(const struct nv_seed *s, const char *text);
 /* A body that is kept, up to a limit. */
 struct nv_seed_body {
-	struct nv_buf buf;
-	size_t max;
+	struct nv_buf buf; /* with its max */
 	const char *what;
 };
 int nv_seed_body_cb(void *ctx, const void *data, size_t len, struct nv_err *err);

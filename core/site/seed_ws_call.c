@@ -31,11 +31,10 @@ char *nv_seed_quote(const struct nv_seed *s, const char *text)
 int nv_seed_body_cb(void *ctx, const void *data, size_t len, struct nv_err *err)
 {
 	struct nv_seed_body *b = ctx;
-	if (len > b->max - b->buf.len)
-		return nv_fail(err, NV_RETRY, NV_R_internal,
-			       "seed-ws: %s: the answer has more than %zu bytes", b->what, b->max);
-	nv_buf_put(&b->buf, data, len);
-	return 0;
+	if (nv_buf_take(&b->buf, data, len))
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_internal,
+		       "seed-ws: %s: the answer has more than %zu bytes", b->what, b->buf.max);
 }
 
 /* --- refusals --- */
@@ -153,7 +152,7 @@ static int post_call(struct nv_seed_post *p, const struct nv_seed_call *call, st
 int nv_seed_ask(struct nv_seed_session *s, const struct nv_seed_call *call, json_t **ret,
 		struct nv_err *err)
 {
-	struct nv_seed_body body = {.max = call->max, .what = call->function};
+	struct nv_seed_body body = {.buf.max = call->max, .what = call->function};
 	struct nv_seed_post p = {.session = s,
 				 .what = call->function,
 				 .path = REST,

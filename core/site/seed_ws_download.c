@@ -156,7 +156,7 @@ static int try_once(struct download *d, const char *form, bool *ret_broken, stru
 				 .ctx = d};
 	d->post = &p;
 	d->taken = d->again = false;
-	d->refusal = (struct nv_seed_body){.max = REFUSAL_BYTES, .what = "download"};
+	d->refusal = (struct nv_seed_body){.buf.max = REFUSAL_BYTES, .what = "download"};
 	int rc = nv_seed_post(&p, ret_broken, err);
 	if (rc == 0)
 		rc = try_ended(d, &p, ret_broken, err);

@@ -73,7 +73,7 @@ bool nv_conn_up(const struct nv_conn *c)
 	return c->state == CONN_UP;
 }
 
-uint64_t nv_conn_timeout(const struct nv_conn *c)
+static uint64_t timeout_of(const struct nv_conn *c)
 {
 	uint64_t t = c->o.config->redis.timeout;
 
@@ -307,7 +307,7 @@ void nv_conn_call(struct nv_conn *c, const struct nv_args *a, uint64_t block_ms,
 	call->wire_len = (size_t)len;
 	/* The loop's clock stands still during a callback, and some take long. */
 	uv_update_time(c->o.loop);
-	call->deadline = uv_now(c->o.loop) + nv_conn_timeout(c) + block_ms;
+	call->deadline = uv_now(c->o.loop) + timeout_of(c) + block_ms;
 	TAILQ_INSERT_TAIL(&c->calls, call, link);
 	if (c->state == CONN_UP) {
 		if (TAILQ_FIRST(&c->calls) == call)
@@ -474,7 +474,7 @@ static void connect_now(struct nv_conn *c)
 		say_hello(c);
 	uv_update_time(
 		c->o.loop); /* a host's name is looked up in redisAsyncConnect, which waits */
-	uv_timer_start(&c->timer, on_timer, nv_conn_timeout(c), 0);
+	uv_timer_start(&c->timer, on_timer, timeout_of(c), 0);
 }
 
 /* --- time --- */

@@ -60,7 +60,6 @@ struct nv_conn_options {
 };
 struct nv_conn *nv_conn_new(const struct nv_conn_options *o, struct nv_err *err);
 bool nv_conn_up(const struct nv_conn *c);
-uint64_t nv_conn_timeout(const struct nv_conn *c);
 
 /* block_ms: how long the command itself may wait in the server, on top of the timeout. */
 void nv_conn_call(struct nv_conn *c, const struct nv_args *a, uint64_t block_ms, nv_reply_cb cb,

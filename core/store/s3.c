@@ -69,18 +69,16 @@ int nv_s3_refused(const struct nv_web_call *c, struct nv_err *err)
 
 static int keep_body(void *ctx, const void *data, size_t len, struct nv_err *err)
 {
-	struct nv_buf *b = ctx;
-	if (b->len + len > NV_S3_ANSWER_MAX)
-		return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
-			       "store: the server's answer is larger than %u bytes",
-			       NV_S3_ANSWER_MAX);
-	nv_buf_put(b, data, len);
-	return 0;
+	if (nv_buf_take(ctx, data, len))
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		       "store: the server's answer is larger than %u bytes", NV_S3_ANSWER_MAX);
 }
 
 int nv_s3_ask(struct nv_web_call *c, struct nv_buf *ret, struct nv_err *err)
 {
 	if (ret) {
+		ret->max = NV_S3_ANSWER_MAX;
 		c->body_cb = keep_body;
 		c->body_ctx = ret;
 	}

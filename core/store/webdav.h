@@ -50,7 +50,6 @@ struct nv_dav_items {
 	size_t cap;
 };
 void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item);
-void nv_dav_items_fini(struct nv_dav_items *items);
 
 /* One folder ("" or ending in '/') by PROPFIND, Depth 1.  *ret_status: 207, 404, or what says that
  * the server does not do it for us: nothing was read then.  -1: no answer, or none that can be

@@ -21,7 +21,7 @@ void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item)
 	to->items[to->len++] = *item;
 }
 
-void nv_dav_items_fini(struct nv_dav_items *items)
+static void items_fini(struct nv_dav_items *items)
 {
 	nv_arena_fini(&items->arena);
 	free(items->items);
@@ -32,13 +32,10 @@ void nv_dav_items_fini(struct nv_dav_items *items)
 
 static int body_cb(void *ctx, const void *data, size_t len, struct nv_err *err)
 {
-	struct nv_buf *buf = ctx;
-	if (buf->len + len > LISTING_MAX)
-		return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
-			       "store: list: a folder's listing is larger than %u bytes",
-			       LISTING_MAX);
-	nv_buf_put(buf, data, len);
-	return 0;
+	if (nv_buf_take(ctx, data, len))
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		       "store: list: a folder's listing is larger than %u bytes", LISTING_MAX);
 }
 
 static void take_json(struct nv_dav_items *ret, const json_t *listed)
@@ -79,7 +76,7 @@ static int read_json(const struct nv_buf *buf, const char *folder, int propfind,
 static int by_autoindex(struct nv_dav *dav, const char *folder, int propfind,
 			struct nv_dav_items *ret, int *ret_status, struct nv_err *err)
 {
-	nv_auto_buf struct nv_buf buf = {0};
+	nv_auto_buf struct nv_buf buf = {.max = LISTING_MAX};
 	struct nv_web_call c;
 	nv_web_begin(&c, &dav->web, "list", folder, NULL);
 	c.body_cb = body_cb;
@@ -167,7 +164,7 @@ static int list_folder(struct listing *l, const char *prefix, int depth, struct 
 	int rc = read_folder(l->dav, prefix, &items, err);
 	for (size_t i = 0; rc == 0 && !l->stop && i < items.len; i++)
 		rc = list_item(l, prefix, &items.items[i], depth, err);
-	nv_dav_items_fini(&items);
+	items_fini(&items);
 	return rc;
 }
 

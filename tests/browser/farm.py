@@ -157,6 +157,11 @@ class Stage:
         client = self.farm.redis.client
         return client.delete(*client.keys("nv:kv:session*"))
 
+    def forget_courses(self):
+        """The lists that course servers have told, as when they have grown too old."""
+        client = self.farm.redis.client
+        return client.delete(*client.keys("nv:kv:catalog:*"))
+
     def rights_are_old(self):
         """Of everybody who came from Moodle; there is none to ask."""
         client = self.farm.redis.client

@@ -65,8 +65,9 @@ export async function openPage(browser, farm, options = {}, allowed = []) {
 	await context.addInitScript(() => document.addEventListener('securitypolicyviolation',
 		(e) => console.error(`CSP: ${e.violatedDirective} ${e.blockedURI}`)));
 	const page = await context.newPage();
-	// Not signed in yet: the answer to "who is it?" is 401, which Chromium puts on its console.
-	const fine = [/api\/v1\/session: .*401/, ...allowed];
+	// Not signed in (yet, or any more): the answer to "who is it?" and to a stream that was ended is 401, which
+	// Chromium puts on its console.
+	const fine = [/api\/v1\/(session|events): .*401/, ...allowed];
 	page.on('console', (m) => {
 		const text = `${m.location().url}: ${m.text()}`;
 		if (m.type() === 'error' && !ofMoodle(page.url()) && !fine.some((f) => f.test(text)))

@@ -86,3 +86,71 @@ on('a client that is away is told as well', async (open) => {
 	await farm.ask('away', {what: 'client', yes: false});
 	await waitState(page, course, 'restored');
 });
+
+on('while a course server is asked, what is known stays in sight; when it is away, nobody is next', async (open) => {
+	const names = ['Chords', 'Rhythm', 'Timbre'];
+	const [first, second, free] = await Promise.all(names.map((fullname) => farm.ask('course', {fullname, shortname: fullname})));
+	await farm.ask('serve', {yes: false});
+	const page = await open();
+	await launch(page, farm);
+	for (const course of [first, second])
+		await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, second, 'scheduled');
+	await row(page, first).getByText('next in the queue').waitFor();
+	// Its list has grown too old, and it does not answer: until that is known, nothing else waits for it.
+	let release;
+	const released = new Promise((resolve) => {
+		release = resolve;
+	});
+	await page.route('**/api/v1/courses?site=*', (route) => released.then(() => route.continue()));
+	const asked = () => page.waitForRequest((r) => r.url().includes('/courses?site='));
+	await farm.ask('stop', {name: 'archiver'});
+	await farm.ask('forget_courses');
+	await Promise.all([asked(), row(page, second).getByRole('button', {name: /^Cancel/}).click()]);
+	await waitState(page, second, 'cancelled');
+	assert.ok(await row(page, free).locator('.nv-choose input').isVisible());
+	await Promise.all([asked(), page.reload()]);
+	await page.getByText('asking for your courses…').waitFor();
+	await waitState(page, first, 'scheduled');
+	assert.equal(await page.getByText('Asking the platforms').count(), 0);
+	await picture(page, 'asking-en');
+	release();
+	await page.getByText('this platform does not answer').waitFor();
+	await row(page, first).getByText('waits until the other platform is connected again').waitFor();
+	assert.equal(await row(page, first).getByText('next in the queue').count(), 0);
+	await row(page, first).getByRole('button', {name: /^Cancel/}).click();
+	await waitState(page, first, 'cancelled');
+});
+
+on('that it will be restored is not said of a course that has failed', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Heat', shortname: 'HEA'});
+	await farm.ask('serve', {yes: false});
+	const page = await open();
+	await launch(page, farm);
+	await row(page, course).locator('.nv-choose input').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await page.getByText('1 course will be restored').waitFor();
+	await farm.ask('may_create', {yes: false});
+	await farm.ask('serve', {yes: true});
+	await waitState(page, course, 'failed');
+	await page.getByText('1 course will be restored').waitFor({state: 'detached'});
+});
+
+on('who has too many pages open is told so, in their language, and the page goes on when there is room', async (open) => {
+	for (const [lang, text] of [['en', 'You have too many of these pages open'], ['fr', 'Vous avez ouvert trop de ces pages']]) {
+		const page = await open({locale: lang}, [/events.*429/]);
+		// As the producer answers; tests/system/test_crowd.py sees it do so.
+		await page.route('**/api/v1/events', (route) => route.fulfill({status: 429, contentType: 'application/problem+json',
+			body: JSON.stringify({status: 429, reason: 'busy'})}));
+		await launch(page, farm, {lang});
+		await page.getByText(text).waitFor();
+		await assertAccessible(page);
+		await page.unroute('**/api/v1/events');
+		await page.getByText(text).waitFor({state: 'detached'});
+	}
+	const admin = await open({}, [/events.*429/]);
+	await admin.route('**/api/v1/events', (route) => route.fulfill({status: 429}));
+	await administer(admin, 'requests');
+	await admin.getByText('You have too many of these pages open').waitFor();
+});

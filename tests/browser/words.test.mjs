@@ -64,6 +64,21 @@ test('a spreadsheet takes no cell of ours for a formula', async () => {
 		'a,b\r\n"x ""y"", z",\r\nplain,0\r\n');
 });
 
+test('an exported request has the names and the address that only its restored course has', async () => {
+	const {csvText, REQUEST_COLUMNS, requestCells} = await import(join(web, 'src', 'admin', 'csv.js'));
+	const cells = (request) => {
+		const [head, line] = csvText(REQUEST_COLUMNS, [requestCells(request)]).trim().split('\r\n').map((l) => l.split(','));
+		return Object.fromEntries(head.map((name, i) => [name, line[i] || '']));
+	};
+	const restored = {shortname: 'HIS', fullname: 'History', url: 'https://new.example.org/course/view.php?id=7'};
+	const {shortname, fullname, url, state} = cells({state: 'restored', shortname: null, fullname: null, restored});
+	assert.deepEqual({shortname, fullname, url}, restored);
+	assert.equal(state, 'restored');
+	const own = cells({shortname: 'ALG', fullname: 'Algebra', restored});
+	assert.deepEqual([own.shortname, own.fullname], ['ALG', 'Algebra']);
+	assert.deepEqual([cells({restored: null}).url, cells({restored: null}).fullname], ['', '']);
+});
+
 test('progress never goes back within a revision, and begins anew with the next', () => {
 	const meter = new Meter();
 	const seen = [];

@@ -351,8 +351,8 @@ def slow(pair, table):  # noqa: F811
         pair.query("thisyear", drop)
 
 
-@pytest.mark.parametrize("table", ["scale", "grade_outcomes", "question_categories", "question_versions", "lti_types_config",
-                                   "block_instances", "quiz_slots", "badge_criteria"])
+@pytest.mark.parametrize("table", ["scale", "grade_outcomes", "question_categories", "question", "question_versions",
+                                   "lti_types_config", "block_instances", "quiz_slots", "badge_criteria"])
 def test_killed_between_two_rows_a_restore_leaves_nothing_outside_once_swept(pair, reach, table):  # noqa: F811
     """The row that was being written comes after the death of its writer."""
     before, traces = reach.outside(), pair.traces("thisyear")

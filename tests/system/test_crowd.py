@@ -153,9 +153,13 @@ def test_event_streams_of_one_person_are_limited(town):
     readers = [ada.follow() for _ in range(3)]
     refused = ada.call("GET", "/events")
     assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
+    assert ada.call("HEAD", "/events").status_code == 429, "a page must ask this way"
     town.person("emmy").follow().stop()
     readers.pop().stop()
     wait.until(lambda: server.metric("navette_event_readers") == 2, "one left", 10)
+    for _ in range(3):  # it opens none
+        head = ada.call("HEAD", "/events")
+        assert (head.status_code, head.headers.get("Content-Length")) == (200, "0")
     readers.append(ada.follow())
     for reader in readers:
         reader.stop()

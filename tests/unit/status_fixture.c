@@ -178,7 +178,7 @@ struct answer *refused(struct fixture *f, enum nv_err_kind kind, enum nv_reason 
 	return &got;
 }
 
-redisContext *raw_connect(void)
+static redisContext *raw_connect(void)
 {
 	for (int i = 0; i < 200; i++) {
 		redisContext *c = redisConnectUnix(getenv("NAVETTE_TEST_REDIS_SOCKET"));

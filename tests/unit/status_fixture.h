@@ -74,7 +74,6 @@ struct answer *wait_for(struct fixture *f);
 struct answer *ok(struct fixture *f);
 struct answer *refused(struct fixture *f, enum nv_err_kind kind, enum nv_reason reason);
 /* Behind our back. */
-redisContext *raw_connect(void);
 void raw(struct fixture *f, const char *command);
 long long raw_int(struct fixture *f, const char *command, const char *key);
 uint16_t redis_port(void);

@@ -148,6 +148,24 @@ static void the_arena_gives_zeroed_aligned_room_of_any_size(void **state)
 	assert_null(nv_arena_strdup(&a, NULL));
 }
 
+static void a_bounded_buffer_takes_all_of_it_or_nothing(void **state)
+{
+	nv_auto_buf struct nv_buf b = {.max = 5};
+	char text[] = "abcdef";
+
+	(void)state;
+	assert_false(nv_buf_take(&b, text, 6));
+	assert_int_equal(b.len, 0);
+	assert_true(nv_buf_take(&b, text, 3));
+	assert_false(nv_buf_take(&b, text, 3));
+	assert_string_equal((char *)b.data, "abc");
+	assert_int_equal(nv_buf_write_cb(text, 2, 1, &b), 2);
+	assert_string_equal((char *)b.data, "abcab");
+	assert_true(nv_buf_write_cb(text, 1, 1, &b) != 1);
+	assert_true(nv_buf_take(&b, NULL, 0));
+	assert_int_equal(b.len, 5);
+}
+
 static void a_buffer_is_always_terminated(void **state)
 {
 	nv_auto_buf struct nv_buf b = {0};
@@ -670,6 +688,7 @@ int main(void)
 		cmocka_unit_test(descriptors_are_had_as_far_as_the_hard_limit_allows),
 		cmocka_unit_test(the_arena_gives_zeroed_aligned_room_of_any_size),
 		cmocka_unit_test(a_buffer_is_always_terminated),
+		cmocka_unit_test(a_bounded_buffer_takes_all_of_it_or_nothing),
 		cmocka_unit_test(hashes_are_those_of_the_standards),
 		cmocka_unit_test(unhex_takes_exactly_the_length_in_lower_case),
 		cmocka_unit_test(uuids_are_valid_ordered_and_unique_across_threads),

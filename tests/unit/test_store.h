@@ -20,7 +20,6 @@ struct pattern {
 	struct nv_job *cancel; /* cancelled when half was read */
 	void (*half_cb)(void);
 };
-uint8_t pattern_byte(uint64_t i); /* of seed 0; bad_store.py knows it too */
 struct nv_source pattern_source(struct pattern *p);
 void pattern_digests(uint64_t size, uint64_t seed, uint8_t sha1[NV_SHA1_LEN],
 		     uint8_t sha256[NV_SHA256_LEN]);

@@ -2,11 +2,13 @@
 // The event stream, kept open.  The browser comes back by itself after a break and asks for what it
 // missed; when it gives up (the producer said 503, say) a new stream is opened and everything read
 // anew.
+import {call} from './api.js';
 
 const AGAIN_MS = 3000;
 
 export class Live {
-	// handlers: request(event), join(event), reload(), connected(bool), check(): is the session alive?
+	// handlers: request(event), join(event), reload(), trouble(what): 'lost', 'crowded' (of all the
+	// reader's pages, too many are open) or null.
 	constructor(handlers) {
 		this.handlers = handlers;
 		this.closed = false;
@@ -22,7 +24,7 @@ export class Live {
 		source.addEventListener('reset', () => this.handlers.reload());
 		source.addEventListener('close', (e) => this.refused(JSON.parse(e.data).reason));
 		source.onopen = () => {
-			this.handlers.connected(true);
+			this.handlers.trouble(null);
 			if (this.lost)
 				this.handlers.reload();
 			this.lost = false;
@@ -30,9 +32,11 @@ export class Live {
 		source.onerror = () => {
 			if (this.closed)
 				return;
+			const gaveUp = source.readyState === EventSource.CLOSED;
+			if (!gaveUp || !this.lost) // until it is known better
+				this.handlers.trouble('lost');
 			this.lost = true;
-			this.handlers.connected(false);
-			if (source.readyState === EventSource.CLOSED)
+			if (gaveUp)
 				this.again();
 		};
 	}
@@ -43,24 +47,21 @@ export class Live {
 			return;
 		this.source.close();
 		this.lost = true;
-		this.handlers.connected(false);
+		this.handlers.trouble('lost');
 		if (reason === 'rights')
 			location.reload();
 		else
 			this.again(0);
 	}
 
-	// The stream does not say why it was refused; the session does.
-	again(ms = AGAIN_MS) {
-		this.timer = setTimeout(async () => {
-			const fine = await this.handlers.check().then(() => true, () => false);
-			if (this.closed)
-				return;
-			if (fine)
-				this.open();
-			else
-				this.again();
-		}, ms);
+	// The browser does not say why the stream was refused; asked for by HEAD, the producer does.
+	async again(ms = AGAIN_MS) {
+		const problem = await call('HEAD', '/events').then(() => null, (p) => p);
+		if (this.closed)
+			return;
+		if (problem)
+			this.handlers.trouble(problem.status === 429 ? 'crowded' : 'lost');
+		this.timer = setTimeout(() => problem ? this.again() : this.open(), problem ? AGAIN_MS : ms);
 	}
 
 	close() {

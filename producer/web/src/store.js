@@ -25,7 +25,7 @@ export class Store {
 		this.joining = new Set(); // ids of requests whose course is being joined
 		this.loading = true;
 		this.problem = null;
-		this.connected = true;
+		this.trouble = null; // of the live events, see live.js
 		this.notice = null; // {kind, text}
 		this.said = ''; // for screen readers
 		this.sending = false;
@@ -34,8 +34,7 @@ export class Store {
 			request: (e) => this.onRequest(e),
 			join: (e) => this.onJoin(e),
 			reload: () => this.load(),
-			connected: (yes) => this.set({connected: yes}),
-			check: () => call('GET', '/session'),
+			trouble: (what) => this.set({trouble: what}),
 		});
 		this.timer = setInterval(() => document.hidden || this.lookAgain(), LOOK_AGAIN_MS);
 		whenRenewing(() => ({user: session.user.username, chosen: [...this.chosen]}));

@@ -33,8 +33,8 @@ function SiteProblem({site}) {
 
 function Alerts({store}) {
 	return <>
-		{!store.connected && <div class="alert alert-warning" role="status">
-			<span class="spinner-border spinner-border-sm me-2" aria-hidden="true" />{t('connection.lost')}</div>}
+		{store.trouble && <div class="alert alert-warning" role="status">
+			<span class="spinner-border spinner-border-sm me-2" aria-hidden="true" />{t(`connection.${store.trouble}`)}</div>}
 		{store.problem && <div class="alert alert-danger" role="alert">
 			{problemText(store.problem)}{' '}
 			<button type="button" class="btn btn-sm btn-outline-danger" onClick={() => store.load()}>

@@ -493,6 +493,13 @@ class containment {
                 $DB->delete_records_select($table, "usingcontextid $in", $path);
             }
         }
+        // Of a question whose version was never written, Moodle finds nothing by the category.
+        $entries = $DB->get_fieldset_sql("SELECT e.id
+              FROM {question_bank_entries} e
+              JOIN {question_categories} c ON c.id = e.questioncategoryid
+         LEFT JOIN {question_versions} v ON v.questionbankentryid = e.id
+             WHERE v.id IS NULL AND (c.contextid = :id OR c.contextid $in)", ['id' => $context->id] + $path);
+        $DB->delete_records_list('question_bank_entries', 'id', $entries);
         if ($DB->get_manager()->table_exists('competency_evidence')) {
             $DB->delete_records('competency_evidence', ['contextid' => $context->id]);
         }

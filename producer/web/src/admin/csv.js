@@ -13,6 +13,16 @@ export function csvText(names, items) {
 		.map((row) => `${row.map(csvCell).join(',')}\r\n`).join('');
 }
 
+export const REQUEST_COLUMNS = ['id', 'site', 'course', 'shortname', 'fullname', 'user', 'user_name', 'by', 'source',
+	'state', 'reason', 'message', 'category', 'user_data', 'enrolment', 'created', 'modified', 'finished', 'url'];
+
+// Of a course that was asked for by its id alone, the archive brought the names.
+export function requestCells(request) {
+	const {shortname, fullname, restored} = request;
+	return {...request, shortname: shortname || restored?.shortname, fullname: fullname || restored?.fullname,
+		url: restored?.url};
+}
+
 export function saveCsv(file, names, items) {
 	const url = URL.createObjectURL(new Blob(['\ufeff', csvText(names, items)], {type: 'text/csv;charset=utf-8'}));
 	const link = document.createElement('a');

@@ -6,7 +6,7 @@ import {Live} from '../live.js';
 import {t, tn, when} from '../i18n.js';
 import {inBytes, isActive} from '../progress.js';
 import {amount, Badge, Place, Why} from '../row.jsx';
-import {saveCsv} from './csv.js';
+import {REQUEST_COLUMNS, requestCells, saveCsv} from './csv.js';
 import {Details} from './details.jsx';
 import {STATES, Trouble, useAnswer, Wide} from './shared.jsx';
 
@@ -23,7 +23,7 @@ function query(filter) {
 }
 
 // Calls back soon after something has happened, however much does.
-function useLive(onNews, onConnected) {
+function useLive(onNews, onTrouble) {
 	const news = useRef(onNews);
 	news.current = onNews;
 	useEffect(() => {
@@ -34,8 +34,7 @@ function useLive(onNews, onConnected) {
 				news.current();
 			}, SOON_MS);
 		};
-		const live = new Live({request: soon, join: () => {}, reload: soon, connected: onConnected,
-			check: () => call('GET', '/session')});
+		const live = new Live({request: soon, join: () => {}, reload: soon, trouble: onTrouble});
 		return () => {
 			clearTimeout(timer);
 			live.close();
@@ -148,22 +147,18 @@ async function exportAll(filter) {
 		if (!page.requests.length || found.length >= page.total)
 			break;
 	}
-	// Of a course that was asked for by its id alone, the archive brought the names.
-	saveCsv('navette-requests.csv', ['id', 'site', 'course', 'shortname', 'fullname', 'user', 'user_name', 'by',
-		'source', 'state', 'reason', 'message', 'category', 'user_data', 'enrolment', 'created', 'modified',
-		'finished', 'url'], found.map((r) => ({...r, url: r.restored?.url,
-		shortname: r.shortname || r.restored?.shortname, fullname: r.fullname || r.restored?.fullname})));
+	saveCsv('navette-requests.csv', REQUEST_COLUMNS, found.map(requestCells));
 }
 
 export function Requests({values, session}) {
 	const [filter, setFilter] = useState({...START, ...Object.fromEntries(['text', 'state', 'site', 'person']
 		.filter((n) => values.get(n)).map((n) => [n, values.get(n)]))});
 	const [open, setOpen] = useState(() => new Set());
-	const [connected, setConnected] = useState(true);
+	const [trouble, setTrouble] = useState(null);
 	const [failure, setFailure] = useState(null);
 	const {data, problem, loading, load} = useAnswer(query(filter));
 	const {sites} = useAnswer('/sites').data || {sites: []};
-	useLive(load, setConnected);
+	useLive(load, setTrouble);
 	const set = (change) => setFilter({...filter, offset: 0, ...change});
 	const toggle = (id) => setOpen((before) => {
 		const after = new Set(before);
@@ -173,7 +168,7 @@ export function Requests({values, session}) {
 	});
 	const sorted = {filter, set};
 	return <>
-		{!connected && <div class="alert alert-warning" role="status">{t('connection.lost')}</div>}
+		{trouble && <div class="alert alert-warning" role="status">{t(`connection.${trouble}`)}</div>}
 		<Trouble problem={problem || failure} again={load} />
 		<Search filter={filter} sites={sites} set={set} />
 		{data && <>
