@@ -70,26 +70,36 @@ static void answered(void *arg, const struct nv_err *err, const struct nv_letter
 	api_json(p->r, 200, json_pack("{s:s, s:o}", "done", done, "letter", letter_json(p, l, 1)));
 }
 
+/* 0: the question may be asked. */
+static int check(struct nv_http_request *r, const struct nv_config_site *site,
+		 enum nv_letters_what what, struct nv_err *err)
+{
+	const char *letter = nv_http_param(r, "letter");
+	if (!site)
+		return api_err(err, 422, NV_R_site_unknown,
+			       "site: there is no course server \"%.64s\"",
+			       nv_http_query(r, "site"));
+	if (what == NV_LETTERS_LIST)
+		return 0;
+	if (body_none(r, err) < 0)
+		return -1;
+	if (!letter || strlen(letter) != 32) /* what the message has room for */
+		return api_err(err, 404, NV_R_not_found, "there is no such dead letter (any more)");
+	return 0;
+}
+
 void dead_site(struct app *app, struct nv_http_request *r, const struct session *s,
 	       enum nv_letters_what what)
 {
-	const char *name = nv_http_query(r, "site"), *id = nv_http_param(r, "letter");
-	const struct nv_config_site *site = nv_config_site(app->config, name);
+	const struct nv_config_site *site = nv_config_site(app->config, nv_http_query(r, "site"));
 	struct nv_err err;
-	int rc = 0;
-	if (!site)
-		rc = api_err(&err, 422, NV_R_site_unknown,
-			     "site: there is no course server \"%.64s\"", name);
-	else if (what != NV_LETTERS_LIST)
-		rc = body_none(r, &err);
-	if (rc == 0 && id && strlen(id) != 32) /* what the message has room for */
-		rc = api_err(&err, 404, NV_R_not_found, "there is no such dead letter (any more)");
-	if (rc < 0) {
+	if (check(r, site, what, &err) < 0 || !site) {
 		api_fail(r, &err);
 		return;
 	}
 	struct post *p = nv_arena_alloc(nv_http_arena(r), sizeof *p);
 	*p = (struct post){.app = app, .r = r, .s = s, .site = site->name, .what = what};
-	struct letters_question q = {.what = what, .letter = id, .by = s->username};
+	struct letters_question q = {
+		.what = what, .letter = nv_http_param(r, "letter"), .by = s->username};
 	letters_ask(app, site, &q, answered, p);
 }
