@@ -29,9 +29,11 @@ struct download;
 struct clocks;
 struct events;
 struct keeper;
+struct letters;
 struct spool;
 struct sweep;
 struct tidy;
+struct tidy_sites;
 struct versions;
 
 struct app {
@@ -54,6 +56,7 @@ struct app {
 	} signins;
 	struct people *people;
 	struct catalog *catalog;
+	struct letters *letters;
 	struct clocks *clocks;
 	struct events *events;
 	struct keeper *keeper;
@@ -214,6 +217,8 @@ struct catalog_site {
 };
 typedef void (*catalog_cb)(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			   size_t len);
+#define CATALOG_EVENT "catalog"
+#define CATALOG_NOBODY "navette-clock" /* the user of a question about no courses */
 struct catalog *catalog_new(struct app *app);
 void catalog_close(struct catalog *c); /* whoever waits is told that we stop */
 void catalog_free(struct catalog *c);  /* after bus and status */
@@ -231,6 +236,45 @@ const struct nv_course *catalog_find(const struct catalog_site *s, const char *c
 /* What somebody is told who asked for a course that this answer does not give; 0: it does. */
 int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);
 void courses_list(struct app *app, struct nv_http_request *r, const struct session *s);
+
+/* --- answers of course servers, in Redis and announced (replies.c) --- */
+
+struct reply {
+	const char *kind; /* of the event; not copied */
+	const char *site;
+	const char *about; /* whoever waits for it knows this */
+	const struct nv_record *record;
+	const void *body;
+	uint64_t ttl_ms; /* at least as long as somebody may wait */
+};
+void reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg);
+const char *reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about);
+/* false: it is not there, or not readable. */
+bool reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
+		struct nv_arena *a, uint64_t *ret_stored);
+
+/* --- dead letters of course servers (letters.c) --- */
+
+#define LETTERS_EVENT "letters"
+struct letters_question {
+	enum nv_letters_what what;
+	const char *letter; /* NULL with NV_LETTERS_LIST */
+	const char *by;	    /* who asks; NULL: the producer itself */
+};
+/* err: also what the course server refuses, that it does not answer, or is too old to be asked
+ * (409). reply: borrowed for the call. */
+typedef void (*letters_cb)(void *arg, const struct nv_err *err,
+			   const struct nv_letters_reply *reply);
+struct letters *letters_new(struct app *app);
+void letters_close(struct letters *all); /* whoever waits is told that we stop */
+void letters_free(struct letters *all);	 /* after bus and status */
+/* cb once, perhaps at once. */
+void letters_ask(struct app *app, const struct nv_config_site *site,
+		 const struct letters_question *question, letters_cb cb, void *arg);
+/* The keeper has an answer; or: somebody's answer was announced. */
+void letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
+		   nv_status_cb cb, void *arg);
+void letters_announced(struct app *app, const char *site, const char *id);
 
 /* --- requests --- */
 
@@ -253,17 +297,24 @@ void request_copy(struct nv_restore_request *to, const struct nv_restore_request
 		  struct nv_arena *a);
 bool request_is_ones_own(const struct nv_restore_request *q, const struct session *s);
 
-/* --- for administrators (sites.c, broker_view.c, dead.c, steps.c) --- */
+/* --- for administrators (sites.c, broker_view.c, dead.c, dead_site.c, steps.c) --- */
 
 void sites_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void workers_list(struct app *app, struct nv_http_request *r, const struct session *s);
 /* The keeper has a message whose signature is right. */
 void sites_heard(struct app *app, const struct nv_envelope *env);
 void sites_notes_free(struct app *app);
+/* Does the course server take messages of this kind, which the first release did not know?  By its
+ * last answer about courses. */
+void sites_understand(struct app *app, const char *site, enum nv_kind kind,
+		      void (*cb)(void *arg, const struct nv_err *err, bool understood), void *arg);
 void queues_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void dead_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void dead_requeue(struct app *app, struct nv_http_request *r, const struct session *s);
 void dead_discard(struct app *app, struct nv_http_request *r, const struct session *s);
+/* The same of a course server, where the query names one. */
+void dead_site(struct app *app, struct nv_http_request *r, const struct session *s,
+	       enum nv_letters_what what);
 void stats_steps(struct app *app, struct nv_http_request *r, const struct session *s);
 
 /* --- sending (dispatch.c) --- */
@@ -301,8 +352,10 @@ void clocks_close(struct clocks *c);
 /* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
  * delay brings it once more, so that its age says nothing. */
 void clock_heard(struct app *app, const struct nv_envelope *env, bool again);
-/* An answer to a question that we have just asked, whatever its sender's clock says. */
-bool clock_is_answer_fresh(const struct nv_catalog_reply *reply);
+/* The id of a question that we have just asked: its answer counts, whatever its sender's clock
+ * says.
+ */
+bool clock_is_answer_fresh(const char *question);
 void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
 
 /* --- in the background --- */
@@ -324,7 +377,20 @@ void sweep_close(struct sweep *s);
 /* Dead letters whose request is settled (tidy.c). */
 struct tidy *tidy_new(struct app *app);
 void tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
+/* A course server has given a request up; or: somebody has seen letters there. NULL allowed. */
+void tidy_site_failed(struct tidy *t, const char *site);
+void tidy_site_seen(struct tidy *t, const char *site);
+/* Nobody needs a letter with this revision of the request any more. */
+bool tidy_is_settled(const struct nv_status_record *rec, uint64_t rev);
 void tidy_close(struct tidy *t); /* after what works on threads, before the status */
+
+/* Those of course servers, for tidy.c (tidy_sites.c).  settled: requests were, since the last look.
+ */
+struct tidy_sites *tidy_sites_new(struct app *app);
+void tidy_sites_look(struct tidy_sites *t, bool settled);
+void tidy_sites_failed(struct tidy_sites *t, const char *site);
+void tidy_sites_seen(struct tidy_sites *t, const char *site);
+void tidy_sites_close(struct tidy_sites *t); /* before letters_close */
 
 /* The client's own Moodle version and plugins, where a site is configured. */
 /* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
