@@ -9,6 +9,7 @@
  * outcome.c  what is said of it: archive.ready → status.event → ack
  * hold.c     what stands in the way of every export, and passes by itself
  * catalog.c  one question: whose courses
+ * letters.c  one question: a client's dead letters
  * dead.c     dead letters of what was withdrawn go
  * upkeep.c   what nobody needs any more goes from the store
  * memo.c     what it remembers across restarts */
@@ -56,6 +57,8 @@ struct archiver {
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
 	unsigned questions;	/* being answered */
+	unsigned letters;	/* of these, about dead letters */
+	uv_mutex_t dead_lock;	/* held by the thread that looks into the dead queue */
 	struct upkeep *upkeep;
 	uv_timer_t stop_timer;
 	bool bus_stopping;
@@ -100,8 +103,11 @@ struct nv_tidy *nv_tidy_new(struct archiver *a);
 void nv_tidy_soon(struct nv_tidy *t); /* something was withdrawn */
 void nv_tidy_close(struct nv_tidy *t);
 
-/* catalog.c */
+/* catalog.c: questions of either kind */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);
+
+/* letters.c; takes d and env's content, which is a letters.request */
+void nv_archiver_letters(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);
 
 /* upkeep.c */
 struct upkeep *nv_upkeep_start(struct archiver *a);

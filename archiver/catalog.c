@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One question: which courses may this user bring? */
+/* One question: which courses may this user bring?  Questions about dead letters come by the same
+ * queue and go on to letters.c. */
 #include "archiver/archiver.h"
 
 #include "core/base/id.h"
@@ -41,6 +42,9 @@ static uint64_t opens(const struct archiver *a, uint64_t now)
 	return nv_window_open(&a->config->archiver.window, now, &change) ? 0 : now + change;
 }
 
+/* What the first release does not know: clients send it only to whom says that he takes it. */
+static char *understood[] = {(char[]){"letters.request"}};
+
 static void catalog_ended(void *arg, const struct nv_err *err)
 {
 	struct question *q = arg;
@@ -59,6 +63,7 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 	q->reply.id = asked->id;
 	q->reply.user = asked->user;
 	q->reply.at = nv_now_ms();
+	q->reply.kinds = (struct nv_strs){.items = understood, .len = NV_ARRAY_LEN(understood)};
 	q->reply.opens = opens(q->a, q->reply.at);
 	nv_metric_add(q->a->metrics.catalog, nv_catalog_status_words[q->reply.status], 1);
 	struct nv_send s = {.kind = NV_KIND_CATALOG_REPLY,
@@ -82,18 +87,23 @@ static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
 void nv_archiver_catalog(void *arg, struct nv_delivery *d)
 {
 	struct archiver *a = arg;
-	struct question *q = nv_alloc(sizeof *q);
+	struct nv_envelope env;
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
+	unsigned want = 1u << NV_KIND_CATALOG_REQUEST | 1u << NV_KIND_LETTERS_REQUEST;
 	/* Whatever the clocks say: the broker drops what nobody waits for any more, and the client
 	 * measures by the answer how far they differ. */
-	if (nv_envelope_open(body, len, &a->clients, 1u << NV_KIND_CATALOG_REQUEST, 0, &q->env,
-			     &err) < 0) {
-		free(q);
+	if (nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0) {
 		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
+	if (env.kind == NV_KIND_LETTERS_REQUEST) {
+		nv_archiver_letters(a, d, &env);
+		return;
+	}
+	struct question *q = nv_alloc(sizeof *q);
+	q->env = env;
 	q->a = a;
 	q->delivery = d;
 	a->questions++;

@@ -42,7 +42,10 @@ static int remove_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_tidy *t = arg;
 	const struct nv_config *c = t->a->config;
 	(void)job;
-	return nv_dead_remove_settled(c, c->identity.site, NAME, &t->list, &t->gone, err);
+	uv_mutex_lock(&t->a->dead_lock);
+	int rc = nv_dead_remove_settled(c, c->identity.site, NAME, &t->list, &t->gone, err);
+	uv_mutex_unlock(&t->a->dead_lock);
+	return rc;
 }
 
 static void removed(void *arg, const struct nv_err *err)
@@ -60,7 +63,10 @@ static int look_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_tidy *t = arg;
 	const struct nv_config *c = t->a->config;
 	(void)job;
-	return nv_dead_look(c, c->identity.site, NAME, &t->a->clients, &t->list, err);
+	uv_mutex_lock(&t->a->dead_lock);
+	int rc = nv_dead_look(c, c->identity.site, NAME, &t->a->clients, &t->list, err);
+	uv_mutex_unlock(&t->a->dead_lock);
+	return rc;
 }
 
 static void looked(void *arg, const struct nv_err *err)

@@ -137,6 +137,7 @@ static void archiver_free(struct archiver *a)
 	nv_memo_close(a->withdrawn);
 	nv_keyring_fini(&a->clients);
 	nv_identity_wipe(&a->me);
+	uv_mutex_destroy(&a->dead_lock);
 	free(a);
 }
 
@@ -149,6 +150,7 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	a->config = d->config;
 	a->on_idle_cb = maybe_stopped;
 	d->state = a;
+	uv_mutex_init(&a->dead_lock);
 	register_metrics(a);
 	if (open_parts(a, err) < 0 || connect_bus(a, err) < 0) {
 		archiver_free(a);
@@ -158,7 +160,8 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	a->stop_timer.data = a;
 	a->hold = nv_archiver_hold_new(a);
 	a->tidy = nv_tidy_new(a);
-	nv_tidy_soon(a->tidy); /* of what was withdrawn before */
+	if (!nv_memo_is_empty(a->withdrawn)) /* looking holds letters, if only for a moment */
+		nv_tidy_soon(a->tidy);
 	consume(a);
 	a->upkeep = nv_upkeep_start(a);
 	return 0;

@@ -148,6 +148,11 @@ bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value)
 	return it != NULL;
 }
 
+bool nv_memo_is_empty(const struct nv_memo *m)
+{
+	return m->used == 0;
+}
+
 void nv_memo_put(struct nv_memo *m, const char *key, uint64_t value)
 {
 	char line[NV_MEMO_KEY + 24];

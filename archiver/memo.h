@@ -19,6 +19,7 @@ struct nv_memo *nv_memo_open(const char *path, size_t capacity, struct nv_err *e
 void nv_memo_close(struct nv_memo *m); /* NULL allowed */
 /* false: not known. */
 bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value);
+bool nv_memo_is_empty(const struct nv_memo *m);
 /* A key that is known gets the new value.  A file that cannot be written is logged; memory holds.
  */
 void nv_memo_put(struct nv_memo *m, const char *key, uint64_t value);

@@ -73,6 +73,10 @@ static const struct cli_option watch_options[] = {
 	{"timeout", 0, "TIME", "give up after this time, such as 10m"},
 	{0},
 };
+#define DEAD_LETTER                                                                                \
+	"LETTER is its id, of which 8 characters or more are enough, or its number in the list, "  \
+	"from 1. Numbers change as soon as a letter comes or goes: in scripts, and while daemons " \
+	"run, use ids."
 static const struct cli_option dead_options[] = {
 	{"queue", 0, "NAME", "where this configuration has several: dead.<client or site>"},
 	{0},
@@ -128,12 +132,12 @@ const struct cli_command cli_commands[] = {
 	 NULL, cli_queues},
 	{"dead", "list", "", 0, 0, "messages that were given up, with the reason", NULL,
 	 dead_options, cli_dead_list},
-	{"dead", "show", "N", 1, 1, "all about one of them", "N is its place in the list, from 1.",
-	 dead_options, cli_dead_show},
-	{"dead", "requeue", "[N]", 0, 1, "put one back into the queue it came from",
-	 "N is its place in the list, from 1.", requeue_options, cli_dead_requeue},
-	{"dead", "discard", "N", 1, 1, "throw one away for good",
-	 "N is its place in the list, from 1.", dead_options, cli_dead_discard},
+	{"dead", "show", "LETTER", 1, 1, "all about one of them", DEAD_LETTER, dead_options,
+	 cli_dead_show},
+	{"dead", "requeue", "[LETTER]", 0, 1, "put one back into the queue it came from",
+	 DEAD_LETTER, requeue_options, cli_dead_requeue},
+	{"dead", "discard", "LETTER", 1, 1, "throw one away for good", DEAD_LETTER, dead_options,
+	 cli_dead_discard},
 
 	{NULL, "mbz", "ID", 1, 1, "write a request's archive as a file that any Moodle restores",
 	 "Takes the newest complete archive of the request from the staging store, where it is "

@@ -12,14 +12,61 @@
 
 /* --- which queue --- */
 
-static int queue_number(struct cli *c, uint64_t *ret)
+/* A number from the list, or the letter's id: as long as numbers never are, since no queue holds so
+ * many. */
+#define ID_MIN 8u
+#define ID_SHOWN 12u
+
+static bool is_id(const char *text)
 {
-	char *end;
+	size_t len = strlen(text);
+	return len >= ID_MIN && len < NV_LETTER_ID && strspn(text, "0123456789abcdef") == len;
+}
+
+static int check_name(struct cli *c)
+{
 	const char *text = c->args[0];
-	*ret = strtoull(text, &end, 10);
-	if (*end || !*ret || *text < '0' || *text > '9')
-		return cli_usage(c, "\"%s\" is not a number from 1", text);
+	char *end;
+	bool number = *text >= '0' && *text <= '9' && strtoull(text, &end, 10) && !*end;
+	if (!number && !is_id(text))
+		return cli_usage(c,
+				 "\"%s\" is neither a number from 1 nor an id of 8 characters or "
+				 "more",
+				 text);
 	return CLI_OK;
+}
+
+/* NULL with *err. */
+static const struct nv_letter *find_letter(const struct nv_dead *d, const char *text,
+					   struct nv_err *err)
+{
+	const struct nv_letter *found = NULL;
+	if (!is_id(text)) {
+		found = nv_dead_by_number(d, strtoull(text, NULL, 10));
+		if (!found)
+			nv_fail(err, NV_REJECT, NV_R_not_found,
+				"%s holds %zu messages, there is no number %s", d->queue.s, d->len,
+				text);
+		return found;
+	}
+	for (size_t i = 0; i < d->len; i++) {
+		if (strncmp(d->letters[i].id, text, strlen(text)) != 0)
+			continue;
+		if (found && strcmp(found->id, d->letters[i].id) == 0)
+			continue; /* the same bytes, given up at the same time: either will do */
+		if (found) {
+			nv_fail(err, NV_REJECT, NV_R_conflict,
+				"%s holds several messages whose id begins with %s: give more of "
+				"it",
+				d->queue.s, text);
+			return NULL;
+		}
+		found = &d->letters[i];
+	}
+	if (!found)
+		nv_fail(err, NV_REJECT, NV_R_not_found, "%s holds no message %s (any more)",
+			d->queue.s, text);
+	return found;
 }
 
 static bool wanted(const struct cli *c, const char *owner)
@@ -58,9 +105,9 @@ static int usage_or_failed(const struct cli *c)
 
 static json_t *letter_document(const struct nv_dead *d, const struct nv_letter *l)
 {
-	json_t *doc = json_pack("{s:I, s:s, s:o, s:o, s:o}", "n", (json_int_t)l->n, "dead_queue",
-				d->queue.s, "queue", cli_string(l->queue), "reason",
-				cli_string(l->reason), "error", cli_string(l->error));
+	json_t *doc = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "n", (json_int_t)l->n, "id",
+				l->id, "dead_queue", d->queue.s, "queue", cli_string(l->queue),
+				"reason", cli_string(l->reason), "error", cli_string(l->error));
 	char iso[25] = "";
 	if (l->at)
 		nv_time_iso(l->at, iso);
@@ -79,8 +126,9 @@ static void letter_row(struct cli_table *t, const struct nv_dead *d, const struc
 	nv_auto_free char *n = nv_asprintf("%" PRIu64, l->n);
 	nv_auto_free char *when = cli_time(l->at);
 	nv_auto_free char *size = cli_size(l->size);
-	cli_row(t, d->queue.s, n, when, l->queue ? l->queue : "?", *l->kind ? l->kind : "?", size,
-		l->reason ? l->reason : "?", l->error ? l->error : "", NULL);
+	nv_auto_free char *id = nv_strndup(l->id, ID_SHOWN);
+	cli_row(t, d->queue.s, n, id, when, l->queue ? l->queue : "?", *l->kind ? l->kind : "?",
+		size, l->reason ? l->reason : "?", l->error ? l->error : "", NULL);
 }
 
 static bool keep_none(void *arg, struct nv_letter *l)
@@ -110,7 +158,8 @@ int cli_dead_list(struct cli *c)
 	if (!n)
 		return CLI_FAILED;
 	json_t *list = json_array();
-	cli_row(&table, "DEAD QUEUE", "N", "WHEN", "FROM", "KIND", "SIZE", "REASON", "ERROR", NULL);
+	cli_row(&table, "DEAD QUEUE", "N", "ID", "WHEN", "FROM", "KIND", "SIZE", "REASON", "ERROR",
+		NULL);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct nv_dead d;
 		/* a connection a queue, so that what is taken from one goes back before the next */
@@ -132,6 +181,7 @@ static void show_rows(struct cli_table *t, const struct nv_letter *l)
 	const amqp_table_t *h = nv_letter_headers(l);
 	nv_auto_free char *size = nv_asprintf("%zu bytes", l->size);
 	nv_auto_free char *when = cli_time(l->at);
+	cli_row(t, "Id:", l->id, NULL);
 	cli_row(t, "Kind:", *l->kind ? l->kind : "cannot be read", NULL);
 	cli_row(t, "Message:", *l->mid ? l->mid : "cannot be read", NULL);
 	cli_row(t, "Size:", size, NULL);
@@ -148,27 +198,21 @@ static void show_rows(struct cli_table *t, const struct nv_letter *l)
 typedef int (*letter_use)(struct cli *c, struct nv_dead *d, const struct nv_letter *l,
 			  struct nv_err *err);
 
-/* A letter taken by number, for show, discard and requeue. */
+/* A letter by its number or id, for show, discard and requeue. */
 static int with_letter(struct cli *c, letter_use use)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
 	struct nv_dead d;
 	struct nv_err err = {0};
-	uint64_t n;
-	if (queue_number(c, &n))
+	if (check_name(c))
 		return CLI_USAGE;
 	if (!owners_of(c, true, owners))
 		return usage_or_failed(c);
 	int rc = nv_dead_open(&d, c->config, owners[0].name, CONNECTION, &err);
 	if (rc == 0)
 		rc = nv_dead_take_all(&d, 0, NULL, NULL, &err);
-	const struct nv_letter *l = nv_dead_by_number(&d, n);
-	if (rc == 0 && !l)
-		rc = nv_fail(&err, NV_REJECT, NV_R_not_found,
-			     "%s holds %zu messages, there is no number %" PRIu64, d.queue.s, d.len,
-			     n);
-	if (rc == 0 && l)
-		rc = use(c, &d, l, &err);
+	const struct nv_letter *l = rc == 0 ? find_letter(&d, c->args[0], &err) : NULL;
+	rc = l ? use(c, &d, l, &err) : -1;
 	nv_dead_close(&d);
 	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
 }
@@ -197,7 +241,8 @@ static int say(struct cli *c, const struct nv_dead *d, const struct nv_letter *l
 		return 0;
 	}
 	json_decref(doc);
-	printf("Message %" PRIu64 " of %s is %s.\n", l->n, d->queue.s, what);
+	printf("Message %" PRIu64 " of %s (%.*s) is %s.\n", l->n, d->queue.s, (int)ID_SHOWN, l->id,
+	       what);
 	return 0;
 }
 
@@ -244,11 +289,11 @@ int cli_dead_requeue(struct cli *c)
 	struct nv_err err = {0};
 	uint64_t done = 0;
 	if (c->args_len && cli_has(c, "all"))
-		return cli_usage(c, "a number and --all do not go together");
+		return cli_usage(c, "one message and --all do not go together");
 	if (c->args_len)
 		return with_letter(c, requeue);
 	if (!cli_has(c, "all"))
-		return cli_usage(c, "which?  A number from navette dead list, or --all");
+		return cli_usage(c, "which?  A number or an id from navette dead list, or --all");
 	if (!owners_of(c, true, owners))
 		return usage_or_failed(c);
 	json_t *failed = json_array();

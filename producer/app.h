@@ -31,6 +31,8 @@ struct keeper;
 struct spool;
 struct sweep;
 struct tidy;
+struct tidy_sites;
+struct letters;
 struct versions;
 
 struct app {
@@ -61,6 +63,7 @@ struct app {
 	struct sweep *sweep;
 	struct spool *spool;
 	struct tidy *tidy;
+	struct letters *letters;
 	struct versions *versions;
 	struct rights_desk *rights;
 	struct used *used_tokens; /* launch.c */

@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which courses may this user bring?  A question to each course server through the broker; the
- * keeper (of whichever producer gets the answer) stores it in Redis and announces it on the event
- * stream, where the one who asked hears of it.
- *
- * In Redis: "catalog:<site>:<user>", 8 bytes with the time it was stored (little endian), then the
- * catalog.reply's record as the site signed it. */
-#include <endian.h>
+ * keeper (of whichever producer gets the answer) stores it in Redis as "catalog:<site>:<user>" and
+ * announces it on the event stream, where the one who asked hears of it (replies.c). */
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/status/events.h"
 #include "core/status/kv.h"
 #include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/catalog.h"
+#include "producer/replies.h"
 
 struct part {
 	struct catalog_site site;
 	bool asked;    /* by this lookup, or by another whose answer will do */
+	uint64_t sent; /* by this lookup, at this time (nv_mono_ms); 0: not */
 	bool answered; /* and is being read: whoever comes now must ask again */
 };
 
@@ -165,11 +162,14 @@ static void question_sent(void *arg, const struct nv_err *err)
 	free(q);
 }
 
+/* By another, and so lately that the broker keeps that question for about as long as we wait. */
 static bool already_asked(const struct catalog *c, const struct lookup *me, const char *site)
 {
+	uint64_t now = nv_mono_ms(), lately = c->app->config->producer.catalog_timeout / 2;
 	for (const struct lookup *l = c->lookups; l; l = l->next)
 		for (size_t i = 0; l != me && i < l->parts_len; i++)
-			if (waits_for(l, &l->parts[i], site, me->user) && !l->parts[i].answered)
+			if (waits_for(l, &l->parts[i], site, me->user) && !l->parts[i].answered &&
+			    l->parts[i].sent && now - l->parts[i].sent < lately)
 				return true;
 	return false;
 }
@@ -189,6 +189,7 @@ static void ask_site(struct lookup *l, struct part *p)
 		settle_unreachable(l, p, nv_reason_text(NV_R_broker_unavailable));
 		return;
 	}
+	p->sent = nv_mono_ms();
 	nv_uuid_new(id);
 	struct nv_catalog_request body = {
 		.id = id,
@@ -207,11 +208,6 @@ static void ask_site(struct lookup *l, struct part *p)
 }
 
 /* --- answers --- */
-
-static const char *kv_key(struct nv_arena *a, const char *site, const char *user)
-{
-	return nv_arena_printf(a, "catalog:%s:%s", site, user);
-}
 
 struct reading {
 	struct lookup *l;
@@ -240,15 +236,11 @@ static bool use_stored(const struct reading *rd, const void *value, size_t len)
 	const struct lookup *l = rd->l;
 	struct nv_catalog_reply reply;
 	uint64_t stored;
-	if (!value || len < sizeof stored)
+	if (rd->fresh_only && l->how == CATALOG_AFRESH)
 		return false;
-	memcpy(&stored, value, sizeof stored);
-	stored = le64toh(stored);
-	if (rd->fresh_only && (l->how == CATALOG_AFRESH ||
-			       stored + l->c->app->config->producer.catalog_ttl <= nv_now_ms()))
+	if (!reply_read(&nv_catalog_reply_record, value, len, &reply, &rd->l->arena, &stored))
 		return false;
-	if (nv_record_decode(&nv_catalog_reply_record, (const uint8_t *)value + sizeof stored,
-			     len - sizeof stored, &reply, &rd->l->arena, NULL) < 0)
+	if (rd->fresh_only && stored + l->c->app->config->producer.catalog_ttl <= nv_now_ms())
 		return false;
 	if (rd->fresh_only && reply.status == NV_CAT_ERROR)
 		return false; /* an error is no reason not to ask again */
@@ -285,7 +277,8 @@ static void read_stored(struct lookup *l, struct part *p, bool fresh_only)
 	struct reading *rd = nv_arena_alloc(&l->arena, sizeof *rd);
 	*rd = (struct reading){.l = l, .p = p, .fresh_only = fresh_only};
 	l->ops++;
-	nv_kv_get(l->c->app->status, kv_key(&l->arena, p->site.site->name, l->user), stored_read,
+	nv_kv_get(l->c->app->status,
+		  reply_key(&l->arena, CATALOG_EVENT, p->site.site->name, l->user), stored_read,
 		  rd);
 }
 
@@ -373,54 +366,14 @@ int catalog_judge(const struct catalog_site *s, const char *course, struct nv_er
 
 /* --- for the keeper --- */
 
-struct storing {
-	struct app *app;
-	char *site, *user;
-	nv_status_cb cb;
-	void *arg;
-};
-
-static void announced(void *arg, const struct nv_err *err)
-{
-	struct storing *st = arg;
-	st->cb(st->arg, err);
-	free(st->site);
-	free(st->user);
-	free(st);
-}
-
-static void stored(void *arg, const struct nv_err *err, bool set)
-{
-	struct storing *st = arg;
-	(void)set;
-	if (err)
-		announced(st, err);
-	else
-		nv_status_announce(st->app->status, "catalog", st->site, st->user, announced, st);
-}
-
 void catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
 		   nv_status_cb cb, void *arg)
 {
-	const struct nv_config *c = app->config;
-	nv_auto_arena struct nv_arena a = {0};
-	nv_auto_buf struct nv_buf b = {0};
-	struct nv_err err;
-	uint64_t now = htole64(nv_now_ms());
-	nv_buf_put(&b, &now, sizeof now);
-	if (nv_record_encode(&nv_catalog_reply_record, reply, &b, &err) < 0) {
-		cb(arg, &err);
-		return;
-	}
-	struct storing *st = nv_alloc(sizeof *st);
-	*st = (struct storing){.app = app,
-			       .site = nv_strdup(site),
-			       .user = nv_strdup(reply->user),
-			       .cb = cb,
-			       .arg = arg};
-	/* long enough for who waits for it, also where nothing is to be kept */
-	uint64_t least = c->producer.catalog_timeout + 10000;
-	uint64_t ttl = c->producer.catalog_ttl > least ? c->producer.catalog_ttl : least;
-	nv_kv_set(app->status, kv_key(&a, site, reply->user), b.data, b.len, ttl, false, stored,
-		  st);
+	struct reply r = {.kind = CATALOG_EVENT,
+			  .site = site,
+			  .about = reply->user,
+			  .record = &nv_catalog_reply_record,
+			  .body = reply,
+			  .ttl_ms = app->config->producer.catalog_ttl};
+	reply_store(app, &r, cb, arg);
 }

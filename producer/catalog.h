@@ -6,6 +6,9 @@
 #include "core/status/status.h"
 #include "producer/app.h"
 
+#define CATALOG_EVENT "catalog"
+#define CATALOG_NOBODY "navette-clock" /* the user of a question about no courses */
+
 enum catalog_status {
 	CATALOG_OK,
 	CATALOG_UNKNOWN_USER,

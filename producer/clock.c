@@ -16,10 +16,10 @@
 #include "core/status/admin.h"
 #include "core/status/requests.h"
 #include "producer/app.h"
+#include "producer/catalog.h"
 #include "producer/clock.h"
 #include "producer/sweep.h"
 
-#define NOBODY "navette-clock" /* a question about nobody's courses */
 #define KEEP_MS 86400000u
 #define LOOKS 3u
 #define RIGHT_ANSWERS (2 * LOOKS) /* in a row, until a clock that was wrong counts as right */
@@ -129,9 +129,9 @@ void clock_heard(struct app *app, const struct nv_envelope *env, bool again)
 	}
 }
 
-bool clock_is_answer_fresh(const struct nv_catalog_reply *reply)
+bool clock_is_answer_fresh(const char *question)
 {
-	int64_t age = (int64_t)nv_now_ms() - (int64_t)nv_uuid_time(reply->id);
+	int64_t age = (int64_t)nv_now_ms() - (int64_t)nv_uuid_time(question);
 	return magnitude(age) <= (int64_t)NV_CLOCK_SKEW_MS;
 }
 
@@ -142,7 +142,7 @@ static void ask(struct app *app, const char *site)
 	char id[NV_UUID_SIZE];
 	nv_uuid_new(id);
 	struct nv_catalog_request body = {
-		.id = id, .user = (char[]){NOBODY}, .user_field = (char[]){"username"}};
+		.id = id, .user = (char[]){CATALOG_NOBODY}, .user_field = (char[]){"username"}};
 	struct nv_send send = {.kind = NV_KIND_CATALOG_REQUEST,
 			       .body = &body,
 			       .to = nv_queue_catalog(site),

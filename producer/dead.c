@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /api/v1/dead, POST /api/v1/dead/{letter}/requeue, DELETE /api/v1/dead/{letter}: the client's
- * dead queue, by the same module as the command (core/dead), on a thread. */
+ * dead queue, by the same module as the command (core/dead), on a thread.  With ?site=NAME, those
+ * of that course server: dead_site.c. */
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/dead/dead.h"
+#include "core/dead/whose.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/backroom.h"
@@ -27,30 +28,12 @@ struct post {
 
 /* --- on the thread --- */
 
-/* Only what is signed names a request: everything else is somebody's word. */
-static void find_request(const struct app *app, struct nv_letter *l)
-{
-	const void *data = l->message.body.bytes;
-	size_t len = l->message.body.len;
-	struct nv_envelope env;
-	const char *id;
-	if (nv_envelope_open(data, len, &app->own,
-			     1u << NV_KIND_RESTORE_REQUEST | 1u << NV_KIND_ENROL_REQUEST, 0, &env,
-			     NULL) == 0)
-		id = env.kind == NV_KIND_RESTORE_REQUEST ? env.body.restore_request.id
-							 : env.body.enrol_request.request;
-	else if (nv_envelope_open_inside(data, len, &app->own, &env, NULL) == 0)
-		id = env.body.restore_request.id;
-	else
-		return;
-	snprintf(l->request, sizeof l->request, "%s", id);
-	nv_envelope_fini(&env);
-}
-
 static bool look(void *arg, struct nv_letter *l)
 {
 	struct post *p = arg;
-	find_request(p->app, l);
+	struct nv_whose w;
+	if (nv_letter_whose(l, &p->app->own, &w))
+		memcpy(l->request, w.request, sizeof l->request);
 	return p->id && !strcmp(p->id, l->id);
 }
 
@@ -157,7 +140,10 @@ static void go(struct app *app, struct nv_http_request *r, const struct session 
 void dead_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct post p = {.id = NULL};
-	go(app, r, s, &p);
+	if (nv_http_query(r, "site"))
+		dead_site(app, r, s, NV_LETTERS_LIST);
+	else
+		go(app, r, s, &p);
 }
 
 static void settle(struct app *app, struct nv_http_request *r, const struct session *s,
@@ -174,12 +160,18 @@ void dead_requeue(struct app *app, struct nv_http_request *r, const struct sessi
 {
 	struct post p = {
 		.id = nv_http_param(r, "letter"), .what = "requeued", .use = nv_dead_requeue};
-	settle(app, r, s, &p);
+	if (nv_http_query(r, "site"))
+		dead_site(app, r, s, NV_LETTERS_REQUEUE);
+	else
+		settle(app, r, s, &p);
 }
 
 void dead_discard(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct post p = {
 		.id = nv_http_param(r, "letter"), .what = "discarded", .use = nv_dead_discard};
-	settle(app, r, s, &p);
+	if (nv_http_query(r, "site"))
+		dead_site(app, r, s, NV_LETTERS_DISCARD);
+	else
+		settle(app, r, s, &p);
 }

@@ -12,6 +12,7 @@
 #include "producer/catalog.h"
 #include "producer/events.h"
 #include "producer/launch.h"
+#include "producer/letters.h"
 #include "producer/session.h"
 #include "producer/tidy.h"
 
@@ -104,13 +105,18 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 			launch_used(e->app, ev->id, ev->first);
 		return;
 	}
+	if (!strcmp(ev->kind, LETTERS_EVENT)) { /* so is this */
+		if (ev->id && ev->user)
+			letters_announced(e->app, ev->id, ev->user);
+		return;
+	}
 	nv_auto_free char *text = event_text(ev);
 	const struct kept *k = keep(e, ev->cursor, ev->user, text);
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
 		if (!rd->cursor && for_reader(k, rd))
 			nv_http_stream_send(rd->r, text, strlen(text));
 	tidy_heard(e->app->tidy, ev);
-	if (!strcmp(ev->kind, "catalog") && ev->id && ev->user)
+	if (!strcmp(ev->kind, CATALOG_EVENT) && ev->id && ev->user)
 		catalog_announced(e->app, ev->id, ev->user);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The keeper: what course servers tell (status.event, catalog.reply) becomes status in Redis.
+/* The keeper: what course servers tell (status.event, catalog.reply, letters.reply) becomes status
+ * in Redis.
  *
  * Written before it is acknowledged; without Redis, deliveries are held unacknowledged (at most the
  * prefetch) until it is back.  What cannot be believed goes to the dead queue with the reason, and
@@ -15,6 +16,8 @@
 #include "producer/catalog.h"
 #include "producer/clock.h"
 #include "producer/keeper.h"
+#include "producer/letters.h"
+#include "producer/tidy.h"
 
 #define PREFETCH 64u
 #define HELD_MS 1000u
@@ -105,6 +108,9 @@ static void written(void *arg, const struct nv_err *err)
 		nv_metric_add(k->app->m.messages, nv_kind_info(n->env.kind)->word, 1);
 		if (n->env.kind == NV_KIND_STATUS_EVENT && is_failure(&n->env.body.status_event))
 			nv_metric_add(k->app->m.failures, n->env.from, 1);
+		if (n->env.kind == NV_KIND_STATUS_EVENT &&
+		    n->env.body.status_event.state == NV_EV_FAILED)
+			tidy_site_failed(k->app->tidy, n->env.from);
 		nv_bus_ack(n->d);
 	}
 	forget(n);
@@ -116,6 +122,8 @@ static void write_news(struct news *n)
 	n->held = false;
 	if (n->env.kind == NV_KIND_CATALOG_REPLY)
 		catalog_store(app, n->env.from, &n->env.body.catalog_reply, written, n);
+	else if (n->env.kind == NV_KIND_LETTERS_REPLY)
+		letters_store(app, n->env.from, &n->env.body.letters_reply, written, n);
 	else
 		nv_status_event(app->status, &n->request.body.restore_request,
 				&n->env.body.status_event, written, n);
@@ -148,7 +156,9 @@ static bool is_timely(const struct news *n, const struct nv_err *why)
 {
 	const struct nv_envelope *env = &n->env;
 	if (env->kind == NV_KIND_CATALOG_REPLY)
-		return clock_is_answer_fresh(&env->body.catalog_reply);
+		return clock_is_answer_fresh(env->body.catalog_reply.id);
+	if (env->kind == NV_KIND_LETTERS_REPLY)
+		return clock_is_answer_fresh(env->body.letters_reply.id);
 	return why->reason == NV_R_clock || (env->expires - env->issued <= PROGRESS_TTL_MAX_MS &&
 					     nv_now_ms() - env->issued <= PROGRESS_AGE_MAX_MS);
 }
@@ -156,7 +166,8 @@ static bool is_timely(const struct news *n, const struct nv_err *why)
 /* 0: go on.  Otherwise the delivery is settled. */
 static int open_news(struct news *n)
 {
-	static const unsigned want = 1u << NV_KIND_STATUS_EVENT | 1u << NV_KIND_CATALOG_REPLY;
+	static const unsigned want = 1u << NV_KIND_STATUS_EVENT | 1u << NV_KIND_CATALOG_REPLY |
+				     1u << NV_KIND_LETTERS_REPLY;
 	struct keeper *k = n->k;
 	struct nv_err err, again;
 	size_t len;
@@ -170,7 +181,7 @@ static int open_news(struct news *n)
 	}
 	if (is_timely(n, &err))
 		return 0;
-	if (n->env.kind == NV_KIND_CATALOG_REPLY)
+	if (n->env.kind != NV_KIND_STATUS_EVENT)
 		nv_bus_ack(n->d); /* nobody waits for it any more */
 	else
 		reject(k, n->d, &err);

@@ -19,6 +19,7 @@
 #include "producer/events.h"
 #include "producer/keeper.h"
 #include "producer/launch.h"
+#include "producer/letters.h"
 #include "producer/people.h"
 #include "producer/rights.h"
 #include "producer/signin.h"
@@ -164,6 +165,7 @@ static void free_app(struct app *app)
 	people_free(app->people);
 	broker_view_free(app->broker_view);
 	sites_notes_free(app);
+	letters_free(app->letters);
 	catalog_free(app->catalog);
 	nv_keyring_fini(&app->sites);
 	nv_keyring_fini(&app->own);
@@ -207,6 +209,8 @@ static void keeper_closed(struct app *app)
 	app->sweep = NULL;
 	tidy_close(app->tidy);
 	app->tidy = NULL;
+	letters_close(app->letters); /* what the tidy has asked since HTTP was closed */
+	catalog_close(app->catalog);
 	clocks_close(app->clocks);
 	app->clocks = NULL;
 	events_close(app->events);
@@ -231,6 +235,7 @@ static void http_closed(void *arg)
 {
 	struct app *app = arg;
 	app->http = NULL;
+	letters_close(app->letters);
 	catalog_close(app->catalog);
 	signin_close(app, signin_closed);
 }
@@ -285,6 +290,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	if (!app->spool || versions_first(app, err) < 0 || api_start(app, err) < 0)
 		goto fail_bus;
 	app->catalog = catalog_new(app);
+	app->letters = letters_new(app);
 	app->events = events_new(app);
 	app->sweep = sweep_new(app);
 	app->clocks = clocks_new(app);

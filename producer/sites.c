@@ -77,10 +77,13 @@ void sites_notes_free(struct app *app)
 static void note_answer(struct app *app, const char *site, const struct nv_catalog_reply *reply)
 {
 	char name[NOTE_NAME];
-	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I}", "at", (json_int_t)reply->at, "status",
-			      (json_int_t)reply->status, "error", api_text(reply->error),
+	json_t *kinds = json_array();
+	for (size_t i = 0; i < reply->kinds.len; i++)
+		json_array_append_new(kinds, api_text(reply->kinds.items[i]));
+	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "at", (json_int_t)reply->at,
+			      "status", (json_int_t)reply->status, "error", api_text(reply->error),
 			      "moodle_version", (json_int_t)reply->moodle_version, "opens",
-			      (json_int_t)reply->opens);
+			      (json_int_t)reply->opens, "kinds", kinds);
 	nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	snprintf(name, sizeof name, "answer:%s", site);
@@ -121,6 +124,61 @@ void sites_heard(struct app *app, const struct nv_envelope *env)
 	}
 }
 
+/* --- what they understand --- */
+
+/* The rest of "prefix:…"; NULL: another kind of presence. */
+static const char *after(const char *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+	return !strncmp(name, prefix, len) ? name + len : NULL;
+}
+
+struct understanding {
+	char *site;
+	enum nv_kind kind;
+	void (*cb)(void *arg, const struct nv_err *err, bool understood);
+	void *arg;
+};
+
+/* Did the course server's last answer name this kind? */
+static bool names_kind(const struct nv_presence *answer, const char *word)
+{
+	json_t *told = json_loads(answer->value, 0, NULL), *one;
+	bool found = false;
+	size_t i;
+	json_array_foreach(json_object_get(told, "kinds"), i, one)
+	{
+		const char *s = json_string_value(one);
+		found = found || (s && !strcmp(s, word));
+	}
+	json_decref(told);
+	return found;
+}
+
+static void understood(void *arg, const struct nv_err *err, const struct nv_presence *list,
+		       size_t len)
+{
+	struct understanding *u = arg;
+	const char *word = nv_kind_info(u->kind)->word;
+	bool found = false;
+	for (size_t i = 0; !err && i < len; i++) {
+		const char *name = after(list[i].name, "answer:");
+		if (name && !strcmp(name, u->site))
+			found = names_kind(&list[i], word);
+	}
+	u->cb(u->arg, err, found);
+	free(u->site);
+	free(u);
+}
+
+void sites_understand(struct app *app, const char *site, enum nv_kind kind,
+		      void (*cb)(void *arg, const struct nv_err *err, bool understood), void *arg)
+{
+	struct understanding *u = nv_alloc(sizeof *u);
+	*u = (struct understanding){.site = nv_strdup(site), .kind = kind, .cb = cb, .arg = arg};
+	nv_status_presences(app->status, understood, u);
+}
+
 /* --- asking all there is to know --- */
 
 struct asking {
@@ -150,13 +208,6 @@ static void got_present(struct asking *a, const struct nv_presence *list, size_t
 		a->present[i] = (struct nv_presence){.name = nv_arena_strdup(arena, list[i].name),
 						     .value = nv_arena_strdup(arena, list[i].value),
 						     .at = list[i].at};
-}
-
-/* The rest of "prefix:…"; NULL: another kind of presence. */
-static const char *after(const char *name, const char *prefix)
-{
-	size_t len = strlen(prefix);
-	return !strncmp(name, prefix, len) ? name + len : NULL;
 }
 
 /* "archiver:SITE:HOST" of this site; NULL: not */

@@ -4,6 +4,7 @@
 #define NV_PRODUCER_SUBMIT_H
 
 #include "core/status/status.h"
+#include "producer/catalog.h"
 #include "producer/wish.h"
 
 struct submit;

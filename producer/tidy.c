@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Dead letters leave by themselves when their request was restored, cancelled, or asked for again.
  * After such changes, at the next look: which requests have letters, what do their records say, and
- * away with those that are settled.  Of what Redis does not know every letter stays. */
+ * away with those that are settled.  Of what Redis does not know every letter stays.  Those of
+ * course servers: tidy_sites.c. */
 #include "producer/tidy.h"
+
 #include "core/base/log.h"
 #include "core/dead/settled.h"
 #include "core/status/events.h"
@@ -16,11 +18,13 @@ struct tidy {
 	struct app *app;
 	uv_timer_t timer;
 	bool due;
+	bool settled; /* since the last look: for the course servers' */
 	bool running;
 	struct nv_dead_requests list;
 	size_t asked; /* records of the list */
 	size_t gone;
 	bool closed;
+	struct tidy_sites *sites;
 };
 
 static void free_when_over(struct tidy *t)
@@ -60,7 +64,7 @@ static void removed(void *arg, const struct nv_err *err)
 
 static void ask_next(struct tidy *t);
 
-static bool is_settled(const struct nv_status_record *rec, uint64_t rev)
+bool tidy_is_settled(const struct nv_status_record *rec, uint64_t rev)
 {
 	return rec->request.rev > rev || rec->state == NV_ST_restored ||
 	       rec->state == NV_ST_cancelled;
@@ -74,7 +78,7 @@ static void got(void *arg, const struct nv_err *err, const struct nv_status_reco
 		end(t, err);
 		return;
 	}
-	r->settled = !err && rec && is_settled(rec, r->rev);
+	r->settled = !err && rec && tidy_is_settled(rec, r->rev);
 	ask_next(t);
 }
 
@@ -114,7 +118,11 @@ static void looked(void *arg, const struct nv_err *err)
 static void tick(uv_timer_t *timer)
 {
 	struct tidy *t = timer->data;
-	if (!t->due || t->running || !nv_bus_up(t->app->bus) || !nv_status_up(t->app->status))
+	if (!nv_bus_up(t->app->bus) || !nv_status_up(t->app->status))
+		return;
+	tidy_sites_look(t->sites, t->settled);
+	t->settled = false;
+	if (!t->due || t->running)
 		return;
 	t->due = false;
 	t->running = true;
@@ -128,7 +136,19 @@ void tidy_heard(struct tidy *t, const struct nv_status_change_event *e)
 	enum nv_state state = e->state ? nv_state_from(e->state) : NV_ST_COUNT;
 	if (t && (state == NV_ST_restored || state == NV_ST_cancelled ||
 		  (state == NV_ST_scheduled && e->rev > 1)))
-		t->due = true;
+		t->due = t->settled = true;
+}
+
+void tidy_site_failed(struct tidy *t, const char *site)
+{
+	if (t)
+		tidy_sites_failed(t->sites, site);
+}
+
+void tidy_site_seen(struct tidy *t, const char *site)
+{
+	if (t)
+		tidy_sites_seen(t->sites, site);
 }
 
 struct tidy *tidy_new(struct app *app)
@@ -137,6 +157,7 @@ struct tidy *tidy_new(struct app *app)
 	uint64_t every = app->config->producer.sweep_after;
 	t->app = app;
 	t->due = true;
+	t->sites = tidy_sites_new(app);
 	uv_timer_init(app->d->loop, &t->timer);
 	t->timer.data = t;
 	uv_timer_start(&t->timer, tick, every, every);
@@ -152,5 +173,6 @@ static void timer_closed(uv_handle_t *handle)
 
 void tidy_close(struct tidy *t)
 {
+	tidy_sites_close(t->sites);
 	uv_close((uv_handle_t *)&t->timer, timer_closed);
 }

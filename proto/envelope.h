@@ -43,6 +43,8 @@ struct nv_envelope {
 		struct nv_archive_ready archive_ready;
 		struct nv_archive_opened archive_opened;
 		struct nv_enrol_request enrol_request;
+		struct nv_letters_request letters_request;
+		struct nv_letters_reply letters_reply;
 	} body;
 	struct nv_arena arena; /* owns what body points to */
 };

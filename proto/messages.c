@@ -11,6 +11,7 @@ const char *const nv_source_words[] = {"page", "admin", "command", "api", "csv",
 const char *const nv_event_state_words[] = {"held",	 "exporting", "ready",
 					    "cancelled", "failed",    NULL};
 const char *const nv_catalog_status_words[] = {"ok", "unknown-user", "error", NULL};
+const char *const nv_letters_words[] = {"list", "requeue", "discard", NULL};
 const char *const nv_level_words[] = {"debug", "info", "warn", "error", NULL};
 
 /* A word for each number, and no more. */
@@ -18,6 +19,7 @@ _Static_assert(NV_ARRAY_LEN(nv_enrolment_words) == NV_ENROL_MANUAL + 2, "enrolme
 _Static_assert(NV_ARRAY_LEN(nv_source_words) == NV_SRC_CSV + 2, "source words");
 _Static_assert(NV_ARRAY_LEN(nv_event_state_words) == NV_EV_FAILED + 2, "event words");
 _Static_assert(NV_ARRAY_LEN(nv_catalog_status_words) == NV_CAT_ERROR + 2, "catalog words");
+_Static_assert(NV_ARRAY_LEN(nv_letters_words) == NV_LETTERS_DISCARD + 2, "letters words");
 _Static_assert(NV_ARRAY_LEN(nv_level_words) == NV_ERROR + 2, "level words");
 
 /* RECORD is the struct whose table is being written. */
@@ -70,6 +72,17 @@ static const struct nv_record nv_log_line_record = {
 	.doc = "A line of a request's log.",
 };
 
+#define RECORD nv_dead_letter
+static const struct nv_field dead_letter_fields[] = {NV_DEAD_LETTER_FIELDS};
+#undef RECORD
+static const struct nv_record nv_dead_letter_record = {
+	.name = "dead_letter",
+	.size = sizeof(struct nv_dead_letter),
+	.fields = dead_letter_fields,
+	.fields_len = NV_ARRAY_LEN(dead_letter_fields),
+	.doc = "A message that was given up.",
+};
+
 #define RECORD nv_restore_request
 static const struct nv_field restore_request_fields[] = {NV_RESTORE_REQUEST_FIELDS};
 #undef RECORD
@@ -93,6 +106,12 @@ static const struct nv_field archive_opened_fields[] = {NV_ARCHIVE_OPENED_FIELDS
 #undef RECORD
 #define RECORD nv_enrol_request
 static const struct nv_field enrol_request_fields[] = {NV_ENROL_REQUEST_FIELDS};
+#undef RECORD
+#define RECORD nv_letters_request
+static const struct nv_field letters_request_fields[] = {NV_LETTERS_REQUEST_FIELDS};
+#undef RECORD
+#define RECORD nv_letters_reply
+static const struct nv_field letters_reply_fields[] = {NV_LETTERS_REPLY_FIELDS};
 #undef RECORD
 
 /* The decoder keeps what it has seen in 64 bits. */

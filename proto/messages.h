@@ -38,6 +38,10 @@ extern const char *const nv_event_state_words[]; /* held exporting ready cancell
 enum nv_catalog_status { NV_CAT_OK, NV_CAT_UNKNOWN_USER, NV_CAT_ERROR };
 extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 
+/* What is asked about a course server's dead letters. */
+enum nv_letters_what { NV_LETTERS_LIST, NV_LETTERS_REQUEUE, NV_LETTERS_DISCARD };
+extern const char *const nv_letters_words[]; /* list requeue discard */
+
 extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_level */
 
 /* --- sub-records --- */
@@ -66,6 +70,24 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")     \
 	FE(level, true, nv_level_words, "how serious it is") \
 	FS(text, true, NV_LOG_LINE_BYTES, "one line, in English")
+
+/* A message that was given up. */
+#define NV_DEAD_LETTER_FIELDS                                                                    \
+	FS(id, true, 32, "the letter's id")                                                      \
+	FS(kind, true, 64,                                                                       \
+	   "which message it is, by the client's signature; empty: the "                         \
+	   "client's request is inside another message")                                         \
+	FS(mid, false, 36, "that message's id")                                                  \
+	FI(request, false, "the request it is about, by the client's signature")                 \
+	FU(rev, false, NV_UNLIMITED, "the request's revision; 0: no restore.request is in it")   \
+	FS(queue, false, 255, "where it was taken from")                                         \
+	FS(reason, false, 64, "why it was given up, stable word; see enum nv_reason")            \
+	FS(error, false, 512, "its sentence")                                                    \
+	FS(host, false, 255, "the machine that gave it up")                                      \
+	FU(since, false, NV_UNLIMITED, "when it was given up, ms since the epoch; 0: not known") \
+	FU(size, true, NV_UNLIMITED, "bytes of the message")                                     \
+	FU(attempts, false, NV_UNLIMITED, "attempts that failed")                                \
+	FU(requeued, false, NV_UNLIMITED, "times it was put back")
 
 /* --- messages --- */
 
@@ -120,6 +142,8 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	   "no course is exported until this has passed by itself; stable word, see enum "      \
 	   "nv_reason")                                                                         \
 	FS(held_message, false, 512, "its sentence")                                            \
+	FT(kinds, false, 64, 32,                                                                \
+	   "kinds of messages that this archiver takes and those of the first release do not")  \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
 
 #define NV_STATUS_EVENT_FIELDS                                                                  \
@@ -175,6 +199,27 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(lang, false, 16, "language")                        \
 	FU(requested, true, NV_UNLIMITED, "ms since the epoch")
 
+#define NV_LETTERS_REQUEST_FIELDS                                  \
+	FI(id, true, "this question; the answer repeats it")       \
+	FE(what, true, nv_letters_words, "what to do")             \
+	FS(letter, false, 32, "requeue, discard: the letter's id") \
+	FS(by, false, 255, "which person asks, for the archiver's log")
+
+#define NV_LETTERS_MAX 200u /* in one message */
+#define NV_LETTERS_REPLY_FIELDS                                                             \
+	FI(id, true, "the question")                                                        \
+	FE(what, true, nv_letters_words, "what was asked")                                  \
+	FS(reason, false, 32,                                                               \
+	   "why it could not be done, stable word, see enum nv_reason; absent: it is done") \
+	FS(message, false, 512, "its sentence")                                             \
+	FL(letters, false, dead_letter, NV_LETTERS_MAX,                                     \
+	   "the client's letters, oldest first; requeue, discard: the one that is gone")    \
+	FB(more, false, "there are more than were looked at, or fit")                       \
+	FU(others, false, NV_UNLIMITED,                                                     \
+	   "letters that do not bear the client's signature; only the course server's "     \
+	   "administrator sees them")                                                       \
+	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
+
 #define FB(n, req, doc) bool n;
 #define FU(n, req, max, doc) uint64_t n;
 #define FS(n, req, max, doc) char *n;
@@ -193,6 +238,9 @@ struct nv_course {
 };
 struct nv_log_line {
 	NV_LOG_LINE_FIELDS
+};
+struct nv_dead_letter {
+	NV_DEAD_LETTER_FIELDS
 };
 struct nv_restore_request {
 	NV_RESTORE_REQUEST_FIELDS
@@ -217,6 +265,12 @@ struct nv_archive_opened {
 };
 struct nv_enrol_request {
 	NV_ENROL_REQUEST_FIELDS
+};
+struct nv_letters_request {
+	NV_LETTERS_REQUEST_FIELDS
+};
+struct nv_letters_reply {
+	NV_LETTERS_REPLY_FIELDS
 };
 
 #undef FB
@@ -247,7 +301,12 @@ struct nv_enrol_request {
 	  "The archive's first objects are in the staging store, the rest is on its way; a hint, " \
 	  "archive.ready follows. Course server to restore workers.")                              \
 	X(ENROL_REQUEST, "enrol.request", enrol_request, 'c', 4096,                                \
-	  "Let this person join a restored course. Client to its own restore workers.")
+	  "Let this person join a restored course. Client to its own restore workers.")            \
+	X(LETTERS_REQUEST, "letters.request", letters_request, 'c', 4096,                          \
+	  "Which of this client's messages were given up, or put one back, or throw it away. "     \
+	  "Client to course server; only to one that names this kind in `catalog.reply.kinds`.")   \
+	X(LETTERS_REPLY, "letters.reply", letters_reply, 's', 524288,                              \
+	  "The letters, or what became of one. Course server to client, which has asked.")
 
 enum nv_kind {
 #define X(kind, word, record, signer, max, doc) NV_KIND_##kind,

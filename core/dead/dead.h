@@ -30,7 +30,9 @@ struct nv_letter {
 	char *reason; /* delivery_limit, expired … are the broker's words; ours nv_reason_word */
 	char *error;
 	char *host;
-	char request[NV_UUID_SIZE]; /* for the looker to fill */
+	char request[NV_UUID_SIZE]; /* for the looker to fill, as the next two */
+	uint64_t rev;
+	bool own;
 	uint64_t tag;
 	bool whole; /* message is there */
 	amqp_message_t message;

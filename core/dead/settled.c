@@ -3,38 +3,26 @@
 
 #include <string.h>
 
+#include "core/dead/whose.h"
+
 struct looking {
 	const struct nv_keyring *clients;
 	struct nv_dead_requests *ret;
 };
 
-static bool open_request(const struct nv_letter *l, const struct nv_keyring *clients,
-			 struct nv_envelope *env)
-{
-	const void *data = l->message.body.bytes;
-	size_t len = l->message.body.len;
-	return nv_envelope_open(data, len, clients, 1u << NV_KIND_RESTORE_REQUEST, 0, env, NULL) ==
-		       0 ||
-	       nv_envelope_open_inside(data, len, clients, env, NULL) == 0;
-}
-
 static bool look(void *arg, struct nv_letter *l)
 {
 	struct looking *k = arg;
 	struct nv_dead_requests *r = k->ret;
-	struct nv_envelope env;
-	/* A replay says nothing of the request, but that somebody tries something. */
-	bool replay = l->reason && strcmp(l->reason, nv_reason_word(NV_R_replayed)) == 0;
-	if (replay || !open_request(l, k->clients, &env))
+	struct nv_whose w;
+	if (nv_letter_is_replay(l) || !nv_letter_whose(l, k->clients, &w) || !w.rev)
 		return false;
-	const struct nv_restore_request *q = &env.body.restore_request;
 	r->items = nv_realloc(r->items, (r->len + 1) * sizeof *r->items);
 	struct nv_dead_request *one = &r->items[r->len++];
-	*one = (struct nv_dead_request){.rev = q->rev};
+	*one = (struct nv_dead_request){.rev = w.rev};
 	memcpy(one->letter, l->id, sizeof one->letter);
-	snprintf(one->client, sizeof one->client, "%s", env.from);
-	snprintf(one->id, sizeof one->id, "%s", q->id);
-	nv_envelope_fini(&env);
+	memcpy(one->client, w.client, sizeof one->client);
+	memcpy(one->id, w.request, sizeof one->id);
 	return false; /* it is not put anywhere */
 }
 

@@ -225,7 +225,7 @@ on('a dead letter is put back, and thrown away only when that is meant', async (
 	const page = await open();
 	await administer(page, 'dead');
 	const letters = page.locator('tr[data-letter]').filter({hasText: 'The request was not understood.'});
-	await page.locator('main [role=status]').getByText(/[.]/).waitFor();
+	await page.locator('main [role=status]').first().getByText(/[.]/).waitFor();
 	const letter = letters.nth(await letters.count()); // the next one: the newest comes last
 	await farm.ask('dead_letter');
 	await page.reload();
@@ -246,6 +246,27 @@ on('a dead letter is put back, and thrown away only when that is meant', async (
 	await letter.getByRole('button', {name: /^Discard for good/}).click();
 	await page.getByText('It was thrown away.').waitFor();
 	await letter.waitFor({state: 'detached'});
+});
+
+on('a dead letter of a course server is seen and thrown away; one that is away says so', async (open) => {
+	const page = await open({}, [/api\/v1\/dead\?site=.*504/]);
+	const request = await farm.ask('site_letter');
+	await administer(page, 'dead');
+	const there = page.locator(`section[data-site="${site}"]`);
+	const letter = there.locator('tr[data-letter]').filter({has: page.locator(`a[title="${request}"]`)});
+	await letter.getByText('The course does not exist any more.').waitFor();
+	await assertAccessible(page);
+	await letter.getByRole('button', {name: /^Discard: \d+, /}).click();
+	await letter.getByRole('button', {name: /^Discard for good/}).click();
+	await there.getByText('It was thrown away.').waitFor();
+	await letter.waitFor({state: 'detached'});
+	await farm.ask('stop', {name: 'archiver'});
+	await page.reload();
+	await there.getByText('This course server does not answer.').waitFor();
+	await assertAccessible(page);
+	await farm.ask('start', {name: 'archiver'});
+	await there.getByRole('button', {name: 'Try again'}).click();
+	await there.locator('[role=status]').getByText(/There are none|\d dead letter/).waitFor();
 });
 
 on('every page in French and English, on a phone, in the dark, by keyboard', async (open) => {

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
 
 # pylint: disable=wrong-import-position
-from harness import api, keys, ports, samples, window  # noqa: E402
+from harness import api, keys, ports, samples, wait, window  # noqa: E402
 from harness.farm import Farm  # noqa: E402
 from harness.rabbit import Broker  # noqa: E402
 from harness.samples import SOURCE  # noqa: E402
@@ -92,6 +92,14 @@ class Stage:
         """A message to the worker that nobody understands."""
         self.farm.publish(f"restore.{self.farm.client}", b"nonsense",
                           exchange=f"self.{self.farm.client}")
+
+    def site_letter(self):
+        """A request that the course server gives up for good; its id."""
+        farm = self.farm
+        request = farm.ask("9999", "ada")
+        farm.wait_state(request, "failed")
+        wait.until(lambda: farm.broker.depth(farm.vhost, f"dead.{farm.site}"), "its letter")
+        return request
 
     def site(self):
         return {"site": self.farm.site, "client": self.farm.client}

@@ -38,8 +38,10 @@ def test_the_clients(farm):
     assert sum(int(e["letters"]) for e in farm.roles("producer")[0].events("dead.removed")) == 2
 
 
-def test_the_course_servers(farm):
-    """By the producer's word that a revision is withdrawn: the client may not read that queue."""
+def test_the_course_servers(make_farm):
+    """By the producer's word that a revision is withdrawn: the client may not read that queue. (Its own look,
+    test_site_letters.py, does not come in this test.)"""
+    farm = make_farm(producer={"sweep_after": "1h"})
     _, archiver, _ = farm.all()
     root = farm.person("root")
     request = root.post("/requests", {"site": farm.site, "course": "1", "user": "ada"})["results"][0]["id"]

@@ -58,7 +58,8 @@ def test_every_command_has_help():
     ("keys", "new", "a", "b"), ("list", "--nonsense"), ("list", "--state"),
     ("list", "--all=yes"), ("show", "not-an-id"), ("watch", "not-an-id"), ("watch",),
     ("submit", "site"), ("submit", "site", "1", "--user", "u", "--no-user"),
-    ("dead", "show", "0"), ("dead", "show", "x"), ("dead", "requeue"),
+    ("dead", "show", "0"), ("dead", "show", "x"), ("dead", "show", "abcdef0"),
+    ("dead", "discard", "0123456g"), ("dead", "requeue"),
     ("dead", "requeue", "1", "--all"), ("site", "create", "dir"),
     ("config", "check", "--role", "pope"), ("mbz", "x")])
 def test_wrong_usage_is_status_2_and_says_where_help_is(args, tmp_path):
@@ -302,6 +303,30 @@ def test_one_dead_letter_is_requeued_or_discarded_and_no_other(broker):
     assert properties.delivery_mode == 2 and properties.user_id == "guest"
     assert [x["n"] for x in listed(broker)] == [1, 2]
     assert sorted(broker.get(broker.dead)[2] for _ in range(2)) == [b"letter 1", b"letter 3"]
+
+
+def test_a_dead_letter_is_named_by_the_beginning_of_its_id(broker):
+    """Numbers change when letters come or go, also while somebody reads the list; ids do not."""
+    for i in range(4):
+        broker.bury(b"letter %d" % i, nv_reason="internal")
+    ids = [x["id"] for x in listed(broker)]
+    assert all(len(x) == 32 for x in ids)
+    assert ids[2][:12] in run("dead", "list", "-c", broker.config).stdout
+    assert run_json("dead", "show", ids[2][:8], "-c", broker.config)["n"] == 3
+    run("dead", "discard", "1", "-c", broker.config)
+    assert "requeued" in run("dead", "requeue", ids[2][:8], "-c", broker.config).stdout
+    assert broker.get(broker.restore)[2] == b"letter 2"
+    run("dead", "discard", ids[3], "-c", broker.config)
+    for name in (ids[3], ids[0][:8]):
+        gone = run_json("dead", "discard", name, "-c", broker.config, status=1)
+        assert gone["error"]["reason"] == "not_found"
+    assert [x["id"] for x in listed(broker)] == [ids[1]]
+    # The same bytes, given up at the same time: one of the two goes.
+    broker.buried = 1
+    broker.bury(b"letter 1", nv_reason="internal")
+    assert [x["id"] for x in listed(broker)] == [ids[1], ids[1]]
+    run("dead", "discard", ids[1][:8], "-c", broker.config)
+    assert [x["id"] for x in listed(broker)] == [ids[1]]
 
 
 def test_all_dead_letters_are_requeued_but_those_that_cannot_be(broker):

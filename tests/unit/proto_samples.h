@@ -140,6 +140,9 @@ union sample_any {
 	struct nv_archive_ready archive_ready;
 	struct nv_archive_opened archive_opened;
 	struct nv_enrol_request enrol_request;
+	struct nv_dead_letter dead_letter;
+	struct nv_letters_request letters_request;
+	struct nv_letters_reply letters_reply;
 };
 
 #endif

@@ -72,6 +72,7 @@ static void it_remembers_across_a_restart(void **state)
 {
 	struct nv_memo *m = open_memo(state, 4);
 	uint64_t value = 0;
+	assert_true(nv_memo_is_empty(m));
 	for (unsigned i = 0; i < 6; i++) {
 		char key[16];
 		snprintf(key, sizeof key, "key%u", i);
@@ -80,6 +81,7 @@ static void it_remembers_across_a_restart(void **state)
 	nv_memo_put(m, "key5", 50);
 	nv_memo_close(m);
 	m = open_memo(state, 4);
+	assert_false(nv_memo_is_empty(m));
 	assert_false(nv_memo_get(m, "key1", NULL));
 	assert_true(nv_memo_get(m, "key5", &value));
 	assert_int_equal(value, 50);

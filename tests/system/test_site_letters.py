@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dead letters of a course server: the client's administrators see and settle those of their own
+requests, and no others; the letters of a settled request leave by themselves; an archiver that does not
+know such questions is never sent one."""
+import json
+import threading
+import time
+
+import pika
+import pytest
+
+from harness import keys, samples, wait, wire
+from harness.description import Description, described
+
+OTHER = "other-year"
+
+
+def ask_for(farm, course):
+    """An administrator's request for a course; its id."""
+    return farm.person("root").post("/requests", {"site": farm.site, "course": course, "user": "ada"})[
+        "results"][0]["id"]
+
+
+def failed(farm, course):
+    """A request for a course that is not there; its id."""
+    request = ask_for(farm, course)
+    farm.wait_state(request, "failed")
+    wait.until(lambda: farm.broker.depth(farm.vhost, f"dead.{farm.site}"), "its letter")
+    return request
+
+
+def listed(farm):
+    return farm.person("root").get(f"/dead?site={farm.site}")
+
+
+def depth(farm):
+    return farm.broker.depth(farm.vhost, f"dead.{farm.site}")
+
+
+def settle(farm, method, letter, root=None):
+    path = f"/dead/{letter}" + ("/requeue" if method == "POST" else "")
+    return (root or farm.person("root")).call(method, f"{path}?site={farm.site}")
+
+
+def bury(farm, body, reason="export_failed", queue=None):
+    """Into the course server's dead queue, as its archiver would put it there."""
+    farm.publish(f"dead.{farm.site}", body, f"self.{farm.site}", headers={
+        "nv-queue": queue or f"archive.{farm.site}", "nv-reason": reason, "nv-error": "made by the test",
+        "nv-host": "somewhere", "nv-at": str(wire.now_ms())})
+
+
+def spy(farm, exchange, key):
+    """A queue that gets a copy of what goes to another."""
+    with farm.broker.connect(farm.vhost) as c:
+        channel = c.channel()
+        channel.queue_declare("spy", durable=True)
+        channel.queue_bind("spy", exchange, key)
+
+
+def spied(farm):
+    return [body for _, body in farm.broker.look(farm.vhost, "spy")]
+
+
+def test_letters_are_seen_put_back_and_thrown_away(farm):
+    _, archiver, _ = farm.all()
+    root = described(farm.person("root"), Description())
+    before = root.get("/dead")
+    assert root.get(f"/dead?site={farm.site}") == {"letters": [], "more": False, "others": 0,
+                                                   "site": farm.site}
+    first = failed(farm, "1")
+    letter, = root.get(f"/dead?site={farm.site}")["letters"]
+    assert (letter["request"], letter["kind"], letter["reason"], letter["site"], letter["n"]) == \
+        (first, "restore.request", "course_missing", farm.site, 1)
+    assert letter["queue"] == f"archive.{farm.site}" and letter["host"] and letter["since"]
+    assert root.get("/dead") == before == {"letters": [], "more": False}
+    farm.requests[first] = farm.remote.add(samples.make(farm.path("made.mbz"), 1))
+    done = settle(farm, "POST", letter["id"], root)
+    assert done.status_code == 200 and done.json()["done"] == "requeued", done.text
+    farm.wait_state(first, "restored")
+    assert root.get(f"/dead?site={farm.site}")["letters"] == []
+    second = failed(farm, "99")
+    letter, = root.get(f"/dead?site={farm.site}")["letters"]
+    done = settle(farm, "DELETE", letter["id"], root)
+    assert done.json()["letter"]["request"] == second
+    assert depth(farm) == 0
+    for method in ("POST", "DELETE"):
+        assert settle(farm, method, letter["id"], root).status_code == 404
+    assert [(e["what"], e["by"]) for e in archiver.events("dead.settled")] == \
+        [("requeue", "root"), ("discard", "root")]
+    assert len(farm.roles("producer")[0].events("dead.settled")) == 2
+    assert farm.local.courses() == [first]
+
+
+def test_only_administrators_and_only_of_known_course_servers(farm):
+    farm.producer()
+    ada, root = farm.person("ada"), farm.person("root")
+    for method, path in (("GET", "/dead"), ("DELETE", f"/dead/{'0' * 32}"),
+                         ("POST", f"/dead/{'0' * 32}/requeue")):
+        assert ada.call(method, f"{path}?site={farm.site}").status_code == 403
+        assert root.call(method, f"{path}?site=nobody").status_code == 422
+
+
+def test_the_letters_of_others_are_neither_seen_nor_settled(farm):
+    farm.producer()
+    archiver = farm.daemon("archiver")
+    theirs = keys.Key()
+    archiver.config["clients"].append({"name": OTHER, "public_key": theirs.public})
+    archiver.configure(archiver.config)
+    archiver.start()
+    wish = wire.restore_request(farm.site, "1", "ada")
+    bury(farm, wire.seal("restore.request", wish, theirs, f"client:{OTHER}"))
+    # Somebody else's signature, our name on it.
+    bury(farm, wire.seal("restore.request", wish, theirs, f"client:{farm.client}"), "unsigned_message")
+    bury(farm, b"nonsense", "bad_message")
+    wait.until(lambda: depth(farm) == 3, "three letters")
+    assert listed(farm) == {"letters": [], "more": False, "others": 3, "site": farm.site}
+    shown = json.loads(farm.navette("dead", "list", "--json", "--queue", f"dead.{farm.site}",
+                                    broker=farm.operator()))["messages"]
+    assert len({x["id"] for x in shown}) == 3
+    for letter in shown:
+        for method in ("POST", "DELETE"):
+            assert settle(farm, method, letter["id"]).status_code == 404
+    wait.until(lambda: depth(farm) == 3, "all still there")
+    # The other client, by wire: it sees one, and may have just that one.
+    spy(farm, f"from.{farm.site}", f"events.{OTHER}")
+
+    def ask(what, **more):
+        question = {"id": wire.uuid7(), "what": what, **more}
+        farm.publish(f"catalog.{farm.site}", wire.seal("letters.request", question, theirs, f"client:{OTHER}"))
+
+        def answer():
+            bodies = [wire.open_envelope(x)[1] for x in spied(farm)]
+            return next((b for b in bodies if b["id"] == question["id"]), None)
+        return wait.until(answer, f"an answer to {what}")
+    own, = ask("list")["letters"]
+    assert own["request"] == wish["id"] and own["reason"] == "export_failed"
+    for letter in shown:
+        if letter["id"] != own["id"]:
+            assert ask("discard", letter=letter["id"])["reason"] == "not_found"
+    assert "reason" not in ask("discard", letter=own["id"])
+    wait.until(lambda: depth(farm) == 2, "two are left")
+
+
+def test_a_replay_can_only_be_thrown_away(farm):
+    farm.all()
+    spy(farm, f"from.{farm.client}", f"archive.{farm.site}")
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)))
+    farm.wait_state(request, "restored")
+    copy, = spied(farm)
+    farm.publish(f"archive.{farm.site}", copy)
+    wait.until(lambda: depth(farm) == 1, "it is refused")
+    letter, = listed(farm)["letters"]
+    assert (letter["reason"], letter["request"]) == ("replayed", request)
+    refused = settle(farm, "POST", letter["id"])
+    assert refused.status_code == 409 and "only be thrown away" in refused.json()["detail"]
+    assert settle(farm, "DELETE", letter["id"]).status_code == 200
+    assert depth(farm) == 0
+
+
+def test_a_letter_leaves_when_another_copy_of_its_message_was_served(farm):
+    """The revision was not withdrawn, so that the course server cannot know; the client tells it."""
+    farm.all()
+    spy(farm, f"from.{farm.client}", f"archive.{farm.site}")
+    request, stays = failed(farm, "1"), failed(farm, "99")
+    wait.until(lambda: depth(farm) == 2, "two letters")
+    copy = next(x for x in spied(farm) if wire.open_envelope(x)[1]["id"] == request)
+    farm.requests[request] = farm.remote.add(samples.make(farm.path("made.mbz"), 1))
+    farm.publish(f"archive.{farm.site}", copy, headers={"nv-requeued": "1"})
+    farm.wait_state(request, "restored")
+    producer, = farm.roles("producer")
+    removed, = wait.until(lambda: producer.events("dead.removed"), "the letter of what is restored is gone")
+    assert [x["request"] for x in listed(farm)["letters"]] == [stays]
+    assert (removed["letters"], removed["site"]) == ("1", farm.site)
+
+
+class OldArchiver(threading.Thread):
+    """Answers questions about courses as the first release does, and notes what it is asked."""
+
+    def __init__(self, farm):
+        super().__init__(daemon=True)
+        self.farm, self.asked, self.over = farm, [], threading.Event()
+
+    def run(self):
+        farm = self.farm
+        with farm.broker.connect(farm.vhost) as c:
+            channel = c.channel()
+            for method, _, body in channel.consume(f"catalog.{farm.site}", inactivity_timeout=0.05):
+                if self.over.is_set():
+                    return
+                if method is None:
+                    continue
+                envelope, question = wire.open_envelope(body)
+                self.asked.append(envelope["kind"])
+                answer = {"id": question["id"], "user": question.get("user", "?"), "status": "unknown-user",
+                          "courses": [], "at": wire.now_ms()}
+                channel.basic_publish(f"from.{farm.site}", f"events.{farm.client}", wire.seal(
+                    "catalog.reply", answer, farm.keys["site"], f"site:{farm.site}"),
+                    pika.BasicProperties(delivery_mode=2))
+                channel.basic_ack(method.delivery_tag)
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+@pytest.fixture(name="patient")
+def make_patient(make_farm):
+    """Who does not answer is waited for 3 s."""
+    return make_farm(producer={"catalog_timeout": "3s"})
+
+
+def test_an_archiver_of_the_first_release_is_never_asked(patient):
+    farm = patient
+    farm.producer()
+    old = OldArchiver(farm)
+    old.start()
+    for method, path in (("GET", "/dead"), ("DELETE", f"/dead/{'0' * 32}"),
+                         ("POST", f"/dead/{'0' * 32}/requeue")):
+        refused = farm.person("root").call(method, f"{path}?site={farm.site}")
+        assert refused.status_code == 409 and "too old" in refused.json()["detail"], refused.text
+    old.stop()
+    assert set(old.asked) == {"catalog.request"}
+    # It is upgraded: nobody needs to be told.
+    farm.archiver()
+    assert listed(farm)["letters"] == []
+    # And is set back: what it said last counts until it answers again.
+    farm.roles("archiver")[0].stop()
+    old = OldArchiver(farm)
+    old.start()
+    farm.person("ada").get("/courses?refresh=true")
+    begun = len(old.asked)
+    assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 409
+    old.stop()
+    assert set(old.asked[begun:]) == {"catalog.request"}
+
+
+def test_a_course_server_that_is_away_is_named(patient):
+    farm = patient
+    farm.producer()
+    begun = time.monotonic()
+    away = farm.person("root").call("GET", f"/dead?site={farm.site}")
+    assert away.status_code == 504 and "does not answer" in away.json()["detail"], away.text
+    assert time.monotonic() - begun < 10
+    archiver = farm.archiver()
+    assert listed(farm)["letters"] == []
+    archiver.stop()
+    assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 504
