@@ -66,6 +66,7 @@ struct nv_header {
 /* Headers we use: the only state that travels outside a signed body. */
 #define NV_H_ATTEMPT "nv-attempt"   /* failed attempts so far, decimal */
 #define NV_H_HOLDS "nv-holds"	    /* times held back, decimal */
+#define NV_H_OUTAGES "nv-outages"   /* of these for what passes by itself, decimal */
 #define NV_H_REASON "nv-reason"	    /* dead letters: nv_reason_word */
 #define NV_H_ERROR "nv-error"	    /* dead letters: the message */
 #define NV_H_QUEUE "nv-queue"	    /* dead letters: the queue it was taken from */
@@ -157,6 +158,7 @@ bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
 			 const struct nv_err *why);
 unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
+unsigned nv_delivery_outages(const struct nv_delivery *d); /* times held by what passes by itself */
 unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for again so far */
 /* The broker has counted so many returns that the next few end in its own dead-lettering, which
  * tells nobody why: reject it while there is somebody to speak. */

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import mbz, samples, staging, wait
+from harness import disk, mbz, samples, staging, wait
 from harness.fault_proxy import FaultProxy
 
 BLOBS = 5
@@ -75,6 +75,21 @@ def test_what_has_come_is_there_when_the_archive_is_whole(town):
     # Nothing is left of the lists, nor in Redis.
     assert not [k for k in town.staging.objects() if "opened-" in k]
     assert not town.farm.redis.client.keys("nv:ahead:*")
+
+
+def test_what_does_not_fit_is_not_kept(town):
+    """The disk has room for three of five blobs: what came ahead is what fills it."""
+    worker = town.daemon("worker", town.workers)
+    room = disk.small(worker.config["worker"]["work_dir"], f"{3 * BLOB + 4_000_000}")
+    try:
+        worker.start()
+        town.farm.submit(town.course)
+        ended = wait.until(lambda: worker.events("ahead.done"), "it has ended", 60)
+        assert ended[0]["reason"] == "disk_full", ended
+        assert not [n for n in os.listdir(room.folder) if not n.startswith(".")]
+        worker.stop()
+    finally:
+        room.close()
 
 
 def test_a_worker_that_may_not_does_without(town):

@@ -161,6 +161,14 @@ static void wrong_credentials_are_told_as_denied(void **state)
 	c.store.user = getenv("NAVETTE_DAV_USER");
 	c.store.password = "not it";
 	assert_put_fails(&c, "denied/object", 1u << 20, NV_R_store_denied, NULL);
+	struct nv_store *s = open_or_fail(&c);
+	for (int write = 0; write <= 1; write++) {
+		struct nv_err err = {0};
+		assert_int_equal(nv_store_probe(s, "denied/", write, &err), -1);
+		assert_int_equal(err.kind, NV_HOLD);
+		assert_int_equal(err.reason, NV_R_store_denied);
+	}
+	nv_store_close(s);
 }
 
 static void an_unknown_certificate_is_not_trusted(void **state)
@@ -272,6 +280,18 @@ static void refusals_are_told_apart(void **state)
 		if (strncmp(cases[i].mode, "status", 6) == 0)
 			assert_int_equal(sent, 0);
 	}
+}
+
+/* As of S3 without the right to list: whether an object is missing or forbidden is not told. */
+static void who_may_delete_is_let_in_although_missing_objects_are_403(void **state)
+{
+	(void)state;
+	char url[128];
+	struct nv_err err = {0};
+	struct nv_config c = bad_config("head-403", url);
+	struct nv_store *s = open_or_fail(&c);
+	assert_int_equal(nv_store_probe(s, "old/new/", false, &err), 0);
+	nv_store_close(s);
 }
 
 /* Returns nv_store_get's result; 0 only with the right bytes in the file. */
@@ -442,6 +462,7 @@ const struct CMUnitTest fault_tests[] = {
 	cmocka_unit_test(without_its_certificate_a_client_gets_nowhere),
 	cmocka_unit_test(addresses_that_show_secrets_or_are_plain_are_refused),
 	BAD(refusals_are_told_apart),
+	BAD(who_may_delete_is_let_in_although_missing_objects_are_403),
 	BAD(a_broken_transfer_goes_on_where_it_broke),
 	BAD(a_transfer_that_breaks_for_ever_is_given_up_and_kept),
 	BAD(flipped_and_missing_bytes_are_noticed),
