@@ -71,6 +71,17 @@ uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
 	return nv_retry_tier_ms(nv_retry_tier(nv_delivery_attempt(d) + 1));
 }
 
+/* By the number of holds, one a tier's time: a clock that jumps counts for nothing. */
+void nv_settle_bound_clock(const struct nv_delivery *d, struct nv_err *err)
+{
+	uint64_t most = NV_CLOCK_WAIT_DAYS * 86400000ull / nv_retry_tier_ms(NV_CLOCK_TIER);
+	if (err->kind != NV_HOLD || err->reason != NV_R_clock ||
+	    header_number(d, NV_H_CLOCK_HOLDS) < most)
+		return;
+	err->kind = NV_REJECT;
+	nv_err_prefix(err, "it has waited %u days", NV_CLOCK_WAIT_DAYS);
+}
+
 struct settling {
 	struct nv_delivery *d;
 	bool dead;
@@ -170,6 +181,7 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	add_number(&p, &a, NV_H_ATTEMPT, attempt);
 	count(&p, &a, d, NV_H_HOLDS, hold);
 	count(&p, &a, d, NV_H_OUTAGES, hold && nv_reason_passes(why->reason));
+	count(&p, &a, d, NV_H_CLOCK_HOLDS, hold && why->reason == NV_R_clock);
 	count(&p, &a, d, NV_H_REQUEUED, false);
 	count(&p, &a, d, NV_H_EXPORTS, false);
 	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */

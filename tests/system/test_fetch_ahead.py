@@ -124,6 +124,28 @@ def test_a_message_that_another_has_met_comes_to_whoever_is_ahead(town):
     town.farm.assert_restored_once()
 
 
+def test_what_fails_on_a_message_that_another_has_is_not_called_held(town):
+    """Nothing is in the way of every restore: the record says why, and not that it is held."""
+    town.workers.add("GET", "skeleton", status=403)
+    worker = town.worker()
+    request = town.farm.submit(town.course)
+    town.ahead(request, worker)
+    with town.farm.broker.connect(town.farm.vhost) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        messages = channel.consume(f"restore.{town.farm.client}", arguments={"x-priority": 10})
+        threading.Timer(0, town.finish.set).start()
+        _, _, body = next(messages)
+        town.farm.redis.client.set(f"nv:ahead:{request}:ready", body, px=60000)
+        done = wait.until(lambda: worker.events("restore.done"), "it has failed")
+        assert done[0]["result"] == "left", done
+        record = town.farm.record(request)
+        assert (record["state"], record["reason"]) == ("ready", "store_denied") and "held" not in record, record
+        channel.cancel()
+    town.farm.wait_state(request, "restored")
+    assert town.farm.record(request)["failures"] == "0"
+
+
 def test_a_worker_leaves_it_to_whoever_is_ahead(town):
     """Whoever is ahead is played here."""
     request = town.farm.submit(town.course)
