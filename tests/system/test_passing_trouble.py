@@ -185,6 +185,21 @@ def test_a_night_without_the_store_fails_no_course(town):
         assert town.record(request)["failures"] == "0"
 
 
+def test_a_store_that_is_not_mounted_is_waited_for_and_not_made(town):
+    folder = town.path("store")
+    os.rename(folder, folder + ".away")
+    town.producer()
+    archiver = town.archiver()
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    wait_held(archiver, "store_unavailable")
+    assert_waits(town, f"archive.{town.site}", request, "scheduled", "store_unavailable")
+    assert "mount it" in town.record(request)["message"] and not os.path.exists(folder)
+    os.rename(folder + ".away", folder)
+    town.worker()
+    town.wait_state(request, "restored", "failed")
+    assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+
+
 def test_credentials_that_the_store_refuses_fail_no_course(town):
     """Somebody has changed a password there: an administrator's matter."""
     store = staging.of_farm(town, tls=False)
