@@ -181,6 +181,8 @@ int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const ch
 	__attribute__((format(printf, 4, 5)));
 unsigned api_status(const struct nv_err *err);
 void api_fail(struct nv_http_request *r, const struct nv_err *err);
+/* The same where it is known how long it stays so (Retry-After of 429 and 503). */
+void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds);
 json_t *api_problem(const struct nv_err *err);			      /* as part of an answer */
 void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
 json_t *api_text(const char *s);				      /* NULL: null */
@@ -321,7 +323,8 @@ void stats_steps(struct app *app, struct nv_http_request *r, const struct sessio
 
 /* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed it
  * within a few seconds; if not, it is on the disk (spool.c), or Redis says that it has no queue,
- * and is published later.  err: none of these, so it is only in Redis. */
+ * and is published later.  err: none of these, so it is only in Redis; published then says whether
+ * the broker may have got it all the same. */
 typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
 void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
 		      void *arg);
