@@ -3,6 +3,8 @@
  * queue and go on to letters.c. */
 #include "archiver/archiver.h"
 
+#include <limits.h>
+
 #include "core/base/id.h"
 #include "core/base/log.h"
 
@@ -80,7 +82,7 @@ static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
 	if (nv_site_catalog(q->a->site, &q->env.body.catalog_request, &q->reply, &q->arena, err) ==
 	    0)
 		return 0;
-	nv_hold_judge(q->a->hold, job, err);
+	nv_hold_judge(q->a->hold, job, UINT_MAX, err); /* answered once: what is over is over */
 	return -1;
 }
 

@@ -22,6 +22,7 @@ static struct export *export_new(struct archiver *a, struct nv_delivery *d, stru
 	const void *body = nv_delivery_body(d, &len);
 	e->a = a;
 	e->delivery = d;
+	e->outages = nv_delivery_outages(d);
 	e->env = *env;
 	nv_buf_put(&e->sealed, body, len);
 	nv_uuid_new(e->attempt);
@@ -153,7 +154,7 @@ static int export_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_archive_place place = {e->a->config->identity.site, e->env.from,
 					 nv_export_request(e)->id, e->attempt};
 	if (nv_workdir_open(e->a->config->archiver.work_dir, e->attempt, &dir, err) < 0) {
-		nv_hold_judge(e->a->hold, job, err);
+		nv_hold_judge(e->a->hold, job, e->outages, err);
 		return -1;
 	}
 	int result = upload(e, dir.path, &place, job, err);
@@ -163,7 +164,7 @@ static int export_work(struct nv_job *job, void *arg, struct nv_err *err)
 		if (nv_archive_delete(e->a->store, &place, &left) < 0)
 			NV_LOG(NV_WARN, "archive.left", NV_S("req", place.id),
 			       NV_S("attempt", place.attempt), NV_E(&left));
-		nv_hold_judge(e->a->hold, job, err);
+		nv_hold_judge(e->a->hold, job, e->outages, err);
 	}
 	return result;
 }

@@ -22,6 +22,7 @@ struct export
 	struct nv_envelope env; /* the request; owned */
 	struct nv_buf sealed;	/* the request's envelope as the client signed it */
 	char attempt[NV_UUID_SIZE];
+	unsigned outages;	    /* its message was held by so many before */
 	struct nv_running *running; /* NULL: the thread has ended */
 	uint64_t started;	    /* nv_mono_ms */
 	uint64_t seq;		    /* of status events */

@@ -40,6 +40,7 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 		nv_clock_note(a->metrics.clock_skew, env);
 		return 0;
 	}
+	nv_settle_bound_clock(d, &err);
 	struct nv_err again = {0};
 	bool genuine = (err.reason == NV_R_expired || err.reason == NV_R_clock) &&
 		       nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0;

@@ -29,6 +29,7 @@ struct act {
 	struct wish wish;
 	struct nv_restore_request q;
 	json_t *record;
+	struct nv_err why; /* the new revision can be neither sent nor kept */
 };
 
 static void not_found(struct act *a)
@@ -124,18 +125,55 @@ void requests_archive(struct app *app, struct nv_http_request *r, const struct s
 
 /* --- a new revision: change, retry, run now --- */
 
-/* The new revision is in Redis, and the sweep sends it; but that it cannot be lost nobody can say.
- */
+/* Older messages may still lie in the queue. */
+static void withdraw_older(struct act *a)
+{
+	dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
+}
+
+/* It could not be kept, and cannot be undone either: a message of it is on its way, perhaps. */
+static void answer_unsafe(struct act *a)
+{
+	struct nv_err err;
+	withdraw_older(a);
+	nv_fail(&err, a->why.kind, a->why.reason,
+		"the request has changed, it is at revision %llu and will be sent; but that could "
+		"not be kept on the disk, so it would be lost with the status database: %s",
+		(unsigned long long)a->q.rev, a->why.msg);
+	api_fail(a->r, &err);
+}
+
+static void undone(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
+{
+	struct act *a = arg;
+	struct nv_err why;
+	if (err) {
+		NV_LOG(NV_WARN, "request.not_undone", NV_S("req", a->id), NV_E(err));
+		answer_unsafe(a);
+		return;
+	}
+	NV_LOG(NV_INFO, "request.undone", NV_S("req", a->id), NV_U("rev", a->q.rev));
+	nv_fail(&why, a->why.kind, a->why.reason,
+		"nothing has changed, the request is at revision %llu: %s",
+		(unsigned long long)rec->request.rev, a->why.msg);
+	api_fail(a->r, &why);
+}
+
 static void published(void *arg, const struct nv_err *err, bool is)
 {
 	struct act *a = arg;
-	if (err) {
-		json_decref(a->record);
-		api_fail(a->r, err);
+	if (!err) {
+		withdraw_older(a);
+		json_object_set_new(a->record, "published", json_boolean(is));
+		api_json(a->r, 200, a->record);
 		return;
 	}
-	json_object_set_new(a->record, "published", json_boolean(is));
-	api_json(a->r, 200, a->record);
+	json_decref(a->record);
+	a->why = *err;
+	if (is)
+		answer_unsafe(a);
+	else
+		nv_status_undo(a->app->status, a->id, a->q.rev, undone, a);
 }
 
 static void changed(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
@@ -148,8 +186,6 @@ static void changed(void *arg, const struct nv_err *err, const struct nv_status_
 	NV_LOG(NV_INFO, "request.changed", NV_S("req", a->id), NV_S("what", a->what),
 	       NV_U("rev", a->q.rev), NV_P("by", a->s->username));
 	a->record = request_json(a->app, rec);
-	/* older messages may still lie in the queue */
-	dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
 	dispatch_request(a->app, &a->q, published, a);
 }
 

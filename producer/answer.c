@@ -8,6 +8,8 @@
 #include "producer/answer.h"
 #include "producer/app.h"
 
+#define RETRY_AFTER_S 5u /* what is away or taken may be there again */
+
 /* --- errors --- */
 
 int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
@@ -69,9 +71,15 @@ int api_number(const char *name, const char *text, uint64_t min, uint64_t max, u
 
 void api_fail(struct nv_http_request *r, const struct nv_err *err)
 {
+	api_fail_for(r, err, RETRY_AFTER_S);
+}
+
+void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds)
+{
 	unsigned status = api_status(err);
+	nv_auto_free char *after = nv_asprintf("%llu", (unsigned long long)seconds);
 	if (status == 503 || status == 429)
-		nv_http_add_header(r, "Retry-After", status == 429 ? "60" : "5");
+		nv_http_add_header(r, "Retry-After", after);
 	if (status == 401)
 		nv_http_add_header(r, "WWW-Authenticate", "Bearer realm=\"navette\"");
 	nv_http_problem(r, status, err->reason, "%s", err->msg);

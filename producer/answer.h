@@ -10,6 +10,8 @@ int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const ch
 	__attribute__((format(printf, 4, 5)));
 unsigned api_status(const struct nv_err *err);
 void api_fail(struct nv_http_request *r, const struct nv_err *err);
+/* The same where it is known how long it stays so (Retry-After of 429 and 503). */
+void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds);
 json_t *api_problem(const struct nv_err *err);			      /* as part of an answer */
 void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
 json_t *api_text(const char *s);				      /* NULL: null */

@@ -25,6 +25,7 @@ struct dispatch {
 	bool keeping;	 /* the disk will answer */
 	bool ended;	 /* the broker has */
 	bool unroutable; /* and the record says so */
+	bool sent;	 /* the broker may have it */
 };
 
 static void timer_closed(uv_handle_t *handle)
@@ -53,7 +54,8 @@ static void kept(void *arg, const struct nv_err *err)
 	struct dispatch *d = arg;
 	d->keeping = false;
 	/* what has no queue stands in Redis with its reason, whatever becomes of the disk */
-	tell(d, d->unroutable ? NULL : err, false);
+	err = d->unroutable ? NULL : err;
+	tell(d, err, err && d->sent);
 	close_when_done(d);
 }
 
@@ -164,6 +166,7 @@ void dispatch_request(struct app *app, const struct nv_restore_request *q, dispa
 		confirmed(d, &err);
 		return;
 	}
+	d->sent = true;
 	uv_timer_start(&d->timer, impatient, PATIENCE_MS, 0);
 	struct nv_send send = {.kind = NV_KIND_RESTORE_REQUEST,
 			       .body = q,

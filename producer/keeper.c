@@ -149,6 +149,12 @@ static int open_request(struct news *n, struct nv_err *err)
 	return 0;
 }
 
+/* The word of a course server whose clock is behind by more than a message lives. */
+static bool tells_of_a_clock(const struct nv_status_event *e)
+{
+	return e->reason && nv_reason_from(e->reason) == NV_R_clock;
+}
+
 /* Out of time by its sender's clock, or ours, but genuine.  A question's id tells when we asked:
  * the answer counts if that was just now.  What is said of an attempt has an order of its own, and
  * the broker drops progress that is old. */
@@ -159,8 +165,9 @@ static bool is_timely(const struct news *n, const struct nv_err *why)
 		return clock_is_answer_fresh(env->body.catalog_reply.id);
 	if (env->kind == NV_KIND_LETTERS_REPLY)
 		return clock_is_answer_fresh(env->body.letters_reply.id);
-	return why->reason == NV_R_clock || (env->expires - env->issued <= PROGRESS_TTL_MAX_MS &&
-					     nv_now_ms() - env->issued <= PROGRESS_AGE_MAX_MS);
+	return why->reason == NV_R_clock || tells_of_a_clock(&env->body.status_event) ||
+	       (env->expires - env->issued <= PROGRESS_TTL_MAX_MS &&
+		nv_now_ms() - env->issued <= PROGRESS_AGE_MAX_MS);
 }
 
 /* 0: go on.  Otherwise the delivery is settled. */

@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/status/kv.h"
+#include "core/status/status.h"
 #include "producer/admin.h"
 #include "producer/answer.h"
 #include "producer/app.h"

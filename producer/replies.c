@@ -9,6 +9,7 @@
 
 #include "core/status/events.h"
 #include "core/status/kv.h"
+#include "core/status/status.h"
 #include "producer/app.h"
 #include "producer/replies.h"
 

@@ -44,6 +44,7 @@ struct attempt {
 	const char *known_key;	 /* likewise: they were right before */
 	const char *address_key; /* failures, as the next */
 	const char *account_key;
+	const char *text; /* why there were too many */
 	bool right;
 };
 
@@ -58,8 +59,25 @@ static void refuse(struct attempt *a, unsigned status, const char *why, const ch
 	struct nv_err err;
 	wipe(a);
 	api_refused(a->app, a->r, why, a->username);
-	api_err(&err, status, status == 429 ? NV_R_busy : NV_R_denied, "%s", text);
+	api_err(&err, status, NV_R_denied, "%s", text);
 	api_fail(a->r, &err);
+}
+
+static void throttled(void *arg, const struct nv_err *unknown, uint64_t ms)
+{
+	struct attempt *a = arg;
+	struct nv_err err;
+	api_err(&err, 429, NV_R_busy, "%s", a->text);
+	api_fail_for(a->r, &err, unknown ? THROTTLE_MS / 1000 : ms / 1000 + 1);
+}
+
+/* Until the counter under key begins anew. */
+static void throttle(struct attempt *a, const char *key, const char *text)
+{
+	wipe(a);
+	api_refused(a->app, a->r, "throttled", a->username);
+	a->text = text;
+	nv_kv_left(a->app->status, key, throttled, a);
 }
 
 /* --- verifying --- */
@@ -192,8 +210,8 @@ static void pair_counted(void *arg, const struct nv_err *err, uint64_t value)
 		wipe(a);
 		api_fail(a->r, err);
 	} else if (value > PAIR_ATTEMPTS) {
-		refuse(a, 429, "throttled",
-		       "too many attempts for this account from your address; wait some minutes");
+		throttle(a, a->pair_key,
+			 "too many attempts for this account from your address; wait some minutes");
 	} else {
 		enqueue(a);
 	}
@@ -201,7 +219,7 @@ static void pair_counted(void *arg, const struct nv_err *err, uint64_t value)
 
 /* false: answered. */
 static bool below(struct attempt *a, const struct nv_err *err, const void *value, size_t len,
-		  uint64_t limit, const char *text)
+		  const char *key, uint64_t limit, const char *text)
 {
 	char digits[21] = "";
 	if (err) {
@@ -213,14 +231,14 @@ static bool below(struct attempt *a, const struct nv_err *err, const void *value
 		memcpy(digits, value, len < sizeof digits - 1 ? len : sizeof digits - 1);
 	if (strtoull(digits, NULL, 10) < limit)
 		return true;
-	refuse(a, 429, "throttled", text);
+	throttle(a, key, text);
 	return false;
 }
 
 static void account_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct attempt *a = arg;
-	if (below(a, err, value, len, ACCOUNT_FAILURES,
+	if (below(a, err, value, len, a->account_key, ACCOUNT_FAILURES,
 		  "too many failures for this account; wait some minutes, or sign in from where "
 		  "you "
 		  "have done so before"))
@@ -230,7 +248,7 @@ static void account_read(void *arg, const struct nv_err *err, const void *value,
 static void address_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct attempt *a = arg;
-	if (below(a, err, value, len, ADDRESS_FAILURES,
+	if (below(a, err, value, len, a->address_key, ADDRESS_FAILURES,
 		  "too many failures from this address; wait some minutes"))
 		nv_kv_get(a->app->status, a->account_key, account_read, a);
 }

@@ -35,6 +35,7 @@
 struct keep {
 	struct keep *next;
 	char name[NAME_SIZE];
+	bool named; /* by the batch under way; not yet durable */
 	struct nv_buf body;
 	nv_status_cb cb;
 	void *arg;
@@ -50,7 +51,7 @@ struct spool {
 	char *folder; /* NULL: there is no place */
 	uv_timer_t timer;
 	struct keep *first, *last; /* wait for the thread */
-	bool writing;
+	struct batch *writing;	   /* by the thread; NULL: nothing is */
 	/* the look under way */
 	bool looking, again;
 	struct nv_strs names; /* owned */
@@ -124,27 +125,39 @@ static int write_temp(const struct spool *s, const struct keep *k, struct nv_syn
 }
 
 /* Two who keep the same revision at once have one temporary file: the first has named it for both.
- */
-static int name_file(const char *temp, const char *path, struct nv_err *err)
+ * What an earlier batch has kept stays that one's. */
+static int name_file(const struct spool *s, struct keep *k, struct nv_err *err)
 {
-	if (rename(temp, path) == 0)
+	nv_auto_free char *temp = temp_of(s, k);
+	nv_auto_free char *path = path_of(s, k->name);
+	if (link(temp, path) == 0) {
+		k->named = true;
+		(void)unlink(temp);
 		return 0;
+	}
 	int why = errno;
-	if (why == ENOENT && access(path, F_OK) == 0)
+	if ((why == ENOENT || why == EEXIST) && access(path, F_OK) == 0)
 		return 0;
-	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: rename %s", temp);
+	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: link %s", temp);
 }
 
 static int name_files(const struct batch *b, struct nv_err *err)
 {
-	const struct spool *s = b->spool;
-	for (const struct keep *k = b->first; k; k = k->next) {
-		nv_auto_free char *temp = temp_of(s, k);
-		nv_auto_free char *path = path_of(s, k->name);
-		if (name_file(temp, path, err) < 0)
+	for (struct keep *k = b->first; k; k = k->next)
+		if (name_file(b->spool, k, err) < 0)
 			return -1;
+	return nv_fsync_dir(b->spool->folder, err);
+}
+
+/* What is refused leaves no file, or a later one would take it for kept. */
+static void clean_up(const struct batch *b, bool kept)
+{
+	for (const struct keep *k = b->first; k; k = k->next) {
+		nv_auto_free char *temp = temp_of(b->spool, k);
+		(void)unlink(temp);
+		if (k->named && !kept)
+			drop(b->spool, k->name);
 	}
-	return nv_fsync_dir(s->folder, err);
 }
 
 static int write_batch(struct nv_job *job, void *arg, struct nv_err *err)
@@ -166,10 +179,7 @@ static int write_batch(struct nv_job *job, void *arg, struct nv_err *err)
 	nv_sync_group_fini(&group);
 	if (rc == 0)
 		rc = name_files(b, err);
-	for (const struct keep *k = b->first; rc < 0 && k; k = k->next) {
-		nv_auto_free char *temp = temp_of(s, k);
-		(void)unlink(temp);
-	}
+	clean_up(b, rc == 0);
 	return rc;
 }
 
@@ -202,7 +212,7 @@ static void written(void *arg, const struct nv_err *err)
 		free(k);
 	}
 	free(b);
-	s->writing = false;
+	s->writing = NULL;
 	write_next(s);
 	end_when_idle(s);
 }
@@ -215,7 +225,7 @@ static void write_next(struct spool *s)
 	struct batch *b = nv_alloc(sizeof *b);
 	*b = (struct batch){s, s->first};
 	s->first = s->last = NULL;
-	s->writing = true;
+	s->writing = b;
 	struct nv_run run = {.work = write_batch, .on_done_cb = written, .arg = b};
 	nv_run_start(s->app->d->loop, &run);
 }
@@ -227,6 +237,16 @@ int spool_usable(const struct app *app, struct nv_err *err)
 	return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
 		       "the message broker is away, and there is no folder to keep the request in "
 		       "meanwhile (producer.work_dir is not set)");
+}
+
+/* Durable, too: what the thread is writing may be named already, and be taken back. */
+static bool is_kept(const struct spool *s, const char *name)
+{
+	nv_auto_free char *path = path_of(s, name);
+	for (const struct keep *k = s->writing ? s->writing->first : NULL; k; k = k->next)
+		if (strcmp(k->name, name) == 0)
+			return false;
+	return access(path, F_OK) == 0;
 }
 
 void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
@@ -242,8 +262,7 @@ void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_b
 		return;
 	}
 	make_name(name, id, rev);
-	nv_auto_free char *path = path_of(s, name);
-	if (access(path, F_OK) == 0) {
+	if (is_kept(s, name)) {
 		cb(arg, NULL);
 		return;
 	}

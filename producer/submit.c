@@ -137,20 +137,21 @@ static void refuse(struct item *it, const struct nv_err *err)
 	it->err = *err;
 }
 
-/* gone: no sweep sends what is refused, and it may be asked for again.  Otherwise it was published
- * meanwhile, and is accepted.  Where Redis does not answer the record may be there still: then only
- * the same Idempotency-Key asks for the same request. */
-static void taken_back(void *arg, const struct nv_err *err, bool gone)
+/* Gone: no sweep sends what is refused, and it may be asked for again.  Shared: it is refused here,
+ * and whoever asks again with the same Idempotency-Key hears whether it was accepted.  It stays: it
+ * was published meanwhile, and is accepted.  Where Redis does not answer the record may be there
+ * still: then only the same Idempotency-Key asks for the same request. */
+static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back what)
 {
 	struct item *it = arg;
 	struct app *app = it->sub->app;
 	if (err) {
 		NV_LOG(NV_WARN, "request.not_taken_back", NV_S("req", it->q.id), NV_E(err));
-	} else if (!gone) {
+	} else if (what == NV_STAYS) {
 		it->published = true;
 		item_done(it->sub);
 		return;
-	} else {
+	} else if (what == NV_GONE) {
 		spool_drop(app, it->q.id, it->q.rev);
 		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
 	}
@@ -164,7 +165,7 @@ static void taken_back(void *arg, const struct nv_err *err, bool gone)
 static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct item *it = arg;
-	it->published = published;
+	it->published = published && !err;
 	if (err) {
 		it->err = *err;
 		nv_status_take_back(it->sub->app->status, it->q.id, it->q.rev, taken_back, it);

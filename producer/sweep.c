@@ -47,8 +47,7 @@ static void sent(struct sweep *s)
 static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct sweep *s = arg;
-	(void)err; /* the next sweep finds it again */
-	s->more = s->more && published;
+	s->more = s->more && !err && published; /* the next sweep finds the others again */
 	sent(s);
 	let_go(s);
 }

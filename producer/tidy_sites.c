@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/status/requests.h"
+#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/letters.h"

@@ -9,6 +9,7 @@
 struct enrol {
 	struct worker *w;
 	struct nv_delivery *delivery;
+	unsigned outages; /* of the delivery, for the thread */
 	struct nv_envelope env;
 	struct nv_err why; /* kind NV_OK: it worked */
 	uv_timer_t timer;
@@ -98,7 +99,7 @@ static int enrol_work(struct nv_job *job, void *arg, struct nv_err *err)
 	if (nv_site_enrol(e->w->site, q->course, q->user, ours ? c->restore.enrol_role : NULL,
 			  err) == 0)
 		return 0;
-	nv_hold_judge(e->w->hold, job, err);
+	nv_hold_judge(e->w->hold, job, e->outages, err);
 	return -1;
 }
 
@@ -107,6 +108,7 @@ void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope 
 	struct enrol *e = nv_alloc(sizeof *e);
 	e->w = w;
 	e->delivery = d;
+	e->outages = nv_delivery_outages(d);
 	e->env = *env;
 	w->busy++;
 	uv_timer_init(w->daemon->loop, &e->timer);

@@ -12,7 +12,8 @@
 #include "worker/worker.h"
 
 /* What fills the disk may be what was fetched ahead or kept for a next try, whose messages rest in
- * the queue while nothing is taken: it is a cache, and goes first. */
+ * the queue while nothing is taken: it is a cache, and goes.  The next look finds the room; who
+ * failed for want of it is held by this one. */
 static int look_at_disk(const char *work_dir, struct nv_err *err)
 {
 	struct nv_err unswept = {0};
@@ -20,8 +21,7 @@ static int look_at_disk(const char *work_dir, struct nv_err *err)
 		return 0;
 	if (nv_workdir_sweep(work_dir, 0, &unswept) < 0)
 		NV_LOG(NV_WARN, "workdir.unswept", NV_E(&unswept));
-	*err = (struct nv_err){0};
-	return nv_disk_look(work_dir, err);
+	return -1;
 }
 
 static int look(struct nv_job *job, void *arg, struct nv_err *err)

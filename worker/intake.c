@@ -45,14 +45,15 @@ int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct 
 	return -1;
 }
 
-/* A genuine archive.ready that came too late: its people are told. */
-static bool decline_expired(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+/* A genuine archive.ready that came too late, or waited for a clock in vain: its people are told.
+ */
+static bool decline_untimely(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
 {
 	struct nv_envelope env, wish;
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
-	if (why->reason != NV_R_expired ||
+	if (why->kind != NV_REJECT || (why->reason != NV_R_expired && why->reason != NV_R_clock) ||
 	    nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return false;
 	if (open_wish_of_ready(w, &env, &wish, &err) < 0) {
@@ -129,9 +130,10 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
-		if (err.reason == NV_R_clock && !enrol)
+		nv_settle_bound_clock(d, &err);
+		if (err.kind == NV_HOLD && !enrol)
 			note_early(w, body, len, &err);
-		if (enrol || (!decline_expired(w, d, &err) && !decline_untrusted(w, d, &err)))
+		if (enrol || (!decline_untimely(w, d, &err) && !decline_untrusted(w, d, &err)))
 			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);

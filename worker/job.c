@@ -165,7 +165,7 @@ int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_restore_job *j = arg;
 	if (restore(j, job, err) == 0)
 		return 0;
-	nv_hold_judge(j->worker->hold, job, err);
+	nv_hold_judge(j->worker->hold, job, j->outages, err);
 	return -1;
 }
 

@@ -205,6 +205,7 @@ static void start_job(struct restore *r)
 	struct nv_err failing = {.kind = NV_RETRY};
 	r->job.first = !was_in_hands(r->delivery) && !nv_delivery_again(r->delivery);
 	r->job.last = nv_settle_is_final(&w->settle, r->delivery, &failing);
+	r->job.outages = nv_delivery_outages(r->delivery);
 	r->job.retry_in = nv_settle_delay(&w->settle, r->delivery, &failing);
 	r->running = nv_run_start(w->daemon->loop, &run);
 	uint64_t every = w->config->restore.lease / 4;

@@ -118,6 +118,7 @@ struct nv_restore_job {
 	const struct nv_archive_ready *ready;
 	const char *site;
 	bool first;		    /* nobody can have made the course before */
+	unsigned outages;	    /* its message was held by so many before */
 	bool last;		    /* no attempt follows one that fails */
 	uint64_t retry_in;	    /* ms until that; 0: the same */
 	bool asked;		    /* the site was asked already whether it would refuse */

@@ -166,7 +166,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .required = ARCHIVER | WORKER, .sample = "webdav",
 	 .doc = "What holds the archives on their way."},
 	{"store", "path", NV_CFG_PATH, AT(store.path), .sample = "/srv/navette/store",
-	 .doc = "Folder of a store of type directory."},
+	 .doc = "Folder of a store of type directory; a missing one counts as not mounted."},
 	{"store", "url", NV_CFG_URL, AT(store.url), .words = http_schemes,
 	 .sample = "https://store.example.org/navette/",
 	 .doc = "Address of a store of type webdav; endpoint of one of type s3."},

@@ -52,12 +52,20 @@ bool nv_reason_passes(enum nv_reason reason)
 	case NV_R_site_upgrading:
 	case NV_R_site_unavailable:
 	case NV_R_disk_full:
+	case NV_R_io:
 	case NV_R_store_unavailable:
 	case NV_R_store_full:
+	case NV_R_store_denied:
 		return true;
 	default:
 		return false;
 	}
+}
+
+bool nv_reason_proves_outage(enum nv_reason reason)
+{
+	return reason == NV_R_site_upgrading || reason == NV_R_site_unavailable ||
+	       reason == NV_R_store_unavailable;
 }
 
 const char *nv_err_kind_word(enum nv_err_kind kind)

@@ -91,6 +91,9 @@ enum nv_reason nv_reason_from(const char *word);
 const char *nv_err_kind_word(enum nv_err_kind kind);
 /* Is it about what a daemon works with, not about one course, so that it passes by itself? */
 bool nv_reason_passes(enum nv_reason reason);
+/* Of these: does a failed job that ends with it show by that alone that it met an outage?  A full
+ * disk or a refusal may also come from the size of one course. */
+bool nv_reason_proves_outage(enum nv_reason reason);
 
 /* Fill *err (NULL allowed) and return -1, so that an error path is one line.  Line breaks and
  * control characters in the result are replaced by spaces. */

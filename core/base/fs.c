@@ -320,16 +320,16 @@ static int try_to_write(const char *dir, struct nv_err *err)
 	nv_auto_free char *path = nv_asprintf("%s/.room-%s", dir, token);
 	int rc = nv_write_file(path, nothing, sizeof(nothing), 0600, &why);
 	unlink(path);
-	if (rc == 0 || why.reason != NV_R_disk_full)
+	if (rc == 0 || why.code == ENOENT)
 		return 0;
-	return nv_fail(err, NV_HOLD, NV_R_disk_full, "%s", why.msg);
+	return nv_fail(err, NV_HOLD, why.reason, "%s", why.msg);
 }
 
 int nv_disk_look(const char *dir, struct nv_err *err)
 {
 	struct statvfs fs;
 	if (statvfs(dir, &fs) < 0)
-		return 0; /* whoever needs it will say what is wrong */
+		return try_to_write(dir, err);
 	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	uint64_t tenth = (uint64_t)fs.f_blocks * fs.f_frsize / 10;
 	uint64_t least = tenth < LOW_DISK ? tenth : LOW_DISK;

@@ -43,7 +43,8 @@ void nv_need_descriptors(unsigned count);
 bool nv_path_is_safe(const char *path);
 /* Free bytes for an unprivileged process on the file system of path. */
 int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err);
-/* -1 with NV_HOLD/disk_full: there is less room than any job needs, or no byte can be written. */
+/* -1 with NV_HOLD: there is less room than any job needs (disk_full), or a file cannot be written
+ * (disk_full, io).  A folder that is not there is fine: whoever needs it makes it. */
 int nv_disk_look(const char *dir, struct nv_err *err);
 
 #endif

@@ -64,8 +64,11 @@ struct nv_header {
 	const char *value; /* UTF-8, sent as a long string */
 };
 /* Headers we use: the only state that travels outside a signed body. */
-#define NV_H_ATTEMPT "nv-attempt"   /* failed attempts so far, decimal */
-#define NV_H_HOLDS "nv-holds"	    /* times held back, decimal */
+#define NV_H_ATTEMPT "nv-attempt" /* failed attempts so far, decimal */
+#define NV_H_HOLDS "nv-holds"	  /* times held back, decimal */
+#define NV_H_OUTAGES "nv-outages" /* of these for what passes by itself, decimal */
+/* of these for a clock, decimal */
+#define NV_H_CLOCK_HOLDS "nv-clock-holds"
 #define NV_H_REASON "nv-reason"	    /* dead letters: nv_reason_word */
 #define NV_H_ERROR "nv-error"	    /* dead letters: the message */
 #define NV_H_QUEUE "nv-queue"	    /* dead letters: the queue it was taken from */
@@ -148,6 +151,10 @@ struct nv_settle {
  * is written by done_cb's owner before this call or in before_ack_cb) → ack. */
 void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_delivery *d,
 		   const struct nv_err *why, void (*done_cb)(void *arg, bool dead), void *arg);
+/* A message that was signed in the future (NV_HOLD/clock) is held for so long, whatever the clocks
+ * say meanwhile, and then rejected: no clock is that wrong that nobody mends it. */
+#define NV_CLOCK_WAIT_DAYS 7u
+void nv_settle_bound_clock(const struct nv_delivery *d, struct nv_err *err);
 /* Would settling with this error end in the dead queue? */
 bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 			const struct nv_err *why);
@@ -156,6 +163,7 @@ bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
 			 const struct nv_err *why);
 unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
+unsigned nv_delivery_outages(const struct nv_delivery *d); /* times held by what passes by itself */
 unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for again so far */
 /* The broker has counted so many returns that the next few end in its own dead-lettering, which
  * tells nobody why: reject it while there is somebody to speak. */

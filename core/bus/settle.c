@@ -36,6 +36,11 @@ bool nv_delivery_again(const struct nv_delivery *d)
 	return d->redelivered || nv_delivery_header(d, NV_H_RESENT);
 }
 
+unsigned nv_delivery_outages(const struct nv_delivery *d)
+{
+	return header_number(d, NV_H_OUTAGES);
+}
+
 unsigned nv_delivery_exports(const struct nv_delivery *d)
 {
 	return header_number(d, NV_H_EXPORTS);
@@ -64,6 +69,17 @@ uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
 	if (why->kind != NV_RETRY || nv_settle_is_final(s, d, why))
 		return 0;
 	return nv_retry_tier_ms(nv_retry_tier(nv_delivery_attempt(d) + 1));
+}
+
+/* By the number of holds, one a tier's time: a clock that jumps counts for nothing. */
+void nv_settle_bound_clock(const struct nv_delivery *d, struct nv_err *err)
+{
+	uint64_t most = NV_CLOCK_WAIT_DAYS * 86400000ull / nv_retry_tier_ms(NV_CLOCK_TIER);
+	if (err->kind != NV_HOLD || err->reason != NV_R_clock ||
+	    header_number(d, NV_H_CLOCK_HOLDS) < most)
+		return;
+	err->kind = NV_REJECT;
+	nv_err_prefix(err, "it has waited %u days", NV_CLOCK_WAIT_DAYS);
 }
 
 struct settling {
@@ -96,11 +112,12 @@ static void add_number(struct nv_publish *p, struct nv_arena *a, const char *key
 	add(p, key, nv_arena_printf(a, "%" PRIu64, n));
 }
 
-static void keep_number(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
-			const char *key)
+/* As numbers: a text of the sender's choosing would travel on with us. */
+static void count(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
+		  const char *key, bool once_more)
 {
-	if (nv_delivery_header(d, key))
-		add_number(p, a, key, header_number(d, key));
+	if (once_more || nv_delivery_header(d, key))
+		add_number(p, a, key, header_number(d, key) + once_more);
 }
 
 static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv_delivery *d,
@@ -162,11 +179,11 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 		.type = *d->type ? d->type : NULL,
 	};
 	add_number(&p, &a, NV_H_ATTEMPT, attempt);
-	if (hold || nv_delivery_header(d, NV_H_HOLDS))
-		add_number(&p, &a, NV_H_HOLDS, header_number(d, NV_H_HOLDS) + (hold ? 1 : 0));
-	/* As numbers: a text of the sender's choosing would travel on with us. */
-	keep_number(&p, &a, d, NV_H_REQUEUED);
-	keep_number(&p, &a, d, NV_H_EXPORTS);
+	count(&p, &a, d, NV_H_HOLDS, hold);
+	count(&p, &a, d, NV_H_OUTAGES, hold && nv_reason_passes(why->reason));
+	count(&p, &a, d, NV_H_CLOCK_HOLDS, hold && why->reason == NV_R_clock);
+	count(&p, &a, d, NV_H_REQUEUED, false);
+	count(&p, &a, d, NV_H_EXPORTS, false);
 	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
 	add_reason(&p, &a, d, why);
 

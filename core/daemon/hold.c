@@ -12,7 +12,9 @@
 #define FIRST_LOOK_MS 1000u
 #define LAST_LOOK_MS 60000u
 #define AGAIN_MS 60000u /* one that begins so soon after another goes on with its looks */
-#define TRIAL 65536u	/* bytes; a quota is seen by writing only */
+/* So many outages of one message are believed when a look finds them over: a course may bring them
+ * about itself, every time. */
+#define OUTAGES_BELIEVED 3u
 
 struct nv_hold {
 	struct nv_hold_options o;
@@ -109,12 +111,17 @@ static void look(uv_timer_t *timer)
 	h->running = nv_run_start(h->o.loop, &run);
 }
 
-void nv_hold_judge(const struct nv_hold *h, const struct nv_job *job, struct nv_err *err)
+void nv_hold_judge(const struct nv_hold *h, const struct nv_job *job, unsigned outages,
+		   struct nv_err *err)
 {
 	struct nv_err seen = {0};
-	bool may_pass = err->kind == NV_RETRY && err->reason != NV_R_claim_lost;
-	if (!may_pass || h->o.look(NULL, h->o.arg, &seen) == 0)
+	if (err->kind != NV_RETRY || err->reason == NV_R_claim_lost)
 		return;
+	if (h->o.look(NULL, h->o.arg, &seen) == 0) {
+		if (!nv_reason_proves_outage(err->reason) || outages >= OUTAGES_BELIEVED)
+			return;
+		seen = *err;
+	}
 	nv_job_log(job, NV_WARN, "%s: %s", nv_reason_word(err->reason), err->msg);
 	NV_LOG(NV_WARN, "job.held", NV_S("found", seen.msg), NV_E(err));
 	*err = seen;

@@ -2,13 +2,15 @@
 /* What a daemon works with is away, full or being upgraded: it takes no more work until that has
  * passed, and no attempt of any request is used up.
  *
- *   open ──a failure, and a look that confirms it──▶ held ──timer──▶ looking ──▶ open
- *                                                     ▲                 │
- *                                                     └──not yet, later─┘
+ *   open ──a failure that is an outage's──▶ held ──timer──▶ looking ──▶ open
+ *                                           ▲                 │
+ *                                           └──not yet, later─┘
  *
- * A failed job is judged where it ends, on its thread (nv_hold_judge): only when a look at what all
- * jobs need finds something in the way does it count as held.  So whatever one course brings about
- * (it is larger than the disk, it kills the database) uses up attempts and ends. */
+ * A failed job is judged where it ends, on its thread (nv_hold_judge): it is held when a look at
+ * what all jobs need finds something in the way.  When the look finds nothing, the outage may be
+ * over already: what the job's own reason proves (nv_reason_proves_outage) is held as well, three
+ * times for one message.  So whatever one course brings about (it is larger than the disk, it kills
+ * the database) uses up attempts and ends. */
 #ifndef NV_DAEMON_HOLD_H
 #define NV_DAEMON_HOLD_H
 
@@ -38,8 +40,10 @@ struct nv_hold;
 struct nv_hold *nv_hold_new(const struct nv_hold_options *o);
 
 /* On a job's thread, when all that it made is removed: a failure that may work later becomes what
- * stands in the way of all (NV_HOLD, with that reason), or stays as it is. */
-void nv_hold_judge(const struct nv_hold *h, const struct nv_job *job, struct nv_err *err);
+ * stands in the way of all (NV_HOLD, with that reason), or stays as it is.  outages: how often its
+ * message was held so before (nv_delivery_outages). */
+void nv_hold_judge(const struct nv_hold *h, const struct nv_job *job, unsigned outages,
+		   struct nv_err *err);
 /* On the loop: begins, if the failure was judged so. */
 void nv_hold_begin(struct nv_hold *h, const struct nv_err *err);
 

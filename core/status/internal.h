@@ -76,6 +76,7 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(create, "")               \
 	X(accepted, "")             \
 	X(take_back, "")            \
+	X(undo, "")                 \
 	X(published, "")            \
 	X(change, "")               \
 	X(cancel, "")               \

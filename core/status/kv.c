@@ -103,3 +103,19 @@ void nv_kv_count(struct nv_status *s, const char *key, uint64_t ttl_ms,
 	nv_args_uint(&op->args, ttl_ms);
 	nv_op_run(op);
 }
+
+/* PTTL answers -2 for what is not there. */
+static void done_left(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	void (*cb)(void *, const struct nv_err *, uint64_t) =
+		(void (*)(void *, const struct nv_err *, uint64_t))op->cb;
+	bool there = !err && r->type == REDIS_REPLY_INTEGER && r->integer > 0;
+
+	cb(op->arg, err, there ? (uint64_t)r->integer : 0);
+}
+
+void nv_kv_left(struct nv_status *s, const char *key,
+		void (*cb)(void *arg, const struct nv_err *err, uint64_t ms), void *arg)
+{
+	nv_op_run(command(s, "PTTL", "nv:kv:", key, done_left, NV_CB(cb), arg));
+}

@@ -24,5 +24,8 @@ void nv_kv_del(struct nv_status *s, const char *key, nv_status_cb cb, void *arg)
 /* Add 1, start the life time at the first; the new value. */
 void nv_kv_count(struct nv_status *s, const char *key, uint64_t ttl_ms,
 		 void (*cb)(void *arg, const struct nv_err *err, uint64_t value), void *arg);
+/* How much of its life time is left, ms; 0: there is no such value. */
+void nv_kv_left(struct nv_status *s, const char *key,
+		void (*cb)(void *arg, const struct nv_err *err, uint64_t ms), void *arg);
 
 #endif

@@ -151,20 +151,35 @@ void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, b
 	with_request(nv_op_new(s, NV_SC_change, done_record, NV_CB(cb), arg), q, only_one);
 }
 
+void nv_status_undo(struct nv_status *s, const char *id, uint64_t rev, nv_record_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_undo, done_record, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, id);
+	nv_args_uint(&op->args, rev);
+	nv_op_run(op);
+}
+
 static void done_take_back(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
-	void (*cb)(void *, const struct nv_err *, bool) =
-		(void (*)(void *, const struct nv_err *, bool))op->cb;
+	void (*cb)(void *, const struct nv_err *, enum nv_taken_back) =
+		(void (*)(void *, const struct nv_err *, enum nv_taken_back))op->cb;
 	struct nv_err mine;
+	enum nv_taken_back what = NV_STAYS;
 
 	if (!err && nv_reply_check(r, &mine))
 		err = &mine;
 	const char *word = err ? NULL : nv_reply_str(r, 1);
-	cb(op->arg, err, word && strcmp(word, "gone") == 0);
+	if (word && strcmp(word, "gone") == 0)
+		what = NV_GONE;
+	else if (word && strcmp(word, "shared") == 0)
+		what = NV_SHARED;
+	cb(op->arg, err, what);
 }
 
 void nv_status_take_back(struct nv_status *s, const char *id, uint64_t rev,
-			 void (*cb)(void *arg, const struct nv_err *err, bool gone), void *arg)
+			 void (*cb)(void *arg, const struct nv_err *err, enum nv_taken_back what),
+			 void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_take_back, done_take_back, NV_CB(cb), arg);
 

@@ -17,10 +17,19 @@ void nv_status_create(struct nv_status *s, const struct nv_restore_request *q, b
  * and stays away. */
 void nv_status_accepted(struct nv_status *s, const struct nv_restore_request *q, bool only_one,
 			nv_record_cb cb, void *arg);
-/* A new request is refused after all: its record is removed, unless this revision was published,
- * changed or ended meanwhile (gone false: it goes on).  Created again it is a new one. */
+enum nv_taken_back {
+	NV_GONE,   /* the record was removed; created again it is a new one */
+	NV_SHARED, /* another call created it as well, and may have been able to keep it */
+	NV_STAYS,  /* this revision was published, changed or ended meanwhile: it goes on */
+};
+/* A new request is refused after all, to one of those who created it. */
 void nv_status_take_back(struct nv_status *s, const char *id, uint64_t rev,
-			 void (*cb)(void *arg, const struct nv_err *err, bool gone), void *arg);
+			 void (*cb)(void *arg, const struct nv_err *err, enum nv_taken_back what),
+			 void *arg);
+/* A changed revision is refused after all: the record is what it was before, for ten minutes after
+ * the change; nobody is told again of a final state.  NV_REJECT/conflict: it was published, changed
+ * or begun meanwhile. */
+void nv_status_undo(struct nv_status *s, const char *id, uint64_t rev, nv_record_cb cb, void *arg);
 /* The broker has confirmed this revision. */
 void nv_status_published(struct nv_status *s, const char *id, uint64_t rev, nv_status_cb cb,
 			 void *arg);

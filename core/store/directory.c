@@ -43,6 +43,23 @@ static int dir_errno(int errnum, const char *operation, const char *key, struct 
 	return -1;
 }
 
+/* The top folder is never made here: one that is missing is a file system that is not mounted, and
+ * what was written instead would fill the local disk and be hidden later. */
+static int look_for_root(const struct dir_store *d, const char *operation, const char *key,
+			 struct nv_err *err)
+{
+	if (access(d->root, F_OK) == 0)
+		return 0;
+	int why = errno;
+	nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		"store: %s %s: the folder %s: %s (mount it, or make it with the daemons' user as "
+		"its owner)",
+		operation, key, d->root, strerror(why));
+	if (err)
+		err->code = why;
+	return -1;
+}
+
 /* --- writing --- */
 
 struct dir_temp {
@@ -69,6 +86,8 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 		nv_token_new(token);
 		t->path = nv_asprintf("%s/%s", d->tmp, token);
 		t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+		if (t->fd < 0 && errno == ENOENT && mkdir(d->tmp, 0750) == 0)
+			t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 		if (t->fd < 0)
 			return dir_errno(errno, "put", key, err);
 		struct stat st;
@@ -211,7 +230,9 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
 	nv_sync_group_init(&own);
 	nv_intake_init(&in, key, from, expect);
-	int rc = temp_open(d, key, &temp, err);
+	int rc = look_for_root(d, "put", key, err);
+	if (rc == 0)
+		rc = temp_open(d, key, &temp, err);
 	if (rc == 0)
 		rc = temp_fill(temp.fd, &in, job, err);
 	if (rc == 0 && expect->passing)
@@ -279,8 +300,12 @@ static int dir_get(void *impl, const char *key, const struct nv_expect *expect, 
 	const struct dir_store *d = impl;
 	nv_auto_free char *object = nv_asprintf("%s/%s", d->root, key);
 	nv_auto_fd int fd = open(object, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return dir_errno(errno, "get", key, err);
+	if (fd < 0) {
+		int why = errno;
+		if (look_for_root(d, "get", key, err) < 0)
+			return -1;
+		return dir_errno(why, "get", key, err);
+	}
 	struct nv_part part;
 	if (nv_part_open(&part, key, path, expect, job, moved_cb, arg, err) < 0)
 		return -1;
@@ -296,10 +321,8 @@ static int dir_head(void *impl, const char *key, bool *ret_exists, uint64_t *ret
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
 	struct stat st;
 	if (lstat(path, &st) < 0) {
-		if ((errno == ENOENT || errno == ENOTDIR) && access(d->root, F_OK) == 0)
-			return 0;
 		if (errno == ENOENT || errno == ENOTDIR)
-			errno = ENODEV; /* not the object is missing: all of it */
+			return look_for_root(d, "head", key, err);
 		return dir_errno(errno, "head", key, err);
 	}
 	*ret_exists = S_ISREG(st.st_mode);
@@ -311,8 +334,12 @@ static int dir_delete(void *impl, const char *key, struct nv_err *err)
 {
 	const struct dir_store *d = impl;
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
-	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-		return dir_errno(errno, "delete", key, err);
+	if (unlink(path) < 0) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return dir_errno(errno, "delete", key, err);
+		if (look_for_root(d, "delete", key, err) < 0)
+			return -1;
+	}
 	/* Folders that are empty now go too. */
 	size_t root = strlen(d->root);
 	for (;;) {
@@ -394,6 +421,8 @@ static int dir_list(void *impl, const char *prefix, nv_store_list_cb cb, void *a
 {
 	const struct dir_store *d = impl;
 	struct walk w = {.cb = cb, .arg = arg};
+	if (look_for_root(d, "list", prefix, err) < 0)
+		return -1;
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, prefix);
 	path[strlen(path) - 1] = '\0'; /* O_NOFOLLOW looks at the last component */
 	return walk_folder(AT_FDCWD, path, prefix, &w, 0, err);
@@ -402,6 +431,8 @@ static int dir_list(void *impl, const char *prefix, nv_store_list_cb cb, void *a
 static int dir_sweep(void *impl, struct nv_err *err)
 {
 	const struct dir_store *d = impl;
+	if (look_for_root(d, "sweep", ".tmp", err) < 0)
+		return -1;
 	DIR *dir = opendir(d->tmp);
 	if (!dir)
 		return errno == ENOENT ? 0 : dir_errno(errno, "sweep", ".tmp", err);
@@ -448,11 +479,6 @@ int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, 
 	while (len > 1 && d->root[len - 1] == '/')
 		d->root[--len] = '\0';
 	d->tmp = nv_asprintf("%s/.tmp", d->root);
-	if (nv_mkdir_p(d->tmp, 0750, err) < 0) {
-		nv_err_prefix(err, "store: opening %s", d->root);
-		dir_close(d);
-		return -1;
-	}
 	s->ops = &dir_ops;
 	s->impl = d;
 	s->about = nv_asprintf("directory %s", d->root);

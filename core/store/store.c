@@ -130,21 +130,31 @@ static int probe_by_writing(struct nv_store *s, const char *key, struct nv_err *
 	return rc;
 }
 
+/* S3 answers 403 for an object that is not there to whoever may not list: then it is let in who may
+ * delete that object, as those who read may. */
+static int probe_by_reading(struct nv_store *s, const char *key, struct nv_err *err)
+{
+	struct nv_err still = {0};
+	uint64_t size;
+	bool exists;
+	if (nv_store_head(s, key, &exists, &size, err) == 0)
+		return 0;
+	if (err->reason != NV_R_store_denied)
+		return -1;
+	return nv_store_delete(s, key, &still);
+}
+
 int nv_store_probe(struct nv_store *s, const char *prefix, bool write, struct nv_err *err)
 {
 	char token[NV_TOKEN_SIZE];
-	uint64_t size = 0;
-	bool exists = false;
 	struct nv_err why = {0};
 	nv_token_new(token);
 	nv_auto_free char *key = nv_asprintf("%sprobes/%s", prefix, token);
-	int rc = write ? probe_by_writing(s, key, &why)
-		       : nv_store_head(s, key, &exists, &size, &why);
-	if (rc == 0 || why.reason == NV_R_store_denied)
+	int rc = write ? probe_by_writing(s, key, &why) : probe_by_reading(s, key, &why);
+	if (rc == 0)
 		return 0;
-	return nv_fail(err, NV_HOLD,
-		       why.reason == NV_R_store_full ? why.reason : NV_R_store_unavailable, "%s",
-		       why.msg);
+	bool known = why.reason == NV_R_store_full || why.reason == NV_R_store_denied;
+	return nv_fail(err, NV_HOLD, known ? why.reason : NV_R_store_unavailable, "%s", why.msg);
 }
 
 int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err)

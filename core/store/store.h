@@ -8,8 +8,8 @@
  *
  * Keys are safe relative paths of [A-Za-z0-9._/-].  An object appears whole or not at all.
  * Errors: store_unavailable, store_full (507, ENOSPC), timeout → NV_RETRY; store_denied (401, 403)
- * → NV_RETRY (an operator mends it); store_missing (404) and store_corrupt (hash) → NV_RETRY, the
- * caller decides whether that means a new export.  Each names the operation and the key. */
+ * → NV_RETRY (an administrator mends it); store_missing (404) and store_corrupt (hash) → NV_RETRY,
+ * the caller decides whether that means a new export.  Each names the operation and the key. */
 #ifndef NV_STORE_H
 #define NV_STORE_H
 
@@ -89,9 +89,9 @@ typedef int (*nv_store_list_cb)(void *arg, const char *key, uint64_t size, uint6
 int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
 		  struct nv_err *err);
 
-/* Is it there, and, where we write (not only read), has it room?  A small object comes and goes
- * below prefix ("<site>/<client>/").  0 unless store_unavailable or store_full: that it refuses us,
- * say, does not pass by itself. */
+/* Is it there, does it let us in, and, where we write (not only read), has it room?  A small object
+ * comes and goes below prefix ("<site>/<client>/").  -1 with NV_HOLD and store_unavailable,
+ * store_full or store_denied. */
 int nv_store_probe(struct nv_store *s, const char *prefix, bool write, struct nv_err *err);
 
 /* Remove what crashed writers left (temporary names nobody holds, uploads older than store.grace).

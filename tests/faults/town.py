@@ -7,6 +7,7 @@ import time
 
 from harness import farm as farms
 from harness import ports, staging, wait
+from harness.disk import Disk
 from harness.fault_proxy import FaultProxy
 from harness.rabbit import Broker
 from harness.samples import SOURCE
@@ -18,31 +19,6 @@ DISK = "192m"
 # go more attempts, so that a request has as many chances in time as with the delays of real life.
 RETRY_MS = 1500
 ATTEMPTS = 25
-
-
-class Disk:
-    """A small file system of its own for one daemon's work; fill() leaves no byte free."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        os.makedirs(folder)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", folder], check=True)
-        self.ballast = os.path.join(folder, "ballast")
-
-    def fill(self):
-        with open(self.ballast, "wb", buffering=0) as f:
-            try:
-                while f.write(b"\0" * 65536):
-                    pass
-            except OSError:
-                pass  # full
-
-    def free(self):
-        if os.path.exists(self.ballast):
-            os.unlink(self.ballast)
-
-    def close(self):
-        subprocess.run(["umount", "-l", self.folder], check=False)
 
 
 class Town:
@@ -78,7 +54,7 @@ class Town:
         if role == "worker":
             config["notify"] = notify
         if os.getuid() == 0:
-            self.disks[name] = Disk(config[role]["work_dir"])
+            self.disks[name] = Disk(config[role]["work_dir"], DISK)
         d.configure(config)
         d.env = {"NAVETTE_FAULT_CLOCK": self.clocks["server" if role == "archiver" else "client"]}
         d.may_die = True  # the campaign looks itself, see check()

@@ -4,6 +4,7 @@ emptied and a producer that is killed, each alone and together."""
 # one ctest entry per function
 import contextlib
 import os
+import threading
 from concurrent import futures
 
 from harness import api, samples, wait
@@ -107,6 +108,78 @@ def test_what_cannot_be_kept_is_not_accepted(farm):
         assert (answer.status_code, answer.json()["reason"]) == (503, "io"), "refused, not asked for already"
         request = accept_unpublished(farm, by_systemd, 2)
         assert spooled(farm, "state") == [f"{request}.1"]
+
+
+def broken(spool):
+    """What is kept stays, and nothing can be added."""
+    os.rename(spool, spool + ".away")
+    with open(spool, "w", encoding="utf-8"):
+        pass
+
+
+def mended(spool):
+    os.unlink(spool)
+    os.rename(spool + ".away", spool)
+
+
+def test_a_change_that_cannot_be_kept_is_not_made(farm):
+    """503 says that nothing has changed, and that is so: of what waits, and of what had failed."""
+    producer = farm.producer()
+    root = farm.person("root")
+    sent, failed = (farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), i)), by="root") for i in (1, 2))
+    root.cancel(failed)
+    before = {r: root.request(r) for r in (sent, failed)}
+    spool = farm.path("work", "producer", ".spool")
+    with broker_away(farm, producer):
+        broken(spool)
+        for answer in (root.call("PATCH", f"/requests/{sent}", json={"user_data": False}),
+                       root.call("POST", f"/requests/{sent}/run-now"),
+                       root.call("POST", f"/requests/{failed}/retry")):
+            assert (answer.status_code, answer.json()["reason"]) == (503, "io"), answer.text
+            assert "nothing has changed" in answer.json()["detail"], answer.text
+        for r, was in before.items():
+            now = root.request(r)
+            assert {**now, "modified": None} == {**was, "modified": None}
+        mended(spool)
+        assert root.patch(f"/requests/{sent}", {"user_data": False})["rev"] == 2
+        assert spooled(farm) == [f"{sent}.2"]
+    farm.archiver()
+    farm.worker()
+    farm.wait_state(sent, "restored")
+    assert farm.record(sent)["rev"] == "2" and farm.state(failed) == "cancelled"
+
+
+def test_asked_for_twice_at_once_while_the_disk_fails_now_and_then(farm):
+    """One request at most; and it is there, also without Redis, if anybody was told so."""
+    producer = farm.producer()
+    root = api.Api(lambda: producer.url(""), "root")
+    root.get("/sites")  # signed in
+    spool = farm.path("work", "producer", ".spool")
+    stop = threading.Event()
+
+    def fail_now_and_then():
+        while not stop.is_set():
+            broken(spool)
+            mended(spool)
+
+    def post(n):
+        return root.call("POST", "/requests", headers={"Idempotency-Key": f"key {n}"},
+                         json={"site": farm.site, "course": str(n), "user": "ada"})
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(5) as pool:
+        failing = pool.submit(fail_now_and_then)
+        answers = [list(pool.map(post, [n] * 4)) for n in range(100)]
+        stop.set()
+        failing.result()
+        told = set()
+        for same in answers:
+            ids = {r["id"] for a in same if a.status_code == 202 for r in a.json()["results"]}
+            assert {a.status_code for a in same} <= {202, 503} and len(ids) <= 1, [a.text for a in same]
+            told |= ids
+        refused = sum(a.status_code == 503 for same in answers for a in same)
+        assert told and refused, (len(told), refused)
+        assert sorted(spooled(farm)) == sorted(f"{r}.1" for r in told)
+        records = {k.decode().removeprefix("nv:req:") for k in farm.redis.client.keys("nv:req:*")}
+        assert records == told
 
 
 def test_a_read_error_that_passes_loses_nothing(farm):

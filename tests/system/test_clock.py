@@ -100,10 +100,12 @@ def test_a_course_server_ahead(farm, ahead):
     assert_goes_on(farm, clock, producer, request)
 
 
-def test_a_course_server_behind(farm):
-    clock, producer, _ = town(farm, ("archiver",), -10 * MINUTES)
+@pytest.mark.parametrize("behind", (10 * MINUTES, 400 * 24 * 60 * MINUTES))
+def test_a_course_server_behind(farm, behind):
+    """As after a reboot without a battery: what it says has expired before it is said."""
+    clock, producer, _ = town(farm, ("archiver",), -behind)
     request = ask(farm)
-    assert_held(farm, request, producer, -600)
+    assert_held(farm, request, producer, -behind / 1000)
     assert_goes_on(farm, clock, producer, request)
 
 
@@ -121,6 +123,46 @@ def test_a_client_behind(farm):
     request = ask(farm)
     assert_held(farm, request, producer, 600)
     assert_goes_on(farm, clock, producer, request)
+
+
+def hold_for_days(farm, queue, exchange):
+    """The message in the queue comes back as one that has waited for 7 days, less one time."""
+    with farm.broker.connect(farm.vhost) as c:
+        def get():
+            return c.channel().basic_get(queue, auto_ack=True)[2]
+        body = wait.until(get, f"a message in {queue}")
+    farm.publish(queue, body, exchange, {"nv-clock-holds": str(7 * 1440 - 1)})
+
+
+def assert_given_up(farm, request, owner):
+    farm.wait_state(request, "failed")
+    record = farm.record(request)
+    assert record["reason"] == "clock" and "waited 7 days" in record["message"], record
+    dead = wait.until(lambda: farm.broker.look(farm.vhost, f"dead.{owner}"), "a dead letter")
+    assert [(p.headers["nv-reason"], p.headers["nv-clock-holds"]) for p, _ in dead] == [("clock", str(7 * 1440))]
+
+
+def test_a_request_from_a_wrong_future_is_given_up_after_days(farm):
+    """The course server's clock is 3 years behind, and nobody mends it."""
+    clock = Clock(farm.path("clock"))
+    clock.set(-3 * 365 * 1440 * MINUTES)
+    farm.producer()
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root")
+    hold_for_days(farm, f"archive.{farm.site}", f"from.{farm.client}")
+    farm.archiver(**clock.env)
+    assert_given_up(farm, request, farm.site)
+
+
+def test_an_archive_from_a_wrong_future_is_given_up_after_days(farm):
+    clock = Clock(farm.path("clock"))
+    clock.set(-3 * 365 * 1440 * MINUTES)
+    farm.producer()
+    farm.archiver()
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root")
+    farm.wait_state(request, "ready")
+    hold_for_days(farm, f"restore.{farm.client}", f"from.{farm.site}")
+    farm.worker(**clock.env)
+    assert_given_up(farm, request, farm.client)
 
 
 def test_some_minutes_are_told_and_hold_nothing(farm):

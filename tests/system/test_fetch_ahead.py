@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import mbz, samples, staging, wait
+from harness import disk, mbz, samples, staging, wait
 from harness.fault_proxy import FaultProxy
 
 BLOBS = 5
@@ -77,6 +77,21 @@ def test_what_has_come_is_there_when_the_archive_is_whole(town):
     assert not town.farm.redis.client.keys("nv:ahead:*")
 
 
+def test_what_does_not_fit_is_not_kept(town):
+    """The disk has room for three of five blobs: what came ahead is what fills it."""
+    worker = town.daemon("worker", town.workers)
+    room = disk.small(worker.config["worker"]["work_dir"], f"{3 * BLOB + 4_000_000}")
+    try:
+        worker.start()
+        town.farm.submit(town.course)
+        ended = wait.until(lambda: worker.events("ahead.done"), "it has ended", 60)
+        assert ended[0]["reason"] == "disk_full", ended
+        assert not [n for n in os.listdir(room.folder) if not n.startswith(".")]
+        worker.stop()
+    finally:
+        room.close()
+
+
 def test_a_worker_that_may_not_does_without(town):
     worker = town.worker(ahead=0)
     request = town.farm.submit(town.course)
@@ -107,6 +122,28 @@ def test_a_message_that_another_has_met_comes_to_whoever_is_ahead(town):
     wait.until(lambda: len(worker.events("restore.done")) == 2, "the message was served")
     assert [e["result"] for e in worker.events("restore.done")] == ["restored", "copy"]
     town.farm.assert_restored_once()
+
+
+def test_what_fails_on_a_message_that_another_has_is_not_called_held(town):
+    """Nothing is in the way of every restore: the record says why, and not that it is held."""
+    town.workers.add("GET", "skeleton", status=403)
+    worker = town.worker()
+    request = town.farm.submit(town.course)
+    town.ahead(request, worker)
+    with town.farm.broker.connect(town.farm.vhost) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        messages = channel.consume(f"restore.{town.farm.client}", arguments={"x-priority": 10})
+        threading.Timer(0, town.finish.set).start()
+        _, _, body = next(messages)
+        town.farm.redis.client.set(f"nv:ahead:{request}:ready", body, px=60000)
+        done = wait.until(lambda: worker.events("restore.done"), "it has failed")
+        assert done[0]["result"] == "left", done
+        record = town.farm.record(request)
+        assert (record["state"], record["reason"]) == ("ready", "store_denied") and "held" not in record, record
+        channel.cancel()
+    town.farm.wait_state(request, "restored")
+    assert town.farm.record(request)["failures"] == "0"
 
 
 def test_a_worker_leaves_it_to_whoever_is_ahead(town):

@@ -9,7 +9,8 @@ import os
 import pytest
 import requests
 
-from harness import api, keys, samples, standin, staging, wait
+from harness import api, disk, keys, samples, standin, staging, wait
+from harness.fault_proxy import FaultProxy
 
 UPGRADING = "Moodle waits for its upgrade"
 
@@ -182,6 +183,125 @@ def test_a_night_without_the_store_fails_no_course(town):
         town.wait_state(request, "restored", "failed")
         assert town.state(request) == "restored", town.record(request)
         assert town.record(request)["failures"] == "0"
+
+
+def test_a_store_that_is_not_mounted_is_waited_for_and_not_made(town):
+    folder = town.path("store")
+    os.rename(folder, folder + ".away")
+    town.producer()
+    archiver = town.archiver()
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    wait_held(archiver, "store_unavailable")
+    assert_waits(town, f"archive.{town.site}", request, "scheduled", "store_unavailable")
+    assert "mount it" in town.record(request)["message"] and not os.path.exists(folder)
+    os.rename(folder + ".away", folder)
+    town.worker()
+    town.wait_state(request, "restored", "failed")
+    assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+
+
+def test_credentials_that_the_store_refuses_fail_no_course(town):
+    """Somebody has changed a password there: an administrator's matter."""
+    store = staging.of_farm(town, tls=False)
+    archiver, worker = (staging.daemon(town, role, store) for role in ("archiver", "worker"))
+    town.producer()
+    archiver.start()
+    first = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    town.wait_state(first, "ready")
+    store.admit({user: "another" for user in store.passwords})
+    worker.start(ready=False)
+    wait.until(lambda: worker.events("monitor.listening"), "the worker listens")
+    second = town.submit(town.remote.add(samples.make(town.path("2.mbz"), 2, 1, 100_000)), by="root")
+    for daemon in (archiver, worker):
+        wait_held(daemon, "store_denied")
+    assert_waits(town, f"restore.{town.client}", first, "ready", "store_denied")
+    assert_waits(town, f"archive.{town.site}", second, "scheduled", "store_denied")
+    store.admit(store.passwords)
+    for request in (first, second):
+        town.wait_state(request, "restored", "failed")
+        assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+    store.close()
+
+
+def test_an_outage_that_is_over_at_once_fails_no_course(town):
+    """The store refuses one request of an export and one of a restore, and is well when somebody looks."""
+    store = staging.of_farm(town, tls=False)
+    proxies = {role: FaultProxy(store.port) for role in ("archiver", "worker")}
+    for role, proxy in proxies.items():
+        staging.daemon(town, role, store, proxy.url).start()
+    town.producer()
+    faults = (proxies["archiver"].add("PUT", "/blobs/", status=503), proxies["worker"].add("GET", "/blobs/", status=503))
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    town.wait_state(request, "restored", "failed")
+    assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+    assert [f.used for f in faults] == [1, 1]
+    for d in town.roles("archiver") + town.roles("worker"):
+        d.stop()
+    for proxy in proxies.values():
+        proxy.close()
+    store.close()
+
+
+def test_an_outage_that_one_course_brings_about_ends(town):
+    """It is believed three times, and then it is the course's."""
+    store = staging.of_farm(town, tls=False)
+    proxy = FaultProxy(store.port)
+    archiver = staging.daemon(town, "archiver", store, proxy.url).start()
+    town.producer()
+    fault = proxy.add("PUT", "/blobs/", times=99, status=500)
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    town.wait_state(request, "failed")
+    assert fault.used == 4 and town.record(request)["reason"] == "store_unavailable", (fault.used, town.record(request))
+    archiver.stop()
+    proxy.close()
+    store.close()
+
+
+@pytest.fixture
+def small_disk():
+    """Called with a daemon: its work_dir becomes a file system of 24 MiB."""
+    made = []
+
+    def make(d):
+        made.append(disk.small(d.config[d.role]["work_dir"]))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("role", ("archiver", "worker"))
+def test_a_full_disk_is_waited_for(town, small_disk, role):
+    full = town.daemon(role)
+    room = small_disk(full)
+    full.start()
+    town.producer()
+    _ = town.worker() if role == "archiver" else town.archiver()
+    room.fill()
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    wait_held(full, "disk_full")
+    queue, state = {"archiver": (f"archive.{town.site}", "scheduled"), "worker": (f"restore.{town.client}", "ready")}[role]
+    assert_waits(town, queue, request, state, "disk_full")
+    room.free()
+    town.wait_state(request, "restored", "failed")
+    assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+    wait.until(lambda: held(full) is None, "ready again", 20)
+
+
+def test_a_disk_full_of_what_was_fetched_before_makes_room_itself(town, small_disk):
+    """What was kept for a next try, whose message rests in the queue while nothing is taken."""
+    worker = town.daemon("worker")
+    room = small_disk(worker)
+    worker.start()
+    town.producer()
+    town.archiver()
+    kept = os.path.join(room.folder, "019aa000-0000-7000-8000-000000000001")
+    os.makedirs(kept)
+    room.fill(os.path.join(kept, "blob"))
+    request = town.submit(town.remote.add(samples.make(town.path("1.mbz"), 1, 1, 100_000)), by="root")
+    town.wait_state(request, "restored", "failed")
+    assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
+    assert not os.path.exists(kept) and worker.events("workdir.swept")
 
 
 def test_a_failed_attempt_says_when_the_next_one_is(make_farm):

@@ -85,6 +85,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(204)
 
     def do_HEAD(self):
+        if self.path.startswith("/head-403/"):
+            return self.answer(403)
         if not self.path.startswith("/folders/"):
             return self.answer(200)
         whole = self.path.strip("/")

@@ -41,8 +41,7 @@ static void trip_begin(struct trip *t, const char *store)
 	t->root = in_dir(store);
 	c.store.type = NV_STORE_DIRECTORY;
 	c.store.path = t->root;
-	t->store = nv_store_open(&c, &err);
-	if (!t->store)
+	if (nv_mkdir_p(t->root, 0700, &err) < 0 || !(t->store = nv_store_open(&c, &err)))
 		fail_msg("%s", err.msg);
 	nv_uuid_new(t->id);
 	nv_uuid_new(t->attempt);

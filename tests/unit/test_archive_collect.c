@@ -83,6 +83,7 @@ static int set_up(void **state)
 	assert_int_equal(nv_remove_tree(t->root, &t->err), 0);
 	c.store.type = NV_STORE_DIRECTORY;
 	c.store.path = t->root;
+	assert_int_equal(nv_mkdir_p(t->root, 0700, &t->err), 0);
 	t->store = nv_store_open(&c, &t->err);
 	assert_non_null(t->store);
 	*state = t;

@@ -200,6 +200,25 @@ static void a_version_that_can_be_none_is_not_known(void **state)
 	nv_mbz_info_fini(&info);
 }
 
+/* A longer one could not be told to the client: the messages have 100 bytes for "mod_" and it. */
+static void a_module_whose_name_fits_no_message_is_not_named(void **state)
+{
+	(void)state;
+	struct nv_mbz_info info;
+	char fits[97] = "", longer[98] = "";
+	memset(fits, 'a', sizeof fits - 1);
+	memset(longer, 'b', sizeof longer - 1);
+	nv_auto_free char *more = nv_asprintf(
+		"<contents><activities><activity><modulename>%s</modulename></activity>"
+		"<activity><modulename>%s</modulename></activity></activities></contents>",
+		fits, longer);
+	inspect("2024100705", more, &info);
+	assert_int_equal(info.plugins.len, 1);
+	assert_int_equal(strlen(info.plugins.items[0]), 100);
+	assert_string_equal(info.plugins.items[0] + strlen("mod_"), fits);
+	nv_mbz_info_fini(&info);
+}
+
 const struct CMUnitTest odd_tests[] = {
 	cmocka_unit_test(an_index_of_other_entries_is_passed_over),
 	cmocka_unit_test(links_are_left_out_wherever_they_point),
@@ -207,6 +226,7 @@ const struct CMUnitTest odd_tests[] = {
 	cmocka_unit_test(names_of_other_scripts_survive),
 	cmocka_unit_test(names_that_are_not_utf_8_become_it),
 	cmocka_unit_test(a_backup_that_does_not_say_so_has_its_files),
+	cmocka_unit_test(a_module_whose_name_fits_no_message_is_not_named),
 	cmocka_unit_test(a_version_that_can_be_none_is_not_known),
 };
 const size_t odd_tests_len = NV_ARRAY_LEN(odd_tests);

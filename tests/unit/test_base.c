@@ -532,6 +532,11 @@ static void a_lock_has_one_holder_until_it_is_closed(void **state)
 	assert_int_equal(nv_disk_free(folder, &bytes, &err), 0);
 	assert_true(bytes > 0);
 	assert_int_equal(nv_disk_free(in_folder("none"), &bytes, &err), -1);
+	assert_int_equal(nv_disk_look(folder, &err), 0);
+	assert_int_equal(nv_disk_look(in_folder("none"), &err), 0); /* it will be made */
+	assert_int_equal(nv_disk_look(in_folder("lock"), &err), -1);
+	assert_int_equal(err.kind, NV_HOLD);
+	assert_int_equal(err.reason, NV_R_io);
 }
 
 /* log */

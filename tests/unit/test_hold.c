@@ -81,8 +81,18 @@ static int tear_down(void **state)
 static void fail_job(struct fixture *f, enum nv_err_kind kind, enum nv_reason reason)
 {
 	nv_fail(&f->err, kind, reason, "job: no");
-	nv_hold_judge(f->hold, NULL, &f->err);
+	nv_hold_judge(f->hold, NULL, 0, &f->err);
 	nv_hold_begin(f->hold, &f->err);
+}
+
+/* What becomes of such a failure, of a message that was held so often before. */
+static void assert_judged(struct fixture *f, unsigned outages, enum nv_reason reason,
+			  enum nv_err_kind kind)
+{
+	nv_fail(&f->err, NV_RETRY, reason, "job: no");
+	nv_hold_judge(f->hold, NULL, outages, &f->err);
+	assert_int_equal(f->err.kind, kind);
+	assert_int_equal(f->err.reason, reason);
 }
 
 static bool is_held(const struct fixture *f)
@@ -150,6 +160,42 @@ static void what_one_course_brings_about_stays_an_attempt(void **state)
 	assert_int_equal(f->changes, 0);
 }
 
+static void an_outage_that_is_over_at_once_uses_up_no_attempt(void **state)
+{
+	static const enum nv_reason proof[] = {NV_R_site_upgrading, NV_R_site_unavailable,
+					       NV_R_store_unavailable};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < NV_ARRAY_LEN(proof); i++)
+		assert_judged(f, 0, proof[i], NV_HOLD);
+	fail_job(f, NV_RETRY, NV_R_site_unavailable);
+	assert_true(is_held(f));
+	assert_string_equal(nv_hold_why(f->hold)->msg, "job: no");
+	run_until(f, false, NV_R_none);
+	/* One course that brings it about every time ends all the same … */
+	assert_judged(f, 2, NV_R_site_unavailable, NV_HOLD);
+	assert_judged(f, 3, NV_R_site_unavailable, NV_RETRY);
+	/* … and where one course may be the cause, only a look counts. */
+	assert_judged(f, 0, NV_R_store_denied, NV_RETRY);
+	assert_judged(f, 0, NV_R_io, NV_RETRY);
+	/* What a look confirms is held however often. */
+	atomic_store(&f->in_the_way, NV_R_site_unavailable);
+	assert_judged(f, 1000, NV_R_site_unavailable, NV_HOLD);
+}
+
+static void refused_credentials_and_an_unusable_folder_are_held(void **state)
+{
+	static const enum nv_reason found[] = {NV_R_store_denied, NV_R_io};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < NV_ARRAY_LEN(found); i++) {
+		atomic_store(&f->in_the_way, found[i]);
+		fail_job(f, NV_RETRY, found[i]);
+		assert_int_equal(f->err.kind, NV_HOLD);
+		assert_int_equal(nv_hold_why(f->hold)->reason, found[i]);
+		atomic_store(&f->in_the_way, NV_R_none);
+		run_until(f, false, NV_R_none);
+	}
+}
+
 static void a_look_under_way_is_ended_with_the_daemon(void **state)
 {
 	struct fixture *f = *state;
@@ -176,6 +222,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		T(what_a_look_confirms_is_held_until_it_has_passed),
 		T(what_one_course_brings_about_stays_an_attempt),
+		T(an_outage_that_is_over_at_once_uses_up_no_attempt),
+		T(refused_credentials_and_an_unusable_folder_are_held),
 		T(a_look_under_way_is_ended_with_the_daemon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

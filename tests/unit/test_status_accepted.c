@@ -112,6 +112,17 @@ static void what_waits_says_so_and_is_sent_again_by_its_reason(void **state)
 	assert_int_equal(got.held, 0);
 }
 
+static void on_taken_back(void *arg, const struct nv_err *err, enum nv_taken_back what)
+{
+	on_number(arg, err, what);
+}
+
+static enum nv_taken_back take_back(struct fixture *f, const char *id)
+{
+	nv_status_take_back(f->s, id, 1, on_taken_back, fresh());
+	return (enum nv_taken_back)ok(f)->number;
+}
+
 static void what_is_taken_back_is_as_if_it_had_never_been(void **state)
 {
 	struct fixture *f = *state;
@@ -119,15 +130,13 @@ static void what_is_taken_back_is_as_if_it_had_never_been(void **state)
 	struct nv_restore_request q = request(id, "ann", "7"), other = request(next, "ben", "7");
 
 	create(f, &q, true);
-	nv_status_take_back(f->s, id, 1, on_bool, fresh());
-	assert_true(ok(f)->yes);
+	assert_int_equal(take_back(f, id), NV_GONE);
 	nv_status_get(f->s, id, on_record, fresh());
 	refused(f, NV_REJECT, NV_R_not_found);
 	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:unpublished"), 0);
 	accepted(f, &q); /* a file of it on some disk */
 	assert_int_equal(got.err.reason, NV_R_not_found);
-	nv_status_take_back(f->s, id, 1, on_bool, fresh());
-	assert_true(ok(f)->yes);
+	assert_int_equal(take_back(f, id), NV_GONE);
 	/* Anybody may ask for the course again, the same person under the same id, too. */
 	create(f, &other, true);
 	nv_status_cancel(f->s, next, "ben", on_record, fresh());
@@ -146,16 +155,100 @@ static void what_was_published_or_changed_meanwhile_is_not_taken_back(void **sta
 	create(f, &p, true);
 	nv_status_published(f->s, sent, 1, on_plain, fresh());
 	ok(f);
-	nv_status_take_back(f->s, sent, 1, on_bool, fresh());
-	assert_false(ok(f)->yes);
+	assert_int_equal(take_back(f, sent), NV_STAYS);
 	create(f, &q, true);
 	q.rev = 2;
 	nv_status_change(f->s, &q, true, on_record, fresh());
 	ok(f);
-	nv_status_take_back(f->s, id, 1, on_bool, fresh());
-	assert_false(ok(f)->yes);
+	assert_int_equal(take_back(f, id), NV_STAYS);
 	get(f, id);
 	assert_int_equal(got.rev, 2);
+}
+
+static void what_two_asked_for_goes_when_both_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, true);
+	create(f, &q, true);
+	assert_int_equal(take_back(f, id), NV_SHARED);
+	get(f, id);
+	assert_int_equal(got.state, NV_ST_scheduled);
+	create(f, &q, true);
+	assert_int_equal(take_back(f, id), NV_SHARED);
+	assert_int_equal(take_back(f, id), NV_GONE);
+}
+
+static void undo(struct fixture *f, const char *id, uint64_t rev)
+{
+	nv_status_undo(f->s, id, rev, on_record, fresh());
+	wait_for(f);
+}
+
+static void a_change_that_is_refused_is_undone(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	/* Asked for again after it had failed. */
+	create(f, &q, true);
+	bring_to(f, &q, NV_ST_failed, token);
+	struct answer failed = *get(f, id);
+	long long told = raw_int(f, "XLEN %s", "nv:notices");
+	q.rev = 2;
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	undo(f, id, 2);
+	assert_false(got.failed);
+	get(f, id);
+	assert_int_equal(got.state, NV_ST_failed);
+	assert_int_equal(got.rev, 1);
+	assert_string_equal(got.reason, failed.reason);
+	assert_int_equal(got.failures, failed.failures);
+	assert_int_equal(got.finished, failed.finished);
+	assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), told);
+	assert_int_equal(raw_int(f, "TTL nv:req:%s", id), -1);
+	unpublished(f, NULL);
+	/* It is listed where it was, and nowhere else. */
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:state:failed"), 1);
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:state:scheduled"), 0);
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:user:ann"), 1);
+	/* And it may be asked for again. */
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	assert_int_equal(got.rev, 2);
+	undo(f, id, 1);
+	assert_int_equal(got.err.reason, NV_R_conflict);
+	nv_status_published(f->s, id, 2, on_plain, fresh());
+	ok(f);
+	undo(f, id, 2);
+	assert_int_equal(got.err.reason, NV_R_conflict);
+}
+
+static void a_scheduled_request_waits_on_after_the_undo(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", sent[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), p = request(sent, "ann", "8");
+
+	create(f, &q, true);
+	create(f, &p, true);
+	nv_status_published(f->s, sent, 1, on_plain, fresh());
+	ok(f);
+	q.rev = p.rev = 2;
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	undo(f, id, 2);
+	assert_int_equal(got.rev, 1);
+	assert_true(got.place > 0);
+	nv_status_change(f->s, &p, true, on_record, fresh());
+	ok(f);
+	undo(f, sent, 2);
+	assert_true(got.published);
+	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:unpublished"), 1);
 }
 
 int main(int argc, char **argv)
@@ -167,6 +260,9 @@ int main(int argc, char **argv)
 		T(a_course_that_another_holds_by_now_is_not_doubled),
 		T(what_waits_says_so_and_is_sent_again_by_its_reason),
 		T(what_is_taken_back_is_as_if_it_had_never_been),
+		T(what_two_asked_for_goes_when_both_are_refused),
+		T(a_change_that_is_refused_is_undone),
+		T(a_scheduled_request_waits_on_after_the_undo),
 		T(what_was_published_or_changed_meanwhile_is_not_taken_back),
 	};
 

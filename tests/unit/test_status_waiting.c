@@ -146,6 +146,22 @@ static void what_a_worker_gives_back_says_why_it_waits(void **state)
 	assert_int_equal(got.held, 0);
 	near_to(got.next_try, nv_now_ms() + MINUTE);
 	assert_int_equal(got.failures, 1);
+	/* Nothing is in the way of others, though another course may meet it so. */
+	memcpy(token, claim(f, &q, LEASE)->token, sizeof token);
+	o = (struct nv_status_outcome){.state = NV_ST_ready, .reason = "store_denied"};
+	nv_status_finish(f->s, &q, token, &o, on_plain, fresh());
+	ok(f);
+	get(f, id);
+	assert_string_equal(got.reason, "store_denied");
+	assert_int_equal(got.held, 0);
+	memcpy(token, claim(f, &q, LEASE)->token, sizeof token);
+	o = (struct nv_status_outcome){.state = NV_ST_ready,
+				       .reason = "import_failed",
+				       .failed_attempt = true,
+				       .retry_in = MINUTE};
+	nv_status_finish(f->s, &q, token, &o, on_plain, fresh());
+	ok(f);
+	get(f, id);
 	/* What cancels it, or whoever asks anew, ends the waiting. */
 	nv_status_cancel(f->s, id, "ann", on_record, fresh());
 	ok(f);

@@ -509,6 +509,8 @@ int main(void)
 	int failed = 0;
 	for (size_t i = 0; i < NV_ARRAY_LEN(backends); i++) {
 		backends[i].folder = nv_asprintf("%s/%s", test_dir, backends[i].name);
+		if (mkdir(backends[i].folder, 0750) < 0)
+			return 2;
 		memcpy(tests, common, sizeof(tests));
 		for (size_t k = 0; k < NV_ARRAY_LEN(common); k++)
 			tests[k].initial_state = &backends[i];

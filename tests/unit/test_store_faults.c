@@ -27,6 +27,46 @@ static struct nv_config directory_config(const char *path)
 
 /* --- directory --- */
 
+static void make_folder(const char *path)
+{
+	struct nv_err err = {0};
+	if (nv_mkdir_p(path, 0750, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void a_folder_that_is_not_there_is_an_outage_and_not_made(void **state)
+{
+	(void)state;
+	nv_auto_free char *root = nv_asprintf("%s/not/mounted", test_dir);
+	nv_auto_free char *local = nv_asprintf("%s/local", test_dir);
+	struct nv_config c = directory_config(root);
+	struct nv_store *s = open_or_fail(&c);
+	struct pattern p = {.size = 10};
+	struct nv_source from = pattern_source(&p);
+	struct nv_expect expect = {.size = 10};
+	bool exists;
+	uint64_t size;
+	struct nv_err err[7] = {{0}};
+	assert_int_equal(nv_store_put(s, "a/b", &expect, &from, NULL, NULL, &err[0]), -1);
+	assert_int_equal(nv_store_get(s, "a/b", &expect, local, NULL, NULL, NULL, &err[1]), -1);
+	assert_int_equal(nv_store_head(s, "a/b", &exists, &size, &err[2]), -1);
+	assert_int_equal(nv_store_delete(s, "a/b", &err[3]), -1);
+	assert_int_equal(nv_store_list(s, "a/", NULL, NULL, &err[4]), -1);
+	assert_int_equal(nv_store_sweep(s, &err[5]), -1);
+	assert_int_equal(nv_store_probe(s, "a/b/", true, &err[6]), -1);
+	for (size_t i = 0; i < NV_ARRAY_LEN(err); i++) {
+		assert_int_equal(err[i].reason, NV_R_store_unavailable);
+		assert_non_null(strstr(err[i].msg, root));
+		assert_non_null(strstr(err[i].msg, "mount it"));
+	}
+	assert_int_not_equal(access(root, F_OK), 0);
+	/* It goes on when the folder is there. */
+	make_folder(root);
+	put_pattern(s, "a/b", 10, 0);
+	assert_int_equal(nv_store_probe(s, "c/d/", true, &err[6]), 0);
+	nv_store_close(s);
+}
+
 static size_t temporaries(const char *root)
 {
 	nv_auto_free char *command = nv_asprintf("ls '%s/.tmp' | wc -l", root);
@@ -51,6 +91,8 @@ static void sweeping_removes_dead_writers_files_and_leaves_live_ones(void **stat
 	nv_auto_free char *root = nv_asprintf("%s/sweep", test_dir);
 	nv_auto_free char *dead = nv_asprintf("%s/.tmp/deadbeef", root);
 	struct nv_config c = directory_config(root);
+	nv_auto_free char *tmp = nv_asprintf("%s/.tmp", root);
+	make_folder(tmp);
 	swept = open_or_fail(&c);
 	pattern_to_file(dead, 100, 0);
 	assert_int_equal(temporaries(root), 1);
@@ -89,6 +131,7 @@ static void a_file_size_limit_is_told_as_a_full_store(void **state)
 	(void)state;
 	nv_auto_free char *root = nv_asprintf("%s/limit", test_dir);
 	struct nv_config c = directory_config(root);
+	make_folder(root);
 	struct nv_store *s = open_or_fail(&c);
 	struct rlimit before;
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -111,6 +154,7 @@ static void a_full_disk_is_told_as_a_full_store(void **state)
 		skip();
 	}
 	struct nv_config c = directory_config(root);
+	make_folder(root);
 	struct nv_store *s = open_or_fail(&c);
 	assert_full(s, root);
 	nv_store_close(s);
@@ -161,6 +205,14 @@ static void wrong_credentials_are_told_as_denied(void **state)
 	c.store.user = getenv("NAVETTE_DAV_USER");
 	c.store.password = "not it";
 	assert_put_fails(&c, "denied/object", 1u << 20, NV_R_store_denied, NULL);
+	struct nv_store *s = open_or_fail(&c);
+	for (int write = 0; write <= 1; write++) {
+		struct nv_err err = {0};
+		assert_int_equal(nv_store_probe(s, "denied/", write, &err), -1);
+		assert_int_equal(err.kind, NV_HOLD);
+		assert_int_equal(err.reason, NV_R_store_denied);
+	}
+	nv_store_close(s);
 }
 
 static void an_unknown_certificate_is_not_trusted(void **state)
@@ -272,6 +324,18 @@ static void refusals_are_told_apart(void **state)
 		if (strncmp(cases[i].mode, "status", 6) == 0)
 			assert_int_equal(sent, 0);
 	}
+}
+
+/* As of S3 without the right to list: whether an object is missing or forbidden is not told. */
+static void who_may_delete_is_let_in_although_missing_objects_are_403(void **state)
+{
+	(void)state;
+	char url[128];
+	struct nv_err err = {0};
+	struct nv_config c = bad_config("head-403", url);
+	struct nv_store *s = open_or_fail(&c);
+	assert_int_equal(nv_store_probe(s, "old/new/", false, &err), 0);
+	nv_store_close(s);
 }
 
 /* Returns nv_store_get's result; 0 only with the right bytes in the file. */
@@ -434,6 +498,7 @@ static void a_listing_tells_only_of_what_lies_in_the_folder(void **state)
 
 #define BAD(test) cmocka_unit_test_setup_teardown(test, start_bad_store, stop_bad_store)
 const struct CMUnitTest fault_tests[] = {
+	cmocka_unit_test(a_folder_that_is_not_there_is_an_outage_and_not_made),
 	cmocka_unit_test(sweeping_removes_dead_writers_files_and_leaves_live_ones),
 	cmocka_unit_test(a_file_size_limit_is_told_as_a_full_store),
 	cmocka_unit_test(a_full_disk_is_told_as_a_full_store),
@@ -442,6 +507,7 @@ const struct CMUnitTest fault_tests[] = {
 	cmocka_unit_test(without_its_certificate_a_client_gets_nowhere),
 	cmocka_unit_test(addresses_that_show_secrets_or_are_plain_are_refused),
 	BAD(refusals_are_told_apart),
+	BAD(who_may_delete_is_let_in_although_missing_objects_are_403),
 	BAD(a_broken_transfer_goes_on_where_it_broke),
 	BAD(a_transfer_that_breaks_for_ever_is_given_up_and_kept),
 	BAD(flipped_and_missing_bytes_are_noticed),

@@ -17,6 +17,8 @@ if ARGV[8] == '1' then
 		return taken(other)
 	end
 end
+redis.call('COPY', key(q.id), before_key(q.id), 'REPLACE')
+redis.call('PEXPIRE', before_key(q.id), BEFORE_KEEP)
 adopt(r, q, '0')
 redis.call('ZADD', UNPUBLISHED, int(NOW), q.id)
 emit(r, 'scheduled', 'producer')

@@ -40,6 +40,12 @@ local function ahead_key(id)
 	return 'nv:ahead:' .. id
 end
 
+-- The record before its last change, for as long as that may have to be undone (undo.lua).
+local BEFORE_KEEP = '600000'
+local function before_key(id)
+	return 'nv:before:' .. id
+end
+
 local function course_key(site, course)
 	return 'nv:course:' .. site .. ':' .. course
 end
@@ -290,8 +296,8 @@ local function adopt(r, q, published)
 	end
 end
 
--- The record with all that belongs to it.  Messages about it do not bring it back.
-local function erase(r)
+-- Out of every index.
+local function unlist(r)
 	for _, k in ipairs(indexes(r)) do
 		redis.call('ZREM', k, r.id)
 	end
@@ -299,9 +305,14 @@ local function erase(r)
 	redis.call('ZREM', waiting_key(r.site), r.id)
 	redis.call('ZREM', UNPUBLISHED, r.id)
 	redis.call('ZREM', MODIFIED, r.id)
+end
+
+-- The record with all that belongs to it.  Messages about it do not bring it back.
+local function erase(r)
+	unlist(r)
 	redis.call('SET', forgotten_key(r.id), '', 'EX', LOG_DAYS * 86400)
 	redis.call('DEL', key(r.id), log_key(r.id), logged_key(r.id), claim_key(r.id),
-		ahead_key(r.id), ahead_key(r.id) .. ':ready')
+		ahead_key(r.id), ahead_key(r.id) .. ':ready', before_key(r.id))
 end
 
 -- A line of the request's log.
@@ -384,12 +395,8 @@ local function who(role, host)
 	return host and host ~= '' and role .. ' ' .. host or role
 end
 
--- Tell the followers; a final state also the notifiers.  state nil: only progress.  from: who changed
--- the state, for the log; nil: the log has it already, or never had it.  held: see note_state.
-local function emit(r, state, from, held)
-	if state and from then
-		note_state(r, from, held)
-	end
+-- Tell the followers.  state nil: only progress.  What was told.
+local function tell(r, state)
 	local e = {'kind', 'request', 'id', r.id, 'rev', r.rev}
 	for _, f in ipairs({'user', 'step', 'done', 'total', 'reason', 'message', 'next_try', 'held'}) do
 		if r[f] and r[f] ~= '' then
@@ -402,6 +409,16 @@ local function emit(r, state, from, held)
 		e[#e + 1] = state
 	end
 	redis.call('XADD', EVENTS, 'MAXLEN', '~', LENGTH, '*', unpack(e))
+	return e
+end
+
+-- Tell the followers; a final state also the notifiers.  from: who changed the state, for the log; nil:
+-- the log has it already, or never had it.  held: see note_state.
+local function emit(r, state, from, held)
+	if state and from then
+		note_state(r, from, held)
+	end
+	local e = tell(r, state)
 	if state and FINAL[state] then
 		redis.call('XADD', NOTICES, 'MAXLEN', '~', LENGTH, '*', unpack(e))
 	end

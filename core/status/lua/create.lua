@@ -1,8 +1,12 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- request, only_one
+-- asks: how many have asked for it, under one Idempotency-Key, and not been refused (take_back.lua).
 local q = request(1)
 local r = load(q.id)
 if r then
+	if r.state == 'scheduled' and r.published ~= '1' then
+		redis.call('HINCRBY', key(q.id), 'asks', '1')
+	end
 	return {'ok', whole(q.id)}
 end
 if ARGV[8] == '1' then
@@ -13,6 +17,7 @@ if ARGV[8] == '1' then
 end
 redis.call('DEL', forgotten_key(q.id)) -- it was taken back, and is asked for again
 r = make(q, '0')
+redis.call('HSET', key(q.id), 'asks', '1')
 redis.call('ZADD', UNPUBLISHED, int(NOW), q.id)
 emit(r, 'scheduled', 'producer')
 return {'ok', whole(q.id)}

@@ -57,10 +57,15 @@ class Staging:
                  "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
             local += "ssl_certificate tls.pem;\nssl_certificate_key tls.key;\n"
         self._file("navette-staging.local", local)
-        self._file("navette-staging.users", "".join(
-            f"{user}:{self._hashed(password)}\n" for user, password in self.passwords.items()))
+        self.admit(self.passwords)
         shipped = os.path.join(SOURCE, "deploy", "nginx", "staging.conf")
         self._file("nginx.conf", _MAIN.format(folder=self.folder, include=f"include {shipped};"))
+
+    def admit(self, passwords):
+        """From the next request on, these users only."""
+        text = "".join(f"{user}:{self._hashed(password)}\n" for user, password in passwords.items())
+        self._file("navette-staging.users.new", text)
+        os.replace(self._path("navette-staging.users.new"), self._path("navette-staging.users"))
 
     @staticmethod
     def _hashed(password):
