@@ -4,25 +4,25 @@
  * only and never sees Redis.
  *
  * main.c     life of the process, what it holds
- * intake.c   which requests are served: trust, policy, replays, withdrawals
+ * accept.c   which requests are served: trust, policy, replays, withdrawals
  * export.c   one request's course: export → upload
- * outcome.c  what is said of it: archive.ready → status.event → ack
+ * export_result.c  what is said of it: archive.ready → status.event → ack
  * hold.c     what stands in the way of every export, and passes by itself
- * catalog.c  one question: whose courses
- * letters.c  one question: a client's dead letters
- * dead.c     dead letters of what was withdrawn go
- * upkeep.c   what nobody needs any more goes from the store
- * memo.c     what it remembers across restarts */
+ * answer_catalog.c  one question: whose courses
+ * answer_letters.c  one question: a client's dead letters
+ * dead_tidy.c     dead letters of what was withdrawn go
+ * gc.c   what nobody needs any more goes from the store
+ * seen_log.c     what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 
-#include "archiver/memo.h"
-#include "core/base/metrics.h"
-#include "core/daemon/courier.h"
+#include "archiver/seen_log.h"
+#include "base/metrics.h"
 #include "core/daemon/daemon.h"
 #include "core/daemon/hold.h"
-#include "core/daemon/intake.h"
+#include "core/daemon/lanes.h"
 #include "core/daemon/runner.h"
+#include "core/daemon/sender.h"
 #include "core/site/site.h"
 
 /* archive.ready and what is said about a request live as long as a request may. */
@@ -73,7 +73,7 @@ struct archiver {
 	} metrics;
 };
 
-/* intake.c */
+/* accept.c */
 /* Has the client withdrawn this revision? */
 bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const char *id,
 			   uint64_t rev);
@@ -98,18 +98,18 @@ struct nv_hold *nv_archiver_hold_new(struct archiver *a);
 /* The export failed; before that is reported.  What is in the way of all begins a hold. */
 void nv_archiver_held(struct archiver *a, const struct export *e);
 
-/* dead.c */
+/* dead_tidy.c */
 struct nv_tidy *nv_tidy_new(struct archiver *a);
 void nv_tidy_soon(struct nv_tidy *t); /* something was withdrawn */
 void nv_tidy_close(struct nv_tidy *t);
 
-/* catalog.c: questions of either kind */
+/* answer_catalog.c: questions of either kind */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);
 
-/* letters.c; takes d and env's content, which is a letters.request */
+/* answer_letters.c; takes d and env's content, which is a letters.request */
 void nv_archiver_letters(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);
 
-/* upkeep.c */
+/* gc.c */
 struct upkeep *nv_upkeep_start(struct archiver *a);
 /* a->upkeep becomes NULL, then on_idle_cb is called. */
 void nv_upkeep_stop(struct upkeep *u);

@@ -6,11 +6,12 @@
  * report.
  *
  * Every run is an attempt with a name of its own, so that two archivers on the same request do no
- * harm.  When the thread has ended, the artefact is durable (or deleted), and outcome.c goes on. */
+ * harm.  When the thread has ended, the artefact is durable (or deleted), and export_result.c goes
+ * on. */
 #include <string.h>
 
 #include "archiver/export.h"
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/daemon/workdir.h"
 
 #define REPORT_EVERY_MS 1000u

@@ -2,7 +2,7 @@
 /* One request in the archiver, between the two files that serve it:
  *
  *   export.c   the course: started by the intake → exported and uploaded on a thread → ended
- *   outcome.c  what is said of it, and what becomes of its message:
+ *   export_result.c  what is said of it, and what becomes of its message:
  *              done:   archive.ready confirmed → status ready → ack
  *              failed: status failed, held or cancelled confirmed → dead queue, delay tier or ack
  */
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "archiver/archiver.h"
-#include "core/daemon/lines.h"
+#include "core/daemon/request_log.h"
 
 struct export
 {
@@ -48,7 +48,7 @@ static inline const struct nv_restore_request *nv_export_request(const struct ex
 /* export.c: its delivery has been dealt with. */
 void nv_export_free(struct export *e);
 
-/* outcome.c */
+/* export_result.c */
 struct nv_report {
 	enum nv_event_state state;
 	const char *step;

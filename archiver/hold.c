@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "archiver/export.h"
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 struct held {
 	struct held *next;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
 

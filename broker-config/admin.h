@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Making the topology real: `navette broker apply`, `check` and `definitions`.  Only the command
  * links this; a daemon's user may not create anything.  Blocking calls. */
-#ifndef NV_BROKER_ADMIN_H
-#define NV_BROKER_ADMIN_H
+#ifndef NV_BROKER_CONFIG_ADMIN_H
+#define NV_BROKER_CONFIG_ADMIN_H
 
+#include "base/err.h"
+#include "base/mem.h"
 #include "broker-config/settings.h"
-#include "core/base/err.h"
-#include "core/base/mem.h"
 
 /* definitions.json for broker.clients and broker.sites: virtual host, exchanges, queues, bindings.
  * Without users and permissions: a node that loads the file at each start would reset their

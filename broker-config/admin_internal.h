@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#ifndef NV_BROKER_ADMIN_INTERNAL_H
-#define NV_BROKER_ADMIN_INTERNAL_H
+#ifndef NV_BROKER_CONFIG_ADMIN_INTERNAL_H
+#define NV_BROKER_CONFIG_ADMIN_INTERNAL_H
 
 #include <curl/curl.h>
 #include <jansson.h>

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+#include "base/id.h"
 #include "broker-config/admin_internal.h"
-#include "core/base/fs.h"
-#include "core/base/id.h"
 
 struct walk {
 	struct nv_mgmt m;

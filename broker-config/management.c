@@ -2,9 +2,9 @@
 /* RabbitMQ's management interface over libcurl: JSON in, JSON out. */
 #include <string.h>
 
+#include "base/address.h"
+#include "base/json.h"
 #include "broker-config/admin_internal.h"
-#include "core/base/address.h"
-#include "core/base/json.h"
 
 #define ANSWER_MAX 33554432u /* bytes */
 

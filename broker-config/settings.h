@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What one needs to know of a broker: where it is, and what is to be made on it.  The section
  * `broker` of the configuration (core/config) is read into this; here nothing knows of files. */
-#ifndef NV_BROKER_SETTINGS_H
-#define NV_BROKER_SETTINGS_H
+#ifndef NV_BROKER_CONFIG_SETTINGS_H
+#define NV_BROKER_CONFIG_SETTINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +17,12 @@ struct nv_broker_settings {
 	const char *cert_key_file;
 	bool allow_plain; /* amqp:// to another machine than this one */
 	uint64_t heartbeat;
-	uint64_t timeout;	  /* deadline of every single call */
-	uint64_t publish_timeout; /* until a confirm must have come, reconnects included */
+	uint64_t timeout;		 /* deadline of every single call */
+	uint64_t publish_timeout;	 /* until a confirm must have come, reconnects included */
 	const char *management_url;	 /* cli: http(s)://user@host:15672 */
 	const char *management_password; /* management_password_file or
 					    NAVETTE_BROKER_ADMIN_PASSWORD */
-	const char **clients; /* cli: the names `broker apply` makes the topology for */
+	const char **clients;		 /* cli: the names `broker apply` makes the topology for */
 	size_t clients_len;
 	const char **sites;
 	size_t sites_len;

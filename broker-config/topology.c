@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/mem.h"
+#include "base/id.h"
+#include "base/mem.h"
 
 static struct nv_topology_name name2(const char *prefix, const char *owner, const char *suffix)
 {

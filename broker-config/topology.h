@@ -35,8 +35,8 @@
  * Every routing key is the name of the queue it leads to (control.S: of the exchange).
  * Users: archiver.S, producer.C, worker.C.  A principal can write to its own exchanges only, so
  * neither a CC header, a retry nor the default exchange leads anywhere else. */
-#ifndef NV_BROKER_TOPOLOGY_H
-#define NV_BROKER_TOPOLOGY_H
+#ifndef NV_BROKER_CONFIG_TOPOLOGY_H
+#define NV_BROKER_CONFIG_TOPOLOGY_H
 
 #include <stdbool.h>
 #include <stddef.h>

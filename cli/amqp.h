@@ -5,7 +5,7 @@
 
 #include "broker-config/topology.h"
 #include "cli/cli.h"
-#include "core/dead/amqp.h"
+#include "core/bus/sync_client.h"
 
 /* Whose queues the configuration is about: identity.client and identity.site, else broker.clients
  * and broker.sites. */

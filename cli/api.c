@@ -5,9 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/address.h"
+#include "base/json.h"
 #include "cli/api_stream.h"
-#include "core/base/address.h"
-#include "core/base/json.h"
 
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 #define CONNECT_TIMEOUT_MS 10000L

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "core/archive/archive.h"
-#include "core/base/fs.h"
 
 /* For what an operator looks at: no course is larger, and a bomb is. */
 static const struct nv_archive_limits inspect_limits = {

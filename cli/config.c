@@ -6,7 +6,7 @@
 #include <string.h>
 #include <termios.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 #define PASSWORD_MAX 1024u
 

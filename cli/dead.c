@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* dead list, show, requeue, discard: messages that were given up (core/dead). */
-#include "core/dead/dead.h"
+/* dead list, show, requeue, discard: messages that were given up (core/bus/dead_letters.h). */
+#include "core/bus/dead_letters.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -18,8 +18,8 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "core/accounts/accounts.h"
-#include "core/base/fs.h"
 #include "proto/envelope.h"
 
 #define LOW_DISK (1ull << 30)

@@ -8,11 +8,11 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+#include "base/json.h"
 #include "broker-config/admin.h"
 #include "cli/amqp.h"
 #include "cli/doctor.h"
-#include "core/base/fs.h"
-#include "core/base/json.h"
 #include "core/store/store.h"
 
 #define METRICS_MAX (4u << 20)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "base/id.h"
 #include "cli/doctor.h"
-#include "core/base/id.h"
 
 static redisReply *ask(redisContext *r, const char *a, const char *b, const char *c)
 {

@@ -4,9 +4,9 @@
 #include <curl/curl.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "cli/api.h"
 #include "cli/api_stream.h"
-#include "core/base/json.h"
 
 #define SILENCE_MS 45000u /* a comment comes every 15 s */
 #define LINE_MAX_BYTES ((size_t)1024 * 1024)

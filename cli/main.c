@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/log.h"
-#include "core/base/text.h"
+#include "base/log.h"
+#include "base/text.h"
 
 #define DEFAULT_CONFIG "/etc/navette/navette.yaml"
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "core/site/directory.h"
+#include "core/site/folder/folder.h"
 
 struct damaged {
 	const struct cli *c;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 

@@ -2,17 +2,17 @@
 /* The HTTP side: routes, the way in, answers, log and measurements. */
 #include <string.h>
 
-#include "core/base/log.h"
-#include "producer/admin.h"
+#include "base/log.h"
+#include "producer/admin/admin.h"
 #include "producer/answer.h"
 #include "producer/api.h"
 #include "producer/app.h"
 #include "producer/events.h"
-#include "producer/launch.h"
 #include "producer/page.h"
-#include "producer/requests.h"
-#include "producer/session.h"
-#include "producer/signin.h"
+#include "producer/requests/requests.h"
+#include "producer/session/launch.h"
+#include "producer/session/session.h"
+#include "producer/session/signin.h"
 
 #define METRICS_TOLD_MS 3600000u /* once in this time */
 

@@ -8,11 +8,11 @@
 
 #include <jansson.h>
 
+#include "base/metrics.h"
 #include "core/accounts/accounts.h"
-#include "core/base/metrics.h"
 #include "core/bus/bus.h"
-#include "core/daemon/courier.h"
 #include "core/daemon/daemon.h"
+#include "core/daemon/sender.h"
 #include "core/http/http.h"
 #include "proto/envelope.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/base/json.h"
+#include "base/json.h"
 
 /* An answer of this status, as api_err makes it; here so that the reader stands alone. */
 static int unprocessable(struct nv_err *err, unsigned status, const char *text)

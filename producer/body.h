@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/err.h"
+#include "base/err.h"
 #include "core/http/http.h"
 
 /* One object of a body. */

@@ -6,15 +6,15 @@
  * allows another view than the stream was opened with, the stream ends with the event "close". */
 #include <string.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/status/events.h"
+#include "producer/admin/dead_tidy.h"
+#include "producer/admin/site_letters.h"
 #include "producer/answer.h"
-#include "producer/catalog.h"
 #include "producer/events.h"
-#include "producer/launch.h"
-#include "producer/letters.h"
-#include "producer/session.h"
-#include "producer/tidy.h"
+#include "producer/requests/catalog.h"
+#include "producer/session/launch.h"
+#include "producer/session/session.h"
 
 #define KEPT 4096u
 #define HEARTBEAT_MS 15000u

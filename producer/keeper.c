@@ -7,17 +7,17 @@
  * the next one is taken. */
 #include <string.h>
 
-#include "core/base/fault.h"
-#include "core/base/log.h"
+#include "base/fault.h"
+#include "base/log.h"
 #include "core/status/events.h"
 #include "core/status/status.h"
-#include "producer/admin.h"
+#include "producer/admin/admin.h"
+#include "producer/admin/clock.h"
+#include "producer/admin/dead_tidy.h"
+#include "producer/admin/site_letters.h"
 #include "producer/app.h"
-#include "producer/catalog.h"
-#include "producer/clock.h"
 #include "producer/keeper.h"
-#include "producer/letters.h"
-#include "producer/tidy.h"
+#include "producer/requests/catalog.h"
 
 #define PREFETCH 64u
 #define HELD_MS 1000u

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/mem.h"
+#include "base/fs.h"
+#include "base/mem.h"
 
 #define SECRET_PREFIX "ed25519-secret:"
 #define PUBLIC_PREFIX "ed25519:"

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/err.h"
-#include "core/base/id.h"
+#include "base/err.h"
+#include "base/id.h"
 
 #define NV_PUBLIC_KEY_TEXT 53u /* "ed25519:" + 44 + NUL */
 

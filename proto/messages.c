@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/log.h"
+#include "base/id.h"
+#include "base/log.h"
 
 const char *const nv_enrolment_words[] = {"always", "with-users", "manual", NULL};
 const char *const nv_source_words[] = {"page", "admin", "command", "api", "csv", NULL};

@@ -4,7 +4,7 @@
 #include <msgpack.h>
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "proto/wire.h"
 
 /* Where we are, for messages: "restore.request.plugins[3].name". */

@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/err.h"
-#include "core/base/mem.h"
+#include "base/err.h"
+#include "base/mem.h"
 
 enum nv_type {
 	NV_T_BOOL, /* bool */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One "enrol me": somebody joins a course that a colleague has restored. */
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/status/claims.h"
 #include "worker/worker.h"
 

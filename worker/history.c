@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/status/claims.h"
 #include "core/status/status.h"
 #include "worker/worker.h"

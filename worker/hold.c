@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/base/fs.h"
-#include "core/base/log.h"
+#include "base/fs.h"
+#include "base/log.h"
 #include "core/daemon/workdir.h"
 #include "core/status/claims.h"
 #include "worker/worker.h"

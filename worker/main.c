@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
 #include "core/status/status.h"
-#include "worker/accepted.h"
+#include "worker/restore/known_plugins.h"
 #include "worker/worker.h"
 
 static const char *listen_address(const struct nv_config *c)

@@ -4,26 +4,26 @@
  *
  * main.c      life of the process, what it holds
  * intake.c    which messages are served: trust, the request inside, replays
- * restore.c   one request, on the loop: claim → job
- * ahead.c     the same, begun while the archive is still being written
- * outcome.c   what is written of it: status → ack, dead queue, delay tier or a new export
+ * claim.c   one request, on the loop: claim → job
+ * prefetch.c     the same, begun while the archive is still being written
+ * result.c   what is written of it: status → ack, dead queue, delay tier or a new export
  * job.c       the same request, on its thread: preflight → fetch what is missing → import
  * hold.c      what stands in the way of every restore, and passes by itself
- * accepted.c  plugins that the site has, as far as it was asked
+ * known_plugins.c  plugins that the site has, as far as it was asked
  * enrol.c     one "enrol me"
- * notifier.c  final states → messages for people; texts.c the words, mail.c the way by SMTP
+ * notifier.c  final states → messages for people; mail_text.c the words, mail.c the way by SMTP
  * history.c   finished history back into an emptied Redis
- * upkeep.c    sweeping what crashed attempts left
- * unstore.c   removing from the store what belongs to who asked to be forgotten */
+ * sweeper.c    sweeping what crashed attempts left
+ * erase.c   removing from the store what belongs to who asked to be forgotten */
 #ifndef NV_WORKER_H
 #define NV_WORKER_H
 
-#include "core/base/metrics.h"
-#include "core/daemon/courier.h"
+#include "base/metrics.h"
 #include "core/daemon/daemon.h"
 #include "core/daemon/hold.h"
-#include "core/daemon/intake.h"
+#include "core/daemon/lanes.h"
 #include "core/daemon/runner.h"
+#include "core/daemon/sender.h"
 #include "core/site/follow.h"
 
 #define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
@@ -86,7 +86,7 @@ void nv_worker_opened(void *arg, struct nv_delivery *d);
 int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
 			 struct nv_envelope *ret_wish, struct nv_err *err);
 
-/* restore.c; takes d, the content of ready and of wish */
+/* claim.c; takes d, the content of ready and of wish */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 		      struct nv_envelope *wish);
 /* Tell that a request failed before its archive was looked at; takes the same. */
@@ -94,7 +94,7 @@ void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envel
 			struct nv_envelope *wish, const struct nv_err *why);
 void nv_restore_stop_all(struct worker *w);
 
-/* ahead.c; takes d (archive.opened), the content of env and of wish */
+/* prefetch.c; takes d (archive.opened), the content of env and of wish */
 void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
 		    struct nv_envelope *wish);
 /* Is this archive.ready's request being fetched ahead here?  Then it takes the same, and begins the
@@ -149,11 +149,11 @@ void nv_notifier_stop(struct notifier *n); /* ends by itself, then on_idle_cb */
 struct history *nv_history_start(struct worker *w);
 void nv_history_stop(struct history *h);
 
-/* upkeep.c */
+/* sweeper.c */
 struct upkeep *nv_upkeep_start(struct worker *w);
 void nv_upkeep_stop(struct upkeep *u);
 
-/* unstore.c: look now, and once a minute */
+/* erase.c: look now, and once a minute */
 struct unstore *nv_unstore_start(struct worker *w);
 void nv_unstore_stop(struct unstore *u); /* ends by itself, then on_idle_cb */
 

@@ -6,8 +6,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "core/base/fs.h"
-#include "core/base/json.h"
+#include "base/fs.h"
+#include "base/json.h"
 
 #define FILE_MAX (16u << 20)
 #define ALLOWED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@+-"

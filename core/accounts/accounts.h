@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/base/err.h"
-#include "core/base/mem.h"
+#include "base/err.h"
+#include "base/mem.h"
 
 #define NV_USERNAME_MAX 100u /* characters of [A-Za-z0-9._@+-] */
 #define NV_PASSWORD_MIN 8u   /* bytes */

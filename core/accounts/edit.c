@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fs.h"
 #include "core/accounts/accounts.h"
-#include "core/base/fs.h"
 
 static int hash_password(const char *password, char ret[crypto_pwhash_STRBYTES], struct nv_err *err)
 {

@@ -18,9 +18,9 @@
 #ifndef NV_ARCHIVE_H
 #define NV_ARCHIVE_H
 
-#include "core/archive/known.h"
+#include "base/id.h"
+#include "core/archive/hash_cache.h"
 #include "core/archive/mbz.h"
-#include "core/base/id.h"
 #include "proto/inventory.h"
 #include "proto/messages.h"
 

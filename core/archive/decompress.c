@@ -5,7 +5,7 @@
  * it is told which one there is, and what comes out is bytes: a stream within a stream is never
  * unpacked.  zlib is asked for gzip itself, since libarchive 3.6 does not check the CRC at its
  * end. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <errno.h>
 #include <string.h>

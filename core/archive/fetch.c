@@ -5,7 +5,7 @@
  * unpacked anew from the verified skeleton: it is small, and a tree cannot be verified by itself.
  * Blobs are durable when the fetch ends: the site may make them its own by another name.  Only then
  * are they known, for whose sake they are not read again. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/parallel.h"
+#include "base/fs.h"
+#include "base/thread_pool.h"
 
 struct fetching {
 	struct nv_store *store;

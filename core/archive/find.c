@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which archives of a request the store holds, for who has no archive.ready at hand. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 
 #define MANIFEST "manifest"
 #define ATTEMPTS_MAX 10000u /* of one request, removed at once */

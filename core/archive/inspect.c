@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams. */
-#include "core/archive/internal.h"
-#include "core/base/fs.h"
+#include "base/fs.h"
+#include "core/archive/archive_internal.h"
 #include "proto/inventory.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/base/xml.h"
+#include "base/xml.h"
 
 #define MAX_PLUGINS 4096u
 #define PLUGIN_MAX_LEN 96u /* with "mod_" at most 100, as the messages have it */

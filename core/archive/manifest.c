@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The manifest: its table, its packed form, and what a manifest must be to be used. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 
 #define MAX_ENTRIES 10000000u
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Reading .mbz files of either form. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <inttypes.h>
 #include <string.h>

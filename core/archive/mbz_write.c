@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Writing the standard .mbz: gzip, ustar, .ARCHIVE_INDEX first. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * The .mbz is plain ustar, the only form that Moodle's own reader
  * (lib/filestorage/tgz_extractor.php) knows: names of at most 100 bytes, or 155 + 100 cut at a '/',
  * and sizes below 8 GiB.  Our skeleton is GNU tar, which holds any name as it is. */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 #define USTAR_MAX_SIZE 077777777777u
 #define MOODLE_DEFAULT_TIME 1356998400 /* tgz_packer's DEFAULT_TIMESTAMP */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Writing an archive into the store: blobs as they come by, then the skeleton, then the manifest.
  */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fault.h"
-#include "core/base/fs.h"
-#include "core/base/log.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "base/log.h"
 
 struct entries {
 	struct nv_manifest_entry *items;

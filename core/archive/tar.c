@@ -7,7 +7,7 @@
  *
  * libarchive turns the names that a zip or a pax header declares as UTF-8 into the locale's
  * characters, so the process must have a UTF-8 one (nv_text_locale). */
-#include "core/archive/internal.h"
+#include "core/archive/archive_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/text.h"
+#include "base/text.h"
 #include "proto/wire.h"
 
 /* A tar has headers and padding besides its contents: so much more may come out. */

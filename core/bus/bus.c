@@ -2,9 +2,9 @@
 /* The loop's side: commands out, events in, and every callback. */
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/bus/internal.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/bus/bus_internal.h"
 
 #define RETURN_DELAY_MS 2000
 #define GOODBYE_MS 2000	      /* for a consumer's thread to end */

@@ -23,8 +23,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/base/config.h"
-#include "core/base/err.h"
+#include "base/err.h"
+#include "core/config/config.h"
 
 struct nv_bus;
 struct nv_consumer;

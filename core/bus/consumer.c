@@ -11,9 +11,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/bus/internal.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/bus/bus_internal.h"
 
 #define CHANNEL 1
 /* Consuming for so long without a break, it is well again: the next trouble is a new one. */

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "core/bus/internal.h"
+#include "core/bus/bus_internal.h"
 
 #define HEADERS_MAX 32 /* more are not ours: the broker adds a handful */
 

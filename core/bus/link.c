@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One connection to the broker, and the only place where librabbitmq's errors get their meaning. */
-#include "core/bus/internal.h"
+#include "core/bus/bus_internal.h"
 
 #include <amqp_ssl_socket.h>
 #include <amqp_tcp_socket.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/base/address.h"
-#include "core/base/id.h"
+#include "base/address.h"
+#include "base/id.h"
 
 #define FRAME_MAX 131072
 #define SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt" /* librabbitmq loads none by itself */

@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/bus/internal.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/bus/bus_internal.h"
 
 #define CHANNEL 1
 #define NACK_DELAY_MS 1000

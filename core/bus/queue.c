@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <unistd.h>
 
-#include "core/bus/internal.h"
+#include "core/bus/bus_internal.h"
 
 void nv_bus_queue_init(struct nv_bus_queue *q)
 {

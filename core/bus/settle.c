@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/id.h"
 #include "broker-config/topology.h"
-#include "core/base/id.h"
-#include "core/bus/internal.h"
+#include "core/bus/bus_internal.h"
 
 #define NV_DELIVERY_RESERVE 5u
 

@@ -2,8 +2,8 @@
 /* What /metrics says of the bus.  Several buses of a process (only tests have them) share it. */
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/bus/internal.h"
+#include "base/id.h"
+#include "core/bus/bus_internal.h"
 
 static const char *const outcome_words[NV_BUS_OUTCOMES] = {
 	[NV_BUS_REFUSED] = "refused",

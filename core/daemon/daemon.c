@@ -12,9 +12,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/metrics.h"
-#include "core/base/text.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/text.h"
 #include "core/daemon/journal.h"
 
 /* What nv_daemon_main keeps around the daemon; d first, so that one pointer serves both. */

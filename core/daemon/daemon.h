@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/base/config.h"
-#include "core/base/err.h"
+#include "base/err.h"
+#include "core/config/config.h"
 #include "core/http/http.h"
 
 struct nv_daemon {

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/base/mem.h"
-#include "core/base/metrics.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
 #include "core/daemon/runner.h"
 
 #define FIRST_LOOK_MS 1000u

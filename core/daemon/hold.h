@@ -17,8 +17,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/base/err.h"
-#include "core/base/job.h"
+#include "base/err.h"
+#include "base/job.h"
 
 enum nv_hold_state {
 	NV_HOLD_OPEN,	 /* work is taken */

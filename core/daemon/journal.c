@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "core/base/log.h"
-#include "core/base/mem.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 #define SD_JOURNAL_SUPPRESS_LOCATION /* log.c's, each time */
 #include <systemd/sd-journal.h>

@@ -4,8 +4,8 @@
  * and NAVETTE_EVENT and NAVETTE_<KEY> for each field, so that
  *
  *   journalctl NAVETTE_REQ=01a2…        is the story of one request on this machine. */
-#ifndef NV_JOURNAL_H
-#define NV_JOURNAL_H
+#ifndef NV_DAEMON_JOURNAL_H
+#define NV_DAEMON_JOURNAL_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/daemon/links.h"
 
-#include "core/base/log.h"
+#include "base/log.h"
 
 void nv_log_broker_state(void *arg, bool up, const struct nv_err *err)
 {

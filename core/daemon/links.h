@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "core/base/err.h"
+#include "base/err.h"
 
 void nv_log_broker_state(void *arg, bool up, const struct nv_err *err);
 void nv_log_broker_fatal(void *arg, const struct nv_err *err);

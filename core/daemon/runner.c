@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/id.h"
-#include "core/base/mem.h"
+#include "base/id.h"
+#include "base/mem.h"
 
 #define PROGRESS_EVERY_MS 250u
 #define LINES_MAX 200u /* of the log, from one look to the next */

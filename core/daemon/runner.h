@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Jobs on threads, seen from the loop: start, progress, end.  What runs inside sees struct nv_job.
  */
-#ifndef NV_RUNNER_H
-#define NV_RUNNER_H
+#ifndef NV_DAEMON_RUNNER_H
+#define NV_DAEMON_RUNNER_H
 
 #include <uv.h>
 
-#include "core/base/job.h"
+#include "base/job.h"
 #include "proto/messages.h"
 
 struct nv_running;

@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/base/mem.h"
+#include "base/fs.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 static bool still_there(const struct nv_workdir *w, const char *lock_path)
 {

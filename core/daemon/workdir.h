@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A job's folder below work_dir: <work_dir>/<name>/, locked by <work_dir>/<name>/.lock while in
  * use. A dead process frees its lock, so the sweep can tell what nobody needs. */
-#ifndef NV_WORKDIR_H
-#define NV_WORKDIR_H
+#ifndef NV_DAEMON_WORKDIR_H
+#define NV_DAEMON_WORKDIR_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/err.h"
+#include "base/err.h"
 
 struct nv_workdir {
 	char path[1024];

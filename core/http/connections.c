@@ -16,7 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include "core/http/internal.h"
+#include "core/http/http_internal.h"
 
 /* How long the kernel may try to bring data to a peer that does not confirm it. */
 #define UNCONFIRMED_MS 60000u

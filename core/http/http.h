@@ -21,8 +21,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/base/err.h"
-#include "core/base/mem.h"
+#include "base/err.h"
+#include "base/mem.h"
 
 struct nv_http;
 struct nv_http_request;

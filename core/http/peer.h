@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "core/base/address.h"
+#include "base/address.h"
 
 /* Proxies whose X-Forwarded-For is believed. */
 struct nv_proxies {

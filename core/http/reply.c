@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/http/internal.h"
+#include "core/http/http_internal.h"
 
 void nv_http_add_header(struct nv_http_request *r, const char *name, const char *value)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/http/internal.h"
+#include "core/http/http_internal.h"
 
 void nv_http_refuse(struct nv_http_request *r, unsigned status, enum nv_reason reason,
 		    const char *detail)

@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/log.h"
-#include "core/http/internal.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "core/http/http_internal.h"
 
 /* Shut, but not yet closed by libmicrohttpd. */
 #define SHUT_CONNECTIONS 256u

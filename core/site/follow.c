@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 
 #define PATIENCE_MS 20000u /* a start waits no longer */
 

@@ -4,7 +4,7 @@
 #ifndef NV_SITE_NEEDS_H
 #define NV_SITE_NEEDS_H
 
-#include "core/base/err.h"
+#include "base/err.h"
 #include "proto/messages.h"
 
 /* struct nv_plugin without versions, in the arena. */

@@ -4,7 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "core/base/hash.h"
+#include "base/hash.h"
 
 void nv_json_cleanup(json_t **j)
 {

@@ -2,7 +2,7 @@
 /* The arguments of a command: a growing list of binary strings. */
 #include <string.h>
 
-#include "core/status/internal.h"
+#include "core/status/status_internal.h"
 
 void nv_args_add(struct nv_args *a, const void *data, size_t len)
 {

@@ -2,10 +2,10 @@
 /* The worker's calls: claim, renew, finish; history and "enrol me". */
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/status/claims.h"
-#include "core/status/internal.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
 		     const char *message, const char *from, nv_status_cb cb, void *arg)

@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/address.h"
-#include "core/status/internal.h"
+#include "base/address.h"
+#include "core/status/status_internal.h"
 
 #define BACKOFF_MIN 100u
 #define BACKOFF_MAX 5000u

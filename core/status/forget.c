@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/status/admin.h"
-#include "core/status/internal.h"
+#include "core/status/status_internal.h"
 
 #define STEP 500u
 

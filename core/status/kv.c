@@ -2,9 +2,9 @@
 /* Small values with a life time, and which messages were handled. */
 #include <string.h>
 
-#include "core/status/internal.h"
 #include "core/status/kv.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 typedef void (*bool_cb)(void *arg, const struct nv_err *err, bool yes);
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/log.h"
-#include "core/status/internal.h"
+#include "base/log.h"
 #include "core/status/requests.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 /* {total, record, …} */
 void nv_op_done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r)

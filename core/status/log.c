@@ -2,9 +2,9 @@
 /* A request's log. */
 #include <string.h>
 
-#include "core/status/internal.h"
 #include "core/status/log.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 void nv_args_lines(struct nv_args *a, uint64_t first, const struct nv_log_line *lines, size_t len)
 {

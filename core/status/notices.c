@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "core/status/events.h"
-#include "core/status/internal.h"
 #include "core/status/notices.h"
+#include "core/status/status_internal.h"
 
 #define BLOCK_MS 5000u
 #define AGAIN_MS 200u

@@ -5,7 +5,7 @@
  * context and the handle are gone, which is what reconnecting and a clean end need. */
 #include <uv.h>
 
-#include "core/status/internal.h"
+#include "core/status/status_internal.h"
 
 struct nv_poll {
 	uv_poll_t handle;

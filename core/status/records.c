@@ -4,10 +4,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/status/claims.h"
-#include "core/status/internal.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 enum field_type { FIELD_STR, FIELD_UINT, FIELD_BOOL };
 

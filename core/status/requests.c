@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "core/status/events.h"
-#include "core/status/internal.h"
 #include "core/status/requests.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 /* --- life --- */
 

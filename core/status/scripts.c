@@ -2,9 +2,9 @@
 /* Calls: a Lua script or a plain command, its arguments, and whoever waits for the answer. */
 #include <string.h>
 
-#include "core/base/hash.h"
-#include "core/status/internal.h"
+#include "base/hash.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 #include "nv_status_lua.h"
 
 static const struct {

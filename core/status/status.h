@@ -31,7 +31,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "core/base/config.h"
+#include "core/config/config.h"
 #include "proto/inventory.h"
 #include "proto/messages.h"
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/status/admin.h"
-#include "core/status/internal.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 #define STEPS_MAX 1000u
 #define STEP_COLUMNS (3u + NV_PH_COUNT) /* as steps.lua answers */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The `.part` file a reading fills: resumed at its length, verified, renamed. */
-#include "core/store/internal.h"
+#include "core/store/store_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 static int part_errno(const struct nv_part *p, const char *what, struct nv_err *err)
 {

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/log.h"
-#include "core/base/parallel.h"
+#include "base/log.h"
+#include "base/thread_pool.h"
 #include "core/store/s3.h"
 
 #define TRIES 3u /* of one part, while connections break */

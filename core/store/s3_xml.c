@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/base/xml.h"
+#include "base/xml.h"
 #include "core/store/s3.h"
 
 #define NAMES_MAX 4u

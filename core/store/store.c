@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "core/store/internal.h"
+#include "core/store/store_internal.h"
 
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 
 #define KEY_MAX_LEN 1024u
 #define LIST_OBJECTS_MAX 10000000u /* told of by one listing: a server might go on for ever */

@@ -18,11 +18,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/base/config.h"
-#include "core/base/err.h"
-#include "core/base/hash.h"
-#include "core/base/job.h"
-#include "core/base/sync_group.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/job.h"
+#include "base/sync_group.h"
+#include "core/config/config.h"
 
 struct nv_store;
 

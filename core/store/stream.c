@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sources, and the intake that checks what passes by. */
-#include "core/store/internal.h"
+#include "core/store/store_internal.h"
 
 #include <errno.h>
 #include <string.h>

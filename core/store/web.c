@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/base/address.h"
-#include "core/base/id.h"
+#include "base/address.h"
+#include "base/id.h"
 #include "core/store/web.h"
 
 #define UPLOAD_BUFFER 131072L

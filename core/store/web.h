@@ -7,7 +7,7 @@
 #include <curl/curl.h>
 #include <pthread.h>
 
-#include "core/store/internal.h"
+#include "core/store/store_internal.h"
 
 #define NV_WEB_IDLE 16u		   /* connections kept for reuse */
 #define NV_WEB_ASK_FROM 65536u	   /* smaller bodies are not worth a round trip */

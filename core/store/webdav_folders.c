@@ -8,7 +8,7 @@
  * may make that folder at the same moment. */
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/store/webdav.h"
 
 #define KNOWN_MAX 4096u

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "core/base/json.h"
+#include "base/json.h"
 #include "core/store/webdav.h"
 
 #define MAX_DEPTH 32

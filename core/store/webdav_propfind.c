@@ -4,7 +4,7 @@
  * taken. */
 #include <string.h>
 
-#include "core/base/xml.h"
+#include "base/xml.h"
 #include "core/store/webdav.h"
 
 #define ANSWER_MAX 67108864u /* bytes: some 120,000 files in one folder */

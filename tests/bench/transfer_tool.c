@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
+#include "base/thread_pool.h"
 #include "core/archive/archive.h"
-#include "core/base/fs.h"
-#include "core/base/parallel.h"
 
 static const struct nv_archive_limits limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Whatever is uploaded as CSV becomes a bounded list of objects and texts, or is refused with 422.
  */
-#include "core/base/mem.h"
+#include "base/mem.h"
 #include "fuzz.h"
-#include "producer/csv.h"
+#include "producer/requests/csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/mem.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "fuzz.h"
 
 #define GROWTH 64u /* bytes an input may become longer by */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "producer/token.h"
+#include "producer/session/token.h"
 #include "tests/unit/token_forge.h"
 
 #define CLAIMS                                                                             \

@@ -5,8 +5,8 @@
  * An input that begins with 'M' is the record without its zstd. */
 #include <string.h>
 
-#include "core/archive/internal.h"
-#include "core/base/fs.h"
+#include "base/fs.h"
+#include "core/archive/archive_internal.h"
 #include "fuzz.h"
 #include "zstd_frame.h"
 

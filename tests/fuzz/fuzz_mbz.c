@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/fs.h"
 #include "core/archive/mbz.h"
-#include "core/base/fs.h"
 #include "fuzz.h"
 
 static const struct nv_archive_limits limits = {

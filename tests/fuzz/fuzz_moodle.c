@@ -4,7 +4,7 @@
  *
  * The file itself is included: what it does with lines is between it and the child, and here is no
  * child. */
-#include "core/site/moodle_call.c"
+#include "core/site/moodle/moodle_call.c"
 
 #include <unistd.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Whatever a Moodle with the older block answers (first byte 'R': refuses), the list of courses
  * made of it fits our messages.  Linked so that nv_seed_post is the one here: no network. */
-#include "core/site/seed_ws.h"
+#include "core/site/seed_ws/seed_ws.h"
 
 #include <string.h>
 
-#include "core/base/log.h"
+#include "base/log.h"
 #include "fuzz.h"
 #include "proto/messages.h"
 

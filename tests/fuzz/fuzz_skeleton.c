@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/archive/internal.h"
-#include "core/base/fs.h"
+#include "base/fs.h"
+#include "core/archive/archive_internal.h"
 #include "fuzz.h"
 #include "zstd_frame.h"
 

@@ -3,8 +3,8 @@
  * changes nothing about what is told. */
 #include <string.h>
 
-#include "core/base/mem.h"
-#include "core/base/xml.h"
+#include "base/mem.h"
+#include "base/xml.h"
 #include "fuzz.h"
 
 static bool tell(void *arg, const char *const *names, unsigned depth, const char *text)

@@ -2,7 +2,7 @@
 /* Write the seeds of corpus/envelope: each kind as a signed envelope and as a bare record. */
 #include <stdlib.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 #include "fuzz_envelope.h"
 #include "proto/envelope.h"
 #include "tests/unit/proto_samples.h"

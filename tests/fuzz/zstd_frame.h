@@ -4,7 +4,7 @@
 #ifndef TESTS_ZSTD_FRAME_H
 #define TESTS_ZSTD_FRAME_H
 
-#include "core/base/mem.h"
+#include "base/mem.h"
 
 #define RAW_BLOCK_MAX 65536u
 

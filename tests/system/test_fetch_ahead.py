@@ -14,7 +14,7 @@ from harness.fault_proxy import FaultProxy
 
 BLOBS = 5
 BLOB = 8_000_000
-LEASE = 10  # seconds, of whoever is ahead (worker/ahead.c)
+LEASE = 10  # seconds, of whoever is ahead (worker/restore/prefetch.c)
 
 
 class Town:

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/fs.h"
-#include "core/base/hash.h"
+#include "base/fs.h"
+#include "base/hash.h"
 
 #define THRESHOLD 65536u
 

@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/fs.h"
+#include "base/id.h"
 #include "broker-config/admin.h"
-#include "core/base/fs.h"
-#include "core/base/id.h"
 
 #define WAIT_MS 30000
 

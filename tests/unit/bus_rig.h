@@ -11,8 +11,8 @@
 #include <amqp.h>
 #include <cmocka.h>
 
-#include "core/base/config.h"
 #include "core/bus/bus.h"
+#include "core/config/config.h"
 
 /* --- the broker --- */
 

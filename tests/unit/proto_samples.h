@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/status/events.h"
 #include "proto/messages.h"
 

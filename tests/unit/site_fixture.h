@@ -13,11 +13,11 @@
 
 #include <string.h>
 
-#include "core/base/fs.h"
-#include "core/base/hash.h"
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/site/directory.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/site/folder/folder.h"
 #include "core/site/site.h"
 
 #define BIG_CONTENT 100000u /* bytes of the one file in a made backup */

@@ -15,10 +15,10 @@
 /* cmocka.h wants the four above it. */
 #include <cmocka.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/status/claims.h"
-#include "core/status/internal.h"
 #include "core/status/status.h"
+#include "core/status/status_internal.h"
 
 #define LEASE 60000u
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/id.h"
+#include "base/id.h"
 #include "core/store/store.h"
 
 static struct nv_config config(void)

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
+#include "base/fs.h"
+#include "base/id.h"
 #include "core/accounts/accounts.h"
-#include "core/base/fs.h"
-#include "core/base/id.h"
 
 struct fixture {
 	char dir[64];

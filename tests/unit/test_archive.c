@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
-#include "core/base/text.h"
+#include "base/fs.h"
+#include "base/id.h"
+#include "base/text.h"
 
 #define THRESHOLD 65536u
 

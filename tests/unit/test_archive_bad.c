@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 static void assert_refused(const char *path, const struct nv_archive_limits *limits,
 			   enum nv_reason reason)

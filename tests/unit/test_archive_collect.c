@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
+#include "base/fs.h"
+#include "base/id.h"
 
 #define HOUR 3600000ull
 #define THRESHOLD 65536u

@@ -6,7 +6,7 @@
 #include <locale.h>
 #include <string.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 #define BACKUP                                                              \
 	"<moodle_backup><information><moodle_version>%s</moodle_version>%s" \

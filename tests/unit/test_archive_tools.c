@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/hash.h"
+#include "base/hash.h"
 
 char *test_dir;
 const struct nv_archive_limits wide_limits = {

@@ -19,14 +19,14 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "core/base/err.h"
-#include "core/base/fault.h"
-#include "core/base/fs.h"
-#include "core/base/hash.h"
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/base/mem.h"
-#include "core/base/metrics.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
 
 static char folder[64];
 

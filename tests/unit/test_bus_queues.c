@@ -3,7 +3,7 @@
  * connections that stay, and it is named. */
 #include <string.h>
 
-#include "core/base/metrics.h"
+#include "base/metrics.h"
 #include "tests/unit/bus_rig.h"
 
 #define GOOD "queues.good"

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/base/address.h"
-#include "core/base/config.h"
-#include "core/base/config_table.h"
-#include "core/base/fs.h"
+#include "base/address.h"
+#include "base/fs.h"
+#include "core/config/config.h"
+#include "core/config/config_table.h"
 
 #define KEY "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #define ALL (NV_ROLE_PRODUCER | NV_ROLE_ARCHIVER | NV_ROLE_WORKER)

@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
-#include "core/base/mem.h"
+#include "base/fs.h"
+#include "base/id.h"
+#include "base/mem.h"
 #include "core/daemon/runner.h"
 #include "core/daemon/workdir.h"
 

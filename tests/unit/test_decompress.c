@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "core/archive/internal.h"
-#include "core/base/fs.h"
+#include "base/fs.h"
+#include "core/archive/archive_internal.h"
 
 static const struct nv_archive_limits limits = {64u << 20, 1000, 100000};
 static const struct nv_archive_place place = {"lastyear", "campus",

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/mem.h"
-#include "core/store/internal.h"
+#include "base/mem.h"
+#include "core/store/store_internal.h"
 
 #define LARGE (20u * 1024 * 1024 + 3)
 

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/sync_group.h"
+#include "base/fs.h"
+#include "base/sync_group.h"
 #include "tests/unit/archive_fixture.h"
 
 #define BLOB 70000u

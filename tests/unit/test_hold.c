@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/id.h"
-#include "core/base/mem.h"
+#include "base/id.h"
+#include "base/mem.h"
 #include "core/daemon/hold.h"
 
 #define WAIT_MS 30000u

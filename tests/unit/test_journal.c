@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/log.h"
-#include "core/base/mem.h"
+#include "base/log.h"
+#include "base/mem.h"
 
 static struct nv_buf sent; /* the fields, each ended by a line of its own */
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/json.h"
-#include "core/base/mem.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 static bool parses(const char *text, size_t len)
 {

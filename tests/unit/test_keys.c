@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/base/fs.h"
-#include "core/base/mem.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "proto/keys.h"
 
 struct fixture {

@@ -12,8 +12,8 @@
 
 #include "core/status/notices.h"
 #include "core/status/status.h"
-#include "worker/mail.h"
-#include "worker/texts.h"
+#include "worker/notify/mail.h"
+#include "worker/notify/mail_text.h"
 
 static struct nv_status_record failed_record(void)
 {

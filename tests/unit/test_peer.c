@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/base/mem.h"
+#include "base/mem.h"
 #include "core/http/peer.h"
 
 static const char *const trusted[] = {"127.0.0.0/8", "::1", "10.1.0.0/16", "2001:db8:1::/48"};

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/mem.h"
-#include "producer/csv.h"
+#include "base/mem.h"
+#include "producer/requests/csv.h"
 
 static struct csv got;
 static struct nv_err err;

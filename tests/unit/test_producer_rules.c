@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "core/base/hash.h"
+#include "base/hash.h"
 #include "producer/answer.h"
-#include "producer/csrf.h"
-#include "producer/wish.h"
+#include "producer/requests/request_input.h"
+#include "producer/session/csrf.h"
 
 /* --- cross-site requests --- */
 

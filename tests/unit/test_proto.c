@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 #include "tests/unit/proto_samples.h"
 
 #define BYTES(text) (text), sizeof(text) - 1

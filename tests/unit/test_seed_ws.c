@@ -15,11 +15,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "core/base/fs.h"
-#include "core/base/hash.h"
-#include "core/base/id.h"
-#include "core/base/log.h"
-#include "core/site/seed_ws.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "core/site/seed_ws/seed_ws.h"
 
 #define TOKEN "5ec2e7a0b1c2d3e4f5a6b7c8d9e0f1a2"
 #define ID "01938c5e-0000-7000-8000-000000000001"

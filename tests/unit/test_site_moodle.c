@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
+#include "base/fs.h"
+#include "base/id.h"
 #include "core/site/follow.h"
-#include "core/site/moodle_internal.h"
+#include "core/site/moodle/moodle_internal.h"
 
 #define ID "01938c5e-0000-7000-8000-000000000001"
 #define SHA1_HELLO "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d" /* of "hello" */

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
+#include "base/fs.h"
 
 char *test_dir;
 

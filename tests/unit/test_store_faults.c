@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/base/fs.h"
-#include "core/base/id.h"
+#include "base/fs.h"
+#include "base/id.h"
 
 static struct nv_config directory_config(const char *path)
 {

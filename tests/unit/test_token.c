@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "producer/token.h"
+#include "producer/session/token.h"
 #include "tests/unit/token_forge.h"
 
 #define CLAIMS                                                                             \

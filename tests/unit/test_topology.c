@@ -7,9 +7,9 @@
 #include <regex.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "broker-config/admin.h"
 #include "broker-config/topology.h"
-#include "core/base/fs.h"
 
 static const char *clients[] = {"main", "other"};
 static const char *sites[] = {"s1", "s2", "s1-old"};

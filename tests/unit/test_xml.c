@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "core/base/mem.h"
-#include "core/base/xml.h"
+#include "base/mem.h"
+#include "base/xml.h"
 
 /* "a/b=text;a=;" of each element that ended. */
 static bool tell(void *arg, const char *const *names, unsigned depth, const char *text)

@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "core/base/mem.h"
+#include "base/mem.h"
 
 static char *base64url(const void *data, size_t len)
 {

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What an archiver remembers without Redis, which it never sees: messages it has finished (against
+ * replays) and revisions that were withdrawn.  The newest `capacity` keys, in memory and in a file
+ * that outlives the process.  Forgetting costs a needless export, never a wrong course. */
+#ifndef NV_ARCHIVER_SEEN_LOG_H
+#define NV_ARCHIVER_SEEN_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define NV_MEMO_KEY 96u /* bytes of a key, NUL included */
+
+struct nv_memo;
+/* Reads the file (lines "key value"), compacts it. */
+struct nv_memo *nv_memo_open(const char *path, size_t capacity, struct nv_err *err);
+void nv_memo_close(struct nv_memo *m); /* NULL allowed */
+/* false: not known. */
+bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value);
+bool nv_memo_is_empty(const struct nv_memo *m);
+/* A key that is known gets the new value.  A file that cannot be written is logged; memory holds.
+ */
+void nv_memo_put(struct nv_memo *m, const char *key, uint64_t value);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between the files of this folder. */
+#ifndef NV_ARCHIVE_ARCHIVE_INTERNAL_H
+#define NV_ARCHIVE_ARCHIVE_INTERNAL_H
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "core/archive/archive.h"
+
+#define NV_ARCHIVE_BLOCK 131072u /* bytes */
+/* Of skeletons and manifests.  Against libarchive's 3: 8 % more of what is small beside the
+ * contents, for a tenth of the memory, which is cleared anew for each. */
+#define NV_ARCHIVE_ZSTD_LEVEL "1"
+
+/* --- path_set.c: the entries of one archive, against doubles --- */
+
+struct nv_names; /* a hash set of paths and what they are */
+struct nv_names *nv_names_new(void);
+void nv_names_free(struct nv_names *n); /* NULL allowed */
+/* Takes a path in.  NV_REJECT/archive_unsafe when it is not a safe path, stands twice, or lies
+ * below a file. */
+int nv_names_add(struct nv_names *n, const char *path, bool folder, struct nv_err *err);
+
+/* --- limits --- */
+
+struct nv_limits_count {
+	const struct nv_archive_limits *limits;
+	uint64_t packed; /* bytes of the packed form, 0: not looked at */
+	uint64_t bytes;
+	uint64_t entries;
+};
+/* Counts an entry of so many bytes; NV_REJECT/archive_too_large. */
+int nv_limits_add(struct nv_limits_count *c, uint64_t size, struct nv_err *err);
+
+/* --- decompress.c --- */
+
+enum nv_compression { NV_GZIP, NV_ZSTD };
+struct nv_decompress;
+/* name and what `from` points to are borrowed; max: bytes that may come out.  The job is asked for
+ * each block that goes in, so that input out of which nothing comes hears a cancel as well. */
+struct nv_decompress *nv_decompress_new(enum nv_compression how, const char *name,
+					const struct nv_source *from, uint64_t max,
+					const struct nv_job *job);
+/* The next bytes (borrowed until the next call): how many, 0 at the end, -1.
+ * NV_REJECT/archive_corrupt, archive_too_large, or what the source or the job said. */
+ssize_t nv_decompress_next(struct nv_decompress *d, const uint8_t **ret, struct nv_err *err);
+void nv_decompress_free(struct nv_decompress *d); /* NULL allowed */
+
+/* --- tar.c: libarchive, wrapped once --- */
+
+enum nv_form { NV_FORM_TGZ, NV_FORM_ZIP };
+
+/* An archive being read. */
+struct nv_unpack;
+/* .mbz of either form, told apart by its first bytes. */
+struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits *limits,
+				const struct nv_job *job, enum nv_form *ret_form,
+				struct nv_err *err);
+/* Our own skeleton, of so many entries with so many bytes. */
+struct nv_unpack *nv_unpack_skeleton(const char *path, uint64_t entries, uint64_t bytes,
+				     const struct nv_job *job, struct nv_err *err);
+uint64_t nv_unpack_packed(const struct nv_unpack *u); /* bytes of the file */
+/* NV_UNPACK_ENTRY with an entry (borrowed until the next call); NV_UNPACK_LINK with only its path;
+ * NV_UNPACK_END; -1.  "./" in front and '/' behind are taken off the path, and a name that is not
+ * UTF-8 is taken as Windows-1252; nothing else is checked about it. */
+enum { NV_UNPACK_END = 0, NV_UNPACK_ENTRY, NV_UNPACK_LINK };
+int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err);
+struct nv_source nv_unpack_source(struct nv_unpack *u);
+/* After the callee read an entry: its end, and its checksum where the form has one. */
+int nv_unpack_entry_end(struct nv_unpack *u, const struct nv_entry *entry, struct nv_err *err);
+void nv_unpack_free(struct nv_unpack *u); /* NULL allowed */
+
+/* --- pack.c: a tar being written --- */
+
+enum nv_pack_form { NV_PACK_MBZ /* gzip, plain ustar */, NV_PACK_SKELETON /* zstd, GNU tar */ };
+struct nv_pack;
+/* Creates path, which must not exist. */
+struct nv_pack *nv_pack_new(const char *path, enum nv_pack_form form, struct nv_err *err);
+int nv_pack_add(struct nv_pack *p, const struct nv_entry *entry, const struct nv_source *from,
+		const struct nv_job *job, struct nv_err *err);
+/* The file is complete, and not synced. */
+int nv_pack_finish(struct nv_pack *p, struct nv_err *err);
+void nv_pack_free(struct nv_pack *p); /* removes an unfinished file; NULL allowed */
+
+/* --- manifest.c --- */
+
+#define NV_MANIFEST_PACKED_MAX 268435456u /* 256 MiB */
+/* Unpacked; 100,000 entries take about 15 MB. */
+#define NV_MANIFEST_MAX 268435456u /* 256 MiB */
+char *nv_pin_key(const struct nv_archive_place *place);
+
+/* "files/<aa>/<sha1>" of a Moodle backup: true with its SHA-1. */
+bool nv_content_path(const char *path, uint8_t ret_sha1[NV_SHA1_LEN]);
+/* Keys in the store; free them. */
+char *nv_manifest_key(const struct nv_archive_place *place);
+char *nv_skeleton_key(const struct nv_archive_place *place);
+char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uint64_t size);
+int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
+
+int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
+/* Decode and check everything a manifest must be.  max: bytes it may have when unpacked. */
+int nv_manifest_unpack(const void *data, size_t len, size_t max,
+		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
+		       struct nv_err *err);
+
+/* --- partial_manifest.c: blobs told of before the manifest is there --- */
+
+/* Of one list, packed or unpacked: nobody has signed it. */
+#define NV_OPENED_MAX 16777216u /* bytes */
+#define NV_OPENED_BLOBS 32768u	/* so many take about 6 MB */
+
+struct nv_teller;
+/* opened_cb (may be NULL): on the thread that wrote the first list.  All borrowed until _free. */
+struct nv_teller *nv_teller_new(struct nv_store *store, const struct nv_archive_place *place,
+				const struct nv_job *job, void (*opened_cb)(void *arg), void *arg);
+/* This blob is in the store; by any thread. */
+void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob);
+/* No more blobs will come. */
+void nv_teller_finish(struct nv_teller *t);
+void nv_teller_free(struct nv_teller *t); /* NULL allowed */
+int nv_opened_delete(struct nv_store *store, const struct nv_archive_place *place,
+		     struct nv_err *err);
+
+/* --- fetch.c --- */
+
+/* The blobs of a part of an archive, as nv_archive_fetch brings all of them. */
+int nv_fetch_part(struct nv_store *store, const struct nv_archive_place *place,
+		  const struct nv_manifest *part, const char *dir, const struct nv_fetch_help *help,
+		  const struct nv_job *job, struct nv_err *err);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dead letters: look at them, put them back, throw them away.  For the command, and on a thread of
+ * the producer: every call blocks.
+ *
+ * A queue can only be looked into by taking its messages.  They are taken without acknowledging
+ * them; when the connection closes, the broker puts them back where they were.  What is requeued is
+ * published first, confirmed, and then acknowledged.
+ *
+ * Life cycle: nv_dead_open → nv_dead_take_all → nv_dead_discard, nv_dead_requeue … → nv_dead_close.
+ * One opening per queue at a time: what one has taken another does not see. */
+#ifndef NV_BUS_DEAD_LETTERS_H
+#define NV_BUS_DEAD_LETTERS_H
+
+#include "base/hash.h"
+#include "base/id.h"
+#include "core/bus/sync_client.h"
+
+#define NV_LETTER_ID 33u /* with the NUL */
+
+struct nv_letter {
+	uint64_t n;	       /* number that people see, from 1; changes when letters come or go */
+	char id[NV_LETTER_ID]; /* of its body and when it was given up; stays */
+	char kind[64];	       /* not verified, as the next */
+	char mid[NV_UUID_SIZE];
+	uint64_t at;	   /* when it was given up, ms since the epoch; 0: not known */
+	size_t size;	   /* of its body */
+	uint64_t attempts; /* failed */
+	uint64_t requeued; /* times an operator has put it back */
+	char *queue;	   /* where it was taken from; owned as the next; NULL: not known */
+	char *reason; /* delivery_limit, expired … are the broker's words; ours nv_reason_word */
+	char *error;
+	char *host;
+	char request[NV_UUID_SIZE]; /* for the looker to fill, as the next two */
+	uint64_t rev;
+	bool own;
+	uint64_t tag;
+	bool whole; /* message is there */
+	amqp_message_t message;
+};
+
+struct nv_dead {
+	const struct nv_config *config;
+	const char *owner; /* borrowed, as config and name */
+	const char *name;
+	struct nv_topology_name queue;
+	struct nv_amqp *amqp;
+	uint64_t held; /* taken and not acknowledged */
+	struct nv_letter *letters;
+	size_t len;
+	bool more; /* there are more than were asked for */
+};
+
+/* name: what the broker shows of the connection. */
+int nv_dead_open(struct nv_dead *d, const struct nv_config *config, const char *owner,
+		 const char *name, struct nv_err *err);
+/* All of them, oldest first, but at most `most` (0: no limit).  look (NULL: keep all) sees each
+ * with its message and says whether to keep that: only what is kept can be requeued. */
+int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
+		     void *arg, struct nv_err *err);
+/* As nv_dead_take_all, but not beyond the letter with this id: the numbers are not those of the
+ * whole queue. */
+int nv_dead_take_until(struct nv_dead *d, const char *id,
+		       bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err);
+/* NULL: there is no such number or id (any more). */
+const struct nv_letter *nv_dead_by_number(const struct nv_dead *d, uint64_t n);
+const struct nv_letter *nv_dead_by_id(const struct nv_dead *d, const char *id);
+int nv_dead_discard(struct nv_dead *d, const struct nv_letter *l, struct nv_err *err);
+/* NV_REJECT: not this one, ever; NV_RETRY: the broker is away. */
+int nv_dead_requeue(struct nv_dead *d, const struct nv_letter *l, struct nv_err *err);
+/* As many as are there now, one after another: what is given up again meanwhile stays.  failed_cb
+ * hears of each that cannot be. */
+int nv_dead_requeue_each(struct nv_dead *d, uint64_t *ret_done,
+			 void (*failed_cb)(void *arg, const struct nv_err *why), void *arg,
+			 struct nv_err *err);
+/* Gives back what is left and sees it back in the queue.  NULL-safe in its parts: also after an
+ * opening that failed. */
+void nv_dead_close(struct nv_dead *d);
+/* A text header of a letter that was kept, owned; NULL where there is none. */
+char *nv_letter_header(const struct nv_letter *l, const char *key);
+const amqp_table_t *nv_letter_headers(const struct nv_letter *l);
+
+#endif

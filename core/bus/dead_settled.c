@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/bus/dead_settled.h"
+
+#include <string.h>
+
+#include "core/bus/dead_owner.h"
+
+struct looking {
+	const struct nv_keyring *clients;
+	struct nv_dead_requests *ret;
+};
+
+static bool look(void *arg, struct nv_letter *l)
+{
+	struct looking *k = arg;
+	struct nv_dead_requests *r = k->ret;
+	struct nv_whose w;
+	if (nv_letter_is_replay(l) || !nv_letter_whose(l, k->clients, &w) || !w.rev)
+		return false;
+	r->items = nv_realloc(r->items, (r->len + 1) * sizeof *r->items);
+	struct nv_dead_request *one = &r->items[r->len++];
+	*one = (struct nv_dead_request){.rev = w.rev};
+	memcpy(one->letter, l->id, sizeof one->letter);
+	memcpy(one->client, w.client, sizeof one->client);
+	memcpy(one->id, w.request, sizeof one->id);
+	return false; /* it is not put anywhere */
+}
+
+/* 1: there are letters. */
+static int open_queue(struct nv_dead *d, const struct nv_config *config, const char *owner,
+		      const char *name, struct nv_err *err)
+{
+	struct nv_amqp_queue_state q = {0};
+	if (nv_dead_open(d, config, owner, name, err) < 0 ||
+	    nv_amqp_queue(d->amqp, d->queue.s, &q, err) < 0)
+		return -1;
+	return q.ready > 0;
+}
+
+int nv_dead_look(const struct nv_config *config, const char *owner, const char *name,
+		 const struct nv_keyring *clients, struct nv_dead_requests *ret, struct nv_err *err)
+{
+	struct looking k = {clients, ret};
+	struct nv_dead d;
+	*ret = (struct nv_dead_requests){0};
+	int rc = open_queue(&d, config, owner, name, err);
+	if (rc > 0)
+		rc = nv_dead_take_all(&d, NV_SETTLED_MAX, look, &k, err);
+	nv_dead_close(&d);
+	return rc;
+}
+
+static bool is_settled(const struct nv_dead_requests *list, const char *letter)
+{
+	for (size_t i = 0; i < list->len; i++)
+		if (list->items[i].settled && strcmp(list->items[i].letter, letter) == 0)
+			return true;
+	return false;
+}
+
+static bool look_at_none(void *arg, struct nv_letter *l)
+{
+	(void)arg;
+	(void)l;
+	return false;
+}
+
+int nv_dead_remove_settled(const struct nv_config *config, const char *owner, const char *name,
+			   const struct nv_dead_requests *list, size_t *ret_gone,
+			   struct nv_err *err)
+{
+	struct nv_dead d;
+	*ret_gone = 0;
+	int rc = open_queue(&d, config, owner, name, err);
+	if (rc > 0)
+		rc = nv_dead_take_all(&d, NV_SETTLED_MAX, look_at_none, NULL, err);
+	for (size_t i = 0; rc == 0 && i < d.len; i++) {
+		if (!is_settled(list, d.letters[i].id))
+			continue;
+		rc = nv_dead_discard(&d, &d.letters[i], err);
+		*ret_gone += rc == 0;
+	}
+	nv_dead_close(&d);
+	return rc;
+}

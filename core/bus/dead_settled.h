@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dead letters that nobody needs any more: their request was restored, cancelled, or asked for
+ * again as a new revision.
+ *
+ * In two steps, both blocking: look which requests have letters; then, with what the caller knows
+ * of those requests, remove the letters that are settled. */
+#ifndef NV_BUS_DEAD_SETTLED_H
+#define NV_BUS_DEAD_SETTLED_H
+
+#include "core/bus/dead_letters.h"
+#include "proto/envelope.h"
+
+#define NV_SETTLED_MAX 1000u /* letters of one look */
+
+struct nv_dead_request {
+	char letter[NV_LETTER_ID];
+	char client[NV_NAME_MAX + 1];
+	char id[NV_UUID_SIZE];
+	uint64_t rev;
+	bool settled; /* for the caller to say */
+};
+struct nv_dead_requests {
+	struct nv_dead_request *items;
+	size_t len;
+};
+/* Letters that carry a request signed by one of these clients, alone or inside another message; not
+ * wishes to join a course, and no replays.  Free items. */
+int nv_dead_look(const struct nv_config *config, const char *owner, const char *name,
+		 const struct nv_keyring *clients, struct nv_dead_requests *ret,
+		 struct nv_err *err);
+/* Remove those that are settled; ret_gone: how many were still there. */
+int nv_dead_remove_settled(const struct nv_config *config, const char *owner, const char *name,
+			   const struct nv_dead_requests *list, size_t *ret_gone,
+			   struct nv_err *err);
+
+#endif

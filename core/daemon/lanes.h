@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Taking work from a pair of queues: the normal queue within the time window, the .now queue
+ * always, each with its own slots, so that what is urgent never waits behind what is not.  What
+ * runs when the window closes is finished.  While it is paused (hold.h) neither is taken from. */
+#ifndef NV_DAEMON_LANES_H
+#define NV_DAEMON_LANES_H
+
+#include "broker-config/topology.h"
+#include "core/bus/bus.h"
+
+struct nv_intake_options {
+	struct nv_bus *bus;
+	uv_loop_t *loop;
+	struct nv_topology_name queue;	   /* restore.C or archive.S */
+	struct nv_topology_name queue_now; /* restore.C.now or archive.S.now */
+	uint16_t slots;			   /* of the normal queue */
+	uint16_t slots_now;
+	const struct nv_window *window; /* read again at each look; borrowed */
+	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
+	void *arg;
+};
+struct nv_intake;
+struct nv_intake *nv_intake_open(const struct nv_intake_options *o);
+void nv_intake_look(struct nv_intake *i); /* the window may have changed */
+void nv_intake_pause(struct nv_intake *i, bool paused);
+/* No delivery comes after this; what runs can still be acknowledged. */
+void nv_intake_close(struct nv_intake *i);
+
+#endif

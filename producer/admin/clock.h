@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Clocks of course servers. */
+#ifndef NV_PRODUCER_ADMIN_CLOCK_H
+#define NV_PRODUCER_ADMIN_CLOCK_H
+
+#include "producer/app.h"
+
+struct clocks *clocks_new(struct app *app);
+void clocks_close(struct clocks *c);
+/* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
+ * delay brings it once more, so that its age says nothing. */
+void clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+/* The id of a question that we have just asked: its answer counts, whatever its sender's clock
+ * says.
+ */
+bool clock_is_answer_fresh(const char *question);
+void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dead letters of course servers whose request is settled.  The archivers themselves remove those
+ * of revisions that we have withdrawn; but where one copy of a message failed and another was
+ * served, only we know that the request is restored.
+ *
+ * A course server is asked when it may have such letters: after each failure that it tells of, and
+ * once at the start.  While it has letters of ours, it is asked again when a request is settled. */
+#include <string.h>
+
+#include "base/log.h"
+#include "core/status/requests.h"
+#include "core/status/status.h"
+#include "producer/admin/dead_tidy.h"
+#include "producer/admin/site_letters.h"
+#include "producer/answer.h"
+#include "producer/app.h"
+
+#define LOOKS 2u	/* after a failure: its letter may come a moment after the word */
+#define AWAY_MS 600000u /* between two questions to a course server that does not answer */
+
+struct ours {
+	char letter[33];
+	char request[NV_UUID_SIZE];
+	uint64_t rev;
+};
+
+struct tidy_sites {
+	struct app *app;
+	struct about {
+		unsigned looks; /* so many more, if they find none */
+		bool letters;	/* the last look has found some */
+		uint64_t away;	/* it did not answer at this time (nv_mono_ms); 0: it did */
+	} * of;			/* each configured course server */
+	size_t at;		/* the one that is being asked */
+	struct ours *list;	/* its letters */
+	size_t len, next;
+	size_t gone;
+	bool settled; /* requests were, before this look */
+	bool again;   /* and since it began */
+	bool running;
+	bool closed;
+};
+
+static void next_site(struct tidy_sites *t);
+
+static void end(struct tidy_sites *t)
+{
+	free(t->list);
+	t->list = NULL;
+	t->running = false;
+	if (!t->closed)
+		return;
+	free(t->of);
+	free(t);
+}
+
+static const struct nv_config_site *site_of(const struct tidy_sites *t)
+{
+	return &t->app->config->sites[t->at];
+}
+
+/* --- its letters, one by one --- */
+
+static void next_letter(struct tidy_sites *t);
+
+static void discarded(void *arg, const struct nv_err *err, const struct nv_letters_reply *reply)
+{
+	struct tidy_sites *t = arg;
+	(void)reply;
+	t->gone += err == NULL;
+	if (err && api_status(err) != 404) /* with the next look */
+		NV_LOG(NV_WARN, "dead.unremoved", NV_S("site", site_of(t)->name), NV_E(err));
+	next_letter(t);
+}
+
+static void discard(struct tidy_sites *t, const struct ours *l)
+{
+	struct letters_question q = {.what = NV_LETTERS_DISCARD, .letter = l->letter};
+	letters_ask(t->app, site_of(t), &q, discarded, t);
+}
+
+static void got(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
+{
+	struct tidy_sites *t = arg;
+	const struct ours *l = &t->list[t->next++];
+	if (!t->closed && !err && rec && tidy_is_settled(rec, l->rev))
+		discard(t, l);
+	else
+		next_letter(t);
+}
+
+static void next_letter(struct tidy_sites *t)
+{
+	if (t->closed) {
+		end(t);
+	} else if (t->next < t->len) {
+		nv_status_get(t->app->status, t->list[t->next].request, got, t);
+	} else {
+		if (t->gone)
+			NV_LOG(NV_INFO, "dead.removed", NV_U("letters", t->gone),
+			       NV_S("site", site_of(t)->name));
+		t->at++;
+		next_site(t);
+	}
+}
+
+/* --- one course server after the other --- */
+
+/* Those that carry a restore.request and are no replays. */
+static void take(struct tidy_sites *t, const struct nv_letters_reply *reply)
+{
+	const struct nv_dead_letter *l = reply->letters.items;
+	t->list = nv_realloc(t->list, (reply->letters.len + 1) * sizeof *t->list);
+	t->len = t->next = t->gone = 0;
+	for (size_t i = 0; i < reply->letters.len; i++, l++) {
+		bool replay = l->reason && !strcmp(l->reason, nv_reason_word(NV_R_replayed));
+		if (replay || !l->request || !l->rev)
+			continue;
+		struct ours *one = &t->list[t->len++];
+		*one = (struct ours){.rev = l->rev};
+		snprintf(one->letter, sizeof one->letter, "%s", l->id);
+		snprintf(one->request, sizeof one->request, "%s", l->request);
+	}
+}
+
+static void listed(void *arg, const struct nv_err *err, const struct nv_letters_reply *reply)
+{
+	struct tidy_sites *t = arg;
+	struct about *about = &t->of[t->at];
+	if (err) {
+		bool never = api_status(err) == 409; /* it is too old, or may not */
+		*about = (struct about){.looks = never ? 0 : LOOKS, .away = nv_mono_ms()};
+		t->at++;
+		next_site(t);
+		return;
+	}
+	about->away = 0;
+	about->looks -= about->looks > 0;
+	about->letters = reply->letters.len > 0;
+	take(t, reply);
+	next_letter(t);
+}
+
+static bool is_due(const struct tidy_sites *t, const struct about *about)
+{
+	bool away = about->away && nv_mono_ms() - about->away < AWAY_MS;
+	return !away && (about->looks || (about->letters && t->settled));
+}
+
+static void next_site(struct tidy_sites *t)
+{
+	size_t sites = t->app->config->sites_len;
+	while (t->at < sites && !is_due(t, &t->of[t->at]))
+		t->at++;
+	if (t->closed || t->at == sites) {
+		end(t);
+		return;
+	}
+	struct letters_question q = {.what = NV_LETTERS_LIST};
+	letters_ask(t->app, site_of(t), &q, listed, t);
+}
+
+void tidy_sites_look(struct tidy_sites *t, bool settled)
+{
+	t->again = t->again || settled;
+	if (t->running)
+		return;
+	t->settled = t->again;
+	t->again = false;
+	t->running = true;
+	t->at = 0;
+	next_site(t);
+}
+
+void tidy_sites_failed(struct tidy_sites *t, const char *site)
+{
+	const struct nv_config *c = t->app->config;
+	for (size_t i = 0; i < c->sites_len; i++)
+		if (strcmp(c->sites[i].name, site) == 0)
+			t->of[i].looks = LOOKS;
+}
+
+void tidy_sites_seen(struct tidy_sites *t, const char *site)
+{
+	const struct nv_config *c = t->app->config;
+	for (size_t i = 0; i < c->sites_len; i++)
+		if (strcmp(c->sites[i].name, site) == 0 && !t->of[i].looks)
+			t->of[i].looks = 1;
+}
+
+struct tidy_sites *tidy_sites_new(struct app *app)
+{
+	struct tidy_sites *t = nv_alloc(sizeof *t);
+	t->app = app;
+	t->of = nv_alloc((app->config->sites_len + 1) * sizeof *t->of);
+	for (size_t i = 0; i < app->config->sites_len; i++)
+		t->of[i].looks = 1;
+	return t;
+}
+
+void tidy_sites_close(struct tidy_sites *t)
+{
+	t->closed = true;
+	if (!t->running)
+		end(t);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dead letters of course servers: asked, put back and thrown away by signed questions. */
+#ifndef NV_PRODUCER_ADMIN_SITE_LETTERS_H
+#define NV_PRODUCER_ADMIN_SITE_LETTERS_H
+
+#include "core/status/status.h"
+#include "producer/app.h"
+
+#define LETTERS_EVENT "letters"
+struct letters_question {
+	enum nv_letters_what what;
+	const char *letter; /* NULL with NV_LETTERS_LIST */
+	const char *by;	    /* who asks; NULL: the producer itself */
+};
+/* err: also what the course server refuses, that it does not answer, or is too old to be asked
+ * (409). reply: borrowed for the call. */
+typedef void (*letters_cb)(void *arg, const struct nv_err *err,
+			   const struct nv_letters_reply *reply);
+struct letters *letters_new(struct app *app);
+void letters_close(struct letters *all); /* whoever waits is told that we stop */
+void letters_free(struct letters *all);	 /* after bus and status */
+/* cb once, perhaps at once. */
+void letters_ask(struct app *app, const struct nv_config_site *site,
+		 const struct letters_question *question, letters_cb cb, void *arg);
+/* The keeper has an answer; or: somebody's answer was announced. */
+void letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
+		   nv_status_cb cb, void *arg);
+void letters_announced(struct app *app, const char *site, const char *id);
+
+#endif

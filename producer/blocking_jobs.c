@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What would block the loop, one after another on a thread: a lane for the management interface,
+ * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time),
+ * one for archives that people download (disk and processor belong to others, too) and one for
+ * Moodle's word on people's rights. */
+#include "producer/blocking_jobs.h"
+
+#include <curl/curl.h>
+
+#include "core/daemon/runner.h"
+
+#define WAITING_MAX 64u
+
+struct waiting {
+	struct waiting *next;
+	struct back *back;
+	enum back_lane lane;
+	struct back_job job;
+	struct nv_running *handle; /* while it runs */
+};
+
+struct back {
+	struct app *app;
+	struct {
+		struct waiting *running, *first, *last;
+		unsigned len;
+	} lanes[BACK_LANES];
+	void (*on_closed_cb)(struct app *app); /* closing */
+};
+
+static void next_job(struct back *b, enum back_lane lane);
+
+struct back *back_new(struct app *app)
+{
+	struct back *b = nv_alloc(sizeof *b);
+	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
+	b->app = app;
+	return b;
+}
+
+static void end_when_idle(struct back *b)
+{
+	struct app *app = b->app;
+	void (*cb)(struct app *) = b->on_closed_cb;
+	if (!cb)
+		return;
+	for (int i = 0; i < BACK_LANES; i++)
+		if (b->lanes[i].running)
+			return;
+	free(b);
+	cb(app);
+}
+
+static int work(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	struct waiting *w = arg;
+	return w->job.work(w->back->app, job, w->job.arg, err);
+}
+
+static void ended(void *arg, const struct nv_err *err)
+{
+	struct waiting *w = arg;
+	struct back *b = w->back;
+	enum back_lane lane = w->lane;
+	b->lanes[lane].running = NULL;
+	w->job.done(w->job.arg, err);
+	free(w);
+	next_job(b, lane);
+	end_when_idle(b);
+}
+
+static void next_job(struct back *b, enum back_lane lane)
+{
+	struct waiting *w = b->lanes[lane].first;
+	if (!w || b->lanes[lane].running)
+		return;
+	b->lanes[lane].first = w->next;
+	if (!w->next)
+		b->lanes[lane].last = NULL;
+	b->lanes[lane].len--;
+	b->lanes[lane].running = w;
+	struct nv_run run = {.work = work, .on_done_cb = ended, .arg = w};
+	w->handle = nv_run_start(b->app->d->loop, &run);
+}
+
+static void turn_away(const struct back_job *job)
+{
+	struct nv_err err;
+	nv_fail(&err, NV_RETRY, NV_R_busy, "too many ask for this just now");
+	job->done(job->arg, &err);
+}
+
+void back_run(struct app *app, enum back_lane lane, const struct back_job *job)
+{
+	struct back *b = app->back;
+	/* Redis may answer late whoever asked it first: then all this is closing, or gone. */
+	if (!b || b->on_closed_cb || b->lanes[lane].len >= WAITING_MAX) {
+		turn_away(job);
+		return;
+	}
+	struct waiting *w = nv_alloc(sizeof *w);
+	*w = (struct waiting){.back = b, .lane = lane, .job = *job};
+	if (b->lanes[lane].last)
+		b->lanes[lane].last->next = w;
+	else
+		b->lanes[lane].first = w;
+	b->lanes[lane].last = w;
+	b->lanes[lane].len++;
+	next_job(b, lane);
+}
+
+void back_close(struct back *b, void (*cb)(struct app *app))
+{
+	b->on_closed_cb = cb;
+	for (int i = 0; i < BACK_LANES; i++) {
+		struct waiting *w;
+		while ((w = b->lanes[i].first)) {
+			b->lanes[i].first = w->next;
+			turn_away(&w->job);
+			free(w);
+		}
+		if (b->lanes[i].running)
+			nv_run_stop(b->lanes[i].running->handle);
+	}
+	end_when_idle(b);
+}

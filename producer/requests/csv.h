@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A list of requests as CSV (RFC 4180, and what spreadsheets make of it: separated by comma,
+ * semicolon or tab, lines ended by CRLF, LF or CR, a byte order mark in front).
+ *
+ * The first line names the columns, each at most once: site, course, user, keep_category, category,
+ * user_data, enrolment, now.  An empty cell says nothing. */
+#ifndef NV_PRODUCER_REQUESTS_CSV_H
+#define NV_PRODUCER_REQUESTS_CSV_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define CSV_ROWS_MAX 1000u
+
+struct csv {
+	/* As the JSON body has them: objects, whose values are of the right type where the cell
+	 * could be read as such, and a text for a row that is none: what is wrong with it. */
+	json_t *requests;
+	unsigned lines[CSV_ROWS_MAX]; /* of the file, from 1, in which each begins */
+};
+
+/* 422 in *err: not CSV, or not ours.  The caller frees ret->requests. */
+int csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err);
+
+#endif

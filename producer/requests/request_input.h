@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What somebody wishes for in a request body, and what may become of it: reading and judging, apart
+ * from HTTP and Redis, so that the rules are tested alone. */
+#ifndef NV_PRODUCER_REQUESTS_REQUEST_INPUT_H
+#define NV_PRODUCER_REQUESTS_REQUEST_INPUT_H
+
+#include "producer/app.h"
+#include "producer/body.h"
+
+struct wish {
+	const char *site;
+	const char *course;
+	bool user_given;
+	const char *user; /* NULL: nobody */
+	bool keep_category_given, keep_category;
+	bool category_given;
+	const char *category; /* NULL: the default */
+	bool user_data_given, user_data;
+	bool enrolment_given;
+	uint64_t enrolment;
+	bool now_given, now;
+	bool source_given;
+	uint64_t source;
+	bool state_given;
+	uint64_t state; /* of a change: WISH_… */
+	bool rev_given;
+	uint64_t rev;
+};
+
+/* What a change may make of the state: ask again for what failed or was cancelled; withdraw. */
+enum wish_state { WISH_SCHEDULED, WISH_CANCELLED };
+
+/* One new request; strings are borrowed from b->o. */
+int wish_read_new(const struct body *b, struct wish *ret);
+/* A change of one. */
+int wish_read_change(const struct body *b, struct wish *ret);
+
+/* Is it allowed to this person?  Fills everything of q but id, names and versions; strings are
+ * copied into the arena.  403 or 422, with `where` before the field. */
+int wish_judge_new(const struct nv_config *c, const struct session *s, const struct wish *w,
+		   const char *where, struct nv_restore_request *q, struct nv_arena *a,
+		   struct nv_err *err);
+/* Apply a change to q, which holds the request as it is. */
+int wish_judge_change(const struct nv_config *c, const struct session *s, const struct wish *w,
+		      struct nv_restore_request *q, struct nv_arena *a, struct nv_err *err);
+
+/* The whole body with its keys sorted, hashed: the same wishes have the same hash however their
+ * JSON was written. */
+void wish_hash(const json_t *body, char ret[65]);
+/* Of somebody's Idempotency-Key: another for each user and key. */
+void wish_key_hash(const char *username, const char *key, char ret[65]);
+/* 1 to 200 printable ASCII characters. */
+bool wish_key_valid(const char *idempotency_key);
+
+#endif

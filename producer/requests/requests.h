@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Handlers of requests, and what they share. */
+#ifndef NV_PRODUCER_REQUESTS_REQUESTS_H
+#define NV_PRODUCER_REQUESTS_REQUESTS_H
+
+#include "core/status/status.h"
+#include "producer/app.h"
+
+void courses_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_check(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_list(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_show(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_log(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_archive(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_change(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_run_now(struct app *app, struct nv_http_request *r, const struct session *s);
+void requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s);
+
+json_t *request_json(const struct app *app, const struct nv_status_record *rec);
+/* A request copied into an arena, with everything it points to. */
+void request_copy(struct nv_restore_request *to, const struct nv_restore_request *from,
+		  struct nv_arena *a);
+bool request_is_ones_own(const struct nv_restore_request *q, const struct session *s);
+
+#endif

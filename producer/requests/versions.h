@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The client's own Moodle version and plugins, where a site is configured. */
+#ifndef NV_PRODUCER_REQUESTS_VERSIONS_H
+#define NV_PRODUCER_REQUESTS_VERSIONS_H
+
+#include "producer/app.h"
+
+/* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
+int versions_first(struct app *app, struct nv_err *err);
+struct versions *versions_new(struct app *app);
+void versions_fill(const struct app *app, struct nv_restore_request *q);
+void versions_close(struct versions *v);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* May this request change anything?  A browser sends the session's cookie by itself, also for what
+ * another site's page makes it do; so with a cookie every unsafe method must come from our own
+ * pages (Origin, Sec-Fetch-Site) and carry the session's secret in a header, which only our own
+ * script can read and set.  A token in Authorization proves both by itself. */
+#ifndef NV_PRODUCER_SESSION_CSRF_H
+#define NV_PRODUCER_SESSION_CSRF_H
+
+#include <stdbool.h>
+
+struct csrf_facts {
+	const char *method;
+	bool cookie;	      /* the session came by cookie (or is about to: sign-in) */
+	bool signing_in;      /* there is no session yet, hence no token */
+	const char *sent;     /* X-Navette-CSRF; NULL: not there, as all below */
+	const char *expected; /* the session's */
+	const char *origin;
+	const char *fetch_site;
+	const char *host;
+	const char *base_url;
+};
+enum csrf_result { CSRF_FINE, CSRF_OTHER_SITE, CSRF_NO_TOKEN };
+enum csrf_result csrf_check(const struct csrf_facts *f);
+
+#endif

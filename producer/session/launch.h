@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Who comes with a token of Moodle's button. */
+#ifndef NV_PRODUCER_SESSION_LAUNCH_H
+#define NV_PRODUCER_SESSION_LAUNCH_H
+
+#include "producer/app.h"
+
+/* /launch: with a token of Moodle's button (launch.c). */
+void launch(struct app *app, struct nv_http_request *r, const struct session *none);
+/* A token of this id (hashed) was used at that time, here or with another producer, which said so
+ * by this event. */
+#define LAUNCH_EVENT "launched"
+void launch_used(struct app *app, const char *id, uint64_t at);
+void launch_forget(struct app *app);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Local accounts. */
+#ifndef NV_PRODUCER_SESSION_PEOPLE_H
+#define NV_PRODUCER_SESSION_PEOPLE_H
+
+#include "producer/app.h"
+
+struct people *people_new(struct app *app, struct nv_err *err);
+void people_free(struct people *p);
+/* From the file as it is now; borrowed until control goes back to the loop.  NULL: nobody. */
+const struct nv_account *people_find(struct app *app, const char *username);
+const struct nv_account *people_find_identity(struct app *app, const char *identity);
+const char *people_identity(const struct app *app, const struct nv_account *a);
+
+#endif

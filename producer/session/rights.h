@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What who came from Moodle may. */
+#ifndef NV_PRODUCER_SESSION_RIGHTS_H
+#define NV_PRODUCER_SESSION_RIGHTS_H
+
+#include "producer/app.h"
+
+struct rights {
+	bool served; /* false: nothing at all any more */
+	bool manage;
+	bool user_data;
+	bool link;
+};
+struct rights_question {
+	const char *user;
+	uint64_t block;
+	struct rights told; /* by their token */
+	uint64_t at;	    /* when; ms since the epoch */
+};
+/* now NULL: Moodle has not confirmed them for too long. */
+typedef void (*rights_cb)(void *arg, const struct rights *now);
+struct rights_desk *rights_new(struct app *app);
+void rights_free(struct rights_desk *d); /* after the back room */
+/* What they may now, not older than producer.rights_max_age allows; cb once, at once perhaps. */
+void rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Signing in with a password. */
+#ifndef NV_PRODUCER_SESSION_SIGNIN_H
+#define NV_PRODUCER_SESSION_SIGNIN_H
+
+#include "producer/app.h"
+
+void signin(struct app *app, struct nv_http_request *r, const struct session *s);
+/* After the HTTP server: cb comes when no thread verifies any more. */
+void signin_close(struct app *app, void (*cb)(struct app *app));
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A letter in the making: the same words as plain text and as HTML.
+ *
+ * Phrases are ours; what people and other machines gave comes in through slots only, "{course}" for
+ * one.  In HTML a slot's value is escaped and isolated (a right-to-left name does not turn the
+ * sentence around it), in both forms it stays on one line: no value makes a tag, a paragraph or a
+ * header. */
+#ifndef NV_WORKER_NOTIFY_MAIL_BUILDER_H
+#define NV_WORKER_NOTIFY_MAIL_BUILDER_H
+
+#include <stdbool.h>
+
+#include "base/mem.h"
+
+/* Zero-initialised is empty.  html: a fragment, for the body of a page. */
+struct nv_letter {
+	struct nv_buf subject, text, html;
+	const char *colon; /* as the language writes it; NULL: ": " */
+};
+void nv_letter_fini(struct nv_letter *l);
+
+/* Lists end with a slot without name. */
+struct nv_slot {
+	const char *name, *value; /* value NULL: nothing is put there */
+};
+/* Long values are cut. */
+void nv_letter_subject(struct nv_letter *l, const char *phrase, const struct nv_slot *slots);
+void nv_letter_para(struct nv_letter *l, const char *phrase, const struct nv_slot *slots);
+/* A paragraph of its own; what is no http address is shown, but is no link. */
+void nv_letter_link(struct nv_letter *l, const char *label, const char *url);
+void nv_letter_list(struct nv_letter *l, bool begin);
+/* url NULL: none, else under this label */
+void nv_letter_item(struct nv_letter *l, const char *phrase, const struct nv_slot *slots,
+		    const char *label, const char *url);
+void nv_letter_table(struct nv_letter *l, bool begin);
+void nv_letter_row(struct nv_letter *l, const char *label, const char *value);
+
+#endif
