@@ -273,6 +273,23 @@ def test_a_backup_gives_no_role_that_may_do_more_than_the_requesters(pair, reach
     assert any('"manager"' in text and "may do what the requester may not (" in text for text in made["warnings"])
 
 
+@pytest.fixture()
+def no_restorers_role(pair):  # noqa: F811
+    """Moodle gives no role to whoever restores a course: a choice that its settings offer."""
+    before = pair.code("thisyear", "echo $CFG->restorernewroleid;").strip()
+    pair.code("thisyear", "set_config('restorernewroleid', 0);")
+    yield
+    pair.code("thisyear", f"set_config('restorernewroleid', {int(before or 0)});")
+
+
+@pytest.mark.usefixtures("publications", "no_restorers_role")
+def test_students_keep_their_role_where_restorers_get_none(pair, reach):  # noqa: F811
+    made = restored(pair, reach, users=True, user=None)
+    roles = reach.roles(made["course"])
+    reach.delete(made["course"])
+    assert roles["has"] == ["student1 student"] and roles["enrol"] == [""]
+
+
 @pytest.mark.usefixtures("publications")
 def test_a_requester_who_could_give_rights_himself_gets_those_of_the_backup(pair, reach):  # noqa: F811
     made = restored(pair, reach, users=True, user="manager1")

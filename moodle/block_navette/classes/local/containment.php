@@ -264,20 +264,26 @@ class containment {
     }
 
     /**
-     * What a role may do that is a risk and that neither the role of requesters may do (the site's own choice) nor the
-     * one that Moodle gives to whoever restores a course.
+     * What a role may do that is a risk, and that none of the usual roles may do. These are the role of requesters (the
+     * site's own choice) and the one that Moodle gives to whoever restores a course; where the site gives none, its
+     * ordinary teachers. What those may assign to others by themselves, such as students, is no excess either.
      *
      * @param int $roleid
      * @param \context $above
      * @return string[] capabilities
      */
     private function excess(int $roleid, \context $above): array {
-        global $CFG;
+        global $CFG, $DB;
         if (!isset($this->excess[$roleid])) {
             $usual = array_filter([$this->role, (int) ($CFG->restorernewroleid ?? 0)]);
+            if (empty($CFG->restorernewroleid)) {
+                $usual = array_merge($usual, array_map('intval', array_keys(get_archetype_roles('editingteacher'))));
+            }
+            [$in, $params] = $DB->get_in_or_equal($usual ?: [0], SQL_PARAMS_NAMED);
+            $given = in_array($roleid, $usual, true)
+                || $DB->record_exists_select('role_allow_assign', "allowassign = :role AND roleid $in", ['role' => $roleid] + $params);
             $allowed = array_merge([], ...array_map(fn($id) => self::risks($id, $above), $usual));
-            $this->excess[$roleid] = in_array($roleid, $usual, true) ? []
-                : array_values(array_diff(self::risks($roleid, $above), $allowed));
+            $this->excess[$roleid] = $given ? [] : array_values(array_diff(self::risks($roleid, $above), $allowed));
         }
         return $this->excess[$roleid];
     }
