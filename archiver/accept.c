@@ -11,7 +11,7 @@ static bool was_finished(const struct archiver *a, const struct nv_delivery *d,
 			 const struct nv_envelope *env)
 {
 	return !nv_delivery_header(d, NV_H_ATTEMPT) && !nv_delivery_header(d, NV_H_REQUEUED) &&
-	       nv_memo_get(a->finished, env->mid, NULL);
+	       nv_seen_log_get(a->finished, env->mid, NULL);
 }
 
 static void withdrawn_key(char ret[NV_MEMO_KEY], const char *client, const char *id)
@@ -25,7 +25,7 @@ bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const c
 	char key[NV_MEMO_KEY];
 	uint64_t withdrawn = 0;
 	withdrawn_key(key, client, id);
-	return nv_memo_get(a->withdrawn, key, &withdrawn) && rev <= withdrawn;
+	return nv_seen_log_get(a->withdrawn, key, &withdrawn) && rev <= withdrawn;
 }
 
 /* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
@@ -49,7 +49,7 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 	if (genuine)
 		nv_export_decline(a, d, env, &err);
 	else
-		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 	return -1;
 }
 
@@ -70,13 +70,13 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 	} else if (nv_archiver_withdrawn(a, env.from, q->id, q->rev)) {
 		nv_fail(&err, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
 		nv_export_decline(a, d, &env, &err);
-	} else if (was_finished(a, d, &env) && nv_delivery_again(d)) {
+	} else if (was_finished(a, d, &env) && nv_delivery_is_duplicate(d)) {
 		NV_LOG(NV_INFO, "message.copy", NV_S("req", q->id), NV_S("mid", env.mid));
 		nv_bus_ack(d);
 		nv_envelope_fini(&env);
 	} else if (was_finished(a, d, &env)) {
 		nv_fail(&err, NV_REJECT, NV_R_replayed, "message %s was handled before", env.mid);
-		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		nv_envelope_fini(&env);
 	} else if (!running && nv_delivery_exhausted(d)) {
 		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
@@ -106,15 +106,15 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
 	    (err.reason != NV_R_clock ||
 	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {
-		nv_courier_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
 	const struct nv_cancel_request *q = &env.body.cancel_request;
 	uint64_t before = 0;
 	withdrawn_key(key, env.from, q->id);
-	if (!nv_memo_get(a->withdrawn, key, &before) || before < q->rev)
-		nv_memo_put(a->withdrawn, key, q->rev);
-	nv_tidy_soon(a->tidy);
+	if (!nv_seen_log_get(a->withdrawn, key, &before) || before < q->rev)
+		nv_seen_log_put(a->withdrawn, key, q->rev);
+	nv_withdrawn_tidy_soon(a->tidy);
 	NV_LOG(NV_INFO, "request.withdrawn", NV_S("req", q->id), NV_U("rev", q->rev),
 	       NV_S("client", env.from), NV_P("by", q->by));
 	struct export *running = nv_export_find(a, env.from, q->id);

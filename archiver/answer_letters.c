@@ -175,7 +175,7 @@ static void answer(struct question *q)
 			    .to = nv_queue_events(q->env.from),
 			    .ttl_ms = ANSWER_TTL_MS,
 			    .drop_when_expired = true};
-	nv_courier_send(&q->a->courier, &s, answered, q);
+	nv_sender_send(&q->a->courier, &s, answered, q);
 }
 
 static void refuse(struct question *q, const struct nv_err *why)

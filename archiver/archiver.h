@@ -30,8 +30,8 @@
 
 struct export;
 struct held;
-struct nv_tidy;
-struct upkeep;
+struct nv_withdrawn_tidy;
+struct gc;
 
 struct archiver {
 	struct nv_daemon *daemon;
@@ -41,25 +41,25 @@ struct archiver {
 	struct nv_identity me;
 	struct nv_keyring clients;
 	struct nv_bus *bus;
-	struct nv_courier courier;
+	struct nv_sender courier;
 	struct nv_settle settle;
 	struct nv_store *store;
-	struct nv_known *known; /* hashes of the site's contents; NULL: none */
+	struct nv_hash_cache *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
-	struct nv_memo *finished;  /* mid → when */
-	struct nv_memo *withdrawn; /* client/request id → revision */
-	struct nv_intake *intake;
+	struct nv_seen_log *finished;  /* mid → when */
+	struct nv_seen_log *withdrawn; /* client/request id → revision */
+	struct nv_lanes *intake;
 	struct nv_hold *hold;
 	struct held *held; /* requests that met it */
 	bool hold_closed;
-	struct nv_tidy *tidy;
+	struct nv_withdrawn_tidy *tidy;
 	struct nv_consumer *catalog;
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
 	unsigned questions;	/* being answered */
 	unsigned letters;	/* of these, about dead letters */
 	uv_mutex_t dead_lock;	/* held by the thread that looks into the dead queue */
-	struct upkeep *upkeep;
+	struct gc *gc;
 	uv_timer_t stop_timer;
 	bool bus_stopping;
 	struct {
@@ -99,9 +99,9 @@ struct nv_hold *nv_archiver_hold_new(struct archiver *a);
 void nv_archiver_held(struct archiver *a, const struct export *e);
 
 /* dead_tidy.c */
-struct nv_tidy *nv_tidy_new(struct archiver *a);
-void nv_tidy_soon(struct nv_tidy *t); /* something was withdrawn */
-void nv_tidy_close(struct nv_tidy *t);
+struct nv_withdrawn_tidy *nv_withdrawn_tidy_new(struct archiver *a);
+void nv_withdrawn_tidy_soon(struct nv_withdrawn_tidy *t); /* something was withdrawn */
+void nv_withdrawn_tidy_close(struct nv_withdrawn_tidy *t);
 
 /* answer_catalog.c: questions of either kind */
 void nv_archiver_catalog(void *arg, struct nv_delivery *d);
@@ -110,8 +110,8 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d);
 void nv_archiver_letters(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);
 
 /* gc.c */
-struct upkeep *nv_upkeep_start(struct archiver *a);
-/* a->upkeep becomes NULL, then on_idle_cb is called. */
-void nv_upkeep_stop(struct upkeep *u);
+struct gc *nv_gc_start(struct archiver *a);
+/* a->gc becomes NULL, then on_idle_cb is called. */
+void nv_gc_stop(struct gc *u);
 
 #endif

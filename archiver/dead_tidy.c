@@ -8,7 +8,7 @@
 #define TIDY_AFTER_MS 1000u
 #define NAME "archiver, dead letters"
 
-struct nv_tidy {
+struct nv_withdrawn_tidy {
 	struct archiver *a;
 	uv_timer_t timer;
 	struct nv_dead_requests list;
@@ -18,14 +18,14 @@ struct nv_tidy {
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct nv_tidy *t = handle->data;
+	struct nv_withdrawn_tidy *t = handle->data;
 	struct archiver *a = t->a;
 	a->tidy = NULL;
 	free(t);
 	a->on_idle_cb(a);
 }
 
-static void end(struct nv_tidy *t)
+static void end(struct nv_withdrawn_tidy *t)
 {
 	free(t->list.items);
 	t->list = (struct nv_dead_requests){0};
@@ -33,13 +33,13 @@ static void end(struct nv_tidy *t)
 	if (t->stopped)
 		uv_close((uv_handle_t *)&t->timer, timer_closed);
 	else if (t->again)
-		nv_tidy_soon(t);
+		nv_withdrawn_tidy_soon(t);
 	t->again = false;
 }
 
 static int remove_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct nv_tidy *t = arg;
+	struct nv_withdrawn_tidy *t = arg;
 	const struct nv_config *c = t->a->config;
 	(void)job;
 	uv_mutex_lock(&t->a->dead_lock);
@@ -50,7 +50,7 @@ static int remove_work(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void removed(void *arg, const struct nv_err *err)
 {
-	struct nv_tidy *t = arg;
+	struct nv_withdrawn_tidy *t = arg;
 	if (t->gone)
 		NV_LOG(NV_INFO, "dead.removed", NV_U("letters", t->gone));
 	if (err) /* with the next withdrawal */
@@ -60,7 +60,7 @@ static void removed(void *arg, const struct nv_err *err)
 
 static int look_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct nv_tidy *t = arg;
+	struct nv_withdrawn_tidy *t = arg;
 	const struct nv_config *c = t->a->config;
 	(void)job;
 	uv_mutex_lock(&t->a->dead_lock);
@@ -71,7 +71,7 @@ static int look_work(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void looked(void *arg, const struct nv_err *err)
 {
-	struct nv_tidy *t = arg;
+	struct nv_withdrawn_tidy *t = arg;
 	bool any = false;
 	for (size_t i = 0; i < t->list.len; i++) {
 		struct nv_dead_request *r = &t->list.items[i];
@@ -90,23 +90,23 @@ static void looked(void *arg, const struct nv_err *err)
 
 static void tick(uv_timer_t *timer)
 {
-	struct nv_tidy *t = timer->data;
+	struct nv_withdrawn_tidy *t = timer->data;
 	t->running = true;
 	t->gone = 0;
 	struct nv_run run = {.work = look_work, .on_done_cb = looked, .arg = t};
 	nv_run_start(t->a->daemon->loop, &run);
 }
 
-struct nv_tidy *nv_tidy_new(struct archiver *a)
+struct nv_withdrawn_tidy *nv_withdrawn_tidy_new(struct archiver *a)
 {
-	struct nv_tidy *t = nv_alloc(sizeof *t);
+	struct nv_withdrawn_tidy *t = nv_alloc(sizeof *t);
 	t->a = a;
 	uv_timer_init(a->daemon->loop, &t->timer);
 	t->timer.data = t;
 	return t;
 }
 
-void nv_tidy_soon(struct nv_tidy *t)
+void nv_withdrawn_tidy_soon(struct nv_withdrawn_tidy *t)
 {
 	if (t->running)
 		t->again = true;
@@ -114,7 +114,7 @@ void nv_tidy_soon(struct nv_tidy *t)
 		uv_timer_start(&t->timer, tick, TIDY_AFTER_MS, 0);
 }
 
-void nv_tidy_close(struct nv_tidy *t)
+void nv_withdrawn_tidy_close(struct nv_withdrawn_tidy *t)
 {
 	t->stopped = true;
 	uv_timer_stop(&t->timer);

@@ -45,7 +45,7 @@ void nv_export_free(struct export *e)
 	nv_envelope_fini(&e->env);
 	nv_buf_fini(&e->sealed);
 	nv_arena_fini(&e->arena);
-	nv_lines_fini(&e->lines);
+	nv_request_log_fini(&e->lines);
 	free(e);
 	a->on_idle_cb(a);
 }
@@ -68,7 +68,7 @@ static void progress_sent(void *arg, const struct nv_err *err)
 			continue;
 		e->reporting = false;
 		if (!err)
-			nv_lines_sent(&e->lines, p->lines);
+			nv_request_log_sent(&e->lines, p->lines);
 	}
 	free(p);
 }
@@ -83,7 +83,7 @@ static void export_progress(void *arg, const char *step, uint64_t done, uint64_t
 		return;
 	struct progress_sent *p = nv_alloc(sizeof *p);
 	p->a = e->a;
-	p->lines = nv_lines_next(&e->lines);
+	p->lines = nv_request_log_next(&e->lines);
 	memcpy(p->attempt, e->attempt, sizeof p->attempt);
 	e->reported = now;
 	e->reporting = true;
@@ -94,7 +94,7 @@ static void export_progress(void *arg, const char *step, uint64_t done, uint64_t
 static void export_line(void *arg, const struct nv_log_line *line)
 {
 	struct export *e = arg;
-	nv_lines_add(&e->lines, line->at, (enum nv_level)line->level, line->text);
+	nv_request_log_add(&e->lines, line->at, (enum nv_level)line->level, line->text);
 }
 
 static void export_ended(void *arg, const struct nv_err *err)
@@ -141,7 +141,7 @@ static int upload(struct export *e, const char *work_dir, const struct nv_archiv
 	for (size_t i = 0; result == 0 && i < e->warnings.len; i++)
 		nv_job_log(job, NV_WARN, "%s", e->warnings.items[i]); /* those not told yet */
 	struct nv_err unsaved = {0};
-	if (nv_known_save(e->a->known, &unsaved) < 0)
+	if (nv_hash_cache_save(e->a->known, &unsaved) < 0)
 		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
 	nv_archive_put_stats(put, &e->sent, &e->saved);
 	nv_archive_put_free(put);
@@ -179,8 +179,8 @@ void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelo
 	NV_LOG(NV_INFO, "export.started", NV_S("req", q->id), NV_U("rev", q->rev),
 	       NV_S("client", e->env.from), NV_S("course", q->course), NV_P("user", q->user),
 	       NV_S("attempt", e->attempt), NV_U("attempts", nv_delivery_attempt(d)));
-	nv_lines_say(&e->lines, NV_INFO, "export attempt %s begins, %u failed before", e->attempt,
-		     nv_delivery_attempt(d));
+	nv_request_log_say(&e->lines, NV_INFO, "export attempt %s begins, %u failed before",
+			   e->attempt, nv_delivery_attempt(d));
 	struct nv_run run = {.work = export_work,
 			     .on_progress_cb = export_progress,
 			     .on_log_cb = export_line,

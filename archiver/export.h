@@ -22,16 +22,16 @@ struct export
 	struct nv_envelope env; /* the request; owned */
 	struct nv_buf sealed;	/* the request's envelope as the client signed it */
 	char attempt[NV_UUID_SIZE];
-	unsigned outages;	    /* its message was held by so many before */
-	struct nv_running *running; /* NULL: the thread has ended */
-	uint64_t started;	    /* nv_mono_ms */
-	uint64_t seq;		    /* of status events */
-	uint64_t reported;	    /* nv_mono_ms of the last progress event */
-	bool reporting;		    /* a progress event is not confirmed yet */
-	atomic_bool opened;	    /* by the thread: objects are in the store */
-	bool announced;		    /* archive.opened was sent */
-	struct nv_err why;	    /* how it failed */
-	struct nv_lines lines;	    /* for the request's log, not yet with the client */
+	unsigned outages;	     /* its message was held by so many before */
+	struct nv_running *running;  /* NULL: the thread has ended */
+	uint64_t started;	     /* nv_mono_ms */
+	uint64_t seq;		     /* of status events */
+	uint64_t reported;	     /* nv_mono_ms of the last progress event */
+	bool reporting;		     /* a progress event is not confirmed yet */
+	atomic_bool opened;	     /* by the thread: objects are in the store */
+	bool announced;		     /* archive.opened was sent */
+	struct nv_err why;	     /* how it failed */
+	struct nv_request_log lines; /* for the request's log, not yet with the client */
 	/* written by the thread, read after it ended */
 	struct nv_arena arena;
 	struct nv_manifest about;

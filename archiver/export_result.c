@@ -50,7 +50,7 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 			    .to = nv_queue_events(e->env.from),
 			    .ttl_ms = passing ? PROGRESS_TTL_MS : NV_MESSAGE_TTL_MS,
 			    .drop_when_expired = passing};
-	nv_courier_send(&a->courier, &s, cb, arg);
+	nv_sender_send(&a->courier, &s, cb, arg);
 }
 
 static void announced(void *arg, const struct nv_err *err)
@@ -73,7 +73,7 @@ void nv_export_announce(struct export *e)
 	e->announced = true;
 	NV_LOG(NV_INFO, "export.opened", NV_S("req", nv_export_request(e)->id),
 	       NV_S("attempt", e->attempt));
-	nv_courier_send(&e->a->courier, &s, announced, NULL);
+	nv_sender_send(&e->a->courier, &s, announced, NULL);
 }
 
 /* --- the message --- */
@@ -81,10 +81,10 @@ void nv_export_announce(struct export *e)
 /* The last line of the attempt. */
 static void say_end(struct export *e, const char *result)
 {
-	if (!nv_lines_next(&e->lines))
+	if (!nv_request_log_next(&e->lines))
 		return; /* it never began */
-	nv_lines_say(&e->lines, NV_INFO, "export attempt %s ends after %.1f s: %s", e->attempt,
-		     (double)(nv_mono_ms() - e->started) / 1000, result);
+	nv_request_log_say(&e->lines, NV_INFO, "export attempt %s ends after %.1f s: %s",
+			   e->attempt, (double)(nv_mono_ms() - e->started) / 1000, result);
 }
 
 static void acknowledge(struct export *e, const char *result)
@@ -98,7 +98,7 @@ static void acknowledge(struct export *e, const char *result)
 	       NV_S("client", e->env.from), NV_S("attempt", e->attempt), NV_S("result", result),
 	       NV_U("bytes", e->size), NV_U("sent", e->sent), NV_U("saved", e->saved),
 	       NV_D("seconds", seconds));
-	nv_memo_put(a->finished, e->env.mid, nv_now_ms());
+	nv_seen_log_put(a->finished, e->env.mid, nv_now_ms());
 	nv_bus_ack(e->delivery);
 	nv_export_free(e);
 }
@@ -184,7 +184,7 @@ void nv_export_succeeded(struct export *e)
 			    .ttl_ms = NV_MESSAGE_TTL_MS,
 			    .header = {asked ? NV_H_EXPORTS : NULL, exports}};
 	nv_fault("archiver.after-upload");
-	nv_courier_send(&e->a->courier, &s, ready_sent, e);
+	nv_sender_send(&e->a->courier, &s, ready_sent, e);
 }
 
 /* --- it was not --- */
@@ -204,7 +204,7 @@ static void failure_settled(void *arg, bool dead)
 	struct export *e = arg;
 	nv_metric_add(e->a->metrics.jobs, dead ? "failed" : "retried", 1);
 	if (dead)
-		nv_memo_put(e->a->finished, e->env.mid, nv_now_ms());
+		nv_seen_log_put(e->a->finished, e->env.mid, nv_now_ms());
 	nv_export_free(e);
 }
 

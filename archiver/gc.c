@@ -7,7 +7,7 @@
 
 #define COLLECT_EVERY_MS 3600000u
 
-struct upkeep {
+struct gc {
 	struct archiver *a;
 	uv_timer_t timer;
 	struct nv_running *running;
@@ -33,7 +33,7 @@ static int collect_of(const struct archiver *a, const char *client, const char *
 
 static int collect_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct upkeep *u = arg;
+	struct gc *u = arg;
 	const struct nv_config *c = u->a->config;
 	struct nv_workdir dir;
 	char name[NV_UUID_SIZE];
@@ -49,9 +49,9 @@ static int collect_work(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct upkeep *u = handle->data;
+	struct gc *u = handle->data;
 	struct archiver *a = u->a;
-	a->upkeep = NULL;
+	a->gc = NULL;
 	free(u);
 	a->on_idle_cb(a);
 }
@@ -59,7 +59,7 @@ static void timer_closed(uv_handle_t *handle)
 /* The store away: the next time does it. */
 static void collect_ended(void *arg, const struct nv_err *err)
 {
-	struct upkeep *u = arg;
+	struct gc *u = arg;
 	u->running = NULL;
 	nv_metric_add(u->a->metrics.bytes, "collected", (double)u->bytes);
 	if (err && !u->stopped)
@@ -70,7 +70,7 @@ static void collect_ended(void *arg, const struct nv_err *err)
 
 static void tick(uv_timer_t *timer)
 {
-	struct upkeep *u = timer->data;
+	struct gc *u = timer->data;
 	if (u->running)
 		return;
 	u->bytes = 0;
@@ -78,9 +78,9 @@ static void tick(uv_timer_t *timer)
 	u->running = nv_run_start(u->a->daemon->loop, &run);
 }
 
-struct upkeep *nv_upkeep_start(struct archiver *a)
+struct gc *nv_gc_start(struct archiver *a)
 {
-	struct upkeep *u = nv_alloc(sizeof *u);
+	struct gc *u = nv_alloc(sizeof *u);
 	uint64_t grace = a->config->store.grace;
 	u->a = a;
 	uv_timer_init(a->daemon->loop, &u->timer);
@@ -89,7 +89,7 @@ struct upkeep *nv_upkeep_start(struct archiver *a)
 	return u;
 }
 
-void nv_upkeep_stop(struct upkeep *u)
+void nv_gc_stop(struct gc *u)
 {
 	u->stopped = true;
 	uv_timer_stop(&u->timer);

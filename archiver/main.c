@@ -55,8 +55,8 @@ static int open_memory(struct archiver *a, struct nv_err *err)
 	nv_auto_free char *withdrawn = nv_asprintf("%s/.withdrawn", dir);
 	if (nv_workdir_make(dir, err) < 0 || nv_workdir_sweep(dir, 0, err) < 0)
 		return -1;
-	a->finished = nv_memo_open(finished, REMEMBERED, err);
-	a->withdrawn = a->finished ? nv_memo_open(withdrawn, REMEMBERED, err) : NULL;
+	a->finished = nv_seen_log_open(finished, REMEMBERED, err);
+	a->withdrawn = a->finished ? nv_seen_log_open(withdrawn, REMEMBERED, err) : NULL;
 	return a->withdrawn ? 0 : -1;
 }
 
@@ -68,7 +68,7 @@ static int open_parts(struct archiver *a, struct nv_err *err)
 	a->site = a->store ? nv_site_open(a->config, err) : NULL;
 	if (!a->site)
 		return -1;
-	a->known = nv_known_in(a->config->archiver.work_dir);
+	a->known = nv_hash_cache_in(a->config->archiver.work_dir);
 	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(a->store)),
 	       NV_S("site", nv_site_describe(a->site)));
 	struct nv_err left = {0};
@@ -89,7 +89,7 @@ static int connect_bus(struct archiver *a, struct nv_err *err)
 	if (!a->bus)
 		return -1;
 	const char *site = a->config->identity.site;
-	a->courier = (struct nv_courier){a->bus, &a->me, site};
+	a->courier = (struct nv_sender){a->bus, &a->me, site};
 	a->settle = (struct nv_settle){site, (unsigned)a->config->archiver.attempts};
 	return 0;
 }
@@ -112,18 +112,18 @@ static void consume(struct archiver *a)
 					     .prefetch = QUESTIONS_AT_ONCE,
 					     .on_delivery_cb = nv_archiver_catalog,
 					     .arg = a};
-	struct nv_intake_options intake = {.bus = a->bus,
-					   .loop = a->daemon->loop,
-					   .queue = nv_queue_archive(site, false),
-					   .queue_now = nv_queue_archive(site, true),
-					   .slots = (uint16_t)a->config->archiver.slots,
-					   .slots_now = 1,
-					   .window = &a->config->archiver.window,
-					   .on_delivery_cb = nv_archiver_request,
-					   .arg = a};
+	struct nv_lanes_options intake = {.bus = a->bus,
+					  .loop = a->daemon->loop,
+					  .queue = nv_queue_archive(site, false),
+					  .queue_now = nv_queue_archive(site, true),
+					  .slots = (uint16_t)a->config->archiver.slots,
+					  .slots_now = 1,
+					  .window = &a->config->archiver.window,
+					  .on_delivery_cb = nv_archiver_request,
+					  .arg = a};
 	a->control = nv_bus_consume(a->bus, &control_consume);
 	a->catalog = nv_bus_consume(a->bus, &catalog_consume);
-	a->intake = nv_intake_open(&intake);
+	a->intake = nv_lanes_open(&intake);
 }
 
 static void archiver_free(struct archiver *a)
@@ -131,10 +131,10 @@ static void archiver_free(struct archiver *a)
 	nv_bus_free(a->bus);
 	nv_hold_free(a->hold);
 	nv_site_close(a->site);
-	nv_known_close(a->known);
+	nv_hash_cache_close(a->known);
 	nv_store_close(a->store);
-	nv_memo_close(a->finished);
-	nv_memo_close(a->withdrawn);
+	nv_seen_log_close(a->finished);
+	nv_seen_log_close(a->withdrawn);
 	nv_keyring_fini(&a->clients);
 	nv_identity_wipe(&a->me);
 	uv_mutex_destroy(&a->dead_lock);
@@ -159,11 +159,11 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	uv_timer_init(d->loop, &a->stop_timer);
 	a->stop_timer.data = a;
 	a->hold = nv_archiver_hold_new(a);
-	a->tidy = nv_tidy_new(a);
-	if (!nv_memo_is_empty(a->withdrawn)) /* looking holds letters, if only for a moment */
-		nv_tidy_soon(a->tidy);
+	a->tidy = nv_withdrawn_tidy_new(a);
+	if (!nv_seen_log_is_empty(a->withdrawn)) /* looking holds letters, if only for a moment */
+		nv_withdrawn_tidy_soon(a->tidy);
 	consume(a);
-	a->upkeep = nv_upkeep_start(a);
+	a->gc = nv_gc_start(a);
 	return 0;
 }
 
@@ -185,7 +185,7 @@ static void timer_closed(uv_handle_t *handle)
 
 static void maybe_stopped(struct archiver *a)
 {
-	if (!a->daemon->stopping || a->exports || a->questions || a->upkeep || a->tidy ||
+	if (!a->daemon->stopping || a->exports || a->questions || a->gc || a->tidy ||
 	    !a->hold_closed || a->bus_stopping)
 		return;
 	a->bus_stopping = true;
@@ -201,10 +201,10 @@ static void patience_ended(uv_timer_t *timer)
 static void archiver_stop(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
-	nv_intake_close(a->intake);
+	nv_lanes_close(a->intake);
 	nv_hold_close(a->hold);
-	nv_upkeep_stop(a->upkeep);
-	nv_tidy_close(a->tidy);
+	nv_gc_stop(a->gc);
+	nv_withdrawn_tidy_close(a->tidy);
 	nv_bus_cancel(a->catalog, false);
 	nv_bus_cancel(a->control, false);
 	uv_timer_start(&a->stop_timer, patience_ended, a->config->archiver.stop_timeout, 0);
@@ -214,7 +214,7 @@ static void archiver_stop(struct nv_daemon *d)
 static void archiver_reloaded(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
-	nv_intake_look(a->intake);
+	nv_lanes_look(a->intake);
 }
 
 static bool archiver_ready(struct nv_daemon *d, struct nv_err *err)

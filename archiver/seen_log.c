@@ -20,7 +20,7 @@ struct item {
 	uint32_t next; /* in its bucket */
 };
 
-struct nv_memo {
+struct nv_seen_log {
 	char *path;
 	int fd;
 	uint32_t capacity;
@@ -30,7 +30,7 @@ struct nv_memo {
 	uint32_t *buckets; /* capacity of them: first item or NONE */
 };
 
-static uint32_t bucket_of(const struct nv_memo *m, const char *key)
+static uint32_t bucket_of(const struct nv_seen_log *m, const char *key)
 {
 	uint64_t h = 14695981039346656037u; /* FNV-1a, 64 bits */
 	for (; *key; key++)
@@ -38,7 +38,7 @@ static uint32_t bucket_of(const struct nv_memo *m, const char *key)
 	return (uint32_t)(h % m->capacity);
 }
 
-static struct item *find(const struct nv_memo *m, const char *key)
+static struct item *find(const struct nv_seen_log *m, const char *key)
 {
 	for (uint32_t i = m->buckets[bucket_of(m, key)]; i != NONE; i = m->items[i].next)
 		if (strcmp(m->items[i].key, key) == 0)
@@ -46,7 +46,7 @@ static struct item *find(const struct nv_memo *m, const char *key)
 	return NULL;
 }
 
-static void unlink_item(struct nv_memo *m, uint32_t index)
+static void unlink_item(struct nv_seen_log *m, uint32_t index)
 {
 	uint32_t *at = &m->buckets[bucket_of(m, m->items[index].key)];
 	while (*at != index)
@@ -54,7 +54,7 @@ static void unlink_item(struct nv_memo *m, uint32_t index)
 	*at = m->items[index].next;
 }
 
-static void remember(struct nv_memo *m, const char *key, uint64_t value)
+static void remember(struct nv_seen_log *m, const char *key, uint64_t value)
 {
 	struct item *known = find(m, key);
 	if (known) {
@@ -77,7 +77,7 @@ static void remember(struct nv_memo *m, const char *key, uint64_t value)
 	m->buckets[b] = index;
 }
 
-static void load(struct nv_memo *m, char *text)
+static void load(struct nv_seen_log *m, char *text)
 {
 	char *rest = text;
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
@@ -89,7 +89,7 @@ static void load(struct nv_memo *m, char *text)
 	}
 }
 
-static int compact(struct nv_memo *m, struct nv_err *err)
+static int compact(struct nv_seen_log *m, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf out = {0};
 	for (uint32_t n = 0; n < m->used; n++) {
@@ -99,9 +99,9 @@ static int compact(struct nv_memo *m, struct nv_err *err)
 	return nv_write_file(m->path, out.len ? (const char *)out.data : "", out.len, 0600, err);
 }
 
-struct nv_memo *nv_memo_open(const char *path, size_t capacity, struct nv_err *err)
+struct nv_seen_log *nv_seen_log_open(const char *path, size_t capacity, struct nv_err *err)
 {
-	struct nv_memo *m = nv_alloc(sizeof *m);
+	struct nv_seen_log *m = nv_alloc(sizeof *m);
 	m->path = nv_strdup(path);
 	m->fd = -1;
 	m->capacity = (uint32_t)capacity;
@@ -124,11 +124,11 @@ struct nv_memo *nv_memo_open(const char *path, size_t capacity, struct nv_err *e
 	}
 	return m;
 fail:
-	nv_memo_close(m);
+	nv_seen_log_close(m);
 	return NULL;
 }
 
-void nv_memo_close(struct nv_memo *m)
+void nv_seen_log_close(struct nv_seen_log *m)
 {
 	if (!m)
 		return;
@@ -140,7 +140,7 @@ void nv_memo_close(struct nv_memo *m)
 	free(m);
 }
 
-bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value)
+bool nv_seen_log_get(const struct nv_seen_log *m, const char *key, uint64_t *ret_value)
 {
 	const struct item *it = find(m, key);
 	if (it && ret_value)
@@ -148,12 +148,12 @@ bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value)
 	return it != NULL;
 }
 
-bool nv_memo_is_empty(const struct nv_memo *m)
+bool nv_seen_log_is_empty(const struct nv_seen_log *m)
 {
 	return m->used == 0;
 }
 
-void nv_memo_put(struct nv_memo *m, const char *key, uint64_t value)
+void nv_seen_log_put(struct nv_seen_log *m, const char *key, uint64_t value)
 {
 	char line[NV_MEMO_KEY + 24];
 	struct nv_err err = {0};

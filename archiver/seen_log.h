@@ -13,15 +13,15 @@
 
 #define NV_MEMO_KEY 96u /* bytes of a key, NUL included */
 
-struct nv_memo;
+struct nv_seen_log;
 /* Reads the file (lines "key value"), compacts it. */
-struct nv_memo *nv_memo_open(const char *path, size_t capacity, struct nv_err *err);
-void nv_memo_close(struct nv_memo *m); /* NULL allowed */
+struct nv_seen_log *nv_seen_log_open(const char *path, size_t capacity, struct nv_err *err);
+void nv_seen_log_close(struct nv_seen_log *m); /* NULL allowed */
 /* false: not known. */
-bool nv_memo_get(const struct nv_memo *m, const char *key, uint64_t *ret_value);
-bool nv_memo_is_empty(const struct nv_memo *m);
+bool nv_seen_log_get(const struct nv_seen_log *m, const char *key, uint64_t *ret_value);
+bool nv_seen_log_is_empty(const struct nv_seen_log *m);
 /* A key that is known gets the new value.  A file that cannot be written is logged; memory holds.
  */
-void nv_memo_put(struct nv_memo *m, const char *key, uint64_t value);
+void nv_seen_log_put(struct nv_seen_log *m, const char *key, uint64_t value);
 
 #endif

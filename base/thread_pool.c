@@ -12,7 +12,7 @@
 #define THREADS_MAX 64u
 #define GIVE_WAY 10 /* niceness; more than 19 is 19 */
 
-struct nv_crew {
+struct nv_thread_pool {
 	int (*work)(void *ctx, void *item, struct nv_err *err);
 	void *ctx;
 	unsigned threads_max;
@@ -28,10 +28,11 @@ struct nv_crew {
 	struct nv_err why;
 };
 
-struct nv_crew *nv_crew_new(unsigned threads,
-			    int (*work)(void *ctx, void *item, struct nv_err *err), void *ctx)
+struct nv_thread_pool *nv_thread_pool_new(unsigned threads,
+					  int (*work)(void *ctx, void *item, struct nv_err *err),
+					  void *ctx)
 {
-	struct nv_crew *c = nv_alloc(sizeof(*c));
+	struct nv_thread_pool *c = nv_alloc(sizeof(*c));
 	c->work = work;
 	c->ctx = ctx;
 	c->threads_max = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
@@ -41,7 +42,7 @@ struct nv_crew *nv_crew_new(unsigned threads,
 }
 
 /* false: nothing is left to begin, and nothing will come. */
-static bool take(struct nv_crew *c, void **ret_item)
+static bool take(struct nv_thread_pool *c, void **ret_item)
 {
 	pthread_mutex_lock(&c->lock);
 	c->idle++;
@@ -55,7 +56,7 @@ static bool take(struct nv_crew *c, void **ret_item)
 	return more;
 }
 
-static void fail(struct nv_crew *c, const struct nv_err *why)
+static void fail(struct nv_thread_pool *c, const struct nv_err *why)
 {
 	pthread_mutex_lock(&c->lock);
 	if (!c->failed)
@@ -65,7 +66,7 @@ static void fail(struct nv_crew *c, const struct nv_err *why)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void work_on(struct nv_crew *c, void *item)
+static void work_on(struct nv_thread_pool *c, void *item)
 {
 	struct nv_err err = {0};
 	if (c->work(c->ctx, item, &err) < 0)
@@ -74,7 +75,7 @@ static void work_on(struct nv_crew *c, void *item)
 
 static void *run(void *arg)
 {
-	struct nv_crew *c = arg;
+	struct nv_thread_pool *c = arg;
 	void *item;
 	/* Above the process's, not above that of another crew's thread which began this one. */
 	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)getpid()) + GIVE_WAY);
@@ -83,7 +84,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-void nv_crew_give(struct nv_crew *c, void *item)
+void nv_thread_pool_give(struct nv_thread_pool *c, void *item)
 {
 	pthread_mutex_lock(&c->lock);
 	if (c->len == c->cap) {
@@ -101,7 +102,7 @@ void nv_crew_give(struct nv_crew *c, void *item)
 		work_on(c, item);
 }
 
-int nv_crew_check(struct nv_crew *c, struct nv_err *err)
+int nv_thread_pool_check(struct nv_thread_pool *c, struct nv_err *err)
 {
 	pthread_mutex_lock(&c->lock);
 	bool failed = c->failed;
@@ -111,7 +112,7 @@ int nv_crew_check(struct nv_crew *c, struct nv_err *err)
 	return failed ? -1 : 0;
 }
 
-static void dismiss(struct nv_crew *c)
+static void dismiss(struct nv_thread_pool *c)
 {
 	while (c->threads)
 		pthread_join(c->thread[--c->threads], NULL);
@@ -121,7 +122,7 @@ static void dismiss(struct nv_crew *c)
 	free(c);
 }
 
-static void say_over(struct nv_crew *c, bool drop)
+static void say_over(struct nv_thread_pool *c, bool drop)
 {
 	pthread_mutex_lock(&c->lock);
 	c->over = true;
@@ -131,17 +132,17 @@ static void say_over(struct nv_crew *c, bool drop)
 	pthread_mutex_unlock(&c->lock);
 }
 
-int nv_crew_end(struct nv_crew *c, struct nv_err *err)
+int nv_thread_pool_end(struct nv_thread_pool *c, struct nv_err *err)
 {
 	say_over(c, false);
 	while (c->threads)
 		pthread_join(c->thread[--c->threads], NULL);
-	int rc = nv_crew_check(c, err);
+	int rc = nv_thread_pool_check(c, err);
 	dismiss(c);
 	return rc;
 }
 
-void nv_crew_abandon(struct nv_crew *c)
+void nv_thread_pool_abandon(struct nv_thread_pool *c)
 {
 	if (!c)
 		return;
@@ -166,8 +167,8 @@ int nv_parallel(unsigned threads, size_t len, int (*work)(void *ctx, size_t i, s
 		void *ctx, struct nv_err *err)
 {
 	struct indexed x = {work, ctx};
-	struct nv_crew *c = nv_crew_new(threads, work_at, &x);
+	struct nv_thread_pool *c = nv_thread_pool_new(threads, work_at, &x);
 	for (size_t i = 0; i < len; i++)
-		nv_crew_give(c, (void *)(uintptr_t)i);
-	return nv_crew_end(c, err);
+		nv_thread_pool_give(c, (void *)(uintptr_t)i);
+	return nv_thread_pool_end(c, err);
 }

@@ -14,6 +14,6 @@ struct cli_owner {
 	const char *name;
 	bool site;
 };
-size_t cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNERS_MAX]);
+size_t nv_cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNERS_MAX]);
 
 #endif

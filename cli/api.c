@@ -81,10 +81,10 @@ static enum nv_err_kind kind_of(long status)
 static int refused(struct cli_api *a, const struct cli_call *call, long status, json_t *doc,
 		   struct nv_err *err)
 {
-	const char *detail = cli_text(doc, "detail");
-	const char *reason = cli_text(doc, "reason");
+	const char *detail = nv_cli_text(doc, "detail");
+	const char *reason = nv_cli_text(doc, "reason");
 	if (!detail)
-		detail = cli_text(doc, "title");
+		detail = nv_cli_text(doc, "title");
 	json_decref(a->problem);
 	a->problem = detail ? doc : NULL;
 	if (detail)
@@ -123,7 +123,7 @@ static json_t *call_once(struct cli_api *a, const struct cli_call *call, struct 
 
 static int sign_in(struct cli_api *a, struct nv_err *err);
 
-json_t *cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err)
+json_t *nv_cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err)
 {
 	*err = (struct nv_err){0};
 	json_t *doc = call_once(a, call, err);
@@ -135,17 +135,17 @@ json_t *cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_e
 	return sign_in(a, err) == 0 ? call_once(a, call, err) : NULL;
 }
 
-int cli_api_fail(struct cli_api *a, const struct nv_err *err)
+int nv_cli_api_fail(struct cli_api *a, const struct nv_err *err)
 {
 	if (!a->c->json || !a->problem)
-		return cli_fail(a->c, err);
-	const char *reason = cli_text(a->problem, "reason");
-	return cli_document(a->c,
-			    json_pack("{s:{s:s, s:s, s:o, s:O}}", "error", "kind",
-				      nv_err_kind_word(err->kind), "reason",
-				      reason ? reason : nv_reason_word(err->reason), "message",
-				      cli_string(err->msg), "problem", a->problem),
-			    CLI_FAILED);
+		return nv_cli_fail(a->c, err);
+	const char *reason = nv_cli_text(a->problem, "reason");
+	return nv_cli_document(a->c,
+			       json_pack("{s:{s:s, s:s, s:o, s:O}}", "error", "kind",
+					 nv_err_kind_word(err->kind), "reason",
+					 reason ? reason : nv_reason_word(err->reason), "message",
+					 nv_cli_string(err->msg), "problem", a->problem),
+			       CLI_FAILED);
 }
 
 /* --- signing in and out --- */
@@ -166,7 +166,7 @@ static int sign_in(struct cli_api *a, struct nv_err *err)
 				      a->config->path);
 		return -1;
 	}
-	const char *token = cli_text(session, "token");
+	const char *token = nv_cli_text(session, "token");
 	if (token)
 		a->bearer = nv_asprintf("Authorization: Bearer %s", token);
 	else
@@ -183,8 +183,8 @@ static int check_settings(struct cli *c, const struct nv_config *config)
 						      : NULL;
 	if (!missing)
 		return 0;
-	return cli_failf(c, NV_R_config, "%s: %s is not set; this command needs it", config->path,
-			 missing);
+	return nv_cli_failf(c, NV_R_config, "%s: %s is not set; this command needs it",
+			    config->path, missing);
 }
 
 static void set_up(struct cli_api *a)
@@ -212,9 +212,9 @@ static void set_up(struct cli_api *a)
 		curl_easy_setopt(a->curl, CURLOPT_PROXY, "");
 }
 
-struct cli_api *cli_api_open(struct cli *c)
+struct cli_api *nv_cli_api_open(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	struct nv_err err = {0};
 	if (!config || check_settings(c, config))
 		return NULL;
@@ -228,12 +228,12 @@ struct cli_api *cli_api_open(struct cli *c)
 			return a;
 		else if (err.kind != NV_RETRY || err.code == 429)
 			break;
-	cli_api_fail(a, &err);
-	cli_api_close(a);
+	nv_cli_api_fail(a, &err);
+	nv_cli_api_close(a);
 	return NULL;
 }
 
-void cli_api_close(struct cli_api *a)
+void nv_cli_api_close(struct cli_api *a)
 {
 	struct nv_err ignored = {0};
 	if (!a)
@@ -251,22 +251,22 @@ void cli_api_close(struct cli_api *a)
 	free(a);
 }
 
-CURL *cli_api_dup(struct cli_api *a)
+CURL *nv_cli_api_dup(struct cli_api *a)
 {
 	return curl_easy_duphandle(a->curl);
 }
 
-const char *cli_api_bearer(const struct cli_api *a)
+const char *nv_cli_api_bearer(const struct cli_api *a)
 {
 	return a->bearer;
 }
 
-const char *cli_api_url(const struct cli_api *a)
+const char *nv_cli_api_url(const struct cli_api *a)
 {
 	return a->url;
 }
 
-char *cli_api_escape(const char *text)
+char *nv_cli_api_escape(const char *text)
 {
 	char *e = curl_easy_escape(NULL, text, 0);
 	char *copy = nv_strdup(e ? e : "");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The producer's HTTP API, called over libcurl (producer/openapi.yaml is the contract).
  *
- * cli_api_open signs in → cli_api_call … → cli_api_close signs out. */
+ * nv_cli_api_open signs in → nv_cli_api_call … → nv_cli_api_close signs out. */
 #ifndef NV_CLI_API_H
 #define NV_CLI_API_H
 
@@ -10,8 +10,8 @@
 struct cli_api;
 
 /* NULL after the error was printed. */
-struct cli_api *cli_api_open(struct cli *c);
-void cli_api_close(struct cli_api *a); /* NULL allowed */
+struct cli_api *nv_cli_api_open(struct cli *c);
+void nv_cli_api_close(struct cli_api *a); /* NULL allowed */
 
 struct cli_call {
 	const char *method;
@@ -21,14 +21,14 @@ struct cli_call {
 };
 /* The answer (new reference; json_null for none), or NULL with *err: NV_RETRY where it may work
  * later, NV_REJECT where the API refused. */
-json_t *cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err);
+json_t *nv_cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err);
 /* text as part of a path or query; owned */
-char *cli_api_escape(const char *text);
+char *nv_cli_api_escape(const char *text);
 /* Prints what went wrong, with the problem document in JSON; returns CLI_FAILED. */
-int cli_api_fail(struct cli_api *a, const struct nv_err *err);
+int nv_cli_api_fail(struct cli_api *a, const struct nv_err *err);
 
 /* The address without credentials, of the page and for messages; borrowed. */
-const char *cli_api_url(const struct cli_api *a);
+const char *nv_cli_api_url(const struct cli_api *a);
 
 /* --- events.c --- */
 
@@ -42,21 +42,21 @@ struct cli_events {
 };
 /* Blocks.  1: a callback ended it; 0: the stream ended, call again to go on after last_id; -1 with
  * *err: it did not begin. */
-int cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err);
+int nv_cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err);
 
 /* --- watch.c --- */
 
 /* Follow these requests until all are final (ids of strings; borrowed).  known: documents by id,
  * may be empty.  Prints progress and outcome; returns the exit status. */
-int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
+int nv_cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
 
 /* --- requests.c --- */
 
 /* A member's text; NULL where it is missing or null. */
-const char *cli_text(const json_t *doc, const char *key);
+const char *nv_cli_text(const json_t *doc, const char *key);
 /* The sites and their courses, as --user and --refresh say. */
-json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err);
+json_t *nv_cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err);
 /* What a site that gave no courses said, owned; NULL where it gave them. */
-char *cli_site_trouble(const json_t *site);
+char *nv_cli_site_trouble(const json_t *site);
 
 #endif

@@ -7,7 +7,8 @@
 
 #include "cli/api.h"
 
-CURL *cli_api_dup(struct cli_api *a);		     /* owned by the caller */
-const char *cli_api_bearer(const struct cli_api *a); /* the header, borrowed; NULL: not signed in */
+CURL *nv_cli_api_dup(struct cli_api *a); /* owned by the caller */
+const char *
+nv_cli_api_bearer(const struct cli_api *a); /* the header, borrowed; NULL: not signed in */
 
 #endif

@@ -22,21 +22,21 @@ static json_t *info_document(const struct nv_mbz_info *i)
 {
 	json_t *plugins = json_array();
 	for (size_t k = 0; k < i->plugins.len; k++)
-		json_array_append_new(plugins, cli_string(i->plugins.items[k]));
+		json_array_append_new(plugins, nv_cli_string(i->plugins.items[k]));
 	json_t *doc = json_object();
-	json_object_set_new(doc, "shortname", cli_string(i->shortname));
-	json_object_set_new(doc, "fullname", cli_string(i->fullname));
-	json_object_set_new(doc, "course", cli_string(i->course));
-	json_object_set_new(doc, "category", cli_string(i->category));
-	json_object_set_new(doc, "moodle_version", cli_string(i->moodle_version));
-	json_object_set_new(doc, "moodle_release", cli_string(i->moodle_release));
-	json_object_set_new(doc, "backup_version", cli_string(i->backup_version));
-	json_object_set_new(doc, "backup_release", cli_string(i->backup_release));
+	json_object_set_new(doc, "shortname", nv_cli_string(i->shortname));
+	json_object_set_new(doc, "fullname", nv_cli_string(i->fullname));
+	json_object_set_new(doc, "course", nv_cli_string(i->course));
+	json_object_set_new(doc, "category", nv_cli_string(i->category));
+	json_object_set_new(doc, "moodle_version", nv_cli_string(i->moodle_version));
+	json_object_set_new(doc, "moodle_release", nv_cli_string(i->moodle_release));
+	json_object_set_new(doc, "backup_version", nv_cli_string(i->backup_version));
+	json_object_set_new(doc, "backup_release", nv_cli_string(i->backup_release));
 	json_object_set_new(doc, "backup_date", json_integer((json_int_t)i->backup_date));
-	json_object_set_new(doc, "wwwroot", cli_string(i->wwwroot));
+	json_object_set_new(doc, "wwwroot", nv_cli_string(i->wwwroot));
 	json_object_set_new(doc, "users", json_boolean(i->users));
 	json_object_set_new(doc, "files", json_boolean(i->files));
-	json_object_set_new(doc, "form", cli_string(i->form));
+	json_object_set_new(doc, "form", nv_cli_string(i->form));
 	json_object_set_new(doc, "packed", json_integer((json_int_t)i->packed));
 	json_object_set_new(doc, "unpacked", json_integer((json_int_t)i->unpacked));
 	json_object_set_new(doc, "entries", json_integer((json_int_t)i->entries));
@@ -52,10 +52,10 @@ static void info_rows(struct cli_table *t, const struct nv_mbz_info *i)
 	nv_auto_free char *moodle =
 		nv_asprintf("%s (version %s)", i->moodle_release ? i->moodle_release : "?",
 			    i->moodle_version ? i->moodle_version : "?");
-	nv_auto_free char *date = cli_time(i->backup_date * 1000);
-	nv_auto_free char *packed = cli_size(i->packed);
-	nv_auto_free char *unpacked = cli_size(i->unpacked);
-	nv_auto_free char *contents = cli_size(i->file_contents_bytes);
+	nv_auto_free char *date = nv_cli_time(i->backup_date * 1000);
+	nv_auto_free char *packed = nv_cli_size(i->packed);
+	nv_auto_free char *unpacked = nv_cli_size(i->unpacked);
+	nv_auto_free char *contents = nv_cli_size(i->file_contents_bytes);
 	nv_auto_free char *size = nv_asprintf("%s as %s, %s unpacked", packed, i->form, unpacked);
 	nv_auto_free char *files = nv_asprintf("%" PRIu64 " entries; %" PRIu64 " file contents, %s",
 					       i->entries, i->file_contents, contents);
@@ -63,31 +63,31 @@ static void info_rows(struct cli_table *t, const struct nv_mbz_info *i)
 	nv_buf_puts(&plugins, "");
 	for (size_t k = 0; k < i->plugins.len; k++)
 		nv_buf_printf(&plugins, "%s%s", k ? ", " : "", i->plugins.items[k]);
-	cli_row(t, "Course:", i->fullname ? i->fullname : "?", NULL);
-	cli_row(t, "Short name:", i->shortname ? i->shortname : "?", NULL);
-	cli_row(t, "Id there:", i->course ? i->course : "?", NULL);
-	cli_row(t, "Category:", i->category ? i->category : "not named", NULL);
-	cli_row(t, "From:", i->wwwroot ? i->wwwroot : "?", NULL);
-	cli_row(t, "Moodle:", moodle, NULL);
-	cli_row(t, "Backup made:", date, NULL);
-	cli_row(t, "User data:", i->users ? "yes" : "no", NULL);
-	cli_row(t, "File contents:", i->files ? "yes" : "no", NULL);
-	cli_row(t, "Size:", size, NULL);
-	cli_row(t, "Entries:", files, NULL);
-	cli_row(t, "Plugins:", plugins.len ? (const char *)plugins.data : "none", NULL);
+	nv_cli_row(t, "Course:", i->fullname ? i->fullname : "?", NULL);
+	nv_cli_row(t, "Short name:", i->shortname ? i->shortname : "?", NULL);
+	nv_cli_row(t, "Id there:", i->course ? i->course : "?", NULL);
+	nv_cli_row(t, "Category:", i->category ? i->category : "not named", NULL);
+	nv_cli_row(t, "From:", i->wwwroot ? i->wwwroot : "?", NULL);
+	nv_cli_row(t, "Moodle:", moodle, NULL);
+	nv_cli_row(t, "Backup made:", date, NULL);
+	nv_cli_row(t, "User data:", i->users ? "yes" : "no", NULL);
+	nv_cli_row(t, "File contents:", i->files ? "yes" : "no", NULL);
+	nv_cli_row(t, "Size:", size, NULL);
+	nv_cli_row(t, "Entries:", files, NULL);
+	nv_cli_row(t, "Plugins:", plugins.len ? (const char *)plugins.data : "none", NULL);
 }
 
-int cli_inspect(struct cli *c)
+int nv_cli_inspect(struct cli *c)
 {
 	struct nv_mbz_info info;
 	struct cli_table table = {0};
 	struct nv_err err = {0};
 	if (nv_mbz_inspect(c->args[0], &inspect_limits, NULL, &info, &err) < 0)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	info_rows(&table, &info);
 	json_t *doc = info_document(&info);
 	nv_mbz_info_fini(&info);
-	return cli_answer(c, doc, &table, CLI_OK);
+	return nv_cli_answer(c, doc, &table, CLI_OK);
 }
 
 /* --- mbz: which archive --- */
@@ -106,16 +106,16 @@ static int find_place(struct cli *c, const struct nv_config *config, struct nv_a
 {
 	const char *site = config->sites_len ? config->sites[0].name : NULL;
 	const char *client = config->clients_len ? config->clients[0].name : NULL;
-	place->site = only(config->identity.site, &site, config->sites_len, cli_get(c, "site"));
-	place->client =
-		only(config->identity.client, &client, config->clients_len, cli_get(c, "client"));
+	place->site = only(config->identity.site, &site, config->sites_len, nv_cli_get(c, "site"));
+	place->client = only(config->identity.client, &client, config->clients_len,
+			     nv_cli_get(c, "client"));
 	place->id = c->args[0];
 	if (!nv_uuid_valid(place->id))
-		return cli_usage(c, "\"%s\" is not the id of a request", place->id);
+		return nv_cli_usage(c, "\"%s\" is not the id of a request", place->id);
 	if (!place->site || !nv_name_valid(place->site))
-		return cli_usage(c, "which course server?  Name it with --site");
+		return nv_cli_usage(c, "which course server?  Name it with --site");
 	if (!place->client || !nv_name_valid(place->client))
-		return cli_usage(c, "which client?  Name it with --client");
+		return nv_cli_usage(c, "which client?  Name it with --client");
 	return CLI_OK;
 }
 
@@ -134,14 +134,15 @@ struct job {
 static int written(const struct job *j, const struct nv_manifest *m, const char *path)
 {
 	if (j->c->json)
-		return cli_document(j->c,
-				    json_pack("{s:o, s:s, s:s, s:o, s:o, s:b, s:I}", "file",
-					      cli_string(path), "id", m->id, "attempt", m->attempt,
-					      "shortname", cli_string(m->shortname), "fullname",
-					      cli_string(m->fullname), "user_data",
-					      (int)m->user_data, "unpacked", (json_int_t)m->size),
-				    CLI_OK);
-	nv_auto_free char *name = cli_clean(m->fullname ? m->fullname : m->shortname);
+		return nv_cli_document(
+			j->c,
+			json_pack("{s:o, s:s, s:s, s:o, s:o, s:b, s:I}", "file",
+				  nv_cli_string(path), "id", m->id, "attempt", m->attempt,
+				  "shortname", nv_cli_string(m->shortname), "fullname",
+				  nv_cli_string(m->fullname), "user_data", (int)m->user_data,
+				  "unpacked", (json_int_t)m->size),
+			CLI_OK);
+	nv_auto_free char *name = nv_cli_clean(m->fullname ? m->fullname : m->shortname);
 	printf("%s: %s\n", path, name);
 	return CLI_OK;
 }
@@ -180,10 +181,10 @@ static int bring(struct job *j, const struct nv_config *config, struct nv_err *e
 	return rc;
 }
 
-int cli_mbz(struct cli *c)
+int nv_cli_mbz(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
-	struct job j = {.c = c, .output = cli_get(c, "output")};
+	const struct nv_config *config = nv_cli_config(c);
+	struct job j = {.c = c, .output = nv_cli_get(c, "output")};
 	struct nv_err err = {0};
 	if (!config)
 		return CLI_FAILED;
@@ -191,15 +192,15 @@ int cli_mbz(struct cli *c)
 	if (status)
 		return status;
 	if (!config->store.path && !config->store.url)
-		return cli_failf(c, NV_R_config, "%s: section store is missing", config->path);
+		return nv_cli_failf(c, NV_R_config, "%s: section store is missing", config->path);
 	if (j.output && access(j.output, F_OK) == 0)
-		return cli_failf(c, NV_R_conflict, "%s exists already", j.output);
+		return nv_cli_failf(c, NV_R_conflict, "%s exists already", j.output);
 	j.store = nv_store_open(config, &err);
 	if (!j.store)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	int rc = bring(&j, config, &err);
 	nv_store_close(j.store);
-	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
+	return rc < 0 ? nv_cli_fail(c, &err) : CLI_OK;
 }
 
 /* --- collect --- */
@@ -208,7 +209,7 @@ static int collect_of(struct cli *c, struct nv_store *store, const char *client,
 		      struct cli_table *t, json_t *doc, struct nv_err *err)
 {
 	struct nv_collect what = nv_collect_configured(c->config);
-	what.dry = cli_has(c, "dry-run");
+	what.dry = nv_cli_has(c, "dry-run");
 	if (nv_archive_collect(store, c->config->identity.site, client, work, &what, NULL, err) <
 	    0) {
 		nv_err_prefix(err, "client %s", client);
@@ -216,8 +217,8 @@ static int collect_of(struct cli *c, struct nv_store *store, const char *client,
 	}
 	nv_auto_free char *archives = nv_asprintf("%" PRIu64, what.archives);
 	nv_auto_free char *blobs = nv_asprintf("%" PRIu64, what.blobs);
-	nv_auto_free char *bytes = cli_size(what.bytes);
-	cli_row(t, client, archives, blobs, bytes, NULL);
+	nv_auto_free char *bytes = nv_cli_size(what.bytes);
+	nv_cli_row(t, client, archives, blobs, bytes, NULL);
 	json_array_append_new(doc,
 			      json_pack("{s:s, s:I, s:I, s:I}", "client", client, "archives",
 					(json_int_t)what.archives, "blobs", (json_int_t)what.blobs,
@@ -231,34 +232,34 @@ static int collect_all(struct cli *c, const char *work)
 	struct cli_table table = {0};
 	struct nv_store *store = nv_store_open(c->config, &err);
 	if (!store)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	json_t *doc = json_array();
 	int rc = 0;
-	cli_row(&table, "CLIENT", "ARCHIVES", "BLOBS", "BLOBS' SIZE", NULL);
+	nv_cli_row(&table, "CLIENT", "ARCHIVES", "BLOBS", "BLOBS' SIZE", NULL);
 	for (size_t i = 0; i < c->config->clients_len && rc == 0; i++)
 		rc = collect_of(c, store, c->config->clients[i].name, work, &table, doc, &err);
 	nv_store_close(store);
 	/* What was removed before something failed is told, too. */
-	int status = rc < 0 ? cli_fail(c, &err) : CLI_OK;
-	return cli_answer(c, doc, &table, status);
+	int status = rc < 0 ? nv_cli_fail(c, &err) : CLI_OK;
+	return nv_cli_answer(c, doc, &table, status);
 }
 
-int cli_collect(struct cli *c)
+int nv_cli_collect(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	const char *tmp = getenv("TMPDIR");
 	struct nv_err err = {0};
 	if (!config)
 		return CLI_FAILED;
 	if (!config->identity.site || !config->clients_len ||
 	    (!config->store.path && !config->store.url))
-		return cli_failf(c, NV_R_config,
-				 "%s: collecting needs a course server's file: identity.site, "
-				 "clients and section store",
-				 config->path);
+		return nv_cli_failf(c, NV_R_config,
+				    "%s: collecting needs a course server's file: identity.site, "
+				    "clients and section store",
+				    config->path);
 	nv_auto_free char *work = nv_asprintf("%s/navette-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(work))
-		return cli_failf(c, NV_R_internal, "%s: %s", work, strerror(errno));
+		return nv_cli_failf(c, NV_R_internal, "%s: %s", work, strerror(errno));
 	int status = collect_all(c, work);
 	if (nv_remove_tree(work, &err) < 0)
 		fprintf(stderr, "navette: %s\n", err.msg);

@@ -14,7 +14,7 @@ static json_t *lines(const struct nv_buf *report)
 	char *rest = copy;
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
 		if (*line)
-			json_array_append_new(list, cli_string(line));
+			json_array_append_new(list, nv_cli_string(line));
 	free(copy);
 	return list;
 }
@@ -25,9 +25,9 @@ static void print_report(const struct cli *c, const struct nv_buf *report)
 		fwrite(report->data, 1, report->len, stdout);
 }
 
-int cli_broker_apply(struct cli *c)
+int nv_cli_broker_apply(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_err err = {0};
 	if (!config)
@@ -35,27 +35,27 @@ int cli_broker_apply(struct cli *c)
 	int rc = nv_broker_apply(&config->broker, &report, &err);
 	print_report(c, &report);
 	if (c->json)
-		return cli_document(c,
-				    json_pack("{s:b, s:o, s:o}", "ok", rc == 0, "done",
-					      lines(&report), "error",
-					      rc < 0 ? cli_string(err.msg) : json_null()),
-				    rc < 0 ? CLI_FAILED : CLI_OK);
+		return nv_cli_document(c,
+				       json_pack("{s:b, s:o, s:o}", "ok", rc == 0, "done",
+						 lines(&report), "error",
+						 rc < 0 ? nv_cli_string(err.msg) : json_null()),
+				       rc < 0 ? CLI_FAILED : CLI_OK);
 	if (rc < 0)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	puts(report.len ? "The broker is ready." : "The broker is ready; nothing had to be done.");
 	return CLI_OK;
 }
 
-int cli_broker_check(struct cli *c)
+int nv_cli_broker_check(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_err err = {0};
 	struct nv_broker_differences found;
 	if (!config)
 		return CLI_FAILED;
 	if (nv_broker_check(&config->broker, &report, &found, &err) < 0)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	if (found.unseen)
 		nv_buf_printf(&report, "not looked at (this user may not): %s\n", found.unseen);
 	size_t differences = found.len;
@@ -63,11 +63,11 @@ int cli_broker_check(struct cli *c)
 	nv_broker_differences_fini(&found);
 	int status = differences ? CLI_FAILED : CLI_OK;
 	if (c->json)
-		return cli_document(c,
-				    json_pack("{s:b, s:I, s:o}", "ok", differences == 0,
-					      "differences", (json_int_t)differences, "report",
-					      lines(&report)),
-				    status);
+		return nv_cli_document(c,
+				       json_pack("{s:b, s:I, s:o}", "ok", differences == 0,
+						 "differences", (json_int_t)differences, "report",
+						 lines(&report)),
+				       status);
 	print_report(c, &report);
 	if (differences)
 		printf("%zu differences; navette broker apply makes what is missing.\n",
@@ -78,15 +78,15 @@ int cli_broker_check(struct cli *c)
 	return status;
 }
 
-int cli_broker_definitions(struct cli *c)
+int nv_cli_broker_definitions(struct cli *c)
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	nv_auto_buf struct nv_buf text = {0};
 	struct nv_err err = {0};
 	if (!config)
 		return CLI_FAILED;
 	if (nv_broker_definitions(&config->broker, &text, &err) < 0)
-		return cli_fail(c, &err);
+		return nv_cli_fail(c, &err);
 	fwrite(text.data, 1, text.len, stdout); /* JSON, with and without --json */
 	return CLI_OK;
 }

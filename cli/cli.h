@@ -35,8 +35,8 @@ struct cli_command {
 	const struct cli_option *options;
 	int (*run)(struct cli *c);
 };
-extern const struct cli_command cli_commands[];
-extern const size_t cli_commands_len;
+extern const struct cli_command nv_cli_commands[];
+extern const size_t nv_cli_commands_len;
 
 #define CLI_GIVEN_MAX 128u
 
@@ -45,7 +45,7 @@ struct cli {
 	bool json;
 	bool printed;		  /* the JSON document is out */
 	const char *config_path;  /* never NULL */
-	struct nv_config *config; /* NULL until cli_config */
+	struct nv_config *config; /* NULL until nv_cli_config */
 	const char **args;
 	int args_len;
 	struct {
@@ -58,29 +58,29 @@ struct cli {
 /* --- main.c --- */
 
 /* The option's value ("" for a switch), the last one where it was given more than once; NULL. */
-const char *cli_get(const struct cli *c, const char *name);
+const char *nv_cli_get(const struct cli *c, const char *name);
 /* The n-th value, from 0; NULL behind the last. */
-const char *cli_get_nth(const struct cli *c, const char *name, size_t n);
-bool cli_has(const struct cli *c, const char *name);
+const char *nv_cli_get_nth(const struct cli *c, const char *name, size_t n);
+bool nv_cli_has(const struct cli *c, const char *name);
 /* Prints what is wrong with the usage; returns CLI_USAGE. */
-int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int nv_cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- output.c --- */
 
 /* Prints the error; returns CLI_FAILED. */
-int cli_fail(struct cli *c, const struct nv_err *err);
-int cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
+int nv_cli_fail(struct cli *c, const struct nv_err *err);
+int nv_cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The command's document, with --json; takes doc.  Returns status. */
-int cli_document(struct cli *c, json_t *doc, int status);
+int nv_cli_document(struct cli *c, json_t *doc, int status);
 /* A text from elsewhere as it may go to a terminal: no control characters; NULL becomes "". */
-char *cli_clean(const char *text);
+char *nv_cli_clean(const char *text);
 /* "1.4 MB" */
-char *cli_size(uint64_t bytes);
+char *nv_cli_size(uint64_t bytes);
 /* "2026-11-22 17:08" in local time; "" for 0 */
-char *cli_time(uint64_t ms);
+char *nv_cli_time(uint64_t ms);
 /* json_string for a text that may be NULL or not UTF-8 */
-json_t *cli_string(const char *text);
+json_t *nv_cli_string(const char *text);
 
 /* Rows of texts, printed with aligned columns.  Zero-initialised is empty. */
 struct cli_table {
@@ -89,52 +89,52 @@ struct cli_table {
 	size_t columns;
 };
 /* Ends with NULL; every row has as many as the first one; copied and cleaned. */
-void cli_row(struct cli_table *t, ...) __attribute__((sentinel));
+void nv_cli_row(struct cli_table *t, ...) __attribute__((sentinel));
 /* Prints doc with --json, the table without; takes doc, empties the table.  Returns status. */
-int cli_answer(struct cli *c, json_t *doc, struct cli_table *t, int status);
+int nv_cli_answer(struct cli *c, json_t *doc, struct cli_table *t, int status);
 
 /* --- config.c --- */
 
 /* The configuration, or NULL after the mistakes were printed. */
-const struct nv_config *cli_config(struct cli *c);
+const struct nv_config *nv_cli_config(struct cli *c);
 /* One secret line: from the file of --password-file, else from standard input (asked for without
  * echo where that is a terminal).  owned; NULL with *err. */
-char *cli_password(struct cli *c, const char *prompt, struct nv_err *err);
-int cli_config_check(struct cli *c);
-int cli_config_example(struct cli *c);
+char *nv_cli_password(struct cli *c, const char *prompt, struct nv_err *err);
+int nv_cli_config_check(struct cli *c);
+int nv_cli_config_example(struct cli *c);
 
 /* --- the commands --- */
 
-int cli_keys_new(struct cli *c);
-int cli_keys_show(struct cli *c);
-int cli_broker_apply(struct cli *c);
-int cli_broker_check(struct cli *c);
-int cli_broker_definitions(struct cli *c);
-int cli_account_add(struct cli *c);
-int cli_account_remove(struct cli *c);
-int cli_account_passwd(struct cli *c);
-int cli_account_list(struct cli *c);
-int cli_site_create(struct cli *c);
-int cli_site_delete_course(struct cli *c);
-int cli_courses(struct cli *c);
-int cli_submit(struct cli *c);
-int cli_list(struct cli *c);
-int cli_show(struct cli *c);
-int cli_watch(struct cli *c);
-int cli_cancel(struct cli *c);
-int cli_retry(struct cli *c);
-int cli_now(struct cli *c);
-int cli_republish(struct cli *c);
-int cli_forget(struct cli *c);
-int cli_queues(struct cli *c);
-int cli_dead_list(struct cli *c);
-int cli_dead_show(struct cli *c);
-int cli_dead_requeue(struct cli *c);
-int cli_dead_discard(struct cli *c);
-int cli_mbz(struct cli *c);
-int cli_collect(struct cli *c);
-int cli_inspect(struct cli *c);
-int cli_doctor(struct cli *c);
-int cli_help(struct cli *c);
+int nv_cli_keys_new(struct cli *c);
+int nv_cli_keys_show(struct cli *c);
+int nv_cli_broker_apply(struct cli *c);
+int nv_cli_broker_check(struct cli *c);
+int nv_cli_broker_definitions(struct cli *c);
+int nv_cli_account_add(struct cli *c);
+int nv_cli_account_remove(struct cli *c);
+int nv_cli_account_passwd(struct cli *c);
+int nv_cli_account_list(struct cli *c);
+int nv_cli_site_create(struct cli *c);
+int nv_cli_site_delete_course(struct cli *c);
+int nv_cli_courses(struct cli *c);
+int nv_cli_submit(struct cli *c);
+int nv_cli_list(struct cli *c);
+int nv_cli_show(struct cli *c);
+int nv_cli_watch(struct cli *c);
+int nv_cli_cancel(struct cli *c);
+int nv_cli_retry(struct cli *c);
+int nv_cli_now(struct cli *c);
+int nv_cli_republish(struct cli *c);
+int nv_cli_forget(struct cli *c);
+int nv_cli_queues(struct cli *c);
+int nv_cli_dead_list(struct cli *c);
+int nv_cli_dead_show(struct cli *c);
+int nv_cli_dead_requeue(struct cli *c);
+int nv_cli_dead_discard(struct cli *c);
+int nv_cli_mbz(struct cli *c);
+int nv_cli_collect(struct cli *c);
+int nv_cli_inspect(struct cli *c);
+int nv_cli_doctor(struct cli *c);
+int nv_cli_help(struct cli *c);
 
 #endif

@@ -93,27 +93,27 @@ static const struct cli_option mbz_options[] = {
 	{0},
 };
 
-const struct cli_command cli_commands[] = {
-	{NULL, "help", "", 0, 0, "list all commands", NULL, NULL, cli_help},
+const struct cli_command nv_cli_commands[] = {
+	{NULL, "help", "", 0, 0, "list all commands", NULL, NULL, nv_cli_help},
 
 	{NULL, "courses", "", 0, 0, "the courses that may be brought", NULL, courses_options,
-	 cli_courses},
+	 nv_cli_courses},
 	{NULL, "submit", "SITE [COURSE...]", 1, -1, "ask for courses to be brought",
 	 "COURSE is the course's id on SITE, as navette courses shows it.  With --wait, the exit\n"
 	 "status is 0 only if every course is restored.",
-	 submit_options, cli_submit},
-	{NULL, "list", "", 0, 0, "requests, newest first", NULL, list_options, cli_list},
-	{NULL, "show", "ID", 1, 1, "all about one request", NULL, show_options, cli_show},
+	 submit_options, nv_cli_submit},
+	{NULL, "list", "", 0, 0, "requests, newest first", NULL, list_options, nv_cli_list},
+	{NULL, "show", "ID", 1, 1, "all about one request", NULL, show_options, nv_cli_show},
 	{NULL, "watch", "ID...", 1, -1, "follow requests until all are done",
-	 "Exit status 0 only if every one is restored.", watch_options, cli_watch},
-	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, cli_cancel},
+	 "Exit status 0 only if every one is restored.", watch_options, nv_cli_watch},
+	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, nv_cli_cancel},
 	{NULL, "retry", "ID", 1, 1, "ask again for what failed or was cancelled", NULL, NULL,
-	 cli_retry},
-	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, cli_now},
+	 nv_cli_retry},
+	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, nv_cli_now},
 
 	{NULL, "republish", "", 0, 0, "send out again what has not ended (administrators)",
 	 "For a broker that has lost its messages.  Each course is brought once all the same.",
-	 NULL, cli_republish},
+	 NULL, nv_cli_republish},
 	{NULL, "forget", "USER", 1, 1, "remove what is known of somebody (administrators)",
 	 "Records and logs of this person's requests that have ended, wishes to join other "
 	 "courses, and "
@@ -121,7 +121,7 @@ const struct cli_command cli_commands[] = {
 	 "the streams of changes say of them.  Requests that have not ended are kept.  Backups, "
 	 "and the\n"
 	 "daemons' logs (user=), keep their own time; Moodle's data Moodle's privacy tool removes.",
-	 forget_options, cli_forget},
+	 forget_options, nv_cli_forget},
 
 	{NULL, "queues", "", 0, 0, "how many messages wait where",
 	 "The queues of identity.client and identity.site, else of broker.clients and "
@@ -129,15 +129,15 @@ const struct cli_command cli_commands[] = {
 	 "With broker.management_url, from there: numbers up to five seconds old.  Without, asked "
 	 "of\n"
 	 "each queue: exact, but not how many messages somebody is at work on.",
-	 NULL, cli_queues},
+	 NULL, nv_cli_queues},
 	{"dead", "list", "", 0, 0, "messages that were given up, with the reason", NULL,
-	 dead_options, cli_dead_list},
+	 dead_options, nv_cli_dead_list},
 	{"dead", "show", "LETTER", 1, 1, "all about one of them", DEAD_LETTER, dead_options,
-	 cli_dead_show},
+	 nv_cli_dead_show},
 	{"dead", "requeue", "[LETTER]", 0, 1, "put one back into the queue it came from",
-	 DEAD_LETTER, requeue_options, cli_dead_requeue},
+	 DEAD_LETTER, requeue_options, nv_cli_dead_requeue},
 	{"dead", "discard", "LETTER", 1, 1, "throw one away for good", DEAD_LETTER, dead_options,
-	 cli_dead_discard},
+	 nv_cli_dead_discard},
 
 	{NULL, "mbz", "ID", 1, 1, "write a request's archive as a file that any Moodle restores",
 	 "Takes the newest complete archive of the request from the staging store, where it is "
@@ -146,7 +146,7 @@ const struct cli_command cli_commands[] = {
 	 "manifest\n"
 	 "the course server signed is not known to this command: what the manifest names is\n"
 	 "verified by SHA-256, the manifest itself is taken as the store gives it.",
-	 mbz_options, cli_mbz},
+	 mbz_options, nv_cli_mbz},
 	{NULL, "collect", "", 0, 0,
 	 "remove from the staging store what nobody needs (course server)",
 	 "What the archiver does by itself at its start and from time to time, and by the same "
@@ -154,40 +154,41 @@ const struct cli_command cli_commands[] = {
 	 "older than store.keep, then blobs that no archive names and that are older than "
 	 "store.grace; none while\n"
 	 "an upload runs.",
-	 collect_options, cli_collect},
-	{NULL, "inspect", "FILE.mbz", 1, 1, "what is in a course archive", NULL, NULL, cli_inspect},
+	 collect_options, nv_cli_collect},
+	{NULL, "inspect", "FILE.mbz", 1, 1, "what is in a course archive", NULL, NULL,
+	 nv_cli_inspect},
 
 	{NULL, "doctor", "", 0, 0, "check this installation and tell how to mend it",
 	 "Looks at what the configuration names.  Exit status 0 only if nothing failed; a warning\n"
 	 "is no failure.",
-	 NULL, cli_doctor},
+	 NULL, nv_cli_doctor},
 	{"config", "check", "[FILE]", 0, 1, "look for mistakes in a configuration",
 	 "Every mistake is one line with file, line, key and what is allowed.", check_options,
-	 cli_config_check},
+	 nv_cli_config_check},
 	{"config", "example", "", 0, 0, "print a configuration with every key explained", NULL,
-	 NULL, cli_config_example},
+	 NULL, nv_cli_config_example},
 	{"keys", "new", "FILE", 1, 1, "make a secret key, print its public key", NULL, NULL,
-	 cli_keys_new},
+	 nv_cli_keys_new},
 	{"keys", "show", "FILE", 1, 1, "print the public key of a secret key", NULL, NULL,
-	 cli_keys_show},
+	 nv_cli_keys_show},
 	{"broker", "apply", "", 0, 0, "make exchanges, queues and users on the broker",
 	 "For broker.clients and broker.sites, by broker.management_url.  Nothing is deleted; "
 	 "made\n"
 	 "passwords come into broker.credentials_dir.",
-	 NULL, cli_broker_apply},
+	 NULL, nv_cli_broker_apply},
 	{"broker", "check", "", 0, 0, "compare the broker with what it should be",
-	 "Exit status 0 only if nothing differs.", NULL, cli_broker_check},
+	 "Exit status 0 only if nothing differs.", NULL, nv_cli_broker_check},
 	{"broker", "definitions", "", 0, 0, "print the same as a definitions file for RabbitMQ",
-	 NULL, NULL, cli_broker_definitions},
+	 NULL, NULL, nv_cli_broker_definitions},
 	{"account", "add", "USER", 1, 1, "make a local account", NULL, account_options,
-	 cli_account_add},
+	 nv_cli_account_add},
 	{"account", "passwd", "USER", 1, 1, "change its password", NULL, passwd_options,
-	 cli_account_passwd},
-	{"account", "remove", "USER", 1, 1, "remove it", NULL, NULL, cli_account_remove},
-	{"account", "list", "", 0, 0, "the local accounts", NULL, NULL, cli_account_list},
+	 nv_cli_account_passwd},
+	{"account", "remove", "USER", 1, 1, "remove it", NULL, NULL, nv_cli_account_remove},
+	{"account", "list", "", 0, 0, "the local accounts", NULL, NULL, nv_cli_account_list},
 	{"site", "create", "DIR", 1, 1, "make a folder that stands for a Moodle", NULL,
-	 site_options, cli_site_create},
+	 site_options, nv_cli_site_create},
 	{"site", "delete-course", "DIR COURSE", 2, 2, "delete a course that was restored there",
-	 NULL, NULL, cli_site_delete_course},
+	 NULL, NULL, nv_cli_site_delete_course},
 };
-const size_t cli_commands_len = NV_ARRAY_LEN(cli_commands);
+const size_t nv_cli_commands_len = NV_ARRAY_LEN(nv_cli_commands);

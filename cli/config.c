@@ -19,7 +19,7 @@ static json_t *mistakes_list(const struct nv_buf *mistakes)
 	char *rest = copy;
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
 		if (*line)
-			json_array_append_new(list, cli_string(line));
+			json_array_append_new(list, nv_cli_string(line));
 	free(copy);
 	return list;
 }
@@ -27,16 +27,16 @@ static json_t *mistakes_list(const struct nv_buf *mistakes)
 static int print_mistakes(struct cli *c, const char *path, const struct nv_buf *mistakes)
 {
 	if (c->json)
-		return cli_document(c,
-				    json_pack("{s:{s:s, s:s, s:s}, s:o}", "error", "reason",
-					      "config", "message", "the configuration is wrong",
-					      "file", path, "mistakes", mistakes_list(mistakes)),
-				    CLI_FAILED);
+		return nv_cli_document(c,
+				       json_pack("{s:{s:s, s:s, s:s}, s:o}", "error", "reason",
+						 "config", "message", "the configuration is wrong",
+						 "file", path, "mistakes", mistakes_list(mistakes)),
+				       CLI_FAILED);
 	fwrite(mistakes->data, 1, mistakes->len, stderr);
 	return CLI_FAILED;
 }
 
-const struct nv_config *cli_config(struct cli *c)
+const struct nv_config *nv_cli_config(struct cli *c)
 {
 	nv_auto_buf struct nv_buf mistakes = {0};
 	if (!c->config)
@@ -65,16 +65,16 @@ static unsigned role_from(const char *word)
 	return 0;
 }
 
-int cli_config_check(struct cli *c)
+int nv_cli_config_check(struct cli *c)
 {
 	const char *path = c->args_len ? c->args[0] : c->config_path;
 	nv_auto_buf struct nv_buf mistakes = {0};
 	unsigned roles = 0;
 	const char *word;
-	for (size_t i = 0; (word = cli_get_nth(c, "role", i)) != NULL; i++) {
+	for (size_t i = 0; (word = nv_cli_get_nth(c, "role", i)) != NULL; i++) {
 		unsigned role = role_from(word);
 		if (!role)
-			return cli_usage(
+			return nv_cli_usage(
 				c, "--role: \"%s\" is not one of producer, archiver, worker, cli",
 				word);
 		roles |= role;
@@ -84,20 +84,20 @@ int cli_config_check(struct cli *c)
 		return print_mistakes(c, path, &mistakes);
 	nv_config_free(config);
 	if (c->json)
-		return cli_document(
+		return nv_cli_document(
 			c, json_pack("{s:b, s:s, s:[]}", "ok", 1, "file", path, "mistakes"),
 			CLI_OK);
 	printf("%s: no mistakes\n", path);
 	return CLI_OK;
 }
 
-int cli_config_example(struct cli *c)
+int nv_cli_config_example(struct cli *c)
 {
 	nv_auto_buf struct nv_buf text = {0};
 	nv_config_example(&text);
 	if (c->json)
-		return cli_document(
-			c, json_pack("{s:o}", "example", cli_string((const char *)text.data)),
+		return nv_cli_document(
+			c, json_pack("{s:o}", "example", nv_cli_string((const char *)text.data)),
 			CLI_OK);
 	fwrite(text.data, 1, text.len, stdout);
 	return CLI_OK;
@@ -131,9 +131,9 @@ static int ask(const char *prompt, char *line, size_t size, struct nv_err *err)
 	return rc;
 }
 
-char *cli_password(struct cli *c, const char *prompt, struct nv_err *err)
+char *nv_cli_password(struct cli *c, const char *prompt, struct nv_err *err)
 {
-	const char *file = cli_get(c, "password-file");
+	const char *file = nv_cli_get(c, "password-file");
 	char line[PASSWORD_MAX] = "";
 	if (file) {
 		nv_auto_buf struct nv_buf text = {0};

@@ -29,10 +29,11 @@ static int check_name(struct cli *c)
 	char *end;
 	bool number = *text >= '0' && *text <= '9' && strtoull(text, &end, 10) && !*end;
 	if (!number && !is_id(text))
-		return cli_usage(c,
-				 "\"%s\" is neither a number from 1 nor an id of 8 characters or "
-				 "more",
-				 text);
+		return nv_cli_usage(
+			c,
+			"\"%s\" is neither a number from 1 nor an id of 8 characters or "
+			"more",
+			text);
 	return CLI_OK;
 }
 
@@ -71,28 +72,28 @@ static const struct nv_letter *find_letter(const struct nv_dead *d, const char *
 
 static bool wanted(const struct cli *c, const char *owner)
 {
-	const char *queue = cli_get(c, "queue");
+	const char *queue = nv_cli_get(c, "queue");
 	return !queue || strcmp(queue, nv_queue_dead(owner).s) == 0;
 }
 
 /* The owners whose dead queues are meant; 0 after an error was printed. */
 static size_t owners_of(struct cli *c, bool just_one, struct cli_owner owners[CLI_OWNERS_MAX])
 {
-	const struct nv_config *config = cli_config(c);
+	const struct nv_config *config = nv_cli_config(c);
 	if (!config)
 		return 0;
-	size_t all = cli_owners(config, owners);
+	size_t all = nv_cli_owners(config, owners);
 	size_t n = 0;
 	for (size_t i = 0; i < all; i++)
 		if (wanted(c, owners[i].name))
 			owners[n++] = owners[i];
 	if (!n)
-		cli_failf(c, NV_R_config, "%s names no client or site with such a queue",
-			  config->path);
+		nv_cli_failf(c, NV_R_config, "%s names no client or site with such a queue",
+			     config->path);
 	if (n < 2 || !just_one)
 		return n;
-	cli_usage(c, "which queue?  --queue %s or --queue %s", nv_queue_dead(owners[0].name).s,
-		  nv_queue_dead(owners[1].name).s);
+	nv_cli_usage(c, "which queue?  --queue %s or --queue %s", nv_queue_dead(owners[0].name).s,
+		     nv_queue_dead(owners[1].name).s);
 	return 0;
 }
 
@@ -105,16 +106,17 @@ static int usage_or_failed(const struct cli *c)
 
 static json_t *letter_document(const struct nv_dead *d, const struct nv_letter *l)
 {
-	json_t *doc = json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "n", (json_int_t)l->n, "id",
-				l->id, "dead_queue", d->queue.s, "queue", cli_string(l->queue),
-				"reason", cli_string(l->reason), "error", cli_string(l->error));
+	json_t *doc =
+		json_pack("{s:I, s:s, s:s, s:o, s:o, s:o}", "n", (json_int_t)l->n, "id", l->id,
+			  "dead_queue", d->queue.s, "queue", nv_cli_string(l->queue), "reason",
+			  nv_cli_string(l->reason), "error", nv_cli_string(l->error));
 	char iso[25] = "";
 	if (l->at)
 		nv_time_iso(l->at, iso);
 	json_object_set_new(doc, "at", l->at ? json_string(iso) : json_null());
-	json_object_set_new(doc, "host", cli_string(l->host));
-	json_object_set_new(doc, "kind", *l->kind ? cli_string(l->kind) : json_null());
-	json_object_set_new(doc, "mid", *l->mid ? cli_string(l->mid) : json_null());
+	json_object_set_new(doc, "host", nv_cli_string(l->host));
+	json_object_set_new(doc, "kind", *l->kind ? nv_cli_string(l->kind) : json_null());
+	json_object_set_new(doc, "mid", *l->mid ? nv_cli_string(l->mid) : json_null());
 	json_object_set_new(doc, "size", json_integer((json_int_t)l->size));
 	json_object_set_new(doc, "attempts", json_integer((json_int_t)l->attempts));
 	json_object_set_new(doc, "requeued", json_integer((json_int_t)l->requeued));
@@ -124,11 +126,11 @@ static json_t *letter_document(const struct nv_dead *d, const struct nv_letter *
 static void letter_row(struct cli_table *t, const struct nv_dead *d, const struct nv_letter *l)
 {
 	nv_auto_free char *n = nv_asprintf("%" PRIu64, l->n);
-	nv_auto_free char *when = cli_time(l->at);
-	nv_auto_free char *size = cli_size(l->size);
+	nv_auto_free char *when = nv_cli_time(l->at);
+	nv_auto_free char *size = nv_cli_size(l->size);
 	nv_auto_free char *id = nv_strndup(l->id, ID_SHOWN);
-	cli_row(t, d->queue.s, n, id, when, l->queue ? l->queue : "?", *l->kind ? l->kind : "?",
-		size, l->reason ? l->reason : "?", l->error ? l->error : "", NULL);
+	nv_cli_row(t, d->queue.s, n, id, when, l->queue ? l->queue : "?", *l->kind ? l->kind : "?",
+		   size, l->reason ? l->reason : "?", l->error ? l->error : "", NULL);
 }
 
 static bool keep_none(void *arg, struct nv_letter *l)
@@ -148,7 +150,7 @@ static int list_queue(struct nv_dead *d, json_t *list, struct cli_table *t, stru
 	return rc;
 }
 
-int cli_dead_list(struct cli *c)
+int nv_cli_dead_list(struct cli *c)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
 	struct cli_table table = {0};
@@ -158,8 +160,8 @@ int cli_dead_list(struct cli *c)
 	if (!n)
 		return CLI_FAILED;
 	json_t *list = json_array();
-	cli_row(&table, "DEAD QUEUE", "N", "ID", "WHEN", "FROM", "KIND", "SIZE", "REASON", "ERROR",
-		NULL);
+	nv_cli_row(&table, "DEAD QUEUE", "N", "ID", "WHEN", "FROM", "KIND", "SIZE", "REASON",
+		   "ERROR", NULL);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct nv_dead d;
 		/* a connection a queue, so that what is taken from one goes back before the next */
@@ -169,9 +171,9 @@ int cli_dead_list(struct cli *c)
 		nv_dead_close(&d);
 	}
 	if (rc < 0)
-		cli_fail(c, &err); /* after it, the rows that there are */
-	return cli_answer(c, json_pack("{s:o}", "messages", list), &table,
-			  rc < 0 ? CLI_FAILED : CLI_OK);
+		nv_cli_fail(c, &err); /* after it, the rows that there are */
+	return nv_cli_answer(c, json_pack("{s:o}", "messages", list), &table,
+			     rc < 0 ? CLI_FAILED : CLI_OK);
 }
 
 /* --- show --- */
@@ -180,18 +182,18 @@ static void show_rows(struct cli_table *t, const struct nv_letter *l)
 {
 	const amqp_table_t *h = nv_letter_headers(l);
 	nv_auto_free char *size = nv_asprintf("%zu bytes", l->size);
-	nv_auto_free char *when = cli_time(l->at);
-	cli_row(t, "Id:", l->id, NULL);
-	cli_row(t, "Kind:", *l->kind ? l->kind : "cannot be read", NULL);
-	cli_row(t, "Message:", *l->mid ? l->mid : "cannot be read", NULL);
-	cli_row(t, "Size:", size, NULL);
-	cli_row(t, "Given up:", when, NULL);
+	nv_auto_free char *when = nv_cli_time(l->at);
+	nv_cli_row(t, "Id:", l->id, NULL);
+	nv_cli_row(t, "Kind:", *l->kind ? l->kind : "cannot be read", NULL);
+	nv_cli_row(t, "Message:", *l->mid ? l->mid : "cannot be read", NULL);
+	nv_cli_row(t, "Size:", size, NULL);
+	nv_cli_row(t, "Given up:", when, NULL);
 	for (int i = 0; i < h->num_entries; i++) {
 		nv_auto_free char *key = nv_strndup(h->entries[i].key.bytes, h->entries[i].key.len);
 		nv_auto_free char *value = nv_letter_header(l, key);
 		nv_auto_free char *label = nv_asprintf("%s:", key);
 		if (value)
-			cli_row(t, label, value, NULL);
+			nv_cli_row(t, label, value, NULL);
 	}
 }
 
@@ -214,7 +216,7 @@ static int with_letter(struct cli *c, letter_use use)
 	const struct nv_letter *l = rc == 0 ? find_letter(&d, c->args[0], &err) : NULL;
 	rc = l ? use(c, &d, l, &err) : -1;
 	nv_dead_close(&d);
-	return rc < 0 ? cli_fail(c, &err) : CLI_OK;
+	return rc < 0 ? nv_cli_fail(c, &err) : CLI_OK;
 }
 
 static int show(struct cli *c, struct nv_dead *d, const struct nv_letter *l, struct nv_err *err)
@@ -222,11 +224,11 @@ static int show(struct cli *c, struct nv_dead *d, const struct nv_letter *l, str
 	struct cli_table table = {0};
 	(void)err;
 	show_rows(&table, l);
-	cli_answer(c, letter_document(d, l), &table, CLI_OK);
+	nv_cli_answer(c, letter_document(d, l), &table, CLI_OK);
 	return 0;
 }
 
-int cli_dead_show(struct cli *c)
+int nv_cli_dead_show(struct cli *c)
 {
 	return with_letter(c, show);
 }
@@ -237,7 +239,7 @@ static int say(struct cli *c, const struct nv_dead *d, const struct nv_letter *l
 {
 	json_t *doc = letter_document(d, l);
 	if (c->json) {
-		cli_document(c, json_pack("{s:s, s:o}", "done", what, "message", doc), CLI_OK);
+		nv_cli_document(c, json_pack("{s:s, s:o}", "done", what, "message", doc), CLI_OK);
 		return 0;
 	}
 	json_decref(doc);
@@ -251,7 +253,7 @@ static int discard(struct cli *c, struct nv_dead *d, const struct nv_letter *l, 
 	return nv_dead_discard(d, l, err) < 0 ? -1 : say(c, d, l, "discarded");
 }
 
-int cli_dead_discard(struct cli *c)
+int nv_cli_dead_discard(struct cli *c)
 {
 	return with_letter(c, discard);
 }
@@ -264,7 +266,7 @@ static int requeue(struct cli *c, struct nv_dead *d, const struct nv_letter *l, 
 static void requeue_failed(void *arg, const struct nv_err *why)
 {
 	json_t *failed = arg;
-	json_array_append_new(failed, cli_string(why->msg));
+	json_array_append_new(failed, nv_cli_string(why->msg));
 }
 
 static int print_requeued(struct cli *c, uint64_t done, json_t *failed)
@@ -273,7 +275,7 @@ static int print_requeued(struct cli *c, uint64_t done, json_t *failed)
 	const json_t *message;
 	int status = json_array_size(failed) ? CLI_FAILED : CLI_OK;
 	if (c->json)
-		return cli_document(
+		return nv_cli_document(
 			c, json_pack("{s:I, s:O}", "requeued", (json_int_t)done, "failed", failed),
 			status);
 	json_array_foreach(failed, i, message)
@@ -282,18 +284,19 @@ static int print_requeued(struct cli *c, uint64_t done, json_t *failed)
 	return status;
 }
 
-int cli_dead_requeue(struct cli *c)
+int nv_cli_dead_requeue(struct cli *c)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
 	struct nv_dead d;
 	struct nv_err err = {0};
 	uint64_t done = 0;
-	if (c->args_len && cli_has(c, "all"))
-		return cli_usage(c, "one message and --all do not go together");
+	if (c->args_len && nv_cli_has(c, "all"))
+		return nv_cli_usage(c, "one message and --all do not go together");
 	if (c->args_len)
 		return with_letter(c, requeue);
-	if (!cli_has(c, "all"))
-		return cli_usage(c, "which?  A number or an id from navette dead list, or --all");
+	if (!nv_cli_has(c, "all"))
+		return nv_cli_usage(c,
+				    "which?  A number or an id from navette dead list, or --all");
 	if (!owners_of(c, true, owners))
 		return usage_or_failed(c);
 	json_t *failed = json_array();
@@ -301,7 +304,7 @@ int cli_dead_requeue(struct cli *c)
 	if (rc == 0)
 		rc = nv_dead_requeue_each(&d, &done, requeue_failed, failed, &err);
 	nv_dead_close(&d);
-	int status = rc < 0 ? cli_fail(c, &err) : print_requeued(c, done, failed);
+	int status = rc < 0 ? nv_cli_fail(c, &err) : print_requeued(c, done, failed);
 	json_decref(failed);
 	return status;
 }

@@ -38,8 +38,8 @@ static const struct {
 #undef X
 };
 
-void cli_found(struct cli_doctor *d, enum cli_finding finding, const char *area,
-	       const char *way_out, const char *fmt, ...)
+void nv_cli_found(struct nv_cli_doctor *d, enum cli_finding finding, const char *area,
+		  const char *way_out, const char *fmt, ...)
 {
 	enum cli_health health = findings[finding].health;
 	char text[600];
@@ -53,33 +53,33 @@ void cli_found(struct cli_doctor *d, enum cli_finding finding, const char *area,
 	json_array_append_new(d->findings,
 			      json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", findings[finding].id,
 					"status", health_words[health], "area", area, "text",
-					cli_string(text), "way_out", cli_string(way_out)));
+					nv_cli_string(text), "way_out", nv_cli_string(way_out)));
 	if (d->c->json)
 		return;
-	nv_auto_free char *clean = cli_clean(text);
+	nv_auto_free char *clean = nv_cli_clean(text);
 	printf("%-8s %-14s %s\n", health_words[health], area, clean);
 	if (way_out)
 		printf("%-8s %-14s → %s\n", "", "", way_out);
 	fflush(stdout);
 }
 
-void cli_found_clock(struct cli_doctor *d, const char *who, int64_t ahead_ms)
+void nv_cli_found_clock(struct nv_cli_doctor *d, const char *who, int64_t ahead_ms)
 {
 	int64_t off = ahead_ms < 0 ? -ahead_ms : ahead_ms;
 	enum cli_finding finding = off >= (int64_t)NV_CLOCK_SKEW_MS ? CLI_F_clock_wrong
 				   : off >= CLOCK_WARNING_MS	    ? CLI_F_clock_off
 								    : CLI_F_clock_ok;
 	if (off < 2000)
-		cli_found(d, finding, "clock", NULL, "%s has the same time", who);
+		nv_cli_found(d, finding, "clock", NULL, "%s has the same time", who);
 	else
-		cli_found(d, finding, "clock",
-			  "set the clocks of both machines by NTP (timedatectl set-ntp true); "
-			  "messages from a clock five minutes ahead are held",
-			  "%s is %" PRId64 " s %s", who, off / 1000,
-			  ahead_ms > 0 ? "ahead of us" : "behind us");
+		nv_cli_found(d, finding, "clock",
+			     "set the clocks of both machines by NTP (timedatectl set-ntp true); "
+			     "messages from a clock five minutes ahead are held",
+			     "%s is %" PRId64 " s %s", who, off / 1000,
+			     ahead_ms > 0 ? "ahead of us" : "behind us");
 }
 
-int cli_version_compare(const char *a, const char *b)
+int nv_cli_version_compare(const char *a, const char *b)
 {
 	while (*a || *b) {
 		char *end_a, *end_b;
@@ -105,41 +105,41 @@ static unsigned roles_of(const struct nv_config *c)
 	       (c->worker.work_dir ? NV_ROLE_WORKER : 0u);
 }
 
-static void report_mistakes(struct cli_doctor *d, struct nv_buf *mistakes)
+static void report_mistakes(struct nv_cli_doctor *d, struct nv_buf *mistakes)
 {
 	char *rest = (char *)mistakes->data;
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		if (*line && strstr(line, " cannot be read ("))
-			cli_found(d, CLI_F_config_file_missing, "configuration",
-				  "make that file: one line, mode 0600, the daemon's user its "
-				  "owner; or name another one",
-				  "%s", line);
+			nv_cli_found(d, CLI_F_config_file_missing, "configuration",
+				     "make that file: one line, mode 0600, the daemon's user its "
+				     "owner; or name another one",
+				     "%s", line);
 		else if (*line)
-			cli_found(d, CLI_F_config_mistake, "configuration",
-				  "correct that line; navette config example explains every key",
-				  "%s", line);
+			nv_cli_found(d, CLI_F_config_mistake, "configuration",
+				     "correct that line; navette config example explains every key",
+				     "%s", line);
 	}
 }
 
 /* false: there is no file, or none that we may read. */
-static bool configuration_readable(struct cli_doctor *d, const char *path)
+static bool configuration_readable(struct nv_cli_doctor *d, const char *path)
 {
 	if (access(path, R_OK) == 0)
 		return true;
 	if (errno == EACCES)
-		cli_found(d, CLI_F_config_unreadable, "configuration",
-			  "run this as root, or as the user the daemons run as", "%s: %s", path,
-			  strerrordesc_np(errno));
+		nv_cli_found(d, CLI_F_config_unreadable, "configuration",
+			     "run this as root, or as the user the daemons run as", "%s: %s", path,
+			     strerrordesc_np(errno));
 	else
-		cli_found(d, CLI_F_config_missing, "configuration",
-			  "write one, beginning with: navette config example; another file is "
-			  "named by -c FILE or NAVETTE_CONFIG",
-			  "%s: %s", path, strerrordesc_np(errno));
+		nv_cli_found(d, CLI_F_config_missing, "configuration",
+			     "write one, beginning with: navette config example; another file is "
+			     "named by -c FILE or NAVETTE_CONFIG",
+			     "%s: %s", path, strerrordesc_np(errno));
 	return false;
 }
 
 /* false: nothing more can be looked at. */
-static bool load_configuration(struct cli_doctor *d)
+static bool load_configuration(struct nv_cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf mistakes = {0};
 	if (!configuration_readable(d, d->c->config_path))
@@ -155,17 +155,17 @@ static bool load_configuration(struct cli_doctor *d)
 }
 
 /* What the daemons would say of it. */
-static void check_configuration(struct cli_doctor *d)
+static void check_configuration(struct nv_cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf mistakes = {0};
 	if (!configuration_readable(d, d->c->config_path))
 		return;
 	d->full = nv_config_load(d->c->config_path, d->roles, &mistakes);
 	if (d->full)
-		cli_found(d, CLI_F_config_ok, "configuration", NULL, "%s%s%s%s", d->config->path,
-			  d->roles & NV_ROLE_PRODUCER ? ", producer" : "",
-			  d->roles & NV_ROLE_ARCHIVER ? ", archiver" : "",
-			  d->roles & NV_ROLE_WORKER ? ", worker" : "");
+		nv_cli_found(d, CLI_F_config_ok, "configuration", NULL, "%s%s%s%s", d->config->path,
+			     d->roles & NV_ROLE_PRODUCER ? ", producer" : "",
+			     d->roles & NV_ROLE_ARCHIVER ? ", archiver" : "",
+			     d->roles & NV_ROLE_WORKER ? ", worker" : "");
 	else
 		report_mistakes(d, &mistakes);
 }
@@ -189,7 +189,7 @@ static bool daemons_user(const struct nv_config *c, uid_t *ret, const char **ret
 }
 
 /* Root may do everything, and what it makes is root's: from here on we are the daemons' user. */
-static void become_daemons_user(struct cli_doctor *d)
+static void become_daemons_user(struct nv_cli_doctor *d)
 {
 	uid_t uid = 0;
 	const char *of = NULL;
@@ -198,18 +198,18 @@ static void become_daemons_user(struct cli_doctor *d)
 	const struct passwd *user = getpwuid(uid);
 	if (user && initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 &&
 	    setuid(uid) == 0)
-		cli_found(d, CLI_F_user_taken, "user", NULL, "looking as %s, to whom %s belongs",
-			  user->pw_name, of);
+		nv_cli_found(d, CLI_F_user_taken, "user", NULL, "looking as %s, to whom %s belongs",
+			     user->pw_name, of);
 	else
-		cli_found(d, CLI_F_user_refused, "user",
-			  "give that file to the user the daemons run as (chown navette:)",
-			  "%s belongs to user %u: %s", of, (unsigned)uid,
-			  user ? strerrordesc_np(errno) : "there is no such user");
+		nv_cli_found(d, CLI_F_user_refused, "user",
+			     "give that file to the user the daemons run as (chown navette:)",
+			     "%s belongs to user %u: %s", of, (unsigned)uid,
+			     user ? strerrordesc_np(errno) : "there is no such user");
 }
 
 /* --- key and accounts --- */
 
-static void check_key(struct cli_doctor *d)
+static void check_key(struct nv_cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
 	struct nv_identity me;
@@ -222,22 +222,23 @@ static void check_key(struct cli_doctor *d)
 	if (nv_identity_load(c->identity.key_file, client ? 'c' : 's', name, &me, &err) == 0) {
 		nv_identity_public(&me, public_key);
 		nv_identity_wipe(&me);
-		cli_found(d, CLI_F_key_ok, "key", NULL, "%s (the other side must know it as this)",
-			  public_key);
+		nv_cli_found(d, CLI_F_key_ok, "key", NULL,
+			     "%s (the other side must know it as this)", public_key);
 	} else if (access(c->identity.key_file, F_OK) < 0 && errno == ENOENT) {
-		cli_found(d, CLI_F_key_missing, "key",
-			  "make one: navette keys new FILE; it must belong to the daemons' user",
-			  "%s", err.msg);
+		nv_cli_found(d, CLI_F_key_missing, "key",
+			     "make one: navette keys new FILE; it must belong to the daemons' user",
+			     "%s", err.msg);
 	} else {
-		cli_found(d, CLI_F_key_bad, "key",
-			  "it must belong to the daemons' user, with mode 0600, and hold what "
-			  "navette keys new made: take it from the backup rather than make a new "
-			  "one, which the other side would not know",
-			  "%s", err.msg);
+		nv_cli_found(
+			d, CLI_F_key_bad, "key",
+			"it must belong to the daemons' user, with mode 0600, and hold what "
+			"navette keys new made: take it from the backup rather than make a new "
+			"one, which the other side would not know",
+			"%s", err.msg);
 	}
 }
 
-static void check_accounts(struct cli_doctor *d)
+static void check_accounts(struct nv_cli_doctor *d)
 {
 	const char *path = d->config->producer.accounts_file;
 	const char *make_one = "make one: navette account add USER --admin";
@@ -246,31 +247,31 @@ static void check_accounts(struct cli_doctor *d)
 	if (!path)
 		return;
 	if (nv_accounts_load(path, &a, &err) == 0) {
-		cli_found(d, a.len ? CLI_F_accounts_ok : CLI_F_accounts_none, "accounts", make_one,
-			  "%zu local accounts", a.len);
+		nv_cli_found(d, a.len ? CLI_F_accounts_ok : CLI_F_accounts_none, "accounts",
+			     make_one, "%zu local accounts", a.len);
 		nv_accounts_fini(&a);
 	} else if (access(path, F_OK) < 0 && errno == ENOENT) {
-		cli_found(d, CLI_F_accounts_missing, "accounts", make_one, "%s", err.msg);
+		nv_cli_found(d, CLI_F_accounts_missing, "accounts", make_one, "%s", err.msg);
 	} else {
-		cli_found(d, CLI_F_accounts_bad, "accounts",
-			  "the producer's user must be able to read it; a damaged file is taken "
-			  "from the backup",
-			  "%s", err.msg);
+		nv_cli_found(d, CLI_F_accounts_bad, "accounts",
+			     "the producer's user must be able to read it; a damaged file is taken "
+			     "from the backup",
+			     "%s", err.msg);
 	}
 }
 
 /* --- libraries --- */
 
-static void check_version(struct cli_doctor *d, const char *name, const char *have,
+static void check_version(struct nv_cli_doctor *d, const char *name, const char *have,
 			  const char *minimum, const char *package)
 {
 	nv_auto_free char *way_out = nv_asprintf("apt-get install %s", package);
-	bool old = cli_version_compare(have, minimum) < 0;
-	cli_found(d, old ? CLI_F_library_old : CLI_F_library_ok, "versions", way_out, "%s %s%s%s",
-		  name, have, old ? ", needed is " : "", old ? minimum : "");
+	bool old = nv_cli_version_compare(have, minimum) < 0;
+	nv_cli_found(d, old ? CLI_F_library_old : CLI_F_library_ok, "versions", way_out,
+		     "%s %s%s%s", name, have, old ? ", needed is " : "", old ? minimum : "");
 }
 
-static void check_libraries(struct cli_doctor *d)
+static void check_libraries(struct nv_cli_doctor *d)
 {
 	char archive[32];
 	int n = archive_version_number();
@@ -285,36 +286,36 @@ static void check_libraries(struct cli_doctor *d)
 
 /* --- clock, disk, folders --- */
 
-static void check_clock(struct cli_doctor *d)
+static void check_clock(struct nv_cli_doctor *d)
 {
 	struct timex t = {0};
 	if (adjtimex(&t) < 0)
 		return; /* not allowed to ask */
 	bool lost = t.status & STA_UNSYNC;
-	cli_found(d, lost ? CLI_F_ntp_lost : CLI_F_ntp_ok, "clock", "timedatectl set-ntp true",
-		  lost ? "this machine's clock is not kept by NTP, as far as the kernel knows"
-		       : "this machine's clock is kept by NTP");
+	nv_cli_found(d, lost ? CLI_F_ntp_lost : CLI_F_ntp_ok, "clock", "timedatectl set-ntp true",
+		     lost ? "this machine's clock is not kept by NTP, as far as the kernel knows"
+			  : "this machine's clock is kept by NTP");
 }
 
-void cli_found_disk(struct cli_doctor *d, const char *path)
+void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path)
 {
 	uint64_t room = 0;
 	struct nv_err err = {0};
 	if (nv_disk_free(path, &room, &err) < 0) {
-		cli_found(d, CLI_F_disk_unknown, "disk", "see that the folder is there", "%s",
-			  err.msg);
+		nv_cli_found(d, CLI_F_disk_unknown, "disk", "see that the folder is there", "%s",
+			     err.msg);
 		return;
 	}
 	enum cli_finding finding = room < LOW_DISK			 ? CLI_F_disk_full
 				   : room < d->config->store.max_archive ? CLI_F_disk_low
 									 : CLI_F_disk_ok;
-	nv_auto_free char *text = cli_size(room);
-	nv_auto_free char *most = cli_size(d->config->store.max_archive);
-	cli_found(d, finding, "disk",
-		  "make room, or lower store.max_archive to what is there at most",
-		  "%s: %s free%s%s", path, text,
-		  finding == CLI_F_disk_ok ? "" : "; a course may take up to ",
-		  finding == CLI_F_disk_ok ? "" : most);
+	nv_auto_free char *text = nv_cli_size(room);
+	nv_auto_free char *most = nv_cli_size(d->config->store.max_archive);
+	nv_cli_found(d, finding, "disk",
+		     "make room, or lower store.max_archive to what is there at most",
+		     "%s: %s free%s%s", path, text,
+		     finding == CLI_F_disk_ok ? "" : "; a course may take up to ",
+		     finding == CLI_F_disk_ok ? "" : most);
 }
 
 static const char *user_name(uid_t uid)
@@ -323,7 +324,7 @@ static const char *user_name(uid_t uid)
 	return user ? user->pw_name : "somebody without a name";
 }
 
-static void check_work_dir(struct cli_doctor *d, const char *daemon, const char *path)
+static void check_work_dir(struct nv_cli_doctor *d, const char *daemon, const char *path)
 {
 	struct stat st;
 	if (!path)
@@ -333,26 +334,26 @@ static void check_work_dir(struct cli_doctor *d, const char *daemon, const char 
 	nv_auto_free char *way_out =
 		nv_asprintf("as root: install -d -m 0750 -o %s -g %s %s", daemons, daemons, path);
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		cli_found(d, CLI_F_work_dir_missing, daemon, way_out, "work_dir %s is not there",
-			  path);
+		nv_cli_found(d, CLI_F_work_dir_missing, daemon, way_out, "work_dir %s is not there",
+			     path);
 		return;
 	}
 	const char *owner = user_name(st.st_uid);
 	if (access(path, R_OK | W_OK | X_OK) < 0)
-		cli_found(d, CLI_F_work_dir_denied, daemon, way_out,
-			  "work_dir %s belongs to %s: %s may not write there", path, owner, us);
+		nv_cli_found(d, CLI_F_work_dir_denied, daemon, way_out,
+			     "work_dir %s belongs to %s: %s may not write there", path, owner, us);
 	else if (st.st_mode & S_IRWXO)
-		cli_found(d, CLI_F_work_dir_open, daemon, way_out,
-			  "work_dir %s may be read by everybody (mode %03o)", path,
-			  (unsigned)(st.st_mode & 0777));
+		nv_cli_found(d, CLI_F_work_dir_open, daemon, way_out,
+			     "work_dir %s may be read by everybody (mode %03o)", path,
+			     (unsigned)(st.st_mode & 0777));
 	else
-		cli_found(d, CLI_F_work_dir_ok, daemon, NULL, "work_dir %s, which belongs to %s",
-			  path, owner);
-	cli_found_disk(d, path);
+		nv_cli_found(d, CLI_F_work_dir_ok, daemon, NULL, "work_dir %s, which belongs to %s",
+			     path, owner);
+	nv_cli_found_disk(d, path);
 }
 
 /* Where the producer keeps what it has accepted while the broker is away. */
-static void check_spool(struct cli_doctor *d)
+static void check_spool(struct nv_cli_doctor *d)
 {
 	const char *given = getenv("STATE_DIRECTORY"); /* as in a unit of systemd */
 	struct stat st;
@@ -363,27 +364,27 @@ static void check_spool(struct cli_doctor *d)
 	if (d->config->producer.work_dir)
 		check_work_dir(d, "producer", d->config->producer.work_dir);
 	else if (stat(given, &st) == 0 && S_ISDIR(st.st_mode))
-		cli_found(d, CLI_F_spool_ok, "producer", NULL,
-			  "requests accepted while the broker is away are kept in %s", given);
+		nv_cli_found(d, CLI_F_spool_ok, "producer", NULL,
+			     "requests accepted while the broker is away are kept in %s", given);
 	else
-		cli_found(d, CLI_F_spool_missing, "producer",
-			  "set producer.work_dir to a folder of a disk that stays",
-			  "while the broker is away requests are refused: there is no folder to "
-			  "keep them in");
+		nv_cli_found(d, CLI_F_spool_missing, "producer",
+			     "set producer.work_dir to a folder of a disk that stays",
+			     "while the broker is away requests are refused: there is no folder to "
+			     "keep them in");
 }
 
 /* --- all of it --- */
 
-static int summary(struct cli_doctor *d)
+static int summary(struct nv_cli_doctor *d)
 {
 	int status = d->counts[CLI_BAD] ? CLI_FAILED : CLI_OK;
 	if (d->c->json)
-		return cli_document(d->c,
-				    json_pack("{s:b, s:I, s:I, s:o}", "ok", status == CLI_OK,
-					      "failed", (json_int_t)d->counts[CLI_BAD], "warnings",
-					      (json_int_t)d->counts[CLI_WARNING], "findings",
-					      d->findings),
-				    status);
+		return nv_cli_document(d->c,
+				       json_pack("{s:b, s:I, s:I, s:o}", "ok", status == CLI_OK,
+						 "failed", (json_int_t)d->counts[CLI_BAD],
+						 "warnings", (json_int_t)d->counts[CLI_WARNING],
+						 "findings", d->findings),
+				       status);
 	json_decref(d->findings);
 	if (status == CLI_OK)
 		printf("Nothing failed (warnings: %zu).\n", d->counts[CLI_WARNING]);
@@ -393,9 +394,9 @@ static int summary(struct cli_doctor *d)
 	return status;
 }
 
-int cli_doctor(struct cli *c)
+int nv_cli_doctor(struct cli *c)
 {
-	struct cli_doctor d = {.c = c, .findings = json_array()};
+	struct nv_cli_doctor d = {.c = c, .findings = json_array()};
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	check_libraries(&d);
 	check_clock(&d);
@@ -407,11 +408,11 @@ int cli_doctor(struct cli *c)
 		check_work_dir(&d, "archiver", d.config->archiver.work_dir);
 		check_work_dir(&d, "worker", d.config->worker.work_dir);
 		check_spool(&d);
-		cli_doctor_site(&d);
-		cli_doctor_broker(&d);
-		cli_doctor_redis(&d);
-		cli_doctor_store(&d);
-		cli_doctor_api(&d);
+		nv_cli_doctor_site(&d);
+		nv_cli_doctor_broker(&d);
+		nv_cli_doctor_redis(&d);
+		nv_cli_doctor_store(&d);
+		nv_cli_doctor_api(&d);
 	}
 	nv_config_free(d.full);
 	curl_global_cleanup();

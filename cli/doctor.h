@@ -124,7 +124,7 @@ enum cli_finding {
 #undef X
 };
 
-struct cli_doctor {
+struct nv_cli_doctor {
 	struct cli *c;
 	const struct nv_config *config;
 	struct nv_config *full; /* as the daemons read it; NULL: it has mistakes */
@@ -134,19 +134,19 @@ struct cli_doctor {
 };
 
 /* One line: what was looked at, what was found, and (where it is not good) the way out. */
-void cli_found(struct cli_doctor *d, enum cli_finding finding, const char *area,
-	       const char *way_out, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void nv_cli_found(struct nv_cli_doctor *d, enum cli_finding finding, const char *area,
+		  const char *way_out, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* The clock of `who` is so far from ours. */
-void cli_found_clock(struct cli_doctor *d, const char *who, int64_t ahead_ms);
+void nv_cli_found_clock(struct nv_cli_doctor *d, const char *who, int64_t ahead_ms);
 /* The room on the disk of path. */
-void cli_found_disk(struct cli_doctor *d, const char *path);
+void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path);
 /* -1, 0 or 1: a before, same as or after b, as dotted versions. */
-int cli_version_compare(const char *a, const char *b);
+int nv_cli_version_compare(const char *a, const char *b);
 
-void cli_doctor_site(struct cli_doctor *d);
-void cli_doctor_broker(struct cli_doctor *d);
-void cli_doctor_redis(struct cli_doctor *d);
-void cli_doctor_store(struct cli_doctor *d);
-void cli_doctor_api(struct cli_doctor *d);
+void nv_cli_doctor_site(struct nv_cli_doctor *d);
+void nv_cli_doctor_broker(struct nv_cli_doctor *d);
+void nv_cli_doctor_redis(struct nv_cli_doctor *d);
+void nv_cli_doctor_store(struct nv_cli_doctor *d);
+void nv_cli_doctor_api(struct nv_cli_doctor *d);
 
 #endif

@@ -32,20 +32,20 @@ static char *server_version(struct nv_amqp *m)
 	return NULL;
 }
 
-static void broker_version(struct cli_doctor *d, struct nv_amqp *m)
+static void broker_version(struct nv_cli_doctor *d, struct nv_amqp *m)
 {
 	nv_auto_free char *version = server_version(m);
 	if (!version)
 		return;
-	bool old = cli_version_compare(version, "3.10") < 0;
-	cli_found(d, old ? CLI_F_broker_version_old : CLI_F_broker_version_ok, "versions",
-		  "quorum queues need RabbitMQ 3.10 or later", "RabbitMQ %s", version);
+	bool old = nv_cli_version_compare(version, "3.10") < 0;
+	nv_cli_found(d, old ? CLI_F_broker_version_old : CLI_F_broker_version_ok, "versions",
+		     "quorum queues need RabbitMQ 3.10 or later", "RabbitMQ %s", version);
 }
 
-static void broker_queues(struct cli_doctor *d, struct nv_amqp *m)
+static void broker_queues(struct nv_cli_doctor *d, struct nv_amqp *m)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
-	size_t len = cli_owners(d->config, owners);
+	size_t len = nv_cli_owners(d->config, owners);
 	size_t good = 0;
 	for (size_t i = 0; i < len; i++) {
 		struct nv_topology_name names[NV_OWNER_QUEUES];
@@ -57,131 +57,136 @@ static void broker_queues(struct cli_doctor *d, struct nv_amqp *m)
 				good++;
 				continue;
 			}
-			cli_found(d, CLI_F_queue_missing, "broker", "navette broker apply", "%s",
-				  err.msg);
+			nv_cli_found(d, CLI_F_queue_missing, "broker", "navette broker apply", "%s",
+				     err.msg);
 			if (nv_amqp_reopen(m, &err) < 0)
 				return;
 		}
 	}
 	if (good)
-		cli_found(d, CLI_F_queues_ok, "broker", NULL, "%zu queues are there", good);
+		nv_cli_found(d, CLI_F_queues_ok, "broker", NULL, "%zu queues are there", good);
 }
 
-static void broker_topology(struct cli_doctor *d)
+static void broker_topology(struct nv_cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf report = {0};
 	struct nv_broker_differences found = {0};
 	struct nv_err err = {0};
 	if (nv_broker_check(&d->config->broker, &report, &found, &err) < 0) {
 		bool denied = err.reason == NV_R_denied;
-		cli_found(d, denied ? CLI_F_management_denied : CLI_F_management_unreachable,
-			  "broker",
-			  denied ? "see the user in broker.management_url and its password; it "
-				   "needs the tag monitoring, or administrator"
-				 : "see that RabbitMQ's plugin rabbitmq_management is on and "
-				   "broker.management_url is right",
-			  "%s", err.msg);
+		nv_cli_found(d, denied ? CLI_F_management_denied : CLI_F_management_unreachable,
+			     "broker",
+			     denied ? "see the user in broker.management_url and its password; it "
+				      "needs the tag monitoring, or administrator"
+				    : "see that RabbitMQ's plugin rabbitmq_management is on and "
+				      "broker.management_url is right",
+			     "%s", err.msg);
 		return;
 	}
 	if (found.unseen)
-		cli_found(d, CLI_F_topology_part, "broker", NULL,
-			  "not compared, since the user of broker.management_url may not look at "
-			  "it (and need not): %s",
-			  found.unseen);
+		nv_cli_found(
+			d, CLI_F_topology_part, "broker", NULL,
+			"not compared, since the user of broker.management_url may not look at "
+			"it (and need not): %s",
+			found.unseen);
 	if (found.len)
-		cli_found(d, CLI_F_topology_differs, "broker",
-			  "navette broker check tells which; navette broker apply makes what is "
-			  "missing",
-			  "%zu differences from the topology it should have", found.len);
+		nv_cli_found(d, CLI_F_topology_differs, "broker",
+			     "navette broker check tells which; navette broker apply makes what is "
+			     "missing",
+			     "%zu differences from the topology it should have", found.len);
 	else if (!found.unseen)
-		cli_found(d, CLI_F_topology_ok, "broker", NULL, "it has the topology it should");
+		nv_cli_found(d, CLI_F_topology_ok, "broker", NULL, "it has the topology it should");
 	nv_broker_differences_fini(&found);
 }
 
 /* A broker under an alarm takes connections and no messages. */
 static void alarm_cb(void *arg, const char *node, enum nv_broker_alarm alarm)
 {
-	struct cli_doctor *d = arg;
+	struct nv_cli_doctor *d = arg;
 	switch (alarm) {
 	case NV_BROKER_ALARM_MEMORY:
-		cli_found(d, CLI_F_alarm_memory, "broker",
-			  "give the node more memory, or raise vm_memory_high_watermark; see which "
-			  "queues have grown",
-			  "%s: memory alarm: it takes no messages", node);
+		nv_cli_found(
+			d, CLI_F_alarm_memory, "broker",
+			"give the node more memory, or raise vm_memory_high_watermark; see which "
+			"queues have grown",
+			"%s: memory alarm: it takes no messages", node);
 		break;
 	case NV_BROKER_ALARM_DISK:
-		cli_found(d, CLI_F_alarm_disk, "broker",
-			  "make room on the node's disk (disk_free_limit says how much)",
-			  "%s: disk alarm: it takes no messages", node);
+		nv_cli_found(d, CLI_F_alarm_disk, "broker",
+			     "make room on the node's disk (disk_free_limit says how much)",
+			     "%s: disk alarm: it takes no messages", node);
 		break;
 	case NV_BROKER_DOWN:
-		cli_found(d, CLI_F_node_down, "broker", "start that node, see its log",
-			  "%s: this node of the cluster does not run", node);
+		nv_cli_found(d, CLI_F_node_down, "broker", "start that node, see its log",
+			     "%s: this node of the cluster does not run", node);
 		break;
 	}
 }
 
-static void broker_alarms(struct cli_doctor *d)
+static void broker_alarms(struct nv_cli_doctor *d)
 {
 	struct nv_err err = {0};
 	int n = nv_broker_alarms(&d->config->broker, alarm_cb, d, &err);
 	if (n == 0)
-		cli_found(d, CLI_F_alarms_none, "broker", NULL, "no memory or disk alarm");
+		nv_cli_found(d, CLI_F_alarms_none, "broker", NULL, "no memory or disk alarm");
 	else if (n < 0)
-		cli_found(d, CLI_F_alarms_unknown, "broker",
-			  "give the user of broker.management_url the tag monitoring: rabbitmqctl "
-			  "set_user_tags USER monitoring",
-			  "memory and disk alarms were not looked at: %s", err.msg);
+		nv_cli_found(
+			d, CLI_F_alarms_unknown, "broker",
+			"give the user of broker.management_url the tag monitoring: rabbitmqctl "
+			"set_user_tags USER monitoring",
+			"memory and disk alarms were not looked at: %s", err.msg);
 }
 
-static void broker_management(struct cli_doctor *d)
+static void broker_management(struct nv_cli_doctor *d)
 {
 	if (d->config->broker.management_url) {
 		broker_topology(d);
 		broker_alarms(d);
 	} else if (d->config->broker.uris_len) {
-		cli_found(d, CLI_F_management_missing, "broker",
-			  "set broker.management_url (http(s)://USER@HOST:15672) and "
-			  "broker.management_password_file; a user with the tag monitoring and no "
-			  "permissions is enough: rabbitmqctl add_user USER; rabbitmqctl "
-			  "set_user_tags USER monitoring",
-			  "broker.management_url is not set: memory and disk alarms, exchanges, "
-			  "bindings and the queues' settings were not looked at");
+		nv_cli_found(
+			d, CLI_F_management_missing, "broker",
+			"set broker.management_url (http(s)://USER@HOST:15672) and "
+			"broker.management_password_file; a user with the tag monitoring and no "
+			"permissions is enough: rabbitmqctl add_user USER; rabbitmqctl "
+			"set_user_tags USER monitoring",
+			"broker.management_url is not set: memory and disk alarms, exchanges, "
+			"bindings and the queues' settings were not looked at");
 	}
 }
 
 /* false: which was said. */
-static bool broker_connection(struct cli_doctor *d)
+static bool broker_connection(struct nv_cli_doctor *d)
 {
 	struct nv_err err = {0};
 	struct nv_amqp *m = nv_amqp_open(d->config, "navette command", &err);
 	if (!m && err.reason == NV_R_denied)
-		cli_found(d, CLI_F_broker_denied, "broker",
-			  "see broker.uris (user, virtual host) and broker.password_file", "%s",
-			  err.msg);
+		nv_cli_found(d, CLI_F_broker_denied, "broker",
+			     "see broker.uris (user, virtual host) and broker.password_file", "%s",
+			     err.msg);
 	else if (!m && err.reason == NV_R_untrusted)
-		cli_found(d, CLI_F_broker_untrusted, "broker",
-			  "see broker.ca_file, and that the certificate bears the name in "
-			  "broker.uris",
-			  "%s", err.msg);
+		nv_cli_found(d, CLI_F_broker_untrusted, "broker",
+			     "see broker.ca_file, and that the certificate bears the name in "
+			     "broker.uris",
+			     "%s", err.msg);
 	else if (!m)
-		cli_found(d, CLI_F_broker_unreachable, "broker",
-			  "see that RabbitMQ runs there and broker.uris is right", "%s", err.msg);
+		nv_cli_found(d, CLI_F_broker_unreachable, "broker",
+			     "see that RabbitMQ runs there and broker.uris is right", "%s",
+			     err.msg);
 	if (!m)
 		return false;
 	bool near = strncmp(m->where, "127.", 4) == 0 || strncmp(m->where, "localhost:", 10) == 0;
-	cli_found(d, m->tls || near ? CLI_F_broker_ok : CLI_F_broker_plain, "broker",
-		  "use amqps:// in broker.uris", "%s as %s%s", m->where, m->user,
-		  m->tls ? " over TLS, verified"
-		  : near ? " on this machine"
-			 : ", not encrypted");
+	nv_cli_found(d, m->tls || near ? CLI_F_broker_ok : CLI_F_broker_plain, "broker",
+		     "use amqps:// in broker.uris", "%s as %s%s", m->where, m->user,
+		     m->tls ? " over TLS, verified"
+		     : near ? " on this machine"
+			    : ", not encrypted");
 	broker_version(d, m);
 	broker_queues(d, m);
 	nv_amqp_close(m);
 	return true;
 }
 
-void cli_doctor_broker(struct cli_doctor *d)
+void nv_cli_doctor_broker(struct nv_cli_doctor *d)
 {
 	if (!d->config->broker.uris_len || broker_connection(d) || d->config->broker.management_url)
 		broker_management(d);
@@ -254,30 +259,33 @@ static int probe_object(struct nv_store *s, const char *folder, const char *key,
 	return rc;
 }
 
-static void store_failed(struct cli_doctor *d, bool unlisted, const struct nv_err *err)
+static void store_failed(struct nv_cli_doctor *d, bool unlisted, const struct nv_err *err)
 {
 	bool folder = d->config->store.type == NV_STORE_DIRECTORY;
 	if (unlisted)
-		cli_found(d, CLI_F_store_unlisted, "store",
-			  "a WebDAV server must answer PROPFIND, or nginx have autoindex with the "
-			  "format json; S3 must allow s3:ListBucket: without lists nothing is "
-			  "collected (docs/staging.md)",
-			  "%s", err->msg);
+		nv_cli_found(
+			d, CLI_F_store_unlisted, "store",
+			"a WebDAV server must answer PROPFIND, or nginx have autoindex with the "
+			"format json; S3 must allow s3:ListBucket: without lists nothing is "
+			"collected (docs/staging.md)",
+			"%s", err->msg);
 	else if (err->reason == NV_R_store_denied)
-		cli_found(d, CLI_F_store_denied, "store",
-			  folder ? "the daemons' user must be able to write below store.path"
-				 : "see store.user and store.password_file, and the store's rights",
-			  "%s", err->msg);
+		nv_cli_found(
+			d, CLI_F_store_denied, "store",
+			folder ? "the daemons' user must be able to write below store.path"
+			       : "see store.user and store.password_file, and the store's rights",
+			"%s", err->msg);
 	else if (err->reason == NV_R_store_full)
-		cli_found(d, CLI_F_store_full, "store", "make room in the store", "%s", err->msg);
+		nv_cli_found(d, CLI_F_store_full, "store", "make room in the store", "%s",
+			     err->msg);
 	else
-		cli_found(d, CLI_F_store_unavailable, "store",
-			  folder ? "see that store.path is there and its disk is well"
-				 : "see that the server runs at store.url, and its log",
-			  "%s", err->msg);
+		nv_cli_found(d, CLI_F_store_unavailable, "store",
+			     folder ? "see that store.path is there and its disk is well"
+				    : "see that the server runs at store.url, and its log",
+			     "%s", err->msg);
 }
 
-static void probe_place(struct cli_doctor *d, struct nv_store *s, const char *site,
+static void probe_place(struct nv_cli_doctor *d, struct nv_store *s, const char *site,
 			const char *client)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -288,39 +296,39 @@ static void probe_place(struct cli_doctor *d, struct nv_store *s, const char *si
 	bool unlisted = false;
 	nv_token_new(token);
 	if (!mkdtemp(local)) {
-		cli_found(d, CLI_F_tmp_unwritable, "store",
-			  "make room there, or set TMPDIR to a folder that can be written to",
-			  "%s: %s", local, strerrordesc_np(errno));
+		nv_cli_found(d, CLI_F_tmp_unwritable, "store",
+			     "make room there, or set TMPDIR to a folder that can be written to",
+			     "%s: %s", local, strerrordesc_np(errno));
 		return;
 	}
 	nv_auto_free char *folder = nv_asprintf("%s/%s/probes/", site, client);
 	nv_auto_free char *key = nv_asprintf("%s%s", folder, token);
 	nv_auto_free char *file = nv_asprintf("%s/probe", local);
 	if (probe_object(s, folder, key, file, &unlisted, &err) == 0)
-		cli_found(d, CLI_F_store_ok, "store", NULL,
-			  "written, listed, read and deleted below %s/%s/", site, client);
+		nv_cli_found(d, CLI_F_store_ok, "store", NULL,
+			     "written, listed, read and deleted below %s/%s/", site, client);
 	else
 		store_failed(d, unlisted, &err);
 	nv_remove_tree(local, &err);
 }
 
 /* Before it is opened, which would make it: a file system that is not mounted is no empty store. */
-static bool folder_usable(struct cli_doctor *d, const char *path)
+static bool folder_usable(struct nv_cli_doctor *d, const char *path)
 {
 	if (access(path, R_OK | W_OK | X_OK) == 0)
 		return true;
 	if (errno == EACCES)
-		cli_found(d, CLI_F_store_denied, "store",
-			  "the daemons' user must be able to write below store.path", "%s: %s",
-			  path, strerrordesc_np(errno));
+		nv_cli_found(d, CLI_F_store_denied, "store",
+			     "the daemons' user must be able to write below store.path", "%s: %s",
+			     path, strerrordesc_np(errno));
 	else
-		cli_found(d, CLI_F_store_missing, "store",
-			  "mount it, or make it with the daemons' user as its owner", "%s: %s",
-			  path, strerrordesc_np(errno));
+		nv_cli_found(d, CLI_F_store_missing, "store",
+			     "mount it, or make it with the daemons' user as its owner", "%s: %s",
+			     path, strerrordesc_np(errno));
 	return false;
 }
 
-void cli_doctor_store(struct cli_doctor *d)
+void nv_cli_doctor_store(struct nv_cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
 	struct nv_err err = {0};
@@ -331,12 +339,12 @@ void cli_doctor_store(struct cli_doctor *d)
 		return;
 	struct nv_store *s = nv_store_open(c, &err);
 	if (!s) {
-		cli_found(d, CLI_F_store_config, "store",
-			  "see the keys of the section store in navette config example", "%s",
-			  err.msg);
+		nv_cli_found(d, CLI_F_store_config, "store",
+			     "see the keys of the section store in navette config example", "%s",
+			     err.msg);
 		return;
 	}
-	cli_found(d, CLI_F_store_open, "store", NULL, "%s", nv_store_describe(s));
+	nv_cli_found(d, CLI_F_store_open, "store", NULL, "%s", nv_store_describe(s));
 	for (size_t i = 0; c->identity.client && i < c->sites_len; i++)
 		probe_place(d, s, c->sites[i].name, c->identity.client);
 	for (size_t i = 0; c->identity.site && i < c->clients_len; i++)
@@ -366,21 +374,21 @@ static bool says_ready(const struct nv_buf *answer)
 	       memcmp(answer->data, ready, sizeof(ready) - 1) == 0;
 }
 
-static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl, const char *url,
-			    const struct nv_buf *answer)
+static void daemon_answered(struct nv_cli_doctor *d, const char *daemon, CURL *curl,
+			    const char *url, const struct nv_buf *answer)
 {
 	long status = 0;
 	struct curl_header *date;
 	nv_auto_free char *why = reason_given(answer);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200 && says_ready(answer))
-		cli_found(d, CLI_F_daemon_ready, daemon, NULL, "%s: ready", url);
+		nv_cli_found(d, CLI_F_daemon_ready, daemon, NULL, "%s: ready", url);
 	else if (status == 503 && why)
-		cli_found(d, CLI_F_daemon_not_ready, daemon,
-			  "its log tells more; broker and Redis above are what it needs",
-			  "%s: not ready: %s", url, why);
+		nv_cli_found(d, CLI_F_daemon_not_ready, daemon,
+			     "its log tells more; broker and Redis above are what it needs",
+			     "%s: not ready: %s", url, why);
 	else
-		cli_found(
+		nv_cli_found(
 			d, CLI_F_daemon_other, daemon,
 			"see that this address is the daemon's own, or that the proxy there leads "
 			"to it and the daemon runs",
@@ -390,11 +398,11 @@ static void daemon_answered(struct cli_doctor *d, const char *daemon, CURL *curl
 	time_t then = curl_getdate(date->value, NULL);
 	nv_auto_free char *who = nv_asprintf("the %s", daemon);
 	if (then > 0) /* whole seconds */
-		cli_found_clock(d, who, (int64_t)then * 1000 + 500 - (int64_t)nv_now_ms());
+		nv_cli_found_clock(d, who, (int64_t)then * 1000 + 500 - (int64_t)nv_now_ms());
 }
 
 /* base: its address without a slash at the end. */
-static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *base,
+static void ask_daemon(struct nv_cli_doctor *d, const char *daemon, const char *base,
 		       const char *way_out)
 {
 	const struct nv_config *c = d->config;
@@ -416,13 +424,13 @@ static void ask_daemon(struct cli_doctor *d, const char *daemon, const char *bas
 	if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR)
 		daemon_answered(d, daemon, curl, base, &answer);
 	else
-		cli_found(d, CLI_F_daemon_away, daemon, way_out, "%s: %s", base,
-			  text[0] ? text : curl_easy_strerror(rc));
+		nv_cli_found(d, CLI_F_daemon_away, daemon, way_out, "%s: %s", base,
+			     text[0] ? text : curl_easy_strerror(rc));
 	curl_easy_cleanup(curl);
 }
 
 /* What the daemon has found of its peers' clocks. */
-static void report_clocks(struct cli_doctor *d, char *metrics)
+static void report_clocks(struct nv_cli_doctor *d, char *metrics)
 {
 	static const char name[] = "navette_clock_skew_seconds{peer=\"";
 	for (char *line; (line = strsep(&metrics, "\n")) != NULL;) {
@@ -432,11 +440,11 @@ static void report_clocks(struct cli_doctor *d, char *metrics)
 			continue;
 		*end = '\0';
 		nv_auto_free char *who = nv_asprintf("%s, as its messages show,", peer);
-		cli_found_clock(d, who, (int64_t)(strtod(end + 2, NULL) * 1000));
+		nv_cli_found_clock(d, who, (int64_t)(strtod(end + 2, NULL) * 1000));
 	}
 }
 
-static void ask_clocks(struct cli_doctor *d, const char *base)
+static void ask_clocks(struct nv_cli_doctor *d, const char *base)
 {
 	nv_auto_buf struct nv_buf text = {.max = METRICS_MAX};
 	nv_auto_free char *url = nv_asprintf("%s/metrics", base);
@@ -460,7 +468,7 @@ static bool is_address(const char *listen)
 
 /* One of this machine: a queue that it cannot consume is named by nobody else, since the broker
  * shows one without a leader like any other. */
-static void ask_local(struct cli_doctor *d, const char *daemon, const char *listen)
+static void ask_local(struct nv_cli_doctor *d, const char *daemon, const char *listen)
 {
 	if (!is_address(listen))
 		return;
@@ -471,7 +479,7 @@ static void ask_local(struct cli_doctor *d, const char *daemon, const char *list
 	ask_clocks(d, base);
 }
 
-void cli_doctor_api(struct cli_doctor *d)
+void nv_cli_doctor_api(struct nv_cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
 	ask_local(d, "archiver", c->archiver.listen);
@@ -480,9 +488,10 @@ void cli_doctor_api(struct cli_doctor *d)
 		nv_auto_free char *here = nv_asprintf("http://%s", c->producer.metrics_listen);
 		ask_clocks(d, here);
 	} else if ((d->roles & NV_ROLE_PRODUCER) && c->sites_len) {
-		cli_found(d, CLI_F_clocks_unserved, "clock",
-			  "set producer.metrics_listen, 127.0.0.1:9101 say, where doctor reads it",
-			  "what the producer knows of the course servers' clocks is not served");
+		nv_cli_found(
+			d, CLI_F_clocks_unserved, "clock",
+			"set producer.metrics_listen, 127.0.0.1:9101 say, where doctor reads it",
+			"what the producer knows of the course servers' clocks is not served");
 	}
 	if (!c->api.url)
 		return;

@@ -27,7 +27,7 @@ struct redis_place {
 };
 
 /* Each sentinel must be there, and all must agree on the master.  false: none knows it. */
-static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_place *ret)
+static bool ask_sentinels(struct nv_cli_doctor *d, struct timeval tv, struct redis_place *ret)
 {
 	const struct nv_config *c = d->config;
 	nv_auto_free char *way_out =
@@ -48,17 +48,17 @@ static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_
 			at.port = (uint16_t)strtoul(reply->element[1]->str, NULL, 10);
 			bool same = !ret->port ||
 				    (ret->port == at.port && strcmp(ret->host, at.host) == 0);
-			cli_found(d, same ? CLI_F_sentinel_ok : CLI_F_sentinel_differs, "redis",
-				  "a failover may be under way: look again",
-				  "%s: the master is %s:%u", c->redis.sentinels[i], at.host,
-				  (unsigned)at.port);
+			nv_cli_found(d, same ? CLI_F_sentinel_ok : CLI_F_sentinel_differs, "redis",
+				     "a failover may be under way: look again",
+				     "%s: the master is %s:%u", c->redis.sentinels[i], at.host,
+				     (unsigned)at.port);
 			*ret = at;
 		} else {
-			cli_found(d, CLI_F_sentinel_away, "redis", way_out, "%s: %s",
-				  c->redis.sentinels[i],
-				  !r	       ? "out of memory"
-				  : *r->errstr ? r->errstr
-					       : "it knows no master of that name");
+			nv_cli_found(d, CLI_F_sentinel_away, "redis", way_out, "%s: %s",
+				     c->redis.sentinels[i],
+				     !r		  ? "out of memory"
+				     : *r->errstr ? r->errstr
+						  : "it knows no master of that name");
 		}
 		freeReplyObject(reply);
 		if (r)
@@ -68,7 +68,7 @@ static bool ask_sentinels(struct cli_doctor *d, struct timeval tv, struct redis_
 }
 
 /* *ret_place: for people.  NULL: nowhere to connect to, which was said. */
-static redisContext *redis_open(struct cli_doctor *d, char **ret_place)
+static redisContext *redis_open(struct nv_cli_doctor *d, char **ret_place)
 {
 	const struct nv_config *c = d->config;
 	struct timeval tv = {.tv_sec = (time_t)(c->redis.timeout / 1000),
@@ -77,8 +77,9 @@ static redisContext *redis_open(struct cli_doctor *d, char **ret_place)
 	redisContext *r;
 	snprintf(at.host, sizeof(at.host), "%s", c->redis.host);
 	if (c->redis.sentinels_len && !ask_sentinels(d, tv, &at)) {
-		cli_found(d, CLI_F_sentinel_none, "redis", "see redis.sentinels and redis.master",
-			  "no sentinel says where the master is");
+		nv_cli_found(d, CLI_F_sentinel_none, "redis",
+			     "see redis.sentinels and redis.master",
+			     "no sentinel says where the master is");
 		return NULL;
 	}
 	if (!c->redis.sentinels_len && c->redis.socket) {
@@ -113,49 +114,49 @@ struct setting {
 	const char *why;
 };
 
-static void redis_setting(struct cli_doctor *d, redisContext *r, const struct setting *s)
+static void redis_setting(struct nv_cli_doctor *d, redisContext *r, const struct setting *s)
 {
 	redisReply *reply = ask(r, "CONFIG", "GET", s->key);
 	nv_auto_free char *way_out =
 		nv_asprintf("set \"%s %s\" in redis.conf: %s", s->key, s->want, s->why);
 	if (!reply || reply->elements != 2)
-		cli_found(d, CLI_F_redis_setting_unknown, "redis", way_out,
-			  "%s: this user may not ask for it", s->key);
+		nv_cli_found(d, CLI_F_redis_setting_unknown, "redis", way_out,
+			     "%s: this user may not ask for it", s->key);
 	else
-		cli_found(d,
-			  strcmp(reply->element[1]->str, s->want) == 0 ? CLI_F_redis_setting_ok
-								       : s->otherwise,
-			  "redis", way_out, "%s %s", s->key, reply->element[1]->str);
+		nv_cli_found(d,
+			     strcmp(reply->element[1]->str, s->want) == 0 ? CLI_F_redis_setting_ok
+									  : s->otherwise,
+			     "redis", way_out, "%s %s", s->key, reply->element[1]->str);
 	freeReplyObject(reply);
 }
 
-static void redis_version(struct cli_doctor *d, redisContext *r)
+static void redis_version(struct nv_cli_doctor *d, redisContext *r)
 {
 	redisReply *reply = ask(r, "INFO", "server", NULL);
 	const char *at = reply && reply->str ? strstr(reply->str, "redis_version:") : NULL;
 	if (at) {
 		nv_auto_free char *version = nv_strndup(at + 14, strcspn(at + 14, "\r\n"));
-		cli_found(d,
-			  cli_version_compare(version, "7.0") < 0 ? CLI_F_redis_version_old
-								  : CLI_F_redis_version_ok,
-			  "versions", "the status scripts need Redis 7.0 or later", "Redis %s",
-			  version);
+		nv_cli_found(d,
+			     nv_cli_version_compare(version, "7.0") < 0 ? CLI_F_redis_version_old
+									: CLI_F_redis_version_ok,
+			     "versions", "the status scripts need Redis 7.0 or later", "Redis %s",
+			     version);
 	}
 	freeReplyObject(reply);
 }
 
-static void redis_clock(struct cli_doctor *d, redisContext *r)
+static void redis_clock(struct nv_cli_doctor *d, redisContext *r)
 {
 	redisReply *reply = ask(r, "TIME", NULL, NULL);
 	if (reply && reply->elements == 2) {
 		int64_t ms = (int64_t)strtoll(reply->element[0]->str, NULL, 10) * 1000 +
 			     (int64_t)strtoll(reply->element[1]->str, NULL, 10) / 1000;
-		cli_found_clock(d, "Redis", ms - (int64_t)nv_now_ms());
+		nv_cli_found_clock(d, "Redis", ms - (int64_t)nv_now_ms());
 	}
 	freeReplyObject(reply);
 }
 
-static void redis_settings(struct cli_doctor *d, redisContext *r)
+static void redis_settings(struct nv_cli_doctor *d, redisContext *r)
 {
 	static const struct setting settings[] = {
 		{"maxmemory-policy", "noeviction", CLI_F_redis_setting_wrong,
@@ -190,14 +191,14 @@ static const struct {
 };
 
 /* It may answer questions and take nothing. */
-static void redis_write(struct cli_doctor *d, redisContext *r)
+static void redis_write(struct nv_cli_doctor *d, redisContext *r)
 {
 	char token[NV_TOKEN_SIZE];
 	nv_token_new(token);
 	nv_auto_free char *key = nv_asprintf("nv:doctor:%s", token);
 	redisReply *reply = redisCommand(r, "SET %s 1 EX 10", key);
 	if (reply && reply->type == REDIS_REPLY_STATUS) {
-		cli_found(d, CLI_F_redis_writes, "redis", NULL, "it can be written to");
+		nv_cli_found(d, CLI_F_redis_writes, "redis", NULL, "it can be written to");
 		freeReplyObject(reply);
 		freeReplyObject(ask(r, "DEL", key, NULL));
 		return;
@@ -206,23 +207,23 @@ static void redis_write(struct cli_doctor *d, redisContext *r)
 	size_t i = 0;
 	while (strncmp(said, refusals[i].word, strlen(refusals[i].word)) != 0)
 		i++;
-	cli_found(d, refusals[i].finding, "redis", refusals[i].way_out, "it refuses to write: %s",
-		  said);
+	nv_cli_found(d, refusals[i].finding, "redis", refusals[i].way_out,
+		     "it refuses to write: %s", said);
 	freeReplyObject(reply);
 }
 
-static void redis_refused(struct cli_doctor *d, const char *said)
+static void redis_refused(struct nv_cli_doctor *d, const char *said)
 {
 	if (strncmp(said, "LOADING", 7) == 0)
-		cli_found(d, CLI_F_redis_loading, "redis",
-			  "it reads its data after a start: look again in a moment", "%s", said);
+		nv_cli_found(d, CLI_F_redis_loading, "redis",
+			     "it reads its data after a start: look again in a moment", "%s", said);
 	else
-		cli_found(d, CLI_F_redis_denied, "redis",
-			  "see redis.user and redis.password_file, and Redis' own users", "%s",
-			  said);
+		nv_cli_found(d, CLI_F_redis_denied, "redis",
+			     "see redis.user and redis.password_file, and Redis' own users", "%s",
+			     said);
 }
 
-void cli_doctor_redis(struct cli_doctor *d)
+void nv_cli_doctor_redis(struct nv_cli_doctor *d)
 {
 	if (!(d->roles & (NV_ROLE_PRODUCER | NV_ROLE_WORKER)) && !d->config->redis.socket &&
 	    !d->config->redis.sentinels_len)
@@ -232,14 +233,15 @@ void cli_doctor_redis(struct cli_doctor *d)
 	if (!place)
 		return;
 	if (!r || r->err) {
-		cli_found(d, CLI_F_redis_unreachable, "redis",
-			  "see that Redis runs and redis.socket, or redis.host and redis.port, is "
-			  "right, and that this user may open the socket",
-			  "%s: %s", place, r ? r->errstr : "out of memory");
+		nv_cli_found(
+			d, CLI_F_redis_unreachable, "redis",
+			"see that Redis runs and redis.socket, or redis.host and redis.port, is "
+			"right, and that this user may open the socket",
+			"%s: %s", place, r ? r->errstr : "out of memory");
 	} else if (!redis_sign_in(r, d->config)) {
 		redis_refused(d, r->errstr);
 	} else {
-		cli_found(d, CLI_F_redis_ok, "redis", NULL, "it answers");
+		nv_cli_found(d, CLI_F_redis_ok, "redis", NULL, "it answers");
 		redis_version(d, r);
 		redis_settings(d, r);
 		redis_write(d, r);

@@ -18,34 +18,36 @@ static const char *way_out_of_config(const struct nv_config *c)
 	case NV_SITE_MOODLE:
 		return "see that site.path is Moodle's folder, with the plugin block_navette in "
 		       "it, that site.php is there, and that site.user may be used";
-	case NV_SITE_DIRECTORY:
+	case NV_SITE_FOLDER:
 		break;
 	}
 	return "see that site.path is the right folder and may be read; a new one is made by "
 	       "navette site create";
 }
 
-static void site_failed(struct cli_doctor *d, const struct nv_err *err)
+static void site_failed(struct nv_cli_doctor *d, const struct nv_err *err)
 {
 	enum nv_site_type type = d->config->site.type;
 	if (err->reason == NV_R_site_upgrading)
-		cli_found(d, CLI_F_site_upgrading, "site",
-			  "in Moodle's folder, as the web server's user: php admin/cli/upgrade.php",
-			  "%s", err->msg);
+		nv_cli_found(
+			d, CLI_F_site_upgrading, "site",
+			"in Moodle's folder, as the web server's user: php admin/cli/upgrade.php",
+			"%s", err->msg);
 	else if (err->reason == NV_R_disk_full)
-		cli_found(d, CLI_F_site_disk_full, "site",
-			  "make room; courses wait until there is some", "%s", err->msg);
-	else if (type == NV_SITE_DIRECTORY || err->reason == NV_R_config)
-		cli_found(d, CLI_F_site_config, "site", way_out_of_config(d->config), "%s",
-			  err->msg);
+		nv_cli_found(d, CLI_F_site_disk_full, "site",
+			     "make room; courses wait until there is some", "%s", err->msg);
+	else if (type == NV_SITE_FOLDER || err->reason == NV_R_config)
+		nv_cli_found(d, CLI_F_site_config, "site", way_out_of_config(d->config), "%s",
+			     err->msg);
 	else
-		cli_found(d, CLI_F_site_unavailable, "site",
-			  type == NV_SITE_MOODLE
-				  ? "see that Moodle's database runs and what its config.php "
-				    "says of it; courses wait until that has passed"
-				  : "see that this Moodle answers at site.url; courses wait until "
-				    "that has passed",
-			  "%s", err->msg);
+		nv_cli_found(
+			d, CLI_F_site_unavailable, "site",
+			type == NV_SITE_MOODLE
+				? "see that Moodle's database runs and what its config.php "
+				  "says of it; courses wait until that has passed"
+				: "see that this Moodle answers at site.url; courses wait until "
+				  "that has passed",
+			"%s", err->msg);
 }
 
 /* --- do its settings fit ours? --- */
@@ -61,7 +63,7 @@ static bool same_address(const char *a, const char *b)
 	return a_len == b_len && a_len && memcmp(a, b, a_len) == 0;
 }
 
-static void check_role(struct cli_doctor *d, const struct nv_site_facts *facts)
+static void check_role(struct nv_cli_doctor *d, const struct nv_site_facts *facts)
 {
 	bool client = d->config->identity.client != NULL;
 	const char *want = client ? "client" : "server";
@@ -70,41 +72,42 @@ static void check_role(struct cli_doctor *d, const struct nv_site_facts *facts)
 	if (!client && !d->config->identity.site)
 		return;
 	if (!*facts->role)
-		cli_found(d, CLI_F_moodle_role_unset, "moodle", way_out,
-			  "nobody has set what this Moodle is: moodle_role is empty");
+		nv_cli_found(d, CLI_F_moodle_role_unset, "moodle", way_out,
+			     "nobody has set what this Moodle is: moodle_role is empty");
 	else if (strcmp(facts->role, want) != 0 && strcmp(facts->role, "both") != 0)
-		cli_found(d, CLI_F_moodle_role_wrong, "moodle", way_out,
-			  "its setting moodle_role is %s; these daemons need a %s", facts->role,
-			  want);
+		nv_cli_found(d, CLI_F_moodle_role_wrong, "moodle", way_out,
+			     "its setting moodle_role is %s; these daemons need a %s", facts->role,
+			     want);
 	else
-		cli_found(d, CLI_F_moodle_settings_ok, "moodle", NULL, "it is set as %s",
-			  facts->role);
+		nv_cli_found(d, CLI_F_moodle_settings_ok, "moodle", NULL, "it is set as %s",
+			     facts->role);
 }
 
-static void check_roles_named(struct cli_doctor *d, const struct nv_site_facts *facts)
+static void check_roles_named(struct nv_cli_doctor *d, const struct nv_site_facts *facts)
 {
 	for (size_t i = 0; i < facts->search_roles_unknown.len; i++)
-		cli_found(d, CLI_F_search_role_unknown, "moodle",
-			  "correct the block's setting search_roles (short names of roles); it is "
-			  "right all the same where the course servers have that role",
-			  "search_roles names %s, and this Moodle has no such role",
-			  facts->search_roles_unknown.items[i]);
+		nv_cli_found(
+			d, CLI_F_search_role_unknown, "moodle",
+			"correct the block's setting search_roles (short names of roles); it is "
+			"right all the same where the course servers have that role",
+			"search_roles names %s, and this Moodle has no such role",
+			facts->search_roles_unknown.items[i]);
 	if (facts->enrol_role_unknown)
-		cli_found(d, CLI_F_enrol_role_unknown, "moodle",
-			  "correct the block's setting enrollrole (the short name of a role): "
-			  "nobody is enrolled meanwhile",
-			  "enrollrole is \"%s\", and this Moodle has no such role",
-			  facts->enrol_role_unknown);
+		nv_cli_found(d, CLI_F_enrol_role_unknown, "moodle",
+			     "correct the block's setting enrollrole (the short name of a role): "
+			     "nobody is enrolled meanwhile",
+			     "enrollrole is \"%s\", and this Moodle has no such role",
+			     facts->enrol_role_unknown);
 }
 
 /* Only the producer reads its secret; NULL: this file has none, or mistakes. */
-static const char *launch_secret(const struct cli_doctor *d)
+static const char *launch_secret(const struct nv_cli_doctor *d)
 {
 	return d->full ? d->full->launch.secret : NULL;
 }
 
 /* The producer has Moodle beside it. */
-static void compare_launch(struct cli_doctor *d, const struct nv_site_facts *facts)
+static void compare_launch(struct nv_cli_doctor *d, const struct nv_site_facts *facts)
 {
 	const struct nv_config *c = d->full;
 	char ours[NV_LAUNCH_FINGERPRINT];
@@ -114,73 +117,77 @@ static void compare_launch(struct cli_doctor *d, const struct nv_site_facts *fac
 		facts->issuer && c->launch.issuer && strcmp(facts->issuer, c->launch.issuer) == 0;
 	bool address = same_address(facts->producer, c->producer.base_url);
 	if (!secret)
-		cli_found(d, CLI_F_launch_secret_wrong, "launch",
-			  "copy the block's setting launchsecret into the file of "
-			  "launch.secret_file, and start the producer anew",
-			  "launch.secret_file holds another secret than Moodle's launchsecret "
-			  "(fingerprints %s and %s)",
-			  ours,
-			  facts->fingerprint && *facts->fingerprint ? facts->fingerprint : "none");
+		nv_cli_found(d, CLI_F_launch_secret_wrong, "launch",
+			     "copy the block's setting launchsecret into the file of "
+			     "launch.secret_file, and start the producer anew",
+			     "launch.secret_file holds another secret than Moodle's launchsecret "
+			     "(fingerprints %s and %s)",
+			     ours,
+			     facts->fingerprint && *facts->fingerprint ? facts->fingerprint
+								       : "none");
 	if (!issuer)
-		cli_found(d, CLI_F_launch_issuer_wrong, "launch",
-			  "set launch.issuer to exactly Moodle's address",
-			  "launch.issuer is %s, and this Moodle calls itself %s",
-			  c->launch.issuer ? c->launch.issuer : "not set", facts->issuer);
+		nv_cli_found(d, CLI_F_launch_issuer_wrong, "launch",
+			     "set launch.issuer to exactly Moodle's address",
+			     "launch.issuer is %s, and this Moodle calls itself %s",
+			     c->launch.issuer ? c->launch.issuer : "not set", facts->issuer);
 	if (!address)
-		cli_found(d, CLI_F_launch_address_wrong, "launch",
-			  "set the block's setting navetteurl to the producer's producer.base_url",
-			  "the block's button leads to %s, and producer.base_url is %s",
-			  facts->producer && *facts->producer ? facts->producer
-							      : "nowhere (navetteurl is not set)",
-			  c->producer.base_url ? c->producer.base_url : "not set");
+		nv_cli_found(
+			d, CLI_F_launch_address_wrong, "launch",
+			"set the block's setting navetteurl to the producer's producer.base_url",
+			"the block's button leads to %s, and producer.base_url is %s",
+			facts->producer && *facts->producer ? facts->producer
+							    : "nowhere (navetteurl is not set)",
+			c->producer.base_url ? c->producer.base_url : "not set");
 	if (secret && issuer && address)
-		cli_found(d, CLI_F_launch_ok, "launch", NULL,
-			  "people come from Moodle's button: secret, issuer and address are the "
-			  "same there");
+		nv_cli_found(d, CLI_F_launch_ok, "launch", NULL,
+			     "people come from Moodle's button: secret, issuer and address are the "
+			     "same there");
 }
 
 /* The producer is elsewhere: what its doctor must say, too. */
-static void tell_launch(struct cli_doctor *d, const struct nv_site_facts *facts)
+static void tell_launch(struct nv_cli_doctor *d, const struct nv_site_facts *facts)
 {
 	if (!facts->fingerprint || !*facts->fingerprint)
-		cli_found(d, CLI_F_launch_no_secret, "launch",
-			  "as the web server's user: php blocks/navette/cli/navette.php setup "
-			  "client",
-			  "this Moodle has no launchsecret of 32 characters: its button signs "
-			  "nobody in");
+		nv_cli_found(d, CLI_F_launch_no_secret, "launch",
+			     "as the web server's user: php blocks/navette/cli/navette.php setup "
+			     "client",
+			     "this Moodle has no launchsecret of 32 characters: its button signs "
+			     "nobody in");
 	else
-		cli_found(d, CLI_F_launch_beside, "launch", NULL,
-			  "not compared, since the producer's launch section is not in this file; "
-			  "doctor beside the producer must say: issuer %s, secret with the "
-			  "fingerprint %s",
-			  facts->issuer, facts->fingerprint);
+		nv_cli_found(
+			d, CLI_F_launch_beside, "launch", NULL,
+			"not compared, since the producer's launch section is not in this file; "
+			"doctor beside the producer must say: issuer %s, secret with the "
+			"fingerprint %s",
+			facts->issuer, facts->fingerprint);
 }
 
-static void launch_unchecked(struct cli_doctor *d)
+static void launch_unchecked(struct nv_cli_doctor *d)
 {
 	char ours[NV_LAUNCH_FINGERPRINT];
 	if (!launch_secret(d))
 		return;
 	nv_launch_fingerprint(launch_secret(d), ours);
-	cli_found(d, CLI_F_launch_unchecked, "launch",
-		  "on the client's machine with Moodle navette doctor tells the same two; or come "
-		  "by the block's button once",
-		  "not compared with Moodle, which is not beside us: issuer %s, secret with the "
-		  "fingerprint %s",
-		  d->config->launch.issuer ? d->config->launch.issuer : "not set", ours);
+	nv_cli_found(
+		d, CLI_F_launch_unchecked, "launch",
+		"on the client's machine with Moodle navette doctor tells the same two; or come "
+		"by the block's button once",
+		"not compared with Moodle, which is not beside us: issuer %s, secret with the "
+		"fingerprint %s",
+		d->config->launch.issuer ? d->config->launch.issuer : "not set", ours);
 }
 
 /* false: they are not known. */
-static bool check_settings(struct cli_doctor *d, struct nv_site *site)
+static bool check_settings(struct nv_cli_doctor *d, struct nv_site *site)
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	struct nv_site_facts facts;
 	struct nv_err err = {0};
 	if (nv_site_facts(site, &facts, &arena, &err) < 0 || !facts.role || !facts.issuer) {
-		cli_found(d, CLI_F_moodle_settings_unknown, "moodle",
-			  "bring the plugin block_navette there to this version",
-			  "its settings were not checked: %s",
-			  *err.msg ? err.msg : "its plugin does not tell enough of them");
+		nv_cli_found(d, CLI_F_moodle_settings_unknown, "moodle",
+			     "bring the plugin block_navette there to this version",
+			     "its settings were not checked: %s",
+			     *err.msg ? err.msg : "its plugin does not tell enough of them");
 		return false;
 	}
 	check_role(d, &facts);
@@ -197,7 +204,7 @@ static bool check_settings(struct cli_doctor *d, struct nv_site *site)
 /* --- both --- */
 
 /* false: its settings are not known. */
-static bool check_site(struct cli_doctor *d)
+static bool check_site(struct nv_cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
 	/* Without the daemons' folders, in which it would make some. */
@@ -209,28 +216,28 @@ static bool check_site(struct cli_doctor *d)
 	uint64_t version = 0;
 	bool compared = false;
 	bool restores = c->site.type != NV_SITE_SEED_WS && (d->roles & NV_ROLE_WORKER);
-	bool folder = c->site.type == NV_SITE_DIRECTORY;
+	bool folder = c->site.type == NV_SITE_FOLDER;
 	struct nv_site *site = nv_site_open(&look, &err);
 	bool answers = site && nv_site_versions(site, &version, &plugins, &arena, &err) == 0;
 	bool writable = !(restores && folder) || access(c->site.path, W_OK) == 0;
 	if (answers && !writable) {
-		cli_found(d, CLI_F_site_read_only, "site",
-			  "give the worker's user the right to write there",
-			  "%s cannot be written to", c->site.path);
+		nv_cli_found(d, CLI_F_site_read_only, "site",
+			     "give the worker's user the right to write there",
+			     "%s cannot be written to", c->site.path);
 	} else if (!answers || nv_site_probe(site, NULL, &err) < 0) {
 		site_failed(d, &err);
 	} else {
-		cli_found(d, CLI_F_site_ok, "site", NULL, "%s", nv_site_describe(site));
+		nv_cli_found(d, CLI_F_site_ok, "site", NULL, "%s", nv_site_describe(site));
 		if (c->site.type == NV_SITE_MOODLE)
 			compared = check_settings(d, site);
 	}
 	nv_site_close(site);
 	if (restores)
-		cli_found_disk(d, c->site.path);
+		nv_cli_found_disk(d, c->site.path);
 	return compared;
 }
 
-void cli_doctor_site(struct cli_doctor *d)
+void nv_cli_doctor_site(struct nv_cli_doctor *d)
 {
 	const struct nv_config *c = d->config;
 	bool seed = c->site.type == NV_SITE_SEED_WS && c->site.url;

@@ -111,7 +111,7 @@ static struct curl_slist *make_headers(const char *bearer, const char *last_id)
 	return last ? curl_slist_append(list, last) : list;
 }
 
-/* What came of it: as cli_api_events. */
+/* What came of it: as nv_cli_api_events. */
 static int judge(struct stream *s, const char *url, CURLcode rc, const char *text,
 		 struct nv_err *err)
 {
@@ -125,7 +125,7 @@ static int judge(struct stream *s, const char *url, CURLcode rc, const char *tex
 		return nv_fail(err, NV_RETRY, NV_R_io, "the producer at %s cannot be reached: %s",
 			       url, *text ? text : curl_easy_strerror(rc));
 	json_t *doc = s->problem.len ? nv_json_parse(s->problem.data, s->problem.len, NULL) : NULL;
-	const char *detail = cli_text(doc, "detail");
+	const char *detail = nv_cli_text(doc, "detail");
 	/* A session that was forgotten is renewed by the next call. */
 	nv_fail(err, status == 401 || status == 429 || status >= 500 ? NV_RETRY : NV_REJECT,
 		NV_R_io, "live events of %s: HTTP status %ld%s%s", url, status, detail ? ": " : "",
@@ -135,11 +135,11 @@ static int judge(struct stream *s, const char *url, CURLcode rc, const char *tex
 	return -1;
 }
 
-int cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err)
+int nv_cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err)
 {
-	struct stream s = {.e = e, .curl = cli_api_dup(a), .heard = nv_mono_ms()};
-	struct curl_slist *headers = make_headers(cli_api_bearer(a), e->last_id);
-	nv_auto_free char *url = nv_asprintf("%s/api/v1/events", cli_api_url(a));
+	struct stream s = {.e = e, .curl = nv_cli_api_dup(a), .heard = nv_mono_ms()};
+	struct curl_slist *headers = make_headers(nv_cli_api_bearer(a), e->last_id);
+	nv_auto_free char *url = nv_asprintf("%s/api/v1/events", nv_cli_api_url(a));
 	char text[CURL_ERROR_SIZE] = "";
 	curl_easy_setopt(s.curl, CURLOPT_URL, url);
 	curl_easy_setopt(s.curl, CURLOPT_CUSTOMREQUEST, NULL); /* of the call before */
@@ -153,7 +153,7 @@ int cli_api_events(struct cli_api *a, struct cli_events *e, struct nv_err *err)
 	curl_easy_setopt(s.curl, CURLOPT_XFERINFOFUNCTION, tick_cb);
 	curl_easy_setopt(s.curl, CURLOPT_XFERINFODATA, &s);
 	CURLcode rc = curl_easy_perform(s.curl);
-	int end = judge(&s, cli_api_url(a), rc, text, err);
+	int end = judge(&s, nv_cli_api_url(a), rc, text, err);
 	curl_easy_cleanup(s.curl);
 	curl_slist_free_all(headers);
 	nv_buf_fini(&s.line);

@@ -83,8 +83,8 @@ static void print_overview(const char *group)
 {
 	printf("navette: brings courses from a remote Moodle onto this one\n\n"
 	       "usage: navette COMMAND [ARGUMENTS] [OPTIONS]\n\n");
-	for (size_t i = 0; i < cli_commands_len; i++) {
-		const struct cli_command *m = &cli_commands[i];
+	for (size_t i = 0; i < nv_cli_commands_len; i++) {
+		const struct cli_command *m = &nv_cli_commands[i];
 		if (group && (!m->group || strcmp(m->group, group) != 0))
 			continue;
 		nv_auto_free char *title = command_title(m);
@@ -108,23 +108,24 @@ static int overview(struct cli *c, const char *group)
 		return CLI_OK;
 	}
 	json_t *list = json_array();
-	for (size_t i = 0; i < cli_commands_len; i++)
-		if (!group || (cli_commands[i].group && !strcmp(cli_commands[i].group, group)))
-			json_array_append_new(list, command_document(&cli_commands[i]));
-	return cli_document(c,
-			    json_pack("{s:o, s:o}", "commands", list, "options",
-				      options_document(global_options)),
-			    CLI_OK);
+	for (size_t i = 0; i < nv_cli_commands_len; i++)
+		if (!group ||
+		    (nv_cli_commands[i].group && !strcmp(nv_cli_commands[i].group, group)))
+			json_array_append_new(list, command_document(&nv_cli_commands[i]));
+	return nv_cli_document(c,
+			       json_pack("{s:o, s:o}", "commands", list, "options",
+					 options_document(global_options)),
+			       CLI_OK);
 }
 
-int cli_help(struct cli *c)
+int nv_cli_help(struct cli *c)
 {
 	return overview(c, NULL);
 }
 
 /* --- usage errors --- */
 
-int cli_usage(struct cli *c, const char *fmt, ...)
+int nv_cli_usage(struct cli *c, const char *fmt, ...)
 {
 	struct nv_err err = {.kind = NV_REJECT, .reason = NV_R_none};
 	va_list args;
@@ -135,18 +136,18 @@ int cli_usage(struct cli *c, const char *fmt, ...)
 	nv_auto_free char *hint =
 		c->command ? nv_asprintf("navette %s --help", title) : nv_strdup("navette help");
 	if (c->json)
-		return cli_document(c,
-				    json_pack("{s:{s:s, s:o, s:s}}", "error", "reason", "usage",
-					      "message", cli_string(err.msg), "hint", hint),
-				    CLI_USAGE);
-	nv_auto_free char *clean = cli_clean(err.msg);
+		return nv_cli_document(c,
+				       json_pack("{s:{s:s, s:o, s:s}}", "error", "reason", "usage",
+						 "message", nv_cli_string(err.msg), "hint", hint),
+				       CLI_USAGE);
+	nv_auto_free char *clean = nv_cli_clean(err.msg);
 	fprintf(stderr, "navette: %s\nSee: %s\n", clean, hint);
 	return CLI_USAGE;
 }
 
 /* --- command line --- */
 
-const char *cli_get_nth(const struct cli *c, const char *name, size_t n)
+const char *nv_cli_get_nth(const struct cli *c, const char *name, size_t n)
 {
 	for (size_t i = 0; i < c->given_len; i++)
 		if (strcmp(c->given[i].option->name, name) == 0 && n-- == 0)
@@ -154,7 +155,7 @@ const char *cli_get_nth(const struct cli *c, const char *name, size_t n)
 	return NULL;
 }
 
-const char *cli_get(const struct cli *c, const char *name)
+const char *nv_cli_get(const struct cli *c, const char *name)
 {
 	for (size_t i = c->given_len; i-- > 0;)
 		if (strcmp(c->given[i].option->name, name) == 0)
@@ -162,9 +163,9 @@ const char *cli_get(const struct cli *c, const char *name)
 	return NULL;
 }
 
-bool cli_has(const struct cli *c, const char *name)
+bool nv_cli_has(const struct cli *c, const char *name)
 {
-	return cli_get(c, name) != NULL;
+	return nv_cli_get(c, name) != NULL;
 }
 
 static const struct cli_option *find_option(const struct cli_option *o, const char *name,
@@ -201,13 +202,13 @@ static int take_option(struct cli *c, int argc, char **argv, int *i)
 	const char *value;
 	const struct cli_option *o = match_option(c, argv[*i], &value);
 	if (!o)
-		return cli_usage(c, "unknown option %s", argv[*i]);
+		return nv_cli_usage(c, "unknown option %s", argv[*i]);
 	if (!o->value && value)
-		return cli_usage(c, "--%s takes no value", o->name);
+		return nv_cli_usage(c, "--%s takes no value", o->name);
 	if (o->value && !value && ++*i >= argc)
-		return cli_usage(c, "--%s needs a value: %s", o->name, o->value);
+		return nv_cli_usage(c, "--%s needs a value: %s", o->name, o->value);
 	if (c->given_len == CLI_GIVEN_MAX)
-		return cli_usage(c, "too many options");
+		return nv_cli_usage(c, "too many options");
 	if (o->value && !value)
 		value = argv[*i];
 	c->given[c->given_len].option = o;
@@ -217,16 +218,16 @@ static int take_option(struct cli *c, int argc, char **argv, int *i)
 
 static bool is_group(const char *word)
 {
-	for (size_t i = 0; i < cli_commands_len; i++)
-		if (cli_commands[i].group && strcmp(cli_commands[i].group, word) == 0)
+	for (size_t i = 0; i < nv_cli_commands_len; i++)
+		if (nv_cli_commands[i].group && strcmp(nv_cli_commands[i].group, word) == 0)
 			return true;
 	return false;
 }
 
 static const struct cli_command *find_command(const char *group, const char *name)
 {
-	for (size_t i = 0; i < cli_commands_len; i++) {
-		const struct cli_command *m = &cli_commands[i];
+	for (size_t i = 0; i < nv_cli_commands_len; i++) {
+		const struct cli_command *m = &nv_cli_commands[i];
 		bool same_group = group ? m->group && strcmp(m->group, group) == 0 : !m->group;
 		if (same_group && strcmp(m->name, name) == 0)
 			return m;
@@ -247,9 +248,9 @@ static int take_word(struct cli *c, const char *word, const char **group)
 	}
 	c->command = find_command(*group, word);
 	if (!c->command && *group)
-		return cli_usage(c, "there is no command \"%s %s\"", *group, word);
+		return nv_cli_usage(c, "there is no command \"%s %s\"", *group, word);
 	if (!c->command)
-		return cli_usage(c, "there is no command \"%s\"", word);
+		return nv_cli_usage(c, "there is no command \"%s\"", word);
 	return 0;
 }
 
@@ -274,29 +275,29 @@ static int take_words(struct cli *c, int argc, char **argv, const char **group)
 static int run(struct cli *c, const char *group)
 {
 	const struct cli_command *m = c->command;
-	if (cli_has(c, "version")) {
+	if (nv_cli_has(c, "version")) {
 		if (c->json)
-			return cli_document(c, json_pack("{s:s}", "version", NAVETTE_VERSION),
-					    CLI_OK);
+			return nv_cli_document(c, json_pack("{s:s}", "version", NAVETTE_VERSION),
+					       CLI_OK);
 		printf("navette %s\n", NAVETTE_VERSION);
 		return CLI_OK;
 	}
-	if (!m && cli_has(c, "help"))
+	if (!m && nv_cli_has(c, "help"))
 		return overview(c, group);
 	if (!m && group)
-		return cli_usage(c, "which command of \"%s\"?", group);
+		return nv_cli_usage(c, "which command of \"%s\"?", group);
 	if (!m)
-		return cli_usage(c, "which command?");
-	if (cli_has(c, "help")) {
+		return nv_cli_usage(c, "which command?");
+	if (nv_cli_has(c, "help")) {
 		if (c->json)
-			return cli_document(c, command_document(m), CLI_OK);
+			return nv_cli_document(c, command_document(m), CLI_OK);
 		print_command_help(m);
 		return CLI_OK;
 	}
 	if (c->args_len < m->min)
-		return cli_usage(c, "too few arguments: %s", m->arguments);
+		return nv_cli_usage(c, "too few arguments: %s", m->arguments);
 	if (m->max >= 0 && c->args_len > m->max)
-		return cli_usage(c, "unexpected argument \"%s\"", c->args[m->max]);
+		return nv_cli_usage(c, "unexpected argument \"%s\"", c->args[m->max]);
 	return m->run(c);
 }
 
@@ -314,10 +315,10 @@ int main(int argc, char **argv)
 		if (strcmp(argv[i], "--json") == 0)
 			c.json = true; /* for the errors of what stands before it */
 	if (sodium_init() < 0)
-		return cli_failf(&c, NV_R_internal, "libsodium cannot be started");
+		return nv_cli_failf(&c, NV_R_internal, "libsodium cannot be started");
 	c.args = nv_alloc((size_t)(argc + 1) * sizeof(*c.args));
 	int status = take_words(&c, argc, argv, &group);
-	c.config_path = cli_get(&c, "config");
+	c.config_path = nv_cli_get(&c, "config");
 	if (!c.config_path)
 		c.config_path = from_env && *from_env ? from_env : DEFAULT_CONFIG;
 	if (status == 0)

@@ -12,7 +12,7 @@
 
 /* --- errors and documents --- */
 
-int cli_document(struct cli *c, json_t *doc, int status)
+int nv_cli_document(struct cli *c, json_t *doc, int status)
 {
 	if (c->printed) {
 		json_decref(doc);
@@ -28,7 +28,7 @@ int cli_document(struct cli *c, json_t *doc, int status)
 	return status;
 }
 
-json_t *cli_string(const char *text)
+json_t *nv_cli_string(const char *text)
 {
 	if (!text)
 		return json_null();
@@ -45,34 +45,34 @@ json_t *cli_string(const char *text)
 	return s;
 }
 
-int cli_fail(struct cli *c, const struct nv_err *err)
+int nv_cli_fail(struct cli *c, const struct nv_err *err)
 {
 	if (c->json)
-		return cli_document(c,
-				    json_pack("{s:{s:s, s:s, s:o}}", "error", "kind",
-					      nv_err_kind_word(err->kind), "reason",
-					      nv_reason_word(err->reason), "message",
-					      cli_string(err->msg)),
-				    CLI_FAILED);
-	nv_auto_free char *clean = cli_clean(err->msg);
+		return nv_cli_document(c,
+				       json_pack("{s:{s:s, s:s, s:o}}", "error", "kind",
+						 nv_err_kind_word(err->kind), "reason",
+						 nv_reason_word(err->reason), "message",
+						 nv_cli_string(err->msg)),
+				       CLI_FAILED);
+	nv_auto_free char *clean = nv_cli_clean(err->msg);
 	fflush(stdout);
 	fprintf(stderr, "navette: %s\n", clean);
 	return CLI_FAILED;
 }
 
-int cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
+int nv_cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
 {
 	struct nv_err err = {.kind = NV_REJECT, .reason = reason};
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(err.msg, sizeof(err.msg), fmt, args);
 	va_end(args);
-	return cli_fail(c, &err);
+	return nv_cli_fail(c, &err);
 }
 
 /* --- texts --- */
 
-char *cli_clean(const char *text)
+char *nv_cli_clean(const char *text)
 {
 	char *copy = nv_strdup(text ? text : "");
 	for (unsigned char *p = (unsigned char *)copy; *p; p++) {
@@ -85,7 +85,7 @@ char *cli_clean(const char *text)
 	return copy;
 }
 
-char *cli_size(uint64_t bytes)
+char *nv_cli_size(uint64_t bytes)
 {
 	static const char *const units[] = {"kB", "MB", "GB", "TB"};
 	if (bytes < 1000)
@@ -99,7 +99,7 @@ char *cli_size(uint64_t bytes)
 	return nv_asprintf(value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[u]);
 }
 
-char *cli_time(uint64_t ms)
+char *nv_cli_time(uint64_t ms)
 {
 	char text[32] = "";
 	time_t seconds = (time_t)(ms / 1000);
@@ -111,14 +111,14 @@ char *cli_time(uint64_t ms)
 
 /* --- tables --- */
 
-void cli_row(struct cli_table *t, ...)
+void nv_cli_row(struct cli_table *t, ...)
 {
 	va_list args;
 	size_t n = 0;
 	va_start(args, t);
 	for (const char *cell; (cell = va_arg(args, const char *)) != NULL; n++) {
 		t->cells = nv_realloc(t->cells, (t->len + 1) * sizeof(*t->cells));
-		t->cells[t->len++] = cli_clean(cell);
+		t->cells[t->len++] = nv_cli_clean(cell);
 	}
 	va_end(args);
 	if (!t->columns)
@@ -173,7 +173,7 @@ static void table_print(const struct cli_table *t)
 	}
 }
 
-int cli_answer(struct cli *c, json_t *doc, struct cli_table *t, int status)
+int nv_cli_answer(struct cli *c, json_t *doc, struct cli_table *t, int status)
 {
 	if (!c->json)
 		table_print(t);
@@ -182,7 +182,7 @@ int cli_answer(struct cli *c, json_t *doc, struct cli_table *t, int status)
 	free(t->cells);
 	*t = (struct cli_table){0};
 	if (c->json)
-		return cli_document(c, doc, status);
+		return nv_cli_document(c, doc, status);
 	json_decref(doc);
 	return status;
 }

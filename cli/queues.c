@@ -17,7 +17,7 @@ static size_t add_owner(struct cli_owner *owners, size_t len, const char *name, 
 	return len + 1;
 }
 
-size_t cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNERS_MAX])
+size_t nv_cli_owners(const struct nv_config *config, struct cli_owner ret[CLI_OWNERS_MAX])
 {
 	size_t n = add_owner(ret, 0, config->identity.client, false);
 	n = add_owner(ret, n, config->identity.site, true);
@@ -78,9 +78,9 @@ static void add_line(struct asking *a, const char *name, const struct nv_amqp_qu
 	nv_auto_free char *held = unacked ? nv_asprintf("%" PRIu64, *unacked) : nv_strdup("?");
 	nv_auto_free char *consumers = nv_asprintf("%" PRIu64, q->consumers);
 	if (there)
-		cli_row(&a->table, name, ready, held, consumers, NULL);
+		nv_cli_row(&a->table, name, ready, held, consumers, NULL);
 	else
-		cli_row(&a->table, name, "missing", "", "", NULL);
+		nv_cli_row(&a->table, name, "missing", "", "", NULL);
 	json_t *item = json_pack("{s:s, s:b}", "queue", name, "exists", (int)there);
 	if (there) {
 		json_object_set_new(item, "ready", json_integer((json_int_t)q->ready));
@@ -106,7 +106,7 @@ static int ask(struct asking *a, const char *name, struct nv_err *err)
 
 static int ask_all(struct asking *a, const struct cli_owner *owners, size_t len, struct nv_err *err)
 {
-	cli_row(&a->table, "QUEUE", "READY", "UNACKED", "CONSUMERS", NULL);
+	nv_cli_row(&a->table, "QUEUE", "READY", "UNACKED", "CONSUMERS", NULL);
 	for (size_t i = 0; i < len; i++) {
 		struct nv_topology_name names[NV_OWNER_QUEUES];
 		size_t n = nv_owner_queues(owners[i].name, owners[i].site, names);
@@ -135,30 +135,31 @@ static void close_asking(struct asking *a)
 	free(a->vhost);
 }
 
-int cli_queues(struct cli *c)
+int nv_cli_queues(struct cli *c)
 {
 	struct cli_owner owners[CLI_OWNERS_MAX];
-	struct asking a = {.config = cli_config(c)};
+	struct asking a = {.config = nv_cli_config(c)};
 	struct nv_err err = {0};
 	if (!a.config)
 		return CLI_FAILED;
-	size_t len = cli_owners(a.config, owners);
+	size_t len = nv_cli_owners(a.config, owners);
 	if (!len)
-		return cli_failf(c, NV_R_config,
-				 "%s: neither identity.client, identity.site, broker.clients nor "
-				 "broker.sites is set",
-				 a.config->path);
+		return nv_cli_failf(
+			c, NV_R_config,
+			"%s: neither identity.client, identity.site, broker.clients nor "
+			"broker.sites is set",
+			a.config->path);
 	a.list = json_array();
 	int rc = open_asking(&a, &err);
 	if (rc == 0)
 		rc = ask_all(&a, owners, len, &err);
 	close_asking(&a);
 	if (rc < 0) {
-		cli_fail(c, &err); /* after it, the rows that there are */
-		return cli_answer(c, json_pack("{s:o}", "queues", a.list), &a.table, CLI_FAILED);
+		nv_cli_fail(c, &err); /* after it, the rows that there are */
+		return nv_cli_answer(c, json_pack("{s:o}", "queues", a.list), &a.table, CLI_FAILED);
 	}
-	int status = cli_answer(c, json_pack("{s:o}", "queues", a.list), &a.table,
-				a.missing ? CLI_FAILED : CLI_OK);
+	int status = nv_cli_answer(c, json_pack("{s:o}", "queues", a.list), &a.table,
+				   a.missing ? CLI_FAILED : CLI_OK);
 	if (a.missing && !c->json)
 		fprintf(stderr, "navette: queues are missing; navette broker apply makes them\n");
 	return status;

@@ -8,7 +8,7 @@
 
 #define PAGE 1000
 
-const char *cli_text(const json_t *doc, const char *key)
+const char *nv_cli_text(const json_t *doc, const char *key)
 {
 	return json_string_value(json_object_get(doc, key));
 }
@@ -34,25 +34,25 @@ static char *short_time(const char *iso)
 
 static json_t *get(struct cli_api *a, const char *path, struct nv_err *err)
 {
-	return cli_api_call(a, &(struct cli_call){.method = "GET", .path = path}, err);
+	return nv_cli_api_call(a, &(struct cli_call){.method = "GET", .path = path}, err);
 }
 
 static void add_parameter(struct nv_buf *path, const char *name, const char *value)
 {
 	if (!value)
 		return;
-	nv_auto_free char *escaped = cli_api_escape(value);
+	nv_auto_free char *escaped = nv_cli_api_escape(value);
 	bool first = !memchr(path->data, '?', path->len);
 	nv_buf_printf(path, "%c%s=%s", first ? '?' : '&', name, escaped);
 }
 
 /* --- courses --- */
 
-json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err)
+json_t *nv_cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf path = {0};
 	nv_buf_puts(&path, "/api/v1/courses");
-	add_parameter(&path, "user", cli_get(c, "user"));
+	add_parameter(&path, "user", nv_cli_get(c, "user"));
 	if (afresh)
 		add_parameter(&path, "refresh", "true");
 	return get(a, (const char *)path.data, err);
@@ -62,8 +62,8 @@ json_t *cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, str
 static char *course_status(const json_t *course)
 {
 	const json_t *holder = json_object_get(course, "holder");
-	const char *state = cli_text(holder, "state");
-	const char *damaged = cli_text(course, "damaged");
+	const char *state = nv_cli_text(holder, "state");
+	const char *damaged = nv_cli_text(course, "damaged");
 	if (!state && damaged)
 		return nv_asprintf("damaged: %s", damaged);
 	if (!state)
@@ -72,8 +72,8 @@ static char *course_status(const json_t *course)
 		return nv_strdup("restored, since deleted");
 	if (is_true(holder, "mine"))
 		return nv_strdup(state);
-	const char *who = cli_text(holder, "user_name");
-	return nv_asprintf("%s by %s", state, who ? who : or_empty(cli_text(holder, "by")));
+	const char *who = nv_cli_text(holder, "user_name");
+	return nv_asprintf("%s by %s", state, who ? who : or_empty(nv_cli_text(holder, "by")));
 }
 
 static void course_rows(struct cli_table *t, const json_t *site)
@@ -83,19 +83,20 @@ static void course_rows(struct cli_table *t, const json_t *site)
 	json_array_foreach(json_object_get(site, "courses"), i, course)
 	{
 		json_int_t bytes = json_integer_value(json_object_get(course, "size"));
-		nv_auto_free char *size = bytes ? cli_size((uint64_t)bytes) : nv_strdup("");
+		nv_auto_free char *size = bytes ? nv_cli_size((uint64_t)bytes) : nv_strdup("");
 		nv_auto_free char *status = course_status(course);
-		cli_row(t, or_empty(cli_text(site, "site")), or_empty(cli_text(course, "course")),
-			or_empty(cli_text(course, "shortname")),
-			or_empty(cli_text(course, "fullname")),
-			or_empty(cli_text(course, "category_name")), size, status, NULL);
+		nv_cli_row(t, or_empty(nv_cli_text(site, "site")),
+			   or_empty(nv_cli_text(course, "course")),
+			   or_empty(nv_cli_text(course, "shortname")),
+			   or_empty(nv_cli_text(course, "fullname")),
+			   or_empty(nv_cli_text(course, "category_name")), size, status, NULL);
 	}
 }
 
-char *cli_site_trouble(const json_t *site)
+char *nv_cli_site_trouble(const json_t *site)
 {
-	const char *status = or_empty(cli_text(site, "status"));
-	const char *error = cli_text(site, "error");
+	const char *status = or_empty(nv_cli_text(site, "status"));
+	const char *error = nv_cli_text(site, "error");
 	if (strcmp(status, "ok") == 0)
 		return NULL;
 	if (strcmp(status, "unknown-user") == 0)
@@ -103,35 +104,36 @@ char *cli_site_trouble(const json_t *site)
 	return nv_strdup(error ? error : status);
 }
 
-int cli_courses(struct cli *c)
+int nv_cli_courses(struct cli *c)
 {
 	struct cli_table table = {0};
 	struct nv_err err = {0};
 	int status = CLI_OK;
 	size_t i;
 	const json_t *site;
-	struct cli_api *a = cli_api_open(c);
+	struct cli_api *a = nv_cli_api_open(c);
 	if (!a)
 		return CLI_FAILED;
-	json_t *doc = cli_get_courses(a, c, cli_has(c, "refresh"), &err);
+	json_t *doc = nv_cli_get_courses(a, c, nv_cli_has(c, "refresh"), &err);
 	if (!doc) {
-		status = cli_api_fail(a, &err);
-		cli_api_close(a);
+		status = nv_cli_api_fail(a, &err);
+		nv_cli_api_close(a);
 		return status;
 	}
-	cli_row(&table, "SITE", "COURSE", "SHORT NAME", "NAME", "CATEGORY", "SIZE", "STATUS", NULL);
+	nv_cli_row(&table, "SITE", "COURSE", "SHORT NAME", "NAME", "CATEGORY", "SIZE", "STATUS",
+		   NULL);
 	json_array_foreach(json_object_get(doc, "sites"), i, site)
 	{
-		nv_auto_free char *trouble = cli_site_trouble(site);
+		nv_auto_free char *trouble = nv_cli_site_trouble(site);
 		course_rows(&table, site);
 		if (trouble && !c->json)
-			fprintf(stderr, "navette: %s: %s\n", or_empty(cli_text(site, "site")),
+			fprintf(stderr, "navette: %s: %s\n", or_empty(nv_cli_text(site, "site")),
 				trouble);
 		if (trouble)
 			status = CLI_FAILED;
 	}
-	cli_api_close(a);
-	return cli_answer(c, doc, &table, status);
+	nv_cli_api_close(a);
+	return nv_cli_answer(c, doc, &table, status);
 }
 
 /* --- list --- */
@@ -141,17 +143,17 @@ static json_t *list_page(struct cli_api *a, const struct cli *c, size_t offset, 
 {
 	nv_auto_buf struct nv_buf path = {0};
 	nv_buf_printf(&path, "/api/v1/requests?offset=%zu&limit=%zu", offset, limit);
-	add_parameter(&path, "state", cli_get(c, "state"));
-	add_parameter(&path, "site", cli_get(c, "site"));
-	add_parameter(&path, "course", cli_get(c, "course"));
-	add_parameter(&path, "user", cli_get(c, "user"));
+	add_parameter(&path, "state", nv_cli_get(c, "state"));
+	add_parameter(&path, "site", nv_cli_get(c, "site"));
+	add_parameter(&path, "course", nv_cli_get(c, "course"));
+	add_parameter(&path, "user", nv_cli_get(c, "user"));
 	return get(a, (const char *)path.data, err);
 }
 
 /* {requests, total}, or NULL. */
 static json_t *list_all(struct cli_api *a, const struct cli *c, struct nv_err *err)
 {
-	bool all = cli_has(c, "all");
+	bool all = nv_cli_has(c, "all");
 	json_t *requests = json_array();
 	json_int_t total = 0;
 	size_t got = 1;
@@ -174,37 +176,37 @@ static json_t *list_all(struct cli_api *a, const struct cli *c, struct nv_err *e
 
 static void request_row(struct cli_table *t, const json_t *r)
 {
-	const char *user = cli_text(r, "user");
-	const char *shortname = cli_text(r, "shortname");
-	nv_auto_free char *time = short_time(cli_text(r, "created"));
-	cli_row(t, or_empty(cli_text(r, "id")), or_empty(cli_text(r, "state")),
-		or_empty(cli_text(r, "site")), or_empty(cli_text(r, "course")),
-		shortname ? shortname : "", user ? user : "(nobody)", time,
-		or_empty(cli_text(r, "reason")), NULL);
+	const char *user = nv_cli_text(r, "user");
+	const char *shortname = nv_cli_text(r, "shortname");
+	nv_auto_free char *time = short_time(nv_cli_text(r, "created"));
+	nv_cli_row(t, or_empty(nv_cli_text(r, "id")), or_empty(nv_cli_text(r, "state")),
+		   or_empty(nv_cli_text(r, "site")), or_empty(nv_cli_text(r, "course")),
+		   shortname ? shortname : "", user ? user : "(nobody)", time,
+		   or_empty(nv_cli_text(r, "reason")), NULL);
 }
 
-int cli_list(struct cli *c)
+int nv_cli_list(struct cli *c)
 {
 	struct cli_table table = {0};
 	struct nv_err err = {0};
 	size_t i;
 	const json_t *r;
-	struct cli_api *a = cli_api_open(c);
+	struct cli_api *a = nv_cli_api_open(c);
 	if (!a)
 		return CLI_FAILED;
 	json_t *doc = list_all(a, c, &err);
 	if (!doc) {
-		int status = cli_api_fail(a, &err);
-		cli_api_close(a);
+		int status = nv_cli_api_fail(a, &err);
+		nv_cli_api_close(a);
 		return status;
 	}
-	cli_api_close(a);
-	cli_row(&table, "ID", "STATE", "SITE", "COURSE", "SHORT NAME", "USER", "CREATED (UTC)",
-		"REASON", NULL);
+	nv_cli_api_close(a);
+	nv_cli_row(&table, "ID", "STATE", "SITE", "COURSE", "SHORT NAME", "USER", "CREATED (UTC)",
+		   "REASON", NULL);
 	json_array_foreach(json_object_get(doc, "requests"), i, r) request_row(&table, r);
 	json_int_t total = json_integer_value(json_object_get(doc, "total"));
 	size_t shown = json_array_size(json_object_get(doc, "requests"));
-	int status = cli_answer(c, doc, &table, CLI_OK);
+	int status = nv_cli_answer(c, doc, &table, CLI_OK);
 	if (!c->json && (json_int_t)shown < total)
 		printf("(the newest %zu of %lld; --all shows all)\n", shown, (long long)total);
 	return status;
@@ -218,7 +220,7 @@ static void print_warnings(const json_t *restored)
 	const json_t *w;
 	json_array_foreach(json_object_get(restored, "warnings"), i, w)
 	{
-		nv_auto_free char *clean = cli_clean(json_string_value(w));
+		nv_auto_free char *clean = nv_cli_clean(json_string_value(w));
 		printf("Warning:  %s\n", clean);
 	}
 }
@@ -229,8 +231,8 @@ static void print_differences(const json_t *restored)
 	const json_t *d;
 	json_array_foreach(json_object_get(restored, "differences"), i, d)
 	{
-		nv_auto_free char *kind = cli_clean(cli_text(d, "kind"));
-		nv_auto_free char *type = cli_clean(cli_text(d, "type"));
+		nv_auto_free char *kind = nv_cli_clean(nv_cli_text(d, "kind"));
+		nv_auto_free char *type = nv_cli_clean(nv_cli_text(d, "type"));
 		const struct nv_difference difference = {
 			.kind = kind,
 			.type = type,
@@ -245,61 +247,61 @@ static void print_differences(const json_t *restored)
 static void field(struct cli_table *t, const char *label, const char *value)
 {
 	if (value && *value)
-		cli_row(t, label, value, NULL);
+		nv_cli_row(t, label, value, NULL);
 }
 
 static void time_field(struct cli_table *t, const char *label, const json_t *r, const char *key)
 {
-	nv_auto_free char *time = short_time(cli_text(r, key));
+	nv_auto_free char *time = short_time(nv_cli_text(r, key));
 	nv_auto_free char *text = *time ? nv_asprintf("%s UTC", time) : nv_strdup("");
 	field(t, label, text);
 }
 
 static void request_fields(struct cli_table *t, const json_t *r)
 {
-	const char *user = cli_text(r, "user");
+	const char *user = nv_cli_text(r, "user");
 	const json_t *restored = json_object_get(r, "restored");
-	nv_auto_free char *course = nv_asprintf("%s of %s", or_empty(cli_text(r, "course")),
-						or_empty(cli_text(r, "site")));
-	field(t, "Request:", cli_text(r, "id"));
-	field(t, "State:", cli_text(r, "state"));
-	field(t, "Course:", cli_text(r, "fullname"));
-	field(t, "Short name:", cli_text(r, "shortname"));
+	nv_auto_free char *course = nv_asprintf("%s of %s", or_empty(nv_cli_text(r, "course")),
+						or_empty(nv_cli_text(r, "site")));
+	field(t, "Request:", nv_cli_text(r, "id"));
+	field(t, "State:", nv_cli_text(r, "state"));
+	field(t, "Course:", nv_cli_text(r, "fullname"));
+	field(t, "Short name:", nv_cli_text(r, "shortname"));
 	field(t, "Course id:", course);
 	field(t, "For:", user ? user : "nobody");
-	field(t, "By:", cli_text(r, "by"));
-	field(t, "Source:", cli_text(r, "source"));
+	field(t, "By:", nv_cli_text(r, "by"));
+	field(t, "Source:", nv_cli_text(r, "source"));
 	field(t, "User data:", is_true(r, "user_data") ? "yes" : "no");
-	field(t, "Enrolment:", cli_text(r, "enrolment"));
+	field(t, "Enrolment:", nv_cli_text(r, "enrolment"));
 	field(t, "Keep category:", is_true(r, "keep_category") ? "yes" : "no");
-	field(t, "Category:", cli_text(r, "category"));
+	field(t, "Category:", nv_cli_text(r, "category"));
 	field(t, "At any time:", is_true(r, "now") ? "yes" : "no");
-	field(t, "Step:", cli_text(r, "step"));
-	field(t, "Reason:", cli_text(r, "reason"));
-	field(t, "Message:", cli_text(r, "message"));
+	field(t, "Step:", nv_cli_text(r, "step"));
+	field(t, "Reason:", nv_cli_text(r, "reason"));
+	field(t, "Message:", nv_cli_text(r, "message"));
 	time_field(t, "Next try:", r, "next_try");
 	time_field(t, "Held since:", r, "held");
-	field(t, "Host:", cli_text(r, "host"));
+	field(t, "Host:", nv_cli_text(r, "host"));
 	time_field(t, "Created:", r, "created");
 	time_field(t, "Started:", r, "started");
 	time_field(t, "Finished:", r, "finished");
-	field(t, "Restored as:", cli_text(restored, "fullname"));
-	field(t, "Its id:", cli_text(restored, "course"));
-	field(t, "Its category:", cli_text(restored, "category"));
-	field(t, "Its address:", cli_text(restored, "url"));
+	field(t, "Restored as:", nv_cli_text(restored, "fullname"));
+	field(t, "Its id:", nv_cli_text(restored, "course"));
+	field(t, "Its category:", nv_cli_text(restored, "category"));
+	field(t, "Its address:", nv_cli_text(restored, "url"));
 }
 
 /* The answer to one call.  NULL: what went wrong is printed. */
 static json_t *ask_once(struct cli *c, const char *method, const char *path)
 {
 	struct nv_err err = {0};
-	struct cli_api *a = cli_api_open(c);
+	struct cli_api *a = nv_cli_api_open(c);
 	if (!a)
 		return NULL;
-	json_t *doc = cli_api_call(a, &(struct cli_call){.method = method, .path = path}, &err);
+	json_t *doc = nv_cli_api_call(a, &(struct cli_call){.method = method, .path = path}, &err);
 	if (!doc)
-		cli_api_fail(a, &err);
-	cli_api_close(a);
+		nv_cli_api_fail(a, &err);
+	nv_cli_api_close(a);
 	return doc;
 }
 
@@ -308,7 +310,7 @@ static int act(struct cli *c, const char *method, const char *suffix)
 {
 	struct cli_table table = {0};
 	if (!nv_uuid_valid(c->args[0]))
-		return cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
+		return nv_cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s%s", c->args[0], suffix);
 	json_t *doc = ask_once(c, method, path);
 	if (!doc)
@@ -316,10 +318,10 @@ static int act(struct cli *c, const char *method, const char *suffix)
 	if (strcmp(method, "GET") == 0)
 		request_fields(&table, doc);
 	else
-		cli_row(&table, or_empty(cli_text(doc, "id")), or_empty(cli_text(doc, "state")),
-			NULL);
+		nv_cli_row(&table, or_empty(nv_cli_text(doc, "id")),
+			   or_empty(nv_cli_text(doc, "state")), NULL);
 	json_incref(doc);
-	int status = cli_answer(c, doc, &table, CLI_OK);
+	int status = nv_cli_answer(c, doc, &table, CLI_OK);
 	if (!c->json && strcmp(method, "GET") == 0) {
 		print_differences(json_object_get(doc, "restored"));
 		print_warnings(json_object_get(doc, "restored"));
@@ -339,61 +341,61 @@ static void print_lines(const json_t *doc)
 		printf("(%lld older lines were dropped)\n", (long long)dropped);
 	json_array_foreach(json_object_get(doc, "lines"), i, line)
 	{
-		nv_auto_free char *from = cli_clean(cli_text(line, "from"));
-		nv_auto_free char *text = cli_clean(cli_text(line, "text"));
-		printf("%s  %-5s  %s: %s\n", or_empty(cli_text(line, "at")),
-		       or_empty(cli_text(line, "level")), from, text);
+		nv_auto_free char *from = nv_cli_clean(nv_cli_text(line, "from"));
+		nv_auto_free char *text = nv_cli_clean(nv_cli_text(line, "text"));
+		printf("%s  %-5s  %s: %s\n", or_empty(nv_cli_text(line, "at")),
+		       or_empty(nv_cli_text(line, "level")), from, text);
 	}
 }
 
 static int show_log(struct cli *c)
 {
 	if (!nv_uuid_valid(c->args[0]))
-		return cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
+		return nv_cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s/log", c->args[0]);
 	json_t *doc = ask_once(c, "GET", path);
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)
-		return cli_document(c, doc, CLI_OK);
+		return nv_cli_document(c, doc, CLI_OK);
 	print_lines(doc);
 	json_decref(doc);
 	return CLI_OK;
 }
 
-int cli_show(struct cli *c)
+int nv_cli_show(struct cli *c)
 {
-	return cli_has(c, "log") ? show_log(c) : act(c, "GET", "");
+	return nv_cli_has(c, "log") ? show_log(c) : act(c, "GET", "");
 }
 
-int cli_cancel(struct cli *c)
+int nv_cli_cancel(struct cli *c)
 {
 	return act(c, "POST", "/cancel");
 }
 
-int cli_retry(struct cli *c)
+int nv_cli_retry(struct cli *c)
 {
 	return act(c, "POST", "/retry");
 }
 
-int cli_now(struct cli *c)
+int nv_cli_now(struct cli *c)
 {
 	return act(c, "POST", "/run-now");
 }
 
 /* --- forgetting somebody --- */
 
-int cli_forget(struct cli *c)
+int nv_cli_forget(struct cli *c)
 {
-	bool dry = cli_has(c, "dry-run");
-	nv_auto_free char *user = cli_api_escape(c->args[0]);
+	bool dry = nv_cli_has(c, "dry-run");
+	nv_auto_free char *user = nv_cli_api_escape(c->args[0]);
 	nv_auto_free char *path =
 		nv_asprintf("/api/v1/users/%s%s", user, dry ? "?dry_run=true" : "");
 	json_t *doc = ask_once(c, "DELETE", path);
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)
-		return cli_document(c, doc, CLI_OK);
+		return nv_cli_document(c, doc, CLI_OK);
 	json_int_t removed = json_integer_value(json_object_get(doc, "removed"));
 	json_int_t kept = json_integer_value(json_object_get(doc, "kept"));
 	json_int_t traces = json_integer_value(json_object_get(doc, "traces"));
@@ -411,13 +413,13 @@ int cli_forget(struct cli *c)
 
 /* --- a broker that lost its messages --- */
 
-int cli_republish(struct cli *c)
+int nv_cli_republish(struct cli *c)
 {
 	json_t *doc = ask_once(c, "POST", "/api/v1/requests/republish");
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)
-		return cli_document(c, doc, CLI_OK);
+		return nv_cli_document(c, doc, CLI_OK);
 	printf("%lld requests go out again.\n",
 	       (long long)json_integer_value(json_object_get(doc, "requests")));
 	json_decref(doc);

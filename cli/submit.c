@@ -23,24 +23,24 @@ static bool is_true(const json_t *doc, const char *key)
 static void set_switch(json_t *item, const struct cli *c, const char *key, const char *yes,
 		       const char *no)
 {
-	if (cli_has(c, yes))
+	if (nv_cli_has(c, yes))
 		json_object_set_new(item, key, json_true());
-	if (cli_has(c, no))
+	if (nv_cli_has(c, no))
 		json_object_set_new(item, key, json_false());
 }
 
 static json_t *make_item(const struct cli *c, const char *course)
 {
-	json_t *item = json_pack("{s:o, s:o, s:s}", "site", cli_string(c->args[0]), "course",
-				 cli_string(course), "source", "command");
-	if (cli_has(c, "user"))
-		json_object_set_new(item, "user", cli_string(cli_get(c, "user")));
-	if (cli_has(c, "no-user"))
+	json_t *item = json_pack("{s:o, s:o, s:s}", "site", nv_cli_string(c->args[0]), "course",
+				 nv_cli_string(course), "source", "command");
+	if (nv_cli_has(c, "user"))
+		json_object_set_new(item, "user", nv_cli_string(nv_cli_get(c, "user")));
+	if (nv_cli_has(c, "no-user"))
 		json_object_set_new(item, "user", json_null());
-	if (cli_has(c, "category"))
-		json_object_set_new(item, "category", cli_string(cli_get(c, "category")));
-	if (cli_has(c, "enrolment"))
-		json_object_set_new(item, "enrolment", cli_string(cli_get(c, "enrolment")));
+	if (nv_cli_has(c, "category"))
+		json_object_set_new(item, "category", nv_cli_string(nv_cli_get(c, "category")));
+	if (nv_cli_has(c, "enrolment"))
+		json_object_set_new(item, "enrolment", nv_cli_string(nv_cli_get(c, "enrolment")));
 	set_switch(item, c, "keep_category", "keep-category", "no-keep-category");
 	set_switch(item, c, "user_data", "user-data", "no-user-data");
 	set_switch(item, c, "now", "now", "");
@@ -52,11 +52,11 @@ static json_t *make_item(const struct cli *c, const char *course)
 static const char *held_by(const json_t *course)
 {
 	const json_t *holder = json_object_get(course, "holder");
-	const char *state = cli_text(holder, "state");
+	const char *state = nv_cli_text(holder, "state");
 	if (is_true(course, "available") || !state || is_true(holder, "deleted"))
 		return NULL;
 	return strcmp(state, "failed") != 0 && strcmp(state, "cancelled") != 0
-		       ? cli_text(holder, "id")
+		       ? nv_cli_text(holder, "id")
 		       : NULL;
 }
 
@@ -65,7 +65,7 @@ static const json_t *find_site(const json_t *doc, const char *name)
 	size_t i;
 	const json_t *site;
 	json_array_foreach(json_object_get(doc, "sites"), i,
-			   site) if (strcmp(or_empty(cli_text(site, "site")), name) ==
+			   site) if (strcmp(or_empty(nv_cli_text(site, "site")), name) ==
 				     0) return site;
 	return NULL;
 }
@@ -76,11 +76,11 @@ static int all_items(struct cli_api *a, struct cli *c, json_t *items, json_t *he
 {
 	size_t i;
 	const json_t *course;
-	json_t *doc = cli_get_courses(a, c, true, err);
+	json_t *doc = nv_cli_get_courses(a, c, true, err);
 	if (!doc)
 		return -1;
 	const json_t *site = find_site(doc, c->args[0]);
-	nv_auto_free char *trouble = site ? cli_site_trouble(site)
+	nv_auto_free char *trouble = site ? nv_cli_site_trouble(site)
 					  : nv_strdup("this producer knows no such course server");
 	if (trouble) {
 		json_decref(doc);
@@ -92,7 +92,7 @@ static int all_items(struct cli_api *a, struct cli *c, json_t *items, json_t *he
 		if (id)
 			json_array_append_new(held, json_string(id));
 		else
-			json_array_append_new(items, make_item(c, cli_text(course, "course")));
+			json_array_append_new(items, make_item(c, nv_cli_text(course, "course")));
 	}
 	json_decref(doc);
 	return 0;
@@ -103,7 +103,7 @@ static int collect(struct cli_api *a, struct cli *c, json_t *items, json_t *held
 {
 	for (int i = 1; i < c->args_len; i++)
 		json_array_append_new(items, make_item(c, c->args[i]));
-	return cli_has(c, "all") ? all_items(a, c, items, held, err) : 0;
+	return nv_cli_has(c, "all") ? all_items(a, c, items, held, err) : 0;
 }
 
 /* --- submit: sending it --- */
@@ -118,7 +118,7 @@ static json_t *send_page(struct cli_api *a, const json_t *page, struct nv_err *e
 	json_t *answer = NULL;
 	nv_uuid_new(key);
 	for (unsigned i = 0; i < 3 && !answer; i++) {
-		answer = cli_api_call(a, &call, err);
+		answer = nv_cli_api_call(a, &call, err);
 		if (!answer && (err->kind != NV_RETRY || err->code))
 			break;
 	}
@@ -131,7 +131,7 @@ static json_t *refusal(const struct nv_err *err)
 {
 	return json_pack("{s:[{s:i, s:{s:i, s:s, s:o}}]}", "results", "status", err->code,
 			 "problem", "status", err->code, "reason", nv_reason_word(err->reason),
-			 "detail", cli_string(err->msg));
+			 "detail", nv_cli_string(err->msg));
 }
 
 /* All items, in pages; results are appended in their order. */
@@ -164,16 +164,16 @@ struct submission {
 
 static void print_result(const json_t *item, const json_t *result)
 {
-	const char *id = cli_text(result, "id");
+	const char *id = nv_cli_text(result, "id");
 	const json_t *request = json_object_get(result, "request");
-	const char *name = cli_text(request, "fullname");
+	const char *name = nv_cli_text(request, "fullname");
 	nv_auto_free char *clean =
-		cli_clean(id ? name : cli_text(json_object_get(result, "problem"), "detail"));
+		nv_cli_clean(id ? name : nv_cli_text(json_object_get(result, "problem"), "detail"));
 	if (id)
-		printf("%s  course %s  %s%s\n", id, or_empty(cli_text(item, "course")), clean,
+		printf("%s  course %s  %s%s\n", id, or_empty(nv_cli_text(item, "course")), clean,
 		       is_true(result, "published") ? "" : "  (the broker is away: sent later)");
 	else
-		fprintf(stderr, "navette: course %s: %s\n", or_empty(cli_text(item, "course")),
+		fprintf(stderr, "navette: course %s: %s\n", or_empty(nv_cli_text(item, "course")),
 			clean);
 }
 
@@ -184,7 +184,7 @@ static void look_at_results(const struct cli *c, struct submission *s)
 	json_array_extend(s->ids, s->held);
 	json_array_foreach(s->results, i, result)
 	{
-		const char *id = cli_text(result, "id");
+		const char *id = nv_cli_text(result, "id");
 		if (!c->json)
 			print_result(json_array_get(s->items, i), result);
 		if (id)
@@ -202,31 +202,31 @@ static int submit(struct cli_api *a, struct cli *c, struct submission *s)
 {
 	struct nv_err err = {0};
 	if (collect(a, c, s->items, s->held, &err) < 0)
-		return cli_api_fail(a, &err);
+		return nv_cli_api_fail(a, &err);
 	if (!json_array_size(s->items) && !json_array_size(s->held))
-		return cli_failf(c, NV_R_not_found, "%s has no course that this user may bring",
-				 c->args[0]);
+		return nv_cli_failf(c, NV_R_not_found, "%s has no course that this user may bring",
+				    c->args[0]);
 	if (send_all(a, s->items, s->results, &err) < 0)
-		return cli_api_fail(a, &err);
+		return nv_cli_api_fail(a, &err);
 	look_at_results(c, s);
 	int status = s->refused ? CLI_FAILED : CLI_OK;
-	if (cli_has(c, "wait") && json_array_size(s->ids)) {
-		int watched = cli_watch_all(a, c, s->ids);
+	if (nv_cli_has(c, "wait") && json_array_size(s->ids)) {
+		int watched = nv_cli_watch_all(a, c, s->ids);
 		return status ? status : watched;
 	}
 	if (c->json)
-		return cli_document(
+		return nv_cli_document(
 			c, json_pack("{s:O, s:O}", "results", s->results, "held", s->held), status);
 	return status;
 }
 
-int cli_submit(struct cli *c)
+int nv_cli_submit(struct cli *c)
 {
-	if (c->args_len < 2 && !cli_has(c, "all"))
-		return cli_usage(c, "which courses?  Name them, or use --all");
-	if (cli_has(c, "user") && cli_has(c, "no-user"))
-		return cli_usage(c, "--user and --no-user do not go together");
-	struct cli_api *a = cli_api_open(c);
+	if (c->args_len < 2 && !nv_cli_has(c, "all"))
+		return nv_cli_usage(c, "which courses?  Name them, or use --all");
+	if (nv_cli_has(c, "user") && nv_cli_has(c, "no-user"))
+		return nv_cli_usage(c, "--user and --no-user do not go together");
+	struct cli_api *a = nv_cli_api_open(c);
 	if (!a)
 		return CLI_FAILED;
 	struct submission s = {json_array(), json_array(), json_array(), json_array(), 0};
@@ -235,6 +235,6 @@ int cli_submit(struct cli *c)
 	json_decref(s.held);
 	json_decref(s.results);
 	json_decref(s.ids);
-	cli_api_close(a);
+	nv_cli_api_close(a);
 	return status;
 }

@@ -39,14 +39,14 @@ struct watching {
 
 static bool is_final(const json_t *doc)
 {
-	const char *state = cli_text(doc, "state");
+	const char *state = nv_cli_text(doc, "state");
 	return state && (!strcmp(state, "restored") || !strcmp(state, "failed") ||
 			 !strcmp(state, "cancelled"));
 }
 
 static bool is_restored(const json_t *doc)
 {
-	const char *state = cli_text(doc, "state");
+	const char *state = nv_cli_text(doc, "state");
 	return state && strcmp(state, "restored") == 0;
 }
 
@@ -54,12 +54,12 @@ static bool is_restored(const json_t *doc)
 
 static char *course_name(const json_t *doc)
 {
-	const char *name = cli_text(json_object_get(doc, "restored"), "shortname");
+	const char *name = nv_cli_text(json_object_get(doc, "restored"), "shortname");
 	if (!name)
-		name = cli_text(doc, "shortname");
+		name = nv_cli_text(doc, "shortname");
 	if (!name)
-		name = cli_text(doc, "course");
-	return cli_clean(name);
+		name = nv_cli_text(doc, "course");
+	return nv_cli_clean(name);
 }
 
 /* Per cent of the whole way: an export is the first half, an import the second. */
@@ -69,8 +69,8 @@ static unsigned percent(const json_t *doc)
 		const char *step;
 		unsigned from, to;
 	} steps[] = {{"export", 0, 30}, {"upload", 30, 50}, {"fetch", 50, 70}, {"import", 70, 100}};
-	const char *step = cli_text(doc, "step");
-	const char *state = cli_text(doc, "state");
+	const char *step = nv_cli_text(doc, "step");
+	const char *state = nv_cli_text(doc, "state");
 	json_int_t done = json_integer_value(json_object_get(doc, "done"));
 	json_int_t total = json_integer_value(json_object_get(doc, "total"));
 	if (is_restored(doc))
@@ -88,15 +88,15 @@ static unsigned percent(const json_t *doc)
 /* "exporting, upload", "failed: the staging store is full" */
 static char *state_text(const json_t *doc)
 {
-	const char *state = cli_text(doc, "state");
-	const char *step = cli_text(doc, "step");
-	const char *message = cli_text(doc, "message");
+	const char *state = nv_cli_text(doc, "state");
+	const char *step = nv_cli_text(doc, "step");
+	const char *message = nv_cli_text(doc, "message");
 	if (!state)
 		return nv_strdup("waiting for news");
 	if (message && !is_restored(doc)) {
-		const char *next_try = cli_text(doc, "next_try");
-		const char *held = cli_text(doc, "held");
-		nv_auto_free char *clean = cli_clean(message);
+		const char *next_try = nv_cli_text(doc, "next_try");
+		const char *held = nv_cli_text(doc, "held");
+		nv_auto_free char *clean = nv_cli_clean(message);
 		if (next_try && strlen(next_try) > 19)
 			return nv_asprintf("%s, next try at %.8s UTC: %s", state, next_try + 11,
 					   clean);
@@ -155,7 +155,7 @@ static void draw(struct watching *w)
 		printf("\033[%zuA", w->drawn);
 	bool few = w->len <= LINES_MAX;
 	for (size_t i = 0; i < w->len && lines < LINES_MAX; i++) {
-		const char *state = cli_text(w->items[i].doc, "state");
+		const char *state = nv_cli_text(w->items[i].doc, "state");
 		if (!few && (!state || is_final(w->items[i].doc) || !strcmp(state, "scheduled")))
 			continue; /* of many, those at work */
 		draw_item(&w->items[i], width);
@@ -198,7 +198,7 @@ static int read_item(struct watching *w, struct watched *item)
 {
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
 	json_t *doc =
-		cli_api_call(w->a, &(struct cli_call){.method = "GET", .path = path}, &w->err);
+		nv_cli_api_call(w->a, &(struct cli_call){.method = "GET", .path = path}, &w->err);
 	if (!doc)
 		return w->err.kind == NV_RETRY && !away_too_long(w) ? 0 : -1;
 	json_decref(item->doc);
@@ -279,7 +279,7 @@ static void apply(struct watched *item, const json_t *data)
 static int on_event(void *arg, const char *name, const json_t *data)
 {
 	struct watching *w = arg;
-	const char *id = cli_text(data, "id");
+	const char *id = nv_cli_text(data, "id");
 	if (strcmp(name, "reset") == 0) /* what came meanwhile is not known any more */
 		all_stale(w);
 	for (size_t i = 0; id && strcmp(name, "request") == 0 && i < w->len; i++) {
@@ -299,7 +299,7 @@ static int follow(struct watching *w, struct nv_err *err)
 	w->events = (struct cli_events){
 		.open_cb = on_open, .event_cb = on_event, .tick_cb = on_tick, .arg = w};
 	int rc;
-	while ((rc = cli_api_events(w->a, &w->events, err)) <= 0) {
+	while ((rc = nv_cli_api_events(w->a, &w->events, err)) <= 0) {
 		/* A session that was forgotten is renewed by reading. */
 		if (rc < 0 && err->code == 401)
 			all_stale(w);
@@ -336,11 +336,11 @@ static int outcome(struct watching *w, const struct nv_err *err)
 			json_object_set_new(doc, "error",
 					    json_pack("{s:s, s:o}", "reason",
 						      nv_reason_word(err->reason), "message",
-						      cli_string(err->msg)));
-		return cli_document(w->c, doc, status);
+						      nv_cli_string(err->msg)));
+		return nv_cli_document(w->c, doc, status);
 	}
 	if (err)
-		return cli_fail(w->c, err);
+		return nv_cli_fail(w->c, err);
 	printf("%zu of %zu restored", restored, w->len);
 	if (restored < w->len)
 		printf("; navette show ID tells what became of the others");
@@ -348,9 +348,9 @@ static int outcome(struct watching *w, const struct nv_err *err)
 	return status;
 }
 
-int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
+int nv_cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
 {
-	const char *timeout = cli_get(c, "timeout");
+	const char *timeout = nv_cli_get(c, "timeout");
 	const char *term = getenv("TERM");
 	struct watching w = {.c = c,
 			     .a = a,
@@ -360,7 +360,8 @@ int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
 	struct nv_err err = {0};
 	uint64_t ms = 0;
 	if (timeout && nv_parse_duration(timeout, &ms) < 0)
-		return cli_usage(c, "--timeout: \"%s\" is not a time such as 90s or 10m", timeout);
+		return nv_cli_usage(c, "--timeout: \"%s\" is not a time such as 90s or 10m",
+				    timeout);
 	w.until = timeout ? nv_mono_ms() + ms : 0;
 	w.items = nv_alloc((w.len + 1) * sizeof(*w.items));
 	for (size_t i = 0; i < w.len; i++)
@@ -373,21 +374,21 @@ int cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
 	return status;
 }
 
-int cli_watch(struct cli *c)
+int nv_cli_watch(struct cli *c)
 {
 	json_t *ids = json_array();
 	int status = CLI_OK;
 	for (int i = 0; i < c->args_len && status == CLI_OK; i++) {
 		if (!nv_uuid_valid(c->args[i]))
-			status = cli_usage(c, "\"%s\" is not the id of a request", c->args[i]);
-		json_array_append_new(ids, cli_string(c->args[i]));
+			status = nv_cli_usage(c, "\"%s\" is not the id of a request", c->args[i]);
+		json_array_append_new(ids, nv_cli_string(c->args[i]));
 	}
-	struct cli_api *a = status == CLI_OK ? cli_api_open(c) : NULL;
+	struct cli_api *a = status == CLI_OK ? nv_cli_api_open(c) : NULL;
 	if (a)
-		status = cli_watch_all(a, c, ids);
+		status = nv_cli_watch_all(a, c, ids);
 	else if (status == CLI_OK)
 		status = CLI_FAILED;
-	cli_api_close(a);
+	nv_cli_api_close(a);
 	json_decref(ids);
 	return status;
 }

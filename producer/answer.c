@@ -12,7 +12,7 @@
 
 /* --- errors --- */
 
-int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
+int nv_api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
 {
 	char text[sizeof err->msg];
 	va_list ap;
@@ -24,7 +24,7 @@ int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const ch
 	return -1;
 }
 
-unsigned api_status(const struct nv_err *err)
+unsigned nv_api_status(const struct nv_err *err)
 {
 	if (err->kind == NV_REJECT && err->code >= 400 && err->code <= 599)
 		return (unsigned)err->code;
@@ -56,27 +56,27 @@ unsigned api_status(const struct nv_err *err)
 	}
 }
 
-int api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
-	       struct nv_err *err)
+int nv_api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		  struct nv_err *err)
 {
 	size_t len = strlen(text);
 	uint64_t n = strtoull(text, NULL, 10);
 	if (!len || len > 9 || strspn(text, "0123456789") != len || n < min || n > max)
-		return api_err(err, 422, NV_R_bad_message,
-			       "%s: not a whole number from %llu to %llu", name,
-			       (unsigned long long)min, (unsigned long long)max);
+		return nv_api_err(err, 422, NV_R_bad_message,
+				  "%s: not a whole number from %llu to %llu", name,
+				  (unsigned long long)min, (unsigned long long)max);
 	*ret = n;
 	return 0;
 }
 
-void api_fail(struct nv_http_request *r, const struct nv_err *err)
+void nv_api_fail(struct nv_http_request *r, const struct nv_err *err)
 {
-	api_fail_for(r, err, RETRY_AFTER_S);
+	nv_api_fail_for(r, err, RETRY_AFTER_S);
 }
 
-void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds)
+void nv_api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds)
 {
-	unsigned status = api_status(err);
+	unsigned status = nv_api_status(err);
 	nv_auto_free char *after = nv_asprintf("%llu", (unsigned long long)seconds);
 	if (status == 503 || status == 429)
 		nv_http_add_header(r, "Retry-After", after);
@@ -85,24 +85,24 @@ void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t 
 	nv_http_problem(r, status, err->reason, "%s", err->msg);
 }
 
-json_t *api_problem(const struct nv_err *err)
+json_t *nv_api_problem(const struct nv_err *err)
 {
 	char type[64];
 	snprintf(type, sizeof type, "about:blank#%s", nv_reason_word(err->reason));
 	return json_pack("{s:s, s:s, s:i, s:o, s:s}", "type", type, "title",
-			 nv_reason_text(err->reason), "status", (int)api_status(err), "detail",
-			 api_text(err->msg), "reason", nv_reason_word(err->reason));
+			 nv_reason_text(err->reason), "status", (int)nv_api_status(err), "detail",
+			 nv_api_text(err->msg), "reason", nv_reason_word(err->reason));
 }
 
 /* --- JSON --- */
 
-json_t *api_text(const char *s)
+json_t *nv_api_text(const char *s)
 {
 	json_t *v = s ? json_string(s) : NULL;
 	return v ? v : json_null();
 }
 
-json_t *api_time(uint64_t ms)
+json_t *nv_api_time(uint64_t ms)
 {
 	char text[25];
 	if (!ms)
@@ -111,12 +111,12 @@ json_t *api_time(uint64_t ms)
 	return json_string(text);
 }
 
-json_t *api_time_to_come(uint64_t ms)
+json_t *nv_api_time_to_come(uint64_t ms)
 {
-	return api_time(ms > nv_now_ms() ? ms : 0);
+	return nv_api_time(ms > nv_now_ms() ? ms : 0);
 }
 
-void api_json(struct nv_http_request *r, unsigned status, json_t *o)
+void nv_api_json(struct nv_http_request *r, unsigned status, json_t *o)
 {
 	nv_auto_free char *text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
@@ -125,18 +125,18 @@ void api_json(struct nv_http_request *r, unsigned status, json_t *o)
 
 /* --- the log --- */
 
-const char *api_path_to_log(const struct nv_http_request *r)
+const char *nv_api_path_to_log(const struct nv_http_request *r)
 {
 	const char *pattern = nv_http_pattern(r);
 	bool named = pattern && strstr(pattern, "{user}");
 	return named && !nv_log_people() ? pattern : nv_http_path(r);
 }
 
-void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
-		 const char *user)
+void nv_api_refused(struct app *app, const struct nv_http_request *r, const char *why,
+		    const char *user)
 {
 	nv_metric_add(app->m.refused, why, 1);
 	NV_LOG(NV_WARN, "api.refused", NV_S("why", why), NV_P("user", user),
-	       NV_S("method", nv_http_method(r)), NV_S("path", api_path_to_log(r)),
+	       NV_S("method", nv_http_method(r)), NV_S("path", nv_api_path_to_log(r)),
 	       NV_S("peer", nv_http_peer(r)));
 }

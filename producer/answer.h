@@ -6,24 +6,24 @@
 #include "producer/app.h"
 
 /* Fill *err with what becomes an answer of this HTTP status; returns -1. */
-int api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
+int nv_api_err(struct nv_err *err, unsigned status, enum nv_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-unsigned api_status(const struct nv_err *err);
-void api_fail(struct nv_http_request *r, const struct nv_err *err);
+unsigned nv_api_status(const struct nv_err *err);
+void nv_api_fail(struct nv_http_request *r, const struct nv_err *err);
 /* The same where it is known how long it stays so (Retry-After of 429 and 503). */
-void api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds);
-json_t *api_problem(const struct nv_err *err);			      /* as part of an answer */
-void api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
-json_t *api_text(const char *s);				      /* NULL: null */
-json_t *api_time_to_come(uint64_t ms); /* null when that is past, or 0 */
-json_t *api_time(uint64_t ms);	       /* 0: null */
+void nv_api_fail_for(struct nv_http_request *r, const struct nv_err *err, uint64_t seconds);
+json_t *nv_api_problem(const struct nv_err *err);			 /* as part of an answer */
+void nv_api_json(struct nv_http_request *r, unsigned status, json_t *o); /* takes o */
+json_t *nv_api_text(const char *s);					 /* NULL: null */
+json_t *nv_api_time_to_come(uint64_t ms); /* null when that is past, or 0 */
+json_t *nv_api_time(uint64_t ms);	  /* 0: null */
 /* A query parameter's whole number; 422 in *err. */
-int api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
-	       struct nv_err *err);
+int nv_api_number(const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		  struct nv_err *err);
 /* The path of a request, or its pattern where people's names are not to be logged. */
-const char *api_path_to_log(const struct nv_http_request *r);
+const char *nv_api_path_to_log(const struct nv_http_request *r);
 /* Somebody was refused: logged and counted.  why: label of the metric. */
-void api_refused(struct app *app, const struct nv_http_request *r, const char *why,
-		 const char *user);
+void nv_api_refused(struct app *app, const struct nv_http_request *r, const char *why,
+		    const char *user);
 
 #endif

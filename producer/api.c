@@ -17,37 +17,37 @@
 #define METRICS_TOLD_MS 3600000u /* once in this time */
 
 /* X(method, pattern, handler, open, admin) */
-#define ROUTES(X)                                                                 \
-	X(POST, "/api/v1/session", signin, true, false)                           \
-	X(GET, "/api/v1/session", sessions_show, false, false)                    \
-	X(DELETE, "/api/v1/session", sessions_end, false, false)                  \
-	X(GET, "/api/v1/courses", courses_list, false, false)                     \
-	X(POST, "/api/v1/requests", requests_submit, false, false)                \
-	X(POST, "/api/v1/requests/check", requests_check, false, true)            \
-	X(POST, "/api/v1/requests/republish", requests_republish, false, true)    \
-	X(GET, "/api/v1/requests", requests_list, false, false)                   \
-	X(GET, "/api/v1/requests/{id}", requests_show, false, false)              \
-	X(GET, "/api/v1/requests/{id}/log", requests_log, false, true)            \
-	X(GET, "/api/v1/requests/{id}/archive", requests_archive, false, false)   \
-	X(PATCH, "/api/v1/requests/{id}", requests_change, false, false)          \
-	X(POST, "/api/v1/requests/{id}/cancel", requests_cancel, false, false)    \
-	X(POST, "/api/v1/requests/{id}/retry", requests_retry, false, false)      \
-	X(POST, "/api/v1/requests/{id}/run-now", requests_run_now, false, true)   \
-	X(POST, "/api/v1/requests/{id}/enrolments", requests_enrol, false, false) \
-	X(GET, "/api/v1/events", events_open, false, false)                       \
-	X(GET, "/api/v1/sites", sites_list, false, true)                          \
-	X(GET, "/api/v1/workers", workers_list, false, true)                      \
-	X(GET, "/api/v1/queues", queues_list, false, true)                        \
-	X(GET, "/api/v1/dead", dead_list, false, true)                            \
-	X(POST, "/api/v1/dead/{letter}/requeue", dead_requeue, false, true)       \
-	X(DELETE, "/api/v1/dead/{letter}", dead_discard, false, true)             \
-	X(GET, "/api/v1/stats/steps", stats_steps, false, true)                   \
-	X(DELETE, "/api/v1/users/{user}", users_forget, false, true)              \
-	X(GET, "/api/v1/openapi.yaml", page_asset, true, false)                   \
-	X(GET, "/launch", launch, true, false)                                    \
-	X(POST, "/launch", launch, true, false)                                   \
-	X(GET, "/", page_asset, true, false)                                      \
-	X(GET, "/assets/{name}", page_asset, true, false)
+#define ROUTES(X)                                                                      \
+	X(POST, "/api/v1/session", nv_signin, true, false)                             \
+	X(GET, "/api/v1/session", nv_sessions_show, false, false)                      \
+	X(DELETE, "/api/v1/session", nv_sessions_end, false, false)                    \
+	X(GET, "/api/v1/courses", nv_courses_list, false, false)                       \
+	X(POST, "/api/v1/requests", nv_requests_submit, false, false)                  \
+	X(POST, "/api/v1/requests/check", nv_requests_check, false, true)              \
+	X(POST, "/api/v1/requests/republish", nv_requests_republish, false, true)      \
+	X(GET, "/api/v1/requests", nv_requests_list, false, false)                     \
+	X(GET, "/api/v1/requests/{id}", nv_requests_show, false, false)                \
+	X(GET, "/api/v1/requests/{id}/log", nv_requests_log, false, true)              \
+	X(GET, "/api/v1/requests/{id}/archive", nv_requests_archive, false, false)     \
+	X(PATCH, "/api/v1/requests/{id}", nv_requests_change, false, false)            \
+	X(POST, "/api/v1/requests/{id}/cancel", nv_requests_cancel, false, false)      \
+	X(POST, "/api/v1/requests/{id}/retry", nv_requests_retry, false, false)        \
+	X(POST, "/api/v1/requests/{id}/run-now", nv_requests_run_now, false, true)     \
+	X(POST, "/api/v1/requests/{id}/enrolments", nv_requests_enrol, false, false)   \
+	X(GET, "/api/v1/events", nv_events_open, false, false)                         \
+	X(GET, "/api/v1/sites", nv_sites_list, false, true)                            \
+	X(GET, "/api/v1/workers", nv_workers_list, false, true)                        \
+	X(GET, "/api/v1/queues", nv_queues_list, false, true)                          \
+	X(GET, "/api/v1/dead", nv_dead_letters_list, false, true)                      \
+	X(POST, "/api/v1/dead/{letter}/requeue", nv_dead_letters_requeue, false, true) \
+	X(DELETE, "/api/v1/dead/{letter}", nv_dead_letters_discard, false, true)       \
+	X(GET, "/api/v1/stats/steps", nv_stats_steps, false, true)                     \
+	X(DELETE, "/api/v1/users/{user}", nv_users_forget, false, true)                \
+	X(GET, "/api/v1/openapi.yaml", nv_page_asset, true, false)                     \
+	X(GET, "/launch", nv_launch, true, false)                                      \
+	X(POST, "/launch", nv_launch, true, false)                                     \
+	X(GET, "/", nv_page_asset, true, false)                                        \
+	X(GET, "/assets/{name}", nv_page_asset, true, false)
 
 /* Of whom nobody knows: a sign-in or a token, no more. */
 #define OPEN_BODY_MAX 16384u
@@ -55,7 +55,7 @@
 /* Before the body is read. */
 static void admit(void *arg, struct nv_http_request *r)
 {
-	sessions_enter(arg, r, nv_http_route_data(r));
+	nv_sessions_enter(arg, r, nv_http_route_data(r));
 }
 
 static void enter(void *arg, struct nv_http_request *r)
@@ -111,11 +111,11 @@ static void on_done(void *arg, const struct nv_http_request *r, unsigned status,
 		nv_metric_observe(app->m.http_time, NULL, (double)micros / 1e6);
 	enum nv_level level = status >= 500 ? NV_WARN : status >= 400 ? NV_INFO : NV_DEBUG;
 	NV_LOG(level, status >= 400 && status != 499 ? "http.refused" : "http.request",
-	       NV_S("method", nv_http_method(r)), NV_S("path", api_path_to_log(r)),
+	       NV_S("method", nv_http_method(r)), NV_S("path", nv_api_path_to_log(r)),
 	       NV_U("status", status), NV_U("us", micros), NV_S("peer", nv_http_peer(r)));
 }
 
-bool api_serves_metrics(const struct nv_config *c)
+bool nv_api_serves_metrics(const struct nv_config *c)
 {
 	return !strcmp(c->producer.metrics_listen, c->producer.listen);
 }
@@ -138,11 +138,11 @@ static void metrics_elsewhere(void *arg, struct nv_http_request *r)
 			"configuration");
 }
 
-int api_start(struct app *app, struct nv_err *err)
+int nv_api_start(struct app *app, struct nv_err *err)
 {
 	static const char *const monitors[] = {"/metrics", "/healthz", "/readyz"};
 	void (*const handlers[])(void *, struct nv_http_request *) = {
-		api_serves_metrics(app->config) ? nv_daemon_metrics : metrics_elsewhere,
+		nv_api_serves_metrics(app->config) ? nv_daemon_metrics : metrics_elsewhere,
 		nv_daemon_healthz, nv_daemon_readyz};
 	const struct nv_config_producer *c = &app->config->producer;
 	size_t n = NV_ARRAY_LEN(http_routes);

@@ -5,8 +5,8 @@
 
 #include "producer/app.h"
 
-int api_start(struct app *app, struct nv_err *err);
+int nv_api_start(struct app *app, struct nv_err *err);
 /* /metrics beside the API, for everybody: only where the configuration asks for it. */
-bool api_serves_metrics(const struct nv_config *c);
+bool nv_api_serves_metrics(const struct nv_config *c);
 
 #endif

@@ -17,7 +17,7 @@
 #include "proto/envelope.h"
 
 struct attempt;
-struct back;
+struct blocking_jobs;
 struct broker_view;
 struct note;
 struct people;
@@ -43,7 +43,7 @@ struct app {
 	struct nv_keyring own;	 /* ourselves: requests that come back inside a message */
 	struct nv_status *status;
 	struct nv_bus *bus;
-	struct nv_courier courier;
+	struct nv_sender courier;
 	struct nv_http *http;
 	struct nv_http_route *routes;
 	bool bus_was_up;
@@ -67,7 +67,7 @@ struct app {
 	struct versions *versions;
 	struct rights_desk *rights;
 	struct used *used_tokens; /* launch.c */
-	struct back *back;
+	struct blocking_jobs *blocking_jobs;
 	struct broker_view *broker_view;
 	struct note *notes; /* sites.c */
 	struct download *downloads;

@@ -18,7 +18,7 @@ struct asset {
 	bool lasting; /* its path changes with its content */
 	struct asset_bytes plain, gzip, brotli;
 };
-extern const struct asset assets[];
-extern const size_t assets_len;
+extern const struct asset nv_assets[];
+extern const size_t nv_assets_len;
 
 #endif

@@ -13,38 +13,38 @@
 
 struct waiting {
 	struct waiting *next;
-	struct back *back;
-	enum back_lane lane;
-	struct back_job job;
+	struct blocking_jobs *blocking_jobs;
+	enum blocking_lane lane;
+	struct blocking_job job;
 	struct nv_running *handle; /* while it runs */
 };
 
-struct back {
+struct blocking_jobs {
 	struct app *app;
 	struct {
 		struct waiting *running, *first, *last;
 		unsigned len;
-	} lanes[BACK_LANES];
+	} lanes[BLOCKING_LANES];
 	void (*on_closed_cb)(struct app *app); /* closing */
 };
 
-static void next_job(struct back *b, enum back_lane lane);
+static void next_job(struct blocking_jobs *b, enum blocking_lane lane);
 
-struct back *back_new(struct app *app)
+struct blocking_jobs *nv_blocking_jobs_new(struct app *app)
 {
-	struct back *b = nv_alloc(sizeof *b);
+	struct blocking_jobs *b = nv_alloc(sizeof *b);
 	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
 	b->app = app;
 	return b;
 }
 
-static void end_when_idle(struct back *b)
+static void end_when_idle(struct blocking_jobs *b)
 {
 	struct app *app = b->app;
 	void (*cb)(struct app *) = b->on_closed_cb;
 	if (!cb)
 		return;
-	for (int i = 0; i < BACK_LANES; i++)
+	for (int i = 0; i < BLOCKING_LANES; i++)
 		if (b->lanes[i].running)
 			return;
 	free(b);
@@ -54,14 +54,14 @@ static void end_when_idle(struct back *b)
 static int work(struct nv_job *job, void *arg, struct nv_err *err)
 {
 	struct waiting *w = arg;
-	return w->job.work(w->back->app, job, w->job.arg, err);
+	return w->job.work(w->blocking_jobs->app, job, w->job.arg, err);
 }
 
 static void ended(void *arg, const struct nv_err *err)
 {
 	struct waiting *w = arg;
-	struct back *b = w->back;
-	enum back_lane lane = w->lane;
+	struct blocking_jobs *b = w->blocking_jobs;
+	enum blocking_lane lane = w->lane;
 	b->lanes[lane].running = NULL;
 	w->job.done(w->job.arg, err);
 	free(w);
@@ -69,7 +69,7 @@ static void ended(void *arg, const struct nv_err *err)
 	end_when_idle(b);
 }
 
-static void next_job(struct back *b, enum back_lane lane)
+static void next_job(struct blocking_jobs *b, enum blocking_lane lane)
 {
 	struct waiting *w = b->lanes[lane].first;
 	if (!w || b->lanes[lane].running)
@@ -83,23 +83,23 @@ static void next_job(struct back *b, enum back_lane lane)
 	w->handle = nv_run_start(b->app->d->loop, &run);
 }
 
-static void turn_away(const struct back_job *job)
+static void turn_away(const struct blocking_job *job)
 {
 	struct nv_err err;
 	nv_fail(&err, NV_RETRY, NV_R_busy, "too many ask for this just now");
 	job->done(job->arg, &err);
 }
 
-void back_run(struct app *app, enum back_lane lane, const struct back_job *job)
+void nv_blocking_jobs_run(struct app *app, enum blocking_lane lane, const struct blocking_job *job)
 {
-	struct back *b = app->back;
+	struct blocking_jobs *b = app->blocking_jobs;
 	/* Redis may answer late whoever asked it first: then all this is closing, or gone. */
 	if (!b || b->on_closed_cb || b->lanes[lane].len >= WAITING_MAX) {
 		turn_away(job);
 		return;
 	}
 	struct waiting *w = nv_alloc(sizeof *w);
-	*w = (struct waiting){.back = b, .lane = lane, .job = *job};
+	*w = (struct waiting){.blocking_jobs = b, .lane = lane, .job = *job};
 	if (b->lanes[lane].last)
 		b->lanes[lane].last->next = w;
 	else
@@ -109,10 +109,10 @@ void back_run(struct app *app, enum back_lane lane, const struct back_job *job)
 	next_job(b, lane);
 }
 
-void back_close(struct back *b, void (*cb)(struct app *app))
+void nv_blocking_jobs_close(struct blocking_jobs *b, void (*cb)(struct app *app))
 {
 	b->on_closed_cb = cb;
-	for (int i = 0; i < BACK_LANES; i++) {
+	for (int i = 0; i < BLOCKING_LANES; i++) {
 		struct waiting *w;
 		while ((w = b->lanes[i].first)) {
 			b->lanes[i].first = w->next;

@@ -6,16 +6,22 @@
 #include "base/job.h"
 #include "producer/app.h"
 
-enum back_lane { BACK_BROKER, BACK_DEAD, BACK_ARCHIVE, BACK_RIGHTS, BACK_LANES };
-struct back_job {
+enum blocking_lane {
+	BLOCKING_BROKER,
+	BLOCKING_DEAD,
+	BLOCKING_ARCHIVE,
+	BLOCKING_RIGHTS,
+	BLOCKING_LANES
+};
+struct blocking_job {
 	/* On a thread: touches neither the loop nor anything of app but what never changes. */
 	int (*work)(struct app *app, struct nv_job *job, void *arg, struct nv_err *err);
 	void (*done)(void *arg, const struct nv_err *err); /* on the loop, once */
 	void *arg;
 };
-struct back *back_new(struct app *app);
-void back_run(struct app *app, enum back_lane lane, const struct back_job *job);
+struct blocking_jobs *nv_blocking_jobs_new(struct app *app);
+void nv_blocking_jobs_run(struct app *app, enum blocking_lane lane, const struct blocking_job *job);
 /* After the HTTP server: who waits is turned away, who works is told to stop and waited for. */
-void back_close(struct back *b, void (*cb)(struct app *app));
+void nv_blocking_jobs_close(struct blocking_jobs *b, void (*cb)(struct app *app));
 
 #endif

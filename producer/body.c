@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 
-/* An answer of this status, as api_err makes it; here so that the reader stands alone. */
+/* An answer of this status, as nv_api_err makes it; here so that the reader stands alone. */
 static int unprocessable(struct nv_err *err, unsigned status, const char *text)
 {
 	nv_fail(err, NV_REJECT, NV_R_bad_message, "%s", text);
@@ -22,7 +22,7 @@ static bool is_json(const char *type)
 	return len == strlen("application/json") && !strncasecmp(type, "application/json", len);
 }
 
-json_t *body_parse(const struct nv_http_request *r, struct nv_err *err)
+json_t *nv_body_parse(const struct nv_http_request *r, struct nv_err *err)
 {
 	size_t len;
 	json_error_t je;
@@ -44,7 +44,7 @@ json_t *body_parse(const struct nv_http_request *r, struct nv_err *err)
 	return o;
 }
 
-int body_none(const struct nv_http_request *r, struct nv_err *err)
+int nv_body_none(const struct nv_http_request *r, struct nv_err *err)
 {
 	size_t len;
 	const char *text = nv_http_body(r, &len);
@@ -54,7 +54,7 @@ int body_none(const struct nv_http_request *r, struct nv_err *err)
 	return none ? 0 : unprocessable(err, 422, "no body is expected here");
 }
 
-int body_wrong(const struct body *b, const char *field, const char *fmt, ...)
+int nv_body_wrong(const struct body *b, const char *field, const char *fmt, ...)
 {
 	char what[256];
 	char line[512];
@@ -66,7 +66,7 @@ int body_wrong(const struct body *b, const char *field, const char *fmt, ...)
 	return unprocessable(b->err, 422, line);
 }
 
-int body_known(const struct body *b, const char *const *fields, size_t len)
+int nv_body_known(const struct body *b, const char *const *fields, size_t len)
 {
 	const char *key;
 	json_t *value;
@@ -76,7 +76,7 @@ int body_known(const struct body *b, const char *const *fields, size_t len)
 		while (i < len && strcmp(fields[i], key) != 0)
 			i++;
 		if (i == len)
-			return body_wrong(b, key, "unknown field");
+			return nv_body_wrong(b, key, "unknown field");
 	}
 	return 0;
 }
@@ -89,45 +89,46 @@ static bool has_control(const char *s, size_t len)
 	return false;
 }
 
-int body_text(const struct body *b, const char *field, size_t max, bool required, const char **ret)
+int nv_body_text(const struct body *b, const char *field, size_t max, bool required,
+		 const char **ret)
 {
 	json_t *v = json_object_get(b->o, field);
 	if (!v)
-		return required ? body_wrong(b, field, "missing") : 0;
+		return required ? nv_body_wrong(b, field, "missing") : 0;
 	if (!json_is_string(v))
-		return body_wrong(b, field, "not a string");
+		return nv_body_wrong(b, field, "not a string");
 	size_t len = json_string_length(v);
 	if (!len || len > max)
-		return body_wrong(b, field, "not 1 to %zu bytes long", max);
+		return nv_body_wrong(b, field, "not 1 to %zu bytes long", max);
 	if (has_control(json_string_value(v), len))
-		return body_wrong(b, field, "holds a control character");
+		return nv_body_wrong(b, field, "holds a control character");
 	*ret = json_string_value(v);
 	return 0;
 }
 
-int body_text_or_null(const struct body *b, const char *field, size_t max, bool *ret_given,
-		      const char **ret)
+int nv_body_text_or_null(const struct body *b, const char *field, size_t max, bool *ret_given,
+			 const char **ret)
 {
 	json_t *v = json_object_get(b->o, field);
 	*ret_given = v != NULL;
 	*ret = NULL;
-	return json_is_null(v) ? 0 : body_text(b, field, max, false, ret);
+	return json_is_null(v) ? 0 : nv_body_text(b, field, max, false, ret);
 }
 
-int body_bool(const struct body *b, const char *field, bool *ret_given, bool *ret)
+int nv_body_bool(const struct body *b, const char *field, bool *ret_given, bool *ret)
 {
 	json_t *v = json_object_get(b->o, field);
 	*ret_given = v != NULL;
 	if (!v)
 		return 0;
 	if (!json_is_boolean(v))
-		return body_wrong(b, field, "not true or false");
+		return nv_body_wrong(b, field, "not true or false");
 	*ret = json_is_true(v);
 	return 0;
 }
 
-int body_uint(const struct body *b, const char *field, uint64_t min, uint64_t max, bool *ret_given,
-	      uint64_t *ret)
+int nv_body_uint(const struct body *b, const char *field, uint64_t min, uint64_t max,
+		 bool *ret_given, uint64_t *ret)
 {
 	json_t *v = json_object_get(b->o, field);
 	*ret_given = v != NULL;
@@ -135,14 +136,14 @@ int body_uint(const struct body *b, const char *field, uint64_t min, uint64_t ma
 		return 0;
 	json_int_t n = json_is_integer(v) ? json_integer_value(v) : -1;
 	if (n < 0 || (uint64_t)n < min || (uint64_t)n > max)
-		return body_wrong(b, field, "not a whole number from %llu to %llu",
-				  (unsigned long long)min, (unsigned long long)max);
+		return nv_body_wrong(b, field, "not a whole number from %llu to %llu",
+				     (unsigned long long)min, (unsigned long long)max);
 	*ret = (uint64_t)n;
 	return 0;
 }
 
-int body_word(const struct body *b, const char *field, const char *const *words, bool *ret_given,
-	      uint64_t *ret)
+int nv_body_word(const struct body *b, const char *field, const char *const *words, bool *ret_given,
+		 uint64_t *ret)
 {
 	json_t *v = json_object_get(b->o, field);
 	*ret_given = v != NULL;
@@ -157,5 +158,5 @@ int body_word(const struct body *b, const char *field, const char *const *words,
 		size_t at = strlen(known);
 		snprintf(known + at, sizeof known - at, "%s%s", at ? ", " : "", words[i]);
 	}
-	return body_wrong(b, field, "not one of %s", known);
+	return nv_body_wrong(b, field, "not one of %s", known);
 }

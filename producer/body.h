@@ -19,22 +19,23 @@ struct body {
 };
 
 /* The request's body as a JSON object; the caller decrefs it.  NULL: 415, 400 in *err. */
-json_t *body_parse(const struct nv_http_request *r, struct nv_err *err);
+json_t *nv_body_parse(const struct nv_http_request *r, struct nv_err *err);
 /* For what takes no body: nothing, or {}. */
-int body_none(const struct nv_http_request *r, struct nv_err *err);
+int nv_body_none(const struct nv_http_request *r, struct nv_err *err);
 
-int body_known(const struct body *b, const char *const *fields, size_t len);
+int nv_body_known(const struct body *b, const char *const *fields, size_t len);
 /* 1 to max bytes, no control characters; *ret is left alone when it is not there. */
-int body_text(const struct body *b, const char *field, size_t max, bool required, const char **ret);
-/* As body_text, but null may be said: *ret_given then with *ret NULL. */
-int body_text_or_null(const struct body *b, const char *field, size_t max, bool *ret_given,
-		      const char **ret);
-int body_bool(const struct body *b, const char *field, bool *ret_given, bool *ret);
-int body_uint(const struct body *b, const char *field, uint64_t min, uint64_t max, bool *ret_given,
-	      uint64_t *ret);
-int body_word(const struct body *b, const char *field, const char *const *words, bool *ret_given,
-	      uint64_t *ret);
-int body_wrong(const struct body *b, const char *field, const char *fmt, ...)
+int nv_body_text(const struct body *b, const char *field, size_t max, bool required,
+		 const char **ret);
+/* As nv_body_text, but null may be said: *ret_given then with *ret NULL. */
+int nv_body_text_or_null(const struct body *b, const char *field, size_t max, bool *ret_given,
+			 const char **ret);
+int nv_body_bool(const struct body *b, const char *field, bool *ret_given, bool *ret);
+int nv_body_uint(const struct body *b, const char *field, uint64_t min, uint64_t max,
+		 bool *ret_given, uint64_t *ret);
+int nv_body_word(const struct body *b, const char *field, const char *const *words, bool *ret_given,
+		 uint64_t *ret);
+int nv_body_wrong(const struct body *b, const char *field, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif

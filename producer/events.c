@@ -86,12 +86,12 @@ static bool for_reader(const struct kept *k, const struct reader *rd)
 static char *event_text(const struct nv_status_change_event *ev)
 {
 	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:I, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "id",
-			      api_text(ev->id), "kind", ev->kind, "user", api_text(ev->user),
-			      "state", api_text(ev->state), "rev", (json_int_t)ev->rev, "step",
-			      api_text(ev->step), "done", (json_int_t)ev->done, "total",
-			      (json_int_t)ev->total, "reason", api_text(ev->reason), "message",
-			      api_text(ev->message), "next_try", api_time(ev->next_try), "held",
-			      api_time(ev->held));
+			      nv_api_text(ev->id), "kind", ev->kind, "user", nv_api_text(ev->user),
+			      "state", nv_api_text(ev->state), "rev", (json_int_t)ev->rev, "step",
+			      nv_api_text(ev->step), "done", (json_int_t)ev->done, "total",
+			      (json_int_t)ev->total, "reason", nv_api_text(ev->reason), "message",
+			      nv_api_text(ev->message), "next_try", nv_api_time(ev->next_try),
+			      "held", nv_api_time(ev->held));
 	nv_auto_free char *data = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return nv_asprintf("id: %s\nevent: %s\ndata: %s\n\n", ev->cursor, ev->kind, data);
@@ -102,12 +102,12 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 	struct events *e = arg;
 	if (!strcmp(ev->kind, LAUNCH_EVENT)) { /* the producers' own */
 		if (ev->id)
-			launch_used(e->app, ev->id, ev->first);
+			nv_launch_used(e->app, ev->id, ev->first);
 		return;
 	}
 	if (!strcmp(ev->kind, LETTERS_EVENT)) { /* so is this */
 		if (ev->id && ev->user)
-			letters_announced(e->app, ev->id, ev->user);
+			nv_site_letters_announced(e->app, ev->id, ev->user);
 		return;
 	}
 	nv_auto_free char *text = event_text(ev);
@@ -115,9 +115,9 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 	for (struct reader *rd = e->readers; rd; rd = rd->next)
 		if (!rd->cursor && for_reader(k, rd))
 			nv_http_stream_send(rd->r, text, strlen(text));
-	tidy_heard(e->app->tidy, ev);
+	nv_dead_tidy_heard(e->app->tidy, ev);
 	if (!strcmp(ev->kind, CATALOG_EVENT) && ev->id && ev->user)
-		catalog_announced(e->app, ev->id, ev->user);
+		nv_catalog_announced(e->app, ev->id, ev->user);
 }
 
 static void send_reset(struct reader *rd)
@@ -214,8 +214,8 @@ static void look(struct reader *rd)
 	l = nv_alloc(sizeof *l);
 	l->rd = rd;
 	rd->look = l;
-	session_find(rd->e->app, NULL, nv_arena_strdup(&l->arena, rd->session_key), &l->arena,
-		     looked, l);
+	nv_session_find(rd->e->app, NULL, nv_arena_strdup(&l->arena, rd->session_key), &l->arena,
+			looked, l);
 }
 
 /* A reader that left is noticed by the comment. */
@@ -274,14 +274,14 @@ static bool has_too_many(const struct events *e, const char *identity)
 	return n >= e->app->config->producer.max_streams;
 }
 
-void events_open(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_events_open(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	static const char hello[] = "retry: 3000\n\n";
 	struct events *e = app->events;
 	struct nv_err err;
 	if (has_too_many(e, s->identity)) {
-		api_err(&err, 429, NV_R_busy, "you have too many pages open");
-		api_fail(r, &err);
+		nv_api_err(&err, 429, NV_R_busy, "you have too many pages open");
+		nv_api_fail(r, &err);
 		return;
 	}
 	if (!strcmp(nv_http_method(r), "HEAD")) {
@@ -322,7 +322,7 @@ static void signed_out(struct app *app, const char *session_key)
 
 /* --- life --- */
 
-struct events *events_new(struct app *app)
+struct events *nv_events_new(struct app *app)
 {
 	struct events *e = nv_alloc(sizeof *e);
 	e->app = app;
@@ -343,7 +343,7 @@ static void timer_closed(uv_handle_t *handle)
 	free(e);
 }
 
-void events_close(struct events *e)
+void nv_events_close(struct events *e)
 {
 	nv_status_unfollow(e->follow);
 	uv_close((uv_handle_t *)&e->heartbeat, timer_closed);

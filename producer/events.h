@@ -5,8 +5,8 @@
 
 #include "producer/app.h"
 
-struct events *events_new(struct app *app);
-void events_open(struct app *app, struct nv_http_request *r, const struct session *s);
-void events_close(struct events *e); /* after the HTTP server, before the status */
+struct events *nv_events_new(struct app *app);
+void nv_events_open(struct app *app, struct nv_http_request *r, const struct session *s);
+void nv_events_close(struct events *e); /* after the HTTP server, before the status */
 
 #endif

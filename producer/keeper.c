@@ -110,7 +110,7 @@ static void written(void *arg, const struct nv_err *err)
 			nv_metric_add(k->app->m.failures, n->env.from, 1);
 		if (n->env.kind == NV_KIND_STATUS_EVENT &&
 		    n->env.body.status_event.state == NV_EV_FAILED)
-			tidy_site_failed(k->app->tidy, n->env.from);
+			nv_dead_tidy_site_failed(k->app->tidy, n->env.from);
 		nv_bus_ack(n->d);
 	}
 	forget(n);
@@ -121,12 +121,12 @@ static void write_news(struct news *n)
 	struct app *app = n->k->app;
 	n->held = false;
 	if (n->env.kind == NV_KIND_CATALOG_REPLY)
-		catalog_store(app, n->env.from, &n->env.body.catalog_reply, written, n);
+		nv_catalog_store(app, n->env.from, &n->env.body.catalog_reply, written, n);
 	else if (n->env.kind == NV_KIND_LETTERS_REPLY)
-		letters_store(app, n->env.from, &n->env.body.letters_reply, written, n);
+		nv_site_letters_store(app, n->env.from, &n->env.body.letters_reply, written, n);
 	else
-		nv_status_event(app->status, &n->request.body.restore_request,
-				&n->env.body.status_event, written, n);
+		nv_status_apply_event(app->status, &n->request.body.restore_request,
+				      &n->env.body.status_event, written, n);
 }
 
 /* --- reading --- */
@@ -162,9 +162,9 @@ static bool is_timely(const struct news *n, const struct nv_err *why)
 {
 	const struct nv_envelope *env = &n->env;
 	if (env->kind == NV_KIND_CATALOG_REPLY)
-		return clock_is_answer_fresh(env->body.catalog_reply.id);
+		return nv_clock_is_answer_fresh(env->body.catalog_reply.id);
 	if (env->kind == NV_KIND_LETTERS_REPLY)
-		return clock_is_answer_fresh(env->body.letters_reply.id);
+		return nv_clock_is_answer_fresh(env->body.letters_reply.id);
 	return why->reason == NV_R_clock || tells_of_a_clock(&env->body.status_event) ||
 	       (env->expires - env->issued <= PROGRESS_TTL_MAX_MS &&
 		nv_now_ms() - env->issued <= PROGRESS_AGE_MAX_MS);
@@ -199,7 +199,7 @@ static int open_news(struct news *n)
 /* The broker or a delay brings it once more: it may be old. */
 static bool comes_again(const struct nv_delivery *d)
 {
-	return nv_delivery_again(d) || nv_delivery_header(d, NV_H_HOLDS) ||
+	return nv_delivery_is_duplicate(d) || nv_delivery_header(d, NV_H_HOLDS) ||
 	       nv_delivery_header(d, NV_H_REQUEUED);
 }
 
@@ -223,15 +223,15 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		forget(n);
 		return;
 	}
-	clock_heard(k->app, &n->env, comes_again(d));
-	sites_heard(k->app, &n->env);
+	nv_clock_heard(k->app, &n->env, comes_again(d));
+	nv_sites_heard(k->app, &n->env);
 	write_news(n);
 }
 
 /* --- life --- */
 
 /* Oldest first: the list is newest first. */
-void keeper_retry(struct keeper *k)
+void nv_keeper_retry(struct keeper *k)
 {
 	struct news *n = k->all;
 	struct news *prev;
@@ -254,10 +254,10 @@ static void tick(uv_timer_t *timer)
 {
 	struct keeper *k = timer->data;
 	if (nv_status_up(k->app->status))
-		keeper_retry(k);
+		nv_keeper_retry(k);
 }
 
-struct keeper *keeper_new(struct app *app)
+struct keeper *nv_keeper_new(struct app *app)
 {
 	struct keeper *k = nv_alloc(sizeof *k);
 	k->app = app;
@@ -271,7 +271,7 @@ struct keeper *keeper_new(struct app *app)
 	return k;
 }
 
-void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app))
+void nv_keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app))
 {
 	struct news *next;
 	k->on_closed_cb = on_closed_cb;

@@ -5,9 +5,9 @@
 
 #include "producer/app.h"
 
-struct keeper *keeper_new(struct app *app);
-void keeper_retry(struct keeper *k); /* the status database is back */
+struct keeper *nv_keeper_new(struct app *app);
+void nv_keeper_retry(struct keeper *k); /* the status database is back */
 /* Before bus and status: cb comes when no delivery is being written any more. */
-void keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
+void nv_keeper_close(struct keeper *k, void (*on_closed_cb)(struct app *app));
 
 #endif

@@ -42,9 +42,9 @@ static void bus_state(void *arg, bool up, const struct nv_err *err)
 		return;
 	app->bus_was_up = true;
 	if (app->spool)
-		spool_look(app->spool);
+		nv_spool_look(app->spool);
 	if (app->sweep)
-		sweep_now(app->sweep);
+		nv_sweep_now(app->sweep);
 }
 
 /* At start it is a mistake somebody must mend; later the broker is being changed, perhaps. */
@@ -64,11 +64,11 @@ static void status_state(void *arg, bool up, const struct nv_err *err)
 	if (!up)
 		return;
 	if (app->keeper)
-		keeper_retry(app->keeper);
+		nv_keeper_retry(app->keeper);
 	if (app->spool)
-		spool_look(app->spool);
+		nv_spool_look(app->spool);
 	if (app->sweep)
-		sweep_now(app->sweep);
+		nv_sweep_now(app->sweep);
 }
 
 static bool ready(struct nv_daemon *d, struct nv_err *err)
@@ -157,16 +157,16 @@ static void nothing(struct app *app)
 
 static void free_app(struct app *app)
 {
-	if (app->back) /* the start failed: nobody has asked for anything */
-		back_close(app->back, nothing);
-	rights_free(app->rights);
-	launch_forget(app);
-	spool_free(app->spool);
-	people_free(app->people);
-	broker_view_free(app->broker_view);
-	sites_notes_free(app);
-	letters_free(app->letters);
-	catalog_free(app->catalog);
+	if (app->blocking_jobs) /* the start failed: nobody has asked for anything */
+		nv_blocking_jobs_close(app->blocking_jobs, nothing);
+	nv_rights_free(app->rights);
+	nv_launch_forget(app);
+	nv_spool_free(app->spool);
+	nv_people_free(app->people);
+	nv_broker_view_free(app->broker_view);
+	nv_sites_notes_free(app);
+	nv_site_letters_free(app->letters);
+	nv_catalog_free(app->catalog);
 	nv_keyring_fini(&app->sites);
 	nv_keyring_fini(&app->own);
 	nv_identity_wipe(&app->me);
@@ -197,7 +197,7 @@ static void bus_stopped(void *arg)
 	app->bus = NULL;
 	app->courier.bus = NULL;
 	if (app->spool)
-		spool_close(app->spool, spool_closed);
+		nv_spool_close(app->spool, spool_closed);
 	else
 		spool_closed(app);
 }
@@ -205,39 +205,39 @@ static void bus_stopped(void *arg)
 static void keeper_closed(struct app *app)
 {
 	app->keeper = NULL;
-	sweep_close(app->sweep);
+	nv_sweep_close(app->sweep);
 	app->sweep = NULL;
-	tidy_close(app->tidy);
+	nv_dead_tidy_close(app->tidy);
 	app->tidy = NULL;
-	letters_close(app->letters); /* what the tidy has asked since HTTP was closed */
-	catalog_close(app->catalog);
-	clocks_close(app->clocks);
+	nv_site_letters_close(app->letters); /* what the tidy has asked since HTTP was closed */
+	nv_catalog_close(app->catalog);
+	nv_clocks_close(app->clocks);
 	app->clocks = NULL;
-	events_close(app->events);
+	nv_events_close(app->events);
 	app->events = NULL;
-	versions_close(app->versions);
+	nv_versions_close(app->versions);
 	app->versions = NULL;
 	nv_bus_stop(app->bus, BUS_STOP_MS, bus_stopped, app);
 }
 
 static void back_closed(struct app *app)
 {
-	app->back = NULL;
-	keeper_close(app->keeper, keeper_closed);
+	app->blocking_jobs = NULL;
+	nv_keeper_close(app->keeper, keeper_closed);
 }
 
 static void signin_closed(struct app *app)
 {
-	back_close(app->back, back_closed);
+	nv_blocking_jobs_close(app->blocking_jobs, back_closed);
 }
 
 static void http_closed(void *arg)
 {
 	struct app *app = arg;
 	app->http = NULL;
-	letters_close(app->letters);
-	catalog_close(app->catalog);
-	signin_close(app, signin_closed);
+	nv_site_letters_close(app->letters);
+	nv_catalog_close(app->catalog);
+	nv_signin_close(app, signin_closed);
 }
 
 static void stop(struct nv_daemon *d)
@@ -259,7 +259,7 @@ static int connect_bus(struct app *app, struct nv_err *err)
 				   .on_fatal_cb = bus_fatal,
 				   .arg = app};
 	app->bus = nv_bus_new(app->d->loop, &o, err);
-	app->courier = (struct nv_courier){.bus = app->bus, .me = &app->me, .owner = app->me.name};
+	app->courier = (struct nv_sender){.bus = app->bus, .me = &app->me, .owner = app->me.name};
 	return app->bus ? 0 : -1;
 }
 
@@ -275,10 +275,10 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	app->offers_downloads =
 		d->config->producer.work_dir && (d->config->store.path || d->config->store.url);
 	register_metrics(app);
-	app->back = back_new(app);
-	app->rights = rights_new(app);
-	app->broker_view = broker_view_new(app);
-	app->people = people_new(app, err);
+	app->blocking_jobs = nv_blocking_jobs_new(app);
+	app->rights = nv_rights_new(app);
+	app->broker_view = nv_broker_view_new(app);
+	app->people = nv_people_new(app, err);
 	if (!app->people || load_keys(app, err) < 0 || make_room(app, err) < 0)
 		goto fail;
 	app->status = nv_status_new(d->loop, &so, err);
@@ -286,17 +286,17 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 		goto fail;
 	if (connect_bus(app, err) < 0)
 		goto fail_status;
-	app->spool = spool_new(app, err);
-	if (!app->spool || versions_first(app, err) < 0 || api_start(app, err) < 0)
+	app->spool = nv_spool_new(app, err);
+	if (!app->spool || nv_versions_first(app, err) < 0 || nv_api_start(app, err) < 0)
 		goto fail_bus;
-	app->catalog = catalog_new(app);
-	app->letters = letters_new(app);
-	app->events = events_new(app);
-	app->sweep = sweep_new(app);
-	app->clocks = clocks_new(app);
-	app->tidy = tidy_new(app);
-	app->versions = versions_new(app);
-	app->keeper = keeper_new(app);
+	app->catalog = nv_catalog_new(app);
+	app->letters = nv_site_letters_new(app);
+	app->events = nv_events_new(app);
+	app->sweep = nv_sweep_new(app);
+	app->clocks = nv_clocks_new(app);
+	app->tidy = nv_dead_tidy_new(app);
+	app->versions = nv_versions_new(app);
+	app->keeper = nv_keeper_new(app);
 	return 0;
 fail_bus:
 	nv_bus_stop(app->bus, 0, bus_stopped, app);
@@ -313,7 +313,7 @@ fail:
 /* Of its own, unless they are to be where the API is. */
 static const char *monitors(const struct nv_config *c)
 {
-	return api_serves_metrics(c) ? NULL : c->producer.metrics_listen;
+	return nv_api_serves_metrics(c) ? NULL : c->producer.metrics_listen;
 }
 
 int main(int argc, char **argv)

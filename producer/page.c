@@ -8,11 +8,11 @@
 #include "producer/assets.h"
 #include "producer/page.h"
 
-const char *page_path(const char *name)
+const char *nv_page_path(const char *name)
 {
-	for (size_t i = 0; i < assets_len; i++)
-		if (!strcmp(assets[i].name, name))
-			return assets[i].path;
+	for (size_t i = 0; i < nv_assets_len; i++)
+		if (!strcmp(nv_assets[i].name, name))
+			return nv_assets[i].path;
 	return "/";
 }
 
@@ -59,13 +59,13 @@ static void send_asset(struct nv_http_request *r, const struct asset *a)
 	nv_http_reply(r, 200, a->type, bytes->data, bytes->len);
 }
 
-void page_asset(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_page_asset(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	(void)app;
 	(void)s;
-	for (size_t i = 0; i < assets_len; i++) {
-		if (!strcmp(nv_http_path(r), assets[i].path)) {
-			send_asset(r, &assets[i]);
+	for (size_t i = 0; i < nv_assets_len; i++) {
+		if (!strcmp(nv_http_path(r), nv_assets[i].path)) {
+			send_asset(r, &nv_assets[i]);
 			return;
 		}
 	}

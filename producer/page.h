@@ -5,8 +5,8 @@
 
 #include "producer/app.h"
 
-void page_asset(struct app *app, struct nv_http_request *r, const struct session *s);
+void nv_page_asset(struct app *app, struct nv_http_request *r, const struct session *s);
 /* Where a file of the page is served, its content's hash in it; name: "app.css". */
-const char *page_path(const char *name);
+const char *nv_page_path(const char *name);
 
 #endif

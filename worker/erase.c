@@ -12,7 +12,7 @@
 #define LOOK_EVERY_MS 60000u
 #define AT_ONCE 100u
 
-struct unstore {
+struct erase {
 	struct worker *w;
 	uv_timer_t timer;
 	struct nv_arena arena;
@@ -21,11 +21,11 @@ struct unstore {
 	bool busy, stopped;
 };
 
-static void look(struct unstore *u, const char *const *done, size_t len);
+static void look(struct erase *u, const char *const *done, size_t len);
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct unstore *u = handle->data;
+	struct erase *u = handle->data;
 	struct worker *w = u->w;
 	nv_arena_fini(&u->arena);
 	free(u);
@@ -33,7 +33,7 @@ static void timer_closed(uv_handle_t *handle)
 	w->on_idle_cb(w);
 }
 
-static void idle(struct unstore *u)
+static void idle(struct erase *u)
 {
 	u->busy = false;
 	if (u->stopped)
@@ -54,7 +54,7 @@ static int remove_one(const struct worker *w, const char *archive, const struct 
 
 static int remove_all(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct unstore *u = arg;
+	struct erase *u = arg;
 	for (size_t i = 0; i < u->len; i++)
 		if (remove_one(u->w, u->archives[i], job, err) < 0)
 			return -1;
@@ -63,7 +63,7 @@ static int remove_all(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void removed(void *arg, const struct nv_err *err)
 {
-	struct unstore *u = arg;
+	struct erase *u = arg;
 	if (err) {
 		NV_LOG(NV_WARN, "unstore.unfinished", NV_E(err)); /* the next look does it */
 		idle(u);
@@ -75,7 +75,7 @@ static void removed(void *arg, const struct nv_err *err)
 
 static void looked(void *arg, const struct nv_err *err, const char *const *archives, size_t len)
 {
-	struct unstore *u = arg;
+	struct erase *u = arg;
 	if (err || !len || u->stopped) {
 		idle(u);
 		return;
@@ -90,23 +90,23 @@ static void looked(void *arg, const struct nv_err *err, const char *const *archi
 	nv_run_start(u->w->daemon->loop, &run);
 }
 
-static void look(struct unstore *u, const char *const *done, size_t len)
+static void look(struct erase *u, const char *const *done, size_t len)
 {
 	nv_status_unstore(u->w->status, done, len, AT_ONCE, looked, u);
 }
 
 static void tick(uv_timer_t *timer)
 {
-	struct unstore *u = timer->data;
+	struct erase *u = timer->data;
 	if (u->busy || !nv_status_up(u->w->status))
 		return;
 	u->busy = true;
 	look(u, NULL, 0);
 }
 
-struct unstore *nv_unstore_start(struct worker *w)
+struct erase *nv_erase_start(struct worker *w)
 {
-	struct unstore *u = nv_alloc(sizeof *u);
+	struct erase *u = nv_alloc(sizeof *u);
 	u->w = w;
 	w->busy++;
 	uv_timer_init(w->daemon->loop, &u->timer);
@@ -115,7 +115,7 @@ struct unstore *nv_unstore_start(struct worker *w)
 	return u;
 }
 
-void nv_unstore_stop(struct unstore *u)
+void nv_erase_stop(struct erase *u)
 {
 	u->stopped = true;
 	uv_timer_stop(&u->timer);

@@ -64,7 +64,7 @@ static int open_parts(struct worker *w, struct nv_err *err)
 	if (nv_follow_once(w->daemon->config, err) < 0)
 		NV_LOG(NV_WARN, "settings.unknown", NV_E(err),
 		       NV_S("meanwhile", "the configuration and its defaults"));
-	w->known = nv_known_in(w->config->worker.work_dir);
+	w->known = nv_hash_cache_in(w->config->worker.work_dir);
 	NV_LOG(NV_INFO, "parts.open", NV_S("store", nv_store_describe(w->store)),
 	       NV_S("site", nv_site_describe(w->site)));
 	return 0;
@@ -86,7 +86,7 @@ static int connect_parts(struct worker *w, struct nv_err *err)
 	if (!w->status)
 		return -1;
 	const char *client = w->config->identity.client;
-	w->courier = (struct nv_courier){w->bus, &w->me, client};
+	w->courier = (struct nv_sender){w->bus, &w->me, client};
 	w->settle = (struct nv_settle){client, (unsigned)w->config->worker.attempts};
 	return 0;
 }
@@ -94,24 +94,24 @@ static int connect_parts(struct worker *w, struct nv_err *err)
 static void begin(struct worker *w)
 {
 	const char *client = w->config->identity.client;
-	struct nv_intake_options o = {.bus = w->bus,
-				      .loop = w->daemon->loop,
-				      .queue = nv_queue_restore(client, false),
-				      .queue_now = nv_queue_restore(client, true),
-				      .slots = (uint16_t)w->config->worker.slots,
-				      .slots_now = 1,
-				      .window = &w->config->worker.window,
-				      .on_delivery_cb = nv_worker_delivery,
-				      .arg = w};
+	struct nv_lanes_options o = {.bus = w->bus,
+				     .loop = w->daemon->loop,
+				     .queue = nv_queue_restore(client, false),
+				     .queue_now = nv_queue_restore(client, true),
+				     .slots = (uint16_t)w->config->worker.slots,
+				     .slots_now = 1,
+				     .window = &w->config->worker.window,
+				     .on_delivery_cb = nv_worker_delivery,
+				     .arg = w};
 	uv_timer_init(w->daemon->loop, &w->stop_timer);
 	w->stop_timer.data = w;
 	w->hold = nv_worker_hold_new(w);
-	w->upkeep = nv_upkeep_start(w);
-	w->unstore = nv_unstore_start(w);
+	w->sweeper = nv_sweeper_start(w);
+	w->erase = nv_erase_start(w);
 	w->follow = nv_follow_start(w->daemon->loop, w->daemon->config);
 	w->history = nv_history_start(w);
 	w->notifier = nv_notifier_start(w);
-	w->intake = nv_intake_open(&o);
+	w->intake = nv_lanes_open(&o);
 	struct nv_topology_name opened = nv_queue_opened(client);
 	struct nv_consume ahead = {.queue = opened.s,
 				   .prefetch = (uint16_t)w->config->worker.ahead,
@@ -126,8 +126,8 @@ static void worker_free(struct worker *w)
 	nv_bus_free(w->bus);
 	nv_hold_free(w->hold);
 	nv_site_close(w->site);
-	nv_known_close(w->known);
-	nv_accepted_free(w->accepted);
+	nv_hash_cache_close(w->known);
+	nv_known_plugins_free(w->known_plugins);
 	nv_store_close(w->store);
 	nv_keyring_fini(&w->sites);
 	nv_keyring_fini(&w->myself);
@@ -143,7 +143,7 @@ static int worker_start(struct nv_daemon *d, struct nv_err *err)
 	w->daemon = d;
 	w->config = d->config;
 	w->on_idle_cb = maybe_stopped;
-	w->accepted = nv_accepted_new();
+	w->known_plugins = nv_known_plugins_new();
 	d->state = w;
 	register_metrics(w);
 	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
@@ -195,13 +195,13 @@ static void patience_ended(uv_timer_t *timer)
 static void worker_stop(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
-	nv_intake_close(w->intake);
+	nv_lanes_close(w->intake);
 	nv_hold_close(w->hold);
 	if (w->opened)
 		nv_bus_cancel(w->opened, false);
 	nv_ahead_stop_all(w);
-	nv_upkeep_stop(w->upkeep);
-	nv_unstore_stop(w->unstore);
+	nv_sweeper_stop(w->sweeper);
+	nv_erase_stop(w->erase);
 	nv_follow_stop(w->follow);
 	nv_history_stop(w->history);
 	nv_notifier_stop(w->notifier);
@@ -212,7 +212,7 @@ static void worker_stop(struct nv_daemon *d)
 static void worker_reloaded(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
-	nv_intake_look(w->intake);
+	nv_lanes_look(w->intake);
 }
 
 static bool worker_ready(struct nv_daemon *d, struct nv_err *err)

@@ -14,7 +14,7 @@
 #define PRESENT_EVERY_MS 5000u
 #define PRESENT_TTL_MS 20000u
 
-struct upkeep {
+struct sweeper {
 	struct worker *w;
 	uv_timer_t timer, heartbeat;
 	unsigned handles;
@@ -24,7 +24,7 @@ struct upkeep {
 	bool sweeping, stopped;
 };
 
-static void maybe_close(struct upkeep *u);
+static void maybe_close(struct sweeper *u);
 
 /* --- we are there --- */
 
@@ -47,7 +47,7 @@ static json_t *jobs_json(const struct worker *w)
 /* Redis away: the next one says it. */
 static void said(void *arg, const struct nv_err *err)
 {
-	struct upkeep *u = arg;
+	struct sweeper *u = arg;
 	(void)err;
 	u->saying--;
 	if (u->stopped)
@@ -56,7 +56,7 @@ static void said(void *arg, const struct nv_err *err)
 
 static void say(uv_timer_t *timer)
 {
-	struct upkeep *u = timer->data;
+	struct sweeper *u = timer->data;
 	const struct worker *w = u->w;
 	if (u->saying)
 		return;
@@ -82,7 +82,7 @@ static void say(uv_timer_t *timer)
 
 static int sweep_work(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct upkeep *u = arg;
+	struct sweeper *u = arg;
 	const struct nv_config *c = u->w->config;
 	(void)job;
 	if (nv_workdir_sweep(c->worker.work_dir, c->store.grace, err) < 0)
@@ -92,7 +92,7 @@ static int sweep_work(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void timer_closed(uv_handle_t *handle)
 {
-	struct upkeep *u = handle->data;
+	struct sweeper *u = handle->data;
 	struct worker *w = u->w;
 	if (--u->handles)
 		return;
@@ -101,7 +101,7 @@ static void timer_closed(uv_handle_t *handle)
 	w->on_idle_cb(w);
 }
 
-static void maybe_close(struct upkeep *u)
+static void maybe_close(struct sweeper *u)
 {
 	if (u->sweeping || u->saying || uv_is_closing((uv_handle_t *)&u->timer))
 		return;
@@ -111,7 +111,7 @@ static void maybe_close(struct upkeep *u)
 
 static void sweep_ended(void *arg, const struct nv_err *err)
 {
-	struct upkeep *u = arg;
+	struct sweeper *u = arg;
 	u->sweeping = false;
 	if (err)
 		NV_LOG(NV_WARN, "sweep.failed", NV_E(err));
@@ -121,7 +121,7 @@ static void sweep_ended(void *arg, const struct nv_err *err)
 
 static void sweep_tick(uv_timer_t *timer)
 {
-	struct upkeep *u = timer->data;
+	struct sweeper *u = timer->data;
 	if (u->sweeping)
 		return;
 	u->sweeping = true;
@@ -129,9 +129,9 @@ static void sweep_tick(uv_timer_t *timer)
 	nv_run_start(u->w->daemon->loop, &run);
 }
 
-struct upkeep *nv_upkeep_start(struct worker *w)
+struct sweeper *nv_sweeper_start(struct worker *w)
 {
-	struct upkeep *u = nv_alloc(sizeof *u);
+	struct sweeper *u = nv_alloc(sizeof *u);
 	u->w = w;
 	w->busy++;
 	uv_timer_init(w->daemon->loop, &u->timer);
@@ -148,7 +148,7 @@ struct upkeep *nv_upkeep_start(struct worker *w)
 	return u;
 }
 
-void nv_upkeep_stop(struct upkeep *u)
+void nv_sweeper_stop(struct sweeper *u)
 {
 	u->stopped = true;
 	uv_timer_stop(&u->timer);

@@ -32,10 +32,10 @@ struct restore;
 struct ahead;
 struct notifier;
 struct history;
-struct upkeep;
-struct unstore;
+struct sweeper;
+struct erase;
 struct held;
-struct accepted;
+struct known_plugins;
 
 struct worker {
 	struct nv_daemon *daemon;
@@ -46,14 +46,14 @@ struct worker {
 	struct nv_keyring sites;  /* the course servers' keys */
 	struct nv_keyring myself; /* our client's own key: what we asked */
 	struct nv_bus *bus;
-	struct nv_courier courier;
+	struct nv_sender courier;
 	struct nv_settle settle;
 	struct nv_status *status;
 	struct nv_store *store;
-	struct nv_known *known; /* hashes of the site's contents; NULL: none */
+	struct nv_hash_cache *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
-	struct accepted *accepted; /* plugins it has */
-	struct nv_intake *intake;
+	struct known_plugins *known_plugins; /* plugins it has */
+	struct nv_lanes *intake;
 	struct nv_hold *hold;
 	struct held *held;	    /* requests that met it */
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
@@ -62,8 +62,8 @@ struct worker {
 	unsigned busy;		  /* enrolments and other small things under way */
 	struct notifier *notifier;
 	struct history *history;
-	struct upkeep *upkeep;
-	struct unstore *unstore;
+	struct sweeper *sweeper;
+	struct erase *erase;
 	struct nv_follow *follow;
 	uv_timer_t stop_timer;
 	bool closing;
@@ -84,23 +84,23 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d);
 void nv_worker_opened(void *arg, struct nv_delivery *d);
 /* An archive.ready and the restore.request in it, both verified; owned by the caller. */
 int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
-			 struct nv_envelope *ret_wish, struct nv_err *err);
+			 struct nv_envelope *ret_request, struct nv_err *err);
 
-/* claim.c; takes d, the content of ready and of wish */
+/* claim.c; takes d, the content of ready and of request */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		      struct nv_envelope *wish);
+		      struct nv_envelope *request);
 /* Tell that a request failed before its archive was looked at; takes the same. */
 void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-			struct nv_envelope *wish, const struct nv_err *why);
+			struct nv_envelope *request, const struct nv_err *why);
 void nv_restore_stop_all(struct worker *w);
 
-/* prefetch.c; takes d (archive.opened), the content of env and of wish */
+/* prefetch.c; takes d (archive.opened), the content of env and of request */
 void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
-		    struct nv_envelope *wish);
+		    struct nv_envelope *request);
 /* Is this archive.ready's request being fetched ahead here?  Then it takes the same, and begins the
  * restore when it has come to a stop. */
 bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		   struct nv_envelope *wish);
+		   struct nv_envelope *request);
 void nv_ahead_stop_all(struct worker *w);
 
 /* hold.c */
@@ -150,11 +150,11 @@ struct history *nv_history_start(struct worker *w);
 void nv_history_stop(struct history *h);
 
 /* sweeper.c */
-struct upkeep *nv_upkeep_start(struct worker *w);
-void nv_upkeep_stop(struct upkeep *u);
+struct sweeper *nv_sweeper_start(struct worker *w);
+void nv_sweeper_stop(struct sweeper *u);
 
 /* erase.c: look now, and once a minute */
-struct unstore *nv_unstore_start(struct worker *w);
-void nv_unstore_stop(struct unstore *u); /* ends by itself, then on_idle_cb */
+struct erase *nv_erase_start(struct worker *w);
+void nv_erase_stop(struct erase *u); /* ends by itself, then on_idle_cb */
 
 #endif

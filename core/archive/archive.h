@@ -67,7 +67,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  const struct nv_archive_place *place,
 					  const char *work_dir, uint64_t blob_threshold,
 					  const struct nv_archive_limits *limits,
-					  struct nv_known *known, const struct nv_job *job,
+					  struct nv_hash_cache *known, const struct nv_job *job,
 					  struct nv_err *err);
 /* Blobs that the store already has (same key, same size) are not sent again; their bytes are read,
  * hashed and compared with their name, unless they are known (NULL: none are). */
@@ -91,7 +91,7 @@ struct nv_fetched {
 };
 /* What else may save a transfer; all may be NULL. */
 struct nv_fetch_help {
-	struct nv_known *known; /* blobs in dir that are known are not read again */
+	struct nv_hash_cache *known; /* blobs in dir that are known are not read again */
 	/* Called once the manifest is there: puts blobs that it has got elsewhere into the folder
 	 * blobs, as <sha1>-<size>. */
 	int (*reuse_cb)(void *arg, const struct nv_manifest *m, const char *blobs,

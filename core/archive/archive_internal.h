@@ -111,17 +111,19 @@ int nv_manifest_unpack(const void *data, size_t len, size_t max,
 #define NV_OPENED_MAX 16777216u /* bytes */
 #define NV_OPENED_BLOBS 32768u	/* so many take about 6 MB */
 
-struct nv_teller;
+struct nv_partial_writer;
 /* opened_cb (may be NULL): on the thread that wrote the first list.  All borrowed until _free. */
-struct nv_teller *nv_teller_new(struct nv_store *store, const struct nv_archive_place *place,
-				const struct nv_job *job, void (*opened_cb)(void *arg), void *arg);
+struct nv_partial_writer *nv_partial_writer_new(struct nv_store *store,
+						const struct nv_archive_place *place,
+						const struct nv_job *job,
+						void (*opened_cb)(void *arg), void *arg);
 /* This blob is in the store; by any thread. */
-void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob);
+void nv_partial_writer_add(struct nv_partial_writer *t, const struct nv_manifest_entry *blob);
 /* No more blobs will come. */
-void nv_teller_finish(struct nv_teller *t);
-void nv_teller_free(struct nv_teller *t); /* NULL allowed */
-int nv_opened_delete(struct nv_store *store, const struct nv_archive_place *place,
-		     struct nv_err *err);
+void nv_partial_writer_finish(struct nv_partial_writer *t);
+void nv_partial_writer_free(struct nv_partial_writer *t); /* NULL allowed */
+int nv_partial_delete(struct nv_store *store, const struct nv_archive_place *place,
+		      struct nv_err *err);
 
 /* --- fetch.c --- */
 

@@ -76,8 +76,8 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s", path);
 	uint8_t known[NV_SHA256_LEN];
 	*ret_good = expect->sha1 && expect->sha256 && (uint64_t)st.st_size == expect->size &&
-		    nv_known_get(f->help->known, expect->sha1, expect->size, st.st_mtim.tv_sec,
-				 known) &&
+		    nv_hash_cache_get(f->help->known, expect->sha1, expect->size, st.st_mtim.tv_sec,
+				      known) &&
 		    memcmp(known, expect->sha256, sizeof(known)) == 0;
 	if (*ret_good)
 		return 0;
@@ -337,10 +337,10 @@ static void remember(struct fetching *f, const struct nv_manifest_entry *e)
 	uint8_t known[NV_SHA256_LEN];
 	struct stat st;
 	if (stat(path, &st) < 0 ||
-	    (nv_known_get(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, known) &&
+	    (nv_hash_cache_get(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, known) &&
 	     memcmp(known, e->sha256.data, sizeof(known)) == 0))
 		return;
-	nv_known_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
+	nv_hash_cache_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
 }
 
 /* Before the room is counted: what is here needs none. */
@@ -355,11 +355,12 @@ static int reuse(struct fetching *f, struct nv_err *err)
 static int fetch_blobs_together(struct fetching *f, struct nv_err *err)
 {
 	struct nv_manifest_entry *entries = f->ret->manifest.entries.items;
-	struct nv_crew *crew = nv_crew_new(nv_store_transfers(f->store), fetch_blob, f);
+	struct nv_thread_pool *crew =
+		nv_thread_pool_new(nv_store_transfers(f->store), fetch_blob, f);
 	for (size_t i = 0; i < f->ret->manifest.entries.len; i++)
 		if (entries[i].blob)
-			nv_crew_give(crew, &entries[i]);
-	if (nv_crew_end(crew, err) < 0 || nv_sync_group_end(&f->together, err) < 0)
+			nv_thread_pool_give(crew, &entries[i]);
+	if (nv_thread_pool_end(crew, err) < 0 || nv_sync_group_end(&f->together, err) < 0)
 		return -1;
 	for (size_t i = 0; i < f->ret->manifest.entries.len; i++)
 		if (entries[i].blob)

@@ -28,7 +28,7 @@ struct fresh {
 	struct value value;
 };
 
-struct nv_known {
+struct nv_hash_cache {
 	MDB_env *env;
 	MDB_dbi dbi;
 	pthread_mutex_t lock; /* of what follows */
@@ -51,9 +51,9 @@ static struct key key_of(const uint8_t *sha1, uint64_t size)
 	return k;
 }
 
-struct nv_known *nv_known_open(const char *path, struct nv_err *err)
+struct nv_hash_cache *nv_hash_cache_open(const char *path, struct nv_err *err)
 {
-	struct nv_known *k = nv_alloc(sizeof *k);
+	struct nv_hash_cache *k = nv_alloc(sizeof *k);
 	MDB_txn *txn = NULL;
 	int rc = mdb_env_create(&k->env);
 	if (rc == 0)
@@ -74,21 +74,21 @@ struct nv_known *nv_known_open(const char *path, struct nv_err *err)
 	if (rc == 0)
 		return k;
 	known_fail(rc, path, err);
-	nv_known_close(k);
+	nv_hash_cache_close(k);
 	return NULL;
 }
 
-struct nv_known *nv_known_in(const char *folder)
+struct nv_hash_cache *nv_hash_cache_in(const char *folder)
 {
 	nv_auto_free char *path = nv_asprintf("%s/.known.mdb", folder);
 	struct nv_err err = {0};
-	struct nv_known *k = nv_known_open(path, &err);
+	struct nv_hash_cache *k = nv_hash_cache_open(path, &err);
 	if (!k)
 		NV_LOG(NV_WARN, "known.unusable", NV_E(&err));
 	return k;
 }
 
-void nv_known_close(struct nv_known *k)
+void nv_hash_cache_close(struct nv_hash_cache *k)
 {
 	if (!k)
 		return;
@@ -99,8 +99,8 @@ void nv_known_close(struct nv_known *k)
 	free(k);
 }
 
-bool nv_known_get(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size, int64_t mtime,
-		  uint8_t ret_sha256[NV_SHA256_LEN])
+bool nv_hash_cache_get(struct nv_hash_cache *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size,
+		       int64_t mtime, uint8_t ret_sha256[NV_SHA256_LEN])
 {
 	MDB_txn *txn;
 	if (!k || mdb_txn_begin(k->env, NULL, MDB_RDONLY, &txn) != 0)
@@ -119,8 +119,8 @@ bool nv_known_get(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t 
 	return found;
 }
 
-void nv_known_put(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size, int64_t mtime,
-		  const uint8_t sha256[NV_SHA256_LEN])
+void nv_hash_cache_put(struct nv_hash_cache *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size,
+		       int64_t mtime, const uint8_t sha256[NV_SHA256_LEN])
 {
 	if (!k)
 		return;
@@ -137,7 +137,7 @@ void nv_known_put(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t 
 	pthread_mutex_unlock(&k->lock);
 }
 
-static int write_all(struct nv_known *k, struct fresh *fresh, size_t len, bool empty_first)
+static int write_all(struct nv_hash_cache *k, struct fresh *fresh, size_t len, bool empty_first)
 {
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(k->env, NULL, 0, &txn);
@@ -156,7 +156,7 @@ static int write_all(struct nv_known *k, struct fresh *fresh, size_t len, bool e
 	return rc;
 }
 
-int nv_known_save(struct nv_known *k, struct nv_err *err)
+int nv_hash_cache_save(struct nv_hash_cache *k, struct nv_err *err)
 {
 	if (!k)
 		return 0;

@@ -13,21 +13,21 @@
 #include "base/err.h"
 #include "base/hash.h"
 
-struct nv_known;
+struct nv_hash_cache;
 
 /* The file is made when missing.  On a file system that LMDB cannot use (NFS): NV_RETRY/io. */
-struct nv_known *nv_known_open(const char *path, struct nv_err *err);
+struct nv_hash_cache *nv_hash_cache_open(const char *path, struct nv_err *err);
 /* <folder>/.known.mdb; NULL, and a line in the log, where it cannot be used. */
-struct nv_known *nv_known_in(const char *folder);
-void nv_known_close(struct nv_known *k); /* NULL allowed */
+struct nv_hash_cache *nv_hash_cache_in(const char *folder);
+void nv_hash_cache_close(struct nv_hash_cache *k); /* NULL allowed */
 
 /* mtime: seconds since the epoch. */
-bool nv_known_get(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size, int64_t mtime,
-		  uint8_t ret_sha256[NV_SHA256_LEN]);
-/* Kept in memory until nv_known_save; both may be called by several threads at once. */
-void nv_known_put(struct nv_known *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size, int64_t mtime,
-		  const uint8_t sha256[NV_SHA256_LEN]);
+bool nv_hash_cache_get(struct nv_hash_cache *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size,
+		       int64_t mtime, uint8_t ret_sha256[NV_SHA256_LEN]);
+/* Kept in memory until nv_hash_cache_save; both may be called by several threads at once. */
+void nv_hash_cache_put(struct nv_hash_cache *k, const uint8_t sha1[NV_SHA1_LEN], uint64_t size,
+		       int64_t mtime, const uint8_t sha256[NV_SHA256_LEN]);
 /* In one transaction.  What cannot be saved is forgotten. */
-int nv_known_save(struct nv_known *k, struct nv_err *err);
+int nv_hash_cache_save(struct nv_hash_cache *k, struct nv_err *err);
 
 #endif

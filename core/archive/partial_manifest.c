@@ -31,7 +31,7 @@ static char *list_key(const struct nv_archive_place *p, unsigned n)
 
 /* --- telling --- */
 
-struct nv_teller {
+struct nv_partial_writer {
 	struct nv_store *store;
 	const struct nv_archive_place *place;
 	const struct nv_job *job;
@@ -48,10 +48,12 @@ struct nv_teller {
 	struct nv_arena arena;
 };
 
-struct nv_teller *nv_teller_new(struct nv_store *store, const struct nv_archive_place *place,
-				const struct nv_job *job, void (*opened_cb)(void *arg), void *arg)
+struct nv_partial_writer *nv_partial_writer_new(struct nv_store *store,
+						const struct nv_archive_place *place,
+						const struct nv_job *job,
+						void (*opened_cb)(void *arg), void *arg)
 {
-	struct nv_teller *t = nv_alloc(sizeof(*t));
+	struct nv_partial_writer *t = nv_alloc(sizeof(*t));
 	t->store = store;
 	t->place = place;
 	t->job = job;
@@ -62,7 +64,7 @@ struct nv_teller *nv_teller_new(struct nv_store *store, const struct nv_archive_
 	return t;
 }
 
-void nv_teller_free(struct nv_teller *t)
+void nv_partial_writer_free(struct nv_partial_writer *t)
 {
 	if (!t)
 		return;
@@ -72,8 +74,8 @@ void nv_teller_free(struct nv_teller *t)
 	free(t);
 }
 
-static int write_list(struct nv_teller *t, const struct nv_manifest_entry *items, size_t len,
-		      struct nv_err *err)
+static int write_list(struct nv_partial_writer *t, const struct nv_manifest_entry *items,
+		      size_t len, struct nv_err *err)
 {
 	static const uint8_t none[NV_SHA256_LEN];
 	nv_auto_buf struct nv_buf packed = {0};
@@ -97,7 +99,7 @@ static int write_list(struct nv_teller *t, const struct nv_manifest_entry *items
 }
 
 /* Without the lock while it writes: the others go on, and leave what they have for the next. */
-static void tell(struct nv_teller *t)
+static void tell(struct nv_partial_writer *t)
 {
 	struct nv_manifest_entry *items = t->items;
 	size_t len = t->len < NV_OPENED_BLOBS ? t->len : NV_OPENED_BLOBS;
@@ -122,7 +124,7 @@ static void tell(struct nv_teller *t)
 	t->after = t->after < LATER_AFTER_MS ? 2 * t->after : LATER_AFTER_MS;
 }
 
-void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob)
+void nv_partial_writer_add(struct nv_partial_writer *t, const struct nv_manifest_entry *blob)
 {
 	pthread_mutex_lock(&t->lock);
 	if (t->len == t->cap) {
@@ -138,7 +140,7 @@ void nv_teller_add(struct nv_teller *t, const struct nv_manifest_entry *blob)
 	pthread_mutex_unlock(&t->lock);
 }
 
-void nv_teller_finish(struct nv_teller *t)
+void nv_partial_writer_finish(struct nv_partial_writer *t)
 {
 	pthread_mutex_lock(&t->lock);
 	while (t->lists && t->len && !t->telling && !t->broken)
@@ -146,8 +148,8 @@ void nv_teller_finish(struct nv_teller *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
-int nv_opened_delete(struct nv_store *store, const struct nv_archive_place *place,
-		     struct nv_err *err)
+int nv_partial_delete(struct nv_store *store, const struct nv_archive_place *place,
+		      struct nv_err *err)
 {
 	for (unsigned n = 0; n < LISTS_MAX; n++) {
 		nv_auto_free char *key = list_key(place, n);

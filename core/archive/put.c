@@ -24,13 +24,13 @@ struct nv_archive_put {
 	struct nv_store *store;
 	const struct nv_archive_place *place;
 	uint64_t threshold;
-	struct nv_known *known;
+	struct nv_hash_cache *known;
 	const struct nv_job *job;
 	struct nv_sync_group together; /* all that the manifest names */
 	char *skeleton_path;
 	struct nv_pack *skeleton;
 	struct nv_names *names;
-	struct nv_teller *teller; /* NULL: nobody is told before the end */
+	struct nv_partial_writer *teller; /* NULL: nobody is told before the end */
 	void (*opened_cb)(void *arg);
 	void *opened_arg;
 	struct nv_limits_count count;
@@ -71,7 +71,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 					  const struct nv_archive_place *place,
 					  const char *work_dir, uint64_t blob_threshold,
 					  const struct nv_archive_limits *limits,
-					  struct nv_known *known, const struct nv_job *job,
+					  struct nv_hash_cache *known, const struct nv_job *job,
 					  struct nv_err *err)
 {
 	if (nv_place_check(place, err) < 0 || nv_mkdir_p(work_dir, 0700, err) < 0 ||
@@ -208,7 +208,7 @@ static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, cons
 		return -1;
 	bool there = exists && size == entry->size;
 	bool known = there && entry->lasting &&
-		     nv_known_get(p->known, sha1, size, entry->mtime, ret_sha256);
+		     nv_hash_cache_get(p->known, sha1, size, entry->mtime, ret_sha256);
 	int rc = 0;
 	if (there && !known)
 		rc = hash_blob(p, entry, sha1, from, ret_sha256, err);
@@ -217,7 +217,7 @@ static int put_blob(struct nv_archive_put *p, const struct nv_entry *entry, cons
 	if (rc < 0)
 		return -1;
 	if (entry->lasting && !known)
-		nv_known_put(p->known, sha1, entry->size, entry->mtime, ret_sha256);
+		nv_hash_cache_put(p->known, sha1, entry->size, entry->mtime, ret_sha256);
 	pthread_mutex_lock(&p->figures);
 	p->handled += known ? entry->size : 0;
 	*(there ? &p->saved : &p->sent) += entry->size;
@@ -284,7 +284,7 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 	struct nv_manifest_entry come = *e; /* the list may move */
 	pthread_mutex_unlock(&p->lock);
 	if (p->teller)
-		nv_teller_add(p->teller, &come);
+		nv_partial_writer_add(p->teller, &come);
 	return 0;
 }
 
@@ -300,7 +300,7 @@ void nv_archive_put_tell(struct nv_archive_put *p, void (*opened_cb)(void *arg),
 {
 	p->opened_cb = opened_cb;
 	p->opened_arg = arg;
-	p->teller = nv_teller_new(p->store, p->place, p->job, first_list, p);
+	p->teller = nv_partial_writer_new(p->store, p->place, p->job, first_list, p);
 }
 
 struct nv_sink nv_archive_put_sink(struct nv_archive_put *p)
@@ -378,7 +378,7 @@ int nv_archive_put_commit(struct nv_archive_put *p, const struct nv_manifest *ab
 	uint8_t sha256[NV_SHA256_LEN];
 	append_contents(p);
 	if (p->teller)
-		nv_teller_finish(p->teller);
+		nv_partial_writer_finish(p->teller);
 	struct nv_manifest m = {
 		.format = NV_MANIFEST_FORMAT,
 		/* The record's fields are not const; it is only read here. */
@@ -420,7 +420,7 @@ void nv_archive_put_free(struct nv_archive_put *p)
 		NV_LOG(NV_WARN, "archive.unsynced", NV_S("req", p->place->id), NV_E(&err));
 	nv_sync_group_fini(&p->together);
 	remove_pin(p->store, p->place);
-	nv_teller_free(p->teller);
+	nv_partial_writer_free(p->teller);
 	nv_pack_free(p->skeleton);
 	unlink(p->skeleton_path);
 	free(p->skeleton_path);
@@ -443,5 +443,5 @@ int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *pla
 	nv_auto_free char *skeleton = nv_skeleton_key(place);
 	if (nv_store_delete(store, manifest, err) < 0 || nv_store_delete(store, skeleton, err) < 0)
 		return -1;
-	return nv_opened_delete(store, place, err);
+	return nv_partial_delete(store, place, err);
 }

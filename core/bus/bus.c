@@ -25,7 +25,7 @@ struct nv_bus {
 	uv_timer_t timer;
 	unsigned handles; /* open ones */
 	struct nv_bus_queue events;
-	struct nv_side publish_side;
+	struct nv_conn_thread publish_side;
 	struct nv_publisher *publisher;
 	struct nv_consumer *consumers; /* those their owners have not cancelled */
 	struct nv_consumer *running;   /* those whose threads have not ended */
@@ -70,7 +70,7 @@ static void on_fatal(struct nv_bus *b, const struct nv_err *err)
 		b->o.on_fatal_cb(b->o.arg, err);
 }
 
-static void on_state(struct nv_bus *b, struct nv_side *side, const struct nv_err *err)
+static void on_state(struct nv_bus *b, struct nv_conn_thread *side, const struct nv_err *err)
 {
 	side->up = !err;
 	side->err = err ? *err : (struct nv_err){0};
@@ -254,14 +254,15 @@ static void start_consumer(struct nv_bus *b, struct nv_consumer *c)
 {
 	struct nv_err err = {0};
 	nv_auto_free char *name = nv_asprintf("%s %s consume", b->o.name, c->label);
-	must_start(nv_side_init(&c->side, b->o.config, name, &nv_consumer_ops, c, &b->events, &err),
+	must_start(nv_conn_thread_init(&c->side, b->o.config, name, &nv_consumer_ops, c, &b->events,
+				       &err),
 		   &err);
 	c->side.label = c->label;
 	c->refs++; /* the thread's, until NV_BUS_STOPPED */
 	c->ended = false;
 	c->next_running = b->running;
 	b->running = c;
-	must_start(nv_side_start(&c->side, &err), &err);
+	must_start(nv_conn_thread_start(&c->side, &err), &err);
 }
 
 struct nv_consumer *nv_bus_consume(struct nv_bus *b, const struct nv_consume *o)
@@ -419,11 +420,11 @@ static void consumer_ended(struct nv_bus *b, struct nv_consumer *c)
 	c->ended = true;
 	nv_stats_consumer(&b->stats, c, b->running);
 	nv_consumer_ops.finish(c); /* commands that came after the thread looked last */
-	nv_side_fini(&c->side);
+	nv_conn_thread_fini(&c->side);
 	consumer_unref(c);
 }
 
-static void on_stopped(struct nv_bus *b, struct nv_side *side)
+static void on_stopped(struct nv_bus *b, struct nv_conn_thread *side)
 {
 	pthread_join(side->thread, NULL);
 	side->started = false;
@@ -510,8 +511,8 @@ static int init_publisher(struct nv_bus *b, struct nv_err *err)
 	nv_auto_free char *name = nv_asprintf("%s publish", b->o.name);
 	b->publisher = nv_publisher_new(&b->publish_side);
 	nv_bus_queue_init(&b->events);
-	if (nv_side_init(&b->publish_side, b->o.config, name, &nv_publisher_ops, b->publisher,
-			 &b->events, err)) {
+	if (nv_conn_thread_init(&b->publish_side, b->o.config, name, &nv_publisher_ops,
+				b->publisher, &b->events, err)) {
 		nv_bus_queue_fini(&b->events);
 		nv_publisher_free(b->publisher);
 		return -1;
@@ -522,7 +523,7 @@ static int init_publisher(struct nv_bus *b, struct nv_err *err)
 
 static void fini_publisher(struct nv_bus *b)
 {
-	nv_side_fini(&b->publish_side);
+	nv_conn_thread_fini(&b->publish_side);
 	nv_bus_queue_fini(&b->events);
 	nv_publisher_free(b->publisher);
 }
@@ -538,7 +539,7 @@ static int start(struct nv_bus *b, struct nv_err *err)
 	b->events.wake = &b->async;
 	uv_timer_start(&b->timer, on_tick, NV_BUS_TICK_MS, NV_BUS_TICK_MS);
 	nv_stats_init(&b->stats);
-	must_start(nv_side_start(&b->publish_side, err), err);
+	must_start(nv_conn_thread_start(&b->publish_side, err), err);
 	return 0;
 }
 

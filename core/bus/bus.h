@@ -169,6 +169,6 @@ unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for 
  * tells nobody why: reject it while there is somebody to speak. */
 bool nv_delivery_exhausted(const struct nv_delivery *d);
 /* The broker or the bus brought it again by itself: a copy of what may have been served. */
-bool nv_delivery_again(const struct nv_delivery *d);
+bool nv_delivery_is_duplicate(const struct nv_delivery *d);
 
 #endif

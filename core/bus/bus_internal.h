@@ -49,7 +49,7 @@ enum nv_bus_what {
 struct nv_bus_item {
 	struct nv_bus_item *next;
 	enum nv_bus_what what;
-	struct nv_side *side;
+	struct nv_conn_thread *side;
 	struct nv_publication *p;
 	struct nv_consumer *c;
 	struct nv_delivery *d;
@@ -116,7 +116,7 @@ static inline amqp_bytes_t nv_amqp_bytes(const char *s)
 
 /* --- connection_thread.c: the life of a thread --- */
 
-struct nv_side_ops {
+struct nv_conn_thread_ops {
 	/* The connection has come up, has gone (what was on it is void). */
 	int (*opened)(void *ctx, struct nv_err *err);
 	void (*lost)(void *ctx);
@@ -133,11 +133,11 @@ struct nv_side_ops {
 	void (*finish)(void *ctx);
 	int tick_ms; /* how often to look at deadlines while nothing happens */
 };
-struct nv_side {
+struct nv_conn_thread {
 	struct nv_bus_queue *events; /* the loop's */
 	struct nv_bus_queue commands;
 	struct nv_link link;
-	const struct nv_side_ops *ops;
+	const struct nv_conn_thread_ops *ops;
 	void *ctx;
 	pthread_t thread;
 	bool started;
@@ -155,12 +155,13 @@ struct nv_side {
 	struct nv_err err;
 	uint64_t opened_told, blocked_told; /* what the metrics say already */
 };
-int nv_side_init(struct nv_side *s, const struct nv_config *config, const char *name,
-		 const struct nv_side_ops *ops, void *ctx, struct nv_bus_queue *events,
-		 struct nv_err *err);
-int nv_side_start(struct nv_side *s, struct nv_err *err);
-void nv_side_fini(struct nv_side *s); /* joins the thread when it was started */
-void nv_side_event(struct nv_side *s, enum nv_bus_what what, const struct nv_err *err);
+int nv_conn_thread_init(struct nv_conn_thread *s, const struct nv_config *config, const char *name,
+			const struct nv_conn_thread_ops *ops, void *ctx,
+			struct nv_bus_queue *events, struct nv_err *err);
+int nv_conn_thread_start(struct nv_conn_thread *s, struct nv_err *err);
+void nv_conn_thread_fini(struct nv_conn_thread *s); /* joins the thread when it was started */
+void nv_conn_thread_event(struct nv_conn_thread *s, enum nv_bus_what what,
+			  const struct nv_err *err);
 /* 0.2 s … 10 s, doubled each time, a random half of it. */
 uint64_t nv_bus_backoff(uint64_t *backoff);
 
@@ -193,12 +194,12 @@ struct nv_publication {
 	enum nv_bus_outcome outcome;
 };
 struct nv_publisher;
-struct nv_publisher *nv_publisher_new(struct nv_side *side);
+struct nv_publisher *nv_publisher_new(struct nv_conn_thread *side);
 void nv_publisher_free(struct nv_publisher *p);
 /* For the metrics: any thread.  On the wire without an answer; nacks so far. */
 uint64_t nv_publisher_in_flight(const struct nv_publisher *p);
 uint64_t nv_publisher_nacked(const struct nv_publisher *p);
-extern const struct nv_side_ops nv_publisher_ops;
+extern const struct nv_conn_thread_ops nv_publisher_ops;
 
 /* --- consumer.c, delivery.c --- */
 
@@ -225,7 +226,7 @@ struct nv_consumer {
 	uint16_t prefetch;
 	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
 	void *arg;
-	struct nv_side side;
+	struct nv_conn_thread side;
 	/* the thread's: see consumer.c */
 	struct nv_session *session;   /* NULL: no channel is open */
 	struct nv_delivery *incoming; /* frames of it have come, not all */
@@ -276,7 +277,7 @@ void nv_delivery_header_frame(struct nv_delivery *d, uint64_t size,
 void nv_delivery_body_frame(struct nv_delivery *d, amqp_bytes_t part);
 void nv_delivery_free(struct nv_delivery *d);
 
-extern const struct nv_side_ops nv_consumer_ops; /* ctx: struct nv_consumer */
+extern const struct nv_conn_thread_ops nv_consumer_ops; /* ctx: struct nv_consumer */
 
 /* --- stats.c: what /metrics says of the bus --- */
 
@@ -295,7 +296,7 @@ struct nv_bus_stats {
 void nv_stats_init(struct nv_bus_stats *s);
 void nv_stats_published(struct nv_bus_stats *s, const struct nv_publication *p);
 /* up: whether it is connected; a side that has ended is not. */
-void nv_stats_side(struct nv_bus_stats *s, struct nv_side *side, bool up);
+void nv_stats_side(struct nv_bus_stats *s, struct nv_conn_thread *side, bool up);
 /* kept: publications without an answer, sent or not. */
 void nv_stats_publisher(struct nv_bus_stats *s, const struct nv_publisher *p, size_t kept);
 /* running: the list its thread is in, or was. */

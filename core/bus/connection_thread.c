@@ -26,7 +26,7 @@ uint64_t nv_bus_backoff(uint64_t *backoff)
 	return now / 2 + now / 2 * jitter / UINT16_MAX;
 }
 
-void nv_side_event(struct nv_side *s, enum nv_bus_what what, const struct nv_err *err)
+void nv_conn_thread_event(struct nv_conn_thread *s, enum nv_bus_what what, const struct nv_err *err)
 {
 	struct nv_bus_item *i = nv_bus_item_new(what);
 	i->side = s;
@@ -37,7 +37,7 @@ void nv_side_event(struct nv_side *s, enum nv_bus_what what, const struct nv_err
 	nv_bus_queue_put(s->events, i);
 }
 
-static void set_blocked(struct nv_side *s, bool blocked)
+static void set_blocked(struct nv_conn_thread *s, bool blocked)
 {
 	uint64_t from = atomic_load(&s->blocked_from);
 	if (blocked == (from != 0))
@@ -47,24 +47,24 @@ static void set_blocked(struct nv_side *s, bool blocked)
 	atomic_store(&s->blocked_from, blocked ? nv_mono_ms() : 0);
 }
 
-static void lose(struct nv_side *s, const struct nv_err *err)
+static void lose(struct nv_conn_thread *s, const struct nv_err *err)
 {
 	nv_link_close(&s->link, false);
 	set_blocked(s, false);
 	s->ops->lost(s->ctx);
 	s->retry_at = nv_mono_ms() + nv_bus_backoff(&s->backoff);
 	NV_LOG(NV_WARN, "bus.lost", NV_S("connection", s->link.name), NV_E(err));
-	nv_side_event(s, NV_BUS_STATE, err);
+	nv_conn_thread_event(s, NV_BUS_STATE, err);
 }
 
-static void connect_side(struct nv_side *s)
+static void connect_side(struct nv_conn_thread *s)
 {
 	struct nv_err err = {0};
 	if (nv_link_open(&s->link, &err)) {
 		s->retry_at = nv_mono_ms() + nv_bus_backoff(&s->backoff);
-		nv_side_event(s, NV_BUS_STATE, &err);
+		nv_conn_thread_event(s, NV_BUS_STATE, &err);
 		if (err.kind == NV_FATAL)
-			nv_side_event(s, NV_BUS_FATAL, &err);
+			nv_conn_thread_event(s, NV_BUS_FATAL, &err);
 		return;
 	}
 	if (s->ops->opened(s->ctx, &err)) {
@@ -75,11 +75,11 @@ static void connect_side(struct nv_side *s)
 	atomic_fetch_add(&s->opened, 1);
 	NV_LOG(NV_INFO, "bus.connected", NV_S("connection", s->link.name),
 	       NV_S("user", s->link.user));
-	nv_side_event(s, NV_BUS_STATE, NULL);
+	nv_conn_thread_event(s, NV_BUS_STATE, NULL);
 }
 
 /* Frames of channel 0 concern the connection. */
-static int connection_frame(struct nv_side *s, const amqp_frame_t *f, struct nv_err *err)
+static int connection_frame(struct nv_conn_thread *s, const amqp_frame_t *f, struct nv_err *err)
 {
 	if (f->frame_type != AMQP_FRAME_METHOD)
 		return 0;
@@ -104,7 +104,7 @@ static int connection_frame(struct nv_side *s, const amqp_frame_t *f, struct nv_
 }
 
 /* Serve what has arrived.  1: there may be more. */
-static int serve_frames(struct nv_side *s, struct nv_err *err)
+static int serve_frames(struct nv_conn_thread *s, struct nv_err *err)
 {
 	for (int n = 0; n < FRAMES_AT_ONCE; n++) {
 		struct timeval now = {0};
@@ -122,7 +122,7 @@ static int serve_frames(struct nv_side *s, struct nv_err *err)
 	return 1;
 }
 
-static void serve_commands(struct nv_side *s)
+static void serve_commands(struct nv_conn_thread *s)
 {
 	struct nv_err err = {0};
 	struct nv_bus_item *i = nv_bus_queue_take(&s->commands);
@@ -141,7 +141,7 @@ static void serve_commands(struct nv_side *s)
 	}
 }
 
-static void sleep_until_something(struct nv_side *s)
+static void sleep_until_something(struct nv_conn_thread *s)
 {
 	uint64_t count = 0;
 	struct pollfd fds[2] = {{.fd = s->commands.wake_fd, .events = POLLIN},
@@ -152,14 +152,14 @@ static void sleep_until_something(struct nv_side *s)
 		NV_LOG(NV_ERROR, "bus.eventfd", NV_S("text", strerror(errno)));
 }
 
-static bool finished(const struct nv_side *s)
+static bool finished(const struct nv_conn_thread *s)
 {
 	return s->stopping && (s->ops->idle(s->ctx) || nv_mono_ms() >= s->stop_by);
 }
 
 static void *side_main(void *arg)
 {
-	struct nv_side *s = arg;
+	struct nv_conn_thread *s = arg;
 	sigset_t all;
 	/* Signals are the loop's; a write to a closed TLS socket is an error here, not a SIGPIPE.
 	 */
@@ -189,28 +189,28 @@ static void *side_main(void *arg)
 	set_blocked(s, false);
 	s->ops->lost(s->ctx);
 	s->ops->finish(s->ctx);
-	nv_side_event(s, NV_BUS_STOPPED, NULL);
+	nv_conn_thread_event(s, NV_BUS_STOPPED, NULL);
 	return NULL;
 }
 
-int nv_side_init(struct nv_side *s, const struct nv_config *config, const char *name,
-		 const struct nv_side_ops *ops, void *ctx, struct nv_bus_queue *events,
-		 struct nv_err *err)
+int nv_conn_thread_init(struct nv_conn_thread *s, const struct nv_config *config, const char *name,
+			const struct nv_conn_thread_ops *ops, void *ctx,
+			struct nv_bus_queue *events, struct nv_err *err)
 {
-	*s = (struct nv_side){.ops = ops, .ctx = ctx, .events = events};
+	*s = (struct nv_conn_thread){.ops = ops, .ctx = ctx, .events = events};
 	if (nv_link_init(&s->link, config, name, err))
 		return -1;
 	nv_bus_queue_init(&s->commands);
 	s->commands.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->commands.wake_fd < 0) {
 		nv_fail_errno(err, errno, NV_FATAL, NV_R_internal, "bus: eventfd");
-		nv_side_fini(s);
+		nv_conn_thread_fini(s);
 		return -1;
 	}
 	return 0;
 }
 
-int nv_side_start(struct nv_side *s, struct nv_err *err)
+int nv_conn_thread_start(struct nv_conn_thread *s, struct nv_err *err)
 {
 	int e = pthread_create(&s->thread, NULL, side_main, s);
 	if (e)
@@ -219,7 +219,7 @@ int nv_side_start(struct nv_side *s, struct nv_err *err)
 	return 0;
 }
 
-void nv_side_fini(struct nv_side *s)
+void nv_conn_thread_fini(struct nv_conn_thread *s)
 {
 	if (s->started)
 		pthread_join(s->thread, NULL);

@@ -342,7 +342,7 @@ static void consumer_finish(void *ctx)
 	}
 }
 
-const struct nv_side_ops nv_consumer_ops = {
+const struct nv_conn_thread_ops nv_consumer_ops = {
 	.opened = consumer_opened,
 	.lost = consumer_lost,
 	.command = consumer_command,

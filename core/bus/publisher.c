@@ -28,7 +28,7 @@ struct line {
 };
 
 struct nv_publisher {
-	struct nv_side *side;
+	struct nv_conn_thread *side;
 	struct line waiting, flight;
 	bool channel_open, blocked;
 	uint64_t next_tag;
@@ -63,7 +63,7 @@ static struct nv_publication *line_cut(struct line *l, struct nv_publication **a
 	return p;
 }
 
-struct nv_publisher *nv_publisher_new(struct nv_side *side)
+struct nv_publisher *nv_publisher_new(struct nv_conn_thread *side)
 {
 	struct nv_publisher *p = nv_alloc(sizeof(*p));
 	p->side = side;
@@ -377,7 +377,7 @@ static int on_channel_close(struct nv_publisher *s, const amqp_channel_close_t *
 	bool exchange = m->reply_code == AMQP_ACCESS_REFUSED || m->reply_code == AMQP_NOT_FOUND;
 	NV_LOG(NV_WARN, "bus.channel-closed", NV_S("connection", s->side->link.name), NV_E(&why));
 	if (why.kind == NV_FATAL)
-		nv_side_event(s->side, NV_BUS_FATAL, &why);
+		nv_conn_thread_event(s->side, NV_BUS_FATAL, &why);
 	/* For this message: refused for good, or until somebody creates the exchange. */
 	why.kind = m->reply_code == AMQP_ACCESS_REFUSED ? NV_REJECT : NV_RETRY;
 	while (*at) {
@@ -456,7 +456,7 @@ static void publisher_finish(void *ctx)
 		settle(s, line_cut(&s->waiting, &s->waiting.head), NV_BUS_REFUSED, &err);
 }
 
-const struct nv_side_ops nv_publisher_ops = {
+const struct nv_conn_thread_ops nv_publisher_ops = {
 	.opened = publisher_opened,
 	.lost = publisher_lost,
 	.command = publisher_command,

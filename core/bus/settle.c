@@ -31,7 +31,7 @@ bool nv_delivery_exhausted(const struct nv_delivery *d)
 	return header_number(d, "x-delivery-count") + NV_DELIVERY_RESERVE >= NV_DELIVERY_LIMIT;
 }
 
-bool nv_delivery_again(const struct nv_delivery *d)
+bool nv_delivery_is_duplicate(const struct nv_delivery *d)
 {
 	return d->redelivered || nv_delivery_header(d, NV_H_RESENT);
 }

@@ -91,7 +91,7 @@ void nv_stats_publisher(struct nv_bus_stats *s, const struct nv_publisher *p, si
 	nv_metric_set(s->unsent, NULL, kept > flight ? (double)(kept - flight) : 0);
 }
 
-void nv_stats_side(struct nv_bus_stats *s, struct nv_side *side, bool up)
+void nv_stats_side(struct nv_bus_stats *s, struct nv_conn_thread *side, bool up)
 {
 	uint64_t from = atomic_load(&side->blocked_from);
 	uint64_t now = nv_mono_ms();

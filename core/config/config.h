@@ -143,7 +143,7 @@ struct nv_config {
 	} store;
 
 	struct {
-		enum nv_site_type { NV_SITE_DIRECTORY, NV_SITE_MOODLE, NV_SITE_SEED_WS } type;
+		enum nv_site_type { NV_SITE_FOLDER, NV_SITE_MOODLE, NV_SITE_SEED_WS } type;
 		const char *path; /* directory: its folder; moodle: where config.php is */
 		/* Of a moodle only: */
 		const char *php;  /* the interpreter; default /usr/bin/php */

@@ -177,7 +177,7 @@ static void check_site(struct nv_cfg_load *l)
 /* A Moodle has a setting of its own for it. */
 static void check_default_category(struct nv_cfg_load *l)
 {
-	if (!(l->roles & NV_ROLE_WORKER) || l->config->site.type != NV_SITE_DIRECTORY ||
+	if (!(l->roles & NV_ROLE_WORKER) || l->config->site.type != NV_SITE_FOLDER ||
 	    given(l, "site", "type")->state == NV_CFG_BAD ||
 	    given(l, "restore", "default_category")->state != NV_CFG_ABSENT)
 		return;

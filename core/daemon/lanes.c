@@ -10,8 +10,8 @@
 #define LOOK_EVERY_MS 30000u
 #define JOB_DESCRIPTORS (NV_SYNC_GROUP_FILES + 32u) /* of one, at most */
 
-struct nv_intake {
-	struct nv_intake_options o;
+struct nv_lanes {
+	struct nv_lanes_options o;
 	struct nv_consumer *normal;
 	struct nv_consumer *now;
 	bool open;   /* the window was, at the last look */
@@ -19,7 +19,7 @@ struct nv_intake {
 	uv_timer_t timer;
 };
 
-static struct nv_consumer *consume(struct nv_intake *i, const struct nv_topology_name *queue,
+static struct nv_consumer *consume(struct nv_lanes *i, const struct nv_topology_name *queue,
 				   uint16_t slots)
 {
 	struct nv_consume c = {.queue = queue->s,
@@ -30,7 +30,7 @@ static struct nv_consumer *consume(struct nv_intake *i, const struct nv_topology
 }
 
 /* Take from a queue, or take no more from it. */
-static void serve(struct nv_intake *i, struct nv_consumer **c, bool wanted,
+static void serve(struct nv_lanes *i, struct nv_consumer **c, bool wanted,
 		  const struct nv_topology_name *queue, uint16_t slots)
 {
 	if (wanted && !*c) {
@@ -41,7 +41,7 @@ static void serve(struct nv_intake *i, struct nv_consumer **c, bool wanted,
 	}
 }
 
-void nv_intake_look(struct nv_intake *i)
+void nv_lanes_look(struct nv_lanes *i)
 {
 	uint64_t change = 0;
 	bool open = nv_window_open(i->o.window, nv_now_ms(), &change);
@@ -53,26 +53,26 @@ void nv_intake_look(struct nv_intake *i)
 	serve(i, &i->now, !i->paused, &i->o.queue_now, i->o.slots_now);
 }
 
-void nv_intake_pause(struct nv_intake *i, bool paused)
+void nv_lanes_pause(struct nv_lanes *i, bool paused)
 {
 	i->paused = paused;
-	nv_intake_look(i);
+	nv_lanes_look(i);
 }
 
 static void look_tick(uv_timer_t *timer)
 {
-	nv_intake_look(timer->data);
+	nv_lanes_look(timer->data);
 }
 
-struct nv_intake *nv_intake_open(const struct nv_intake_options *o)
+struct nv_lanes *nv_lanes_open(const struct nv_lanes_options *o)
 {
-	struct nv_intake *i = nv_alloc(sizeof *i);
+	struct nv_lanes *i = nv_alloc(sizeof *i);
 	i->o = *o;
 	nv_need_descriptors(JOB_DESCRIPTORS * (unsigned)(o->slots + o->slots_now) + 256);
 	uv_timer_init(o->loop, &i->timer);
 	i->timer.data = i;
 	uv_timer_start(&i->timer, look_tick, LOOK_EVERY_MS, LOOK_EVERY_MS);
-	nv_intake_look(i);
+	nv_lanes_look(i);
 	return i;
 }
 
@@ -81,7 +81,7 @@ static void timer_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-void nv_intake_close(struct nv_intake *i)
+void nv_lanes_close(struct nv_lanes *i)
 {
 	if (i->normal)
 		nv_bus_cancel(i->normal, false);

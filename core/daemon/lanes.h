@@ -8,7 +8,7 @@
 #include "broker-config/topology.h"
 #include "core/bus/bus.h"
 
-struct nv_intake_options {
+struct nv_lanes_options {
 	struct nv_bus *bus;
 	uv_loop_t *loop;
 	struct nv_topology_name queue;	   /* restore.C or archive.S */
@@ -19,11 +19,11 @@ struct nv_intake_options {
 	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
 	void *arg;
 };
-struct nv_intake;
-struct nv_intake *nv_intake_open(const struct nv_intake_options *o);
-void nv_intake_look(struct nv_intake *i); /* the window may have changed */
-void nv_intake_pause(struct nv_intake *i, bool paused);
+struct nv_lanes;
+struct nv_lanes *nv_lanes_open(const struct nv_lanes_options *o);
+void nv_lanes_look(struct nv_lanes *i); /* the window may have changed */
+void nv_lanes_pause(struct nv_lanes *i, bool paused);
 /* No delivery comes after this; what runs can still be acknowledged. */
-void nv_intake_close(struct nv_intake *i);
+void nv_lanes_close(struct nv_lanes *i);
 
 #endif

@@ -74,7 +74,7 @@ static uint64_t hash_of(const char *text)
 	return h;
 }
 
-static bool was_said(struct nv_lines *l, const char *text)
+static bool was_said(struct nv_request_log *l, const char *text)
 {
 	uint64_t h = hash_of(text);
 	for (size_t i = 0; i < l->said_len; i++)
@@ -87,14 +87,14 @@ static bool was_said(struct nv_lines *l, const char *text)
 	return false;
 }
 
-static void put(struct nv_lines *l, uint64_t at, enum nv_level level, const char *text)
+static void put(struct nv_request_log *l, uint64_t at, enum nv_level level, const char *text)
 {
 	struct nv_log_line *line = &l->items[l->len++];
 	*line = (struct nv_log_line){.at = at, .level = level, .text = nv_strdup(text)};
 }
 
 /* Say how many there was no room for, as soon as there is some. */
-static void tell_left_out(struct nv_lines *l, uint64_t at)
+static void tell_left_out(struct nv_request_log *l, uint64_t at)
 {
 	char text[64];
 	if (!l->left_out || l->len >= NV_LOG_LINES_MAX)
@@ -105,7 +105,8 @@ static void tell_left_out(struct nv_lines *l, uint64_t at)
 	put(l, at, NV_WARN, text);
 }
 
-void nv_lines_add(struct nv_lines *l, uint64_t at, enum nv_level level, const char *text)
+void nv_request_log_add(struct nv_request_log *l, uint64_t at, enum nv_level level,
+			const char *text)
 {
 	char line[NV_LOG_LINE_BYTES + 1];
 	snprintf(line, sizeof line, "%s", text);
@@ -121,7 +122,7 @@ void nv_lines_add(struct nv_lines *l, uint64_t at, enum nv_level level, const ch
 		l->left_out++;
 }
 
-void nv_lines_say(struct nv_lines *l, enum nv_level level, const char *fmt, ...)
+void nv_request_log_say(struct nv_request_log *l, enum nv_level level, const char *fmt, ...)
 {
 	char line[NV_LOG_LINE_BYTES + 1];
 	uint64_t now = nv_now_ms();
@@ -136,12 +137,12 @@ void nv_lines_say(struct nv_lines *l, enum nv_level level, const char *fmt, ...)
 		put(l, now, level, line);
 }
 
-uint64_t nv_lines_next(const struct nv_lines *l)
+uint64_t nv_request_log_next(const struct nv_request_log *l)
 {
 	return l->first + l->len;
 }
 
-void nv_lines_sent(struct nv_lines *l, uint64_t next)
+void nv_request_log_sent(struct nv_request_log *l, uint64_t next)
 {
 	size_t n = 0;
 	while (n < l->len && l->first + n < next)
@@ -151,9 +152,9 @@ void nv_lines_sent(struct nv_lines *l, uint64_t next)
 	l->first += n;
 }
 
-void nv_lines_fini(struct nv_lines *l)
+void nv_request_log_fini(struct nv_request_log *l)
 {
-	nv_lines_sent(l, UINT64_MAX);
+	nv_request_log_sent(l, UINT64_MAX);
 	free(l->said);
 	l->said = NULL;
 }

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "proto/messages.h"
 
-struct nv_lines {
+struct nv_request_log {
 	struct nv_log_line items[NV_LOG_LINES_MAX]; /* texts owned */
 	size_t len;
 	uint64_t first;	   /* number of items[0] */
@@ -20,16 +20,18 @@ struct nv_lines {
 	size_t said_len;
 };
 
-/* A line of the job; the last places are kept for nv_lines_say. */
-void nv_lines_add(struct nv_lines *l, uint64_t at, enum nv_level level, const char *text);
+/* A line of the job; the last places are kept for nv_request_log_say. */
+void nv_request_log_add(struct nv_request_log *l, uint64_t at, enum nv_level level,
+			const char *text);
 /* A line of the daemon itself, now. */
-void nv_lines_say(struct nv_lines *l, enum nv_level level, const char *fmt, ...)
+void nv_request_log_say(struct nv_request_log *l, enum nv_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Number of the line after the last: what nv_lines_sent wants when those of now have arrived. */
-uint64_t nv_lines_next(const struct nv_lines *l);
+/* Number of the line after the last: what nv_request_log_sent wants when those of now have arrived.
+ */
+uint64_t nv_request_log_next(const struct nv_request_log *l);
 /* Every line below this number has arrived. */
-void nv_lines_sent(struct nv_lines *l, uint64_t next);
-void nv_lines_fini(struct nv_lines *l);
+void nv_request_log_sent(struct nv_request_log *l, uint64_t next);
+void nv_request_log_fini(struct nv_request_log *l);
 
 /* Overwrite, in place, what stands behind "password=", "token:" and the like, and the password in
  * an address. */

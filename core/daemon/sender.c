@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
-		     void (*cb)(void *arg, const struct nv_err *err), void *arg)
+void nv_sender_send(const struct nv_sender *c, const struct nv_send *s,
+		    void (*cb)(void *arg, const struct nv_err *err), void *arg)
 {
 	nv_auto_buf struct nv_buf sealed = {0};
 	char mid[NV_UUID_SIZE];
@@ -41,8 +41,8 @@ void nv_clock_note(struct nv_metric *m, const struct nv_envelope *env)
 	nv_metric_set(m, env->from, env->issued > now ? (double)(env->issued - now) / 1000 : 0);
 }
 
-void nv_courier_refuse(const struct nv_courier *c, const struct nv_settle *settle,
-		       struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused)
+void nv_sender_refuse(const struct nv_sender *c, const struct nv_settle *settle,
+		      struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused)
 {
 	char kind[32] = "", mid[NV_UUID_SIZE] = "";
 	size_t len;

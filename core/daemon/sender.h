@@ -10,7 +10,7 @@
 #include "proto/envelope.h"
 
 /* Who speaks on which bus.  owner: the client's or site's name, as in the topology. */
-struct nv_courier {
+struct nv_sender {
 	struct nv_bus *bus;
 	const struct nv_identity *me;
 	const char *owner;
@@ -26,8 +26,8 @@ struct nv_send {
 };
 /* Sealed and published to from.<owner>; cb as in nv_bus_publish, called at once when sealing fails.
  */
-void nv_courier_send(const struct nv_courier *c, const struct nv_send *s,
-		     void (*cb)(void *arg, const struct nv_err *err), void *arg);
+void nv_sender_send(const struct nv_sender *c, const struct nv_send *s,
+		    void (*cb)(void *arg, const struct nv_err *err), void *arg);
 
 /* navette_clock_skew_seconds by peer: how far its clock is ahead of ours, as far as its messages
  * prove it. */
@@ -37,7 +37,7 @@ void nv_clock_note(struct nv_metric *m, const struct nv_envelope *env);
 
 /* Reject a message that no request can be made of: into the dead queue, counted by reason in
  * refused.  Takes d. */
-void nv_courier_refuse(const struct nv_courier *c, const struct nv_settle *settle,
-		       struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused);
+void nv_sender_refuse(const struct nv_sender *c, const struct nv_settle *settle,
+		      struct nv_delivery *d, const struct nv_err *why, struct nv_metric *refused);
 
 #endif

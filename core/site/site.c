@@ -3,7 +3,7 @@
 #include "core/site/site.h"
 
 static const struct nv_site_ops *const implementations[] = {
-	[NV_SITE_DIRECTORY] = &nv_site_directory_ops,
+	[NV_SITE_FOLDER] = &nv_site_folder_ops,
 	[NV_SITE_MOODLE] = &nv_site_moodle_ops,
 	[NV_SITE_SEED_WS] = &nv_site_seed_ws_ops,
 };

@@ -107,7 +107,7 @@ int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t by
 struct nv_reuse {
 	const struct nv_manifest *manifest;
 	const char *blobs;
-	struct nv_known *known; /* NULL: none */
+	struct nv_hash_cache *known; /* NULL: none */
 };
 int nv_site_reuse(struct nv_site *s, const char *request_id, const struct nv_reuse *reuse,
 		  const struct nv_job *job, struct nv_err *err);
@@ -196,7 +196,7 @@ struct nv_site {
 	const struct nv_site_ops *ops;
 	char *describe;
 };
-extern const struct nv_site_ops nv_site_directory_ops;
+extern const struct nv_site_ops nv_site_folder_ops;
 extern const struct nv_site_ops nv_site_moodle_ops;
 extern const struct nv_site_ops nv_site_seed_ws_ops;
 

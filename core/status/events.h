@@ -9,8 +9,8 @@
  * attempt, a final state) changes nothing and succeeds; but a failed record goes on with an attempt
  * that began after it failed.  A record that is not there is made.  Lines for the log are kept from
  * old news, too, each once. */
-void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
-		     const struct nv_status_event *e, nv_status_cb cb, void *arg);
+void nv_status_apply_event(struct nv_status *s, const struct nv_restore_request *q,
+			   const struct nv_status_event *e, nv_status_cb cb, void *arg);
 
 /* One entry of the stream: a request changed (kind "request": read the record for the rest), or
  * something else happened ("catalog", "join"). */

@@ -329,8 +329,8 @@ static enum nv_state event_target(const char *word)
 	return NV_ST_COUNT;
 }
 
-void nv_status_event(struct nv_status *s, const struct nv_restore_request *q,
-		     const struct nv_status_event *e, nv_status_cb cb, void *arg)
+void nv_status_apply_event(struct nv_status *s, const struct nv_restore_request *q,
+			   const struct nv_status_event *e, nv_status_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_event, nv_op_done_plain, NV_CB(cb), arg);
 	enum nv_state to = event_target(nv_event_state_words[e->state]);

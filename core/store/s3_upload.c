@@ -30,13 +30,13 @@ struct buffer {
 
 struct upload {
 	struct nv_s3 *s3;
-	struct nv_intake *in;
+	struct nv_lanes *in;
 	const struct nv_job *job;
 	char *id; /* encoded for a query */
 	uint64_t part_size;
 	unsigned parts_len;
 	struct part *parts; /* each is written by whoever sends it */
-	struct nv_crew *crew;
+	struct nv_thread_pool *crew;
 	pthread_mutex_t lock; /* of the following */
 	pthread_cond_t returned;
 	bool failed; /* a part; the crew says why */
@@ -307,7 +307,7 @@ static int read_part(struct upload *u, struct buffer *b, struct nv_err *err)
 	for (size_t have = 0; have < b->size;) {
 		ssize_t n = nv_job_check(u->job, err) < 0
 				    ? -1
-				    : nv_intake_read(u->in, b->data + have, b->size - have, err);
+				    : nv_lanes_read(u->in, b->data + have, b->size - have, err);
 		if (n < 0)
 			return -1;
 		have += (size_t)n;
@@ -349,7 +349,7 @@ static int read_all(struct upload *u, uint64_t *found, struct nv_err *err)
 		if (read_part(u, b, err) < 0)
 			return -1;
 		if (!is_there(u, b)) {
-			nv_crew_give(u->crew, b);
+			nv_thread_pool_give(u->crew, b);
 			continue;
 		}
 		*found += b->size;
@@ -361,18 +361,18 @@ static int read_all(struct upload *u, uint64_t *found, struct nv_err *err)
 static int send_all(struct upload *u, struct nv_err *err)
 {
 	uint64_t found = 0;
-	u->crew = nv_crew_new(u->s3->transfers, send_and_return, u);
+	u->crew = nv_thread_pool_new(u->s3->transfers, send_and_return, u);
 	int rc = read_all(u, &found, err);
 	if (rc == 0)
-		rc = nv_crew_end(u->crew, err);
+		rc = nv_thread_pool_end(u->crew, err);
 	else
-		nv_crew_abandon(u->crew);
+		nv_thread_pool_abandon(u->crew);
 	if (rc == 0 && found)
 		NV_LOG(NV_INFO, "store.resumed", NV_S("key", u->in->key), NV_U("bytes", found));
 	return rc;
 }
 
-int nv_s3_put_parts(struct nv_s3 *s3, struct nv_intake *in, const struct nv_job *job,
+int nv_s3_put_parts(struct nv_s3 *s3, struct nv_lanes *in, const struct nv_job *job,
 		    struct nv_err *err)
 {
 	uint64_t size = in->expect->size;

@@ -24,15 +24,15 @@ struct nv_source nv_source_fd(const int *fd)
 	return (struct nv_source){.read_cb = fd_read, .ctx = (void *)(uintptr_t)fd};
 }
 
-void nv_intake_init(struct nv_intake *in, const char *key, const struct nv_source *from,
-		    const struct nv_expect *expect)
+void nv_lanes_init(struct nv_lanes *in, const char *key, const struct nv_source *from,
+		   const struct nv_expect *expect)
 {
-	*in = (struct nv_intake){.key = key, .from = from, .expect = expect};
+	*in = (struct nv_lanes){.key = key, .from = from, .expect = expect};
 	nv_digest_init(&in->digest, expect, true);
 }
 
 /* All announced bytes were read: is that the end, and are they the right ones? */
-static int intake_verify(struct nv_intake *in, struct nv_err *err)
+static int intake_verify(struct nv_lanes *in, struct nv_err *err)
 {
 	uint8_t more;
 	ssize_t n = in->from->read_cb(in->from->ctx, &more, 1, err);
@@ -51,7 +51,7 @@ static int intake_verify(struct nv_intake *in, struct nv_err *err)
 	return 0;
 }
 
-ssize_t nv_intake_read(struct nv_intake *in, void *buf, size_t len, struct nv_err *err)
+ssize_t nv_lanes_read(struct nv_lanes *in, void *buf, size_t len, struct nv_err *err)
 {
 	uint64_t left = in->expect->size - in->done;
 	if (left == 0)
@@ -74,15 +74,15 @@ ssize_t nv_intake_read(struct nv_intake *in, void *buf, size_t len, struct nv_er
 
 static ssize_t intake_source_read(void *ctx, void *buf, size_t len, struct nv_err *err)
 {
-	return nv_intake_read(ctx, buf, len, err);
+	return nv_lanes_read(ctx, buf, len, err);
 }
 
-struct nv_source nv_intake_source(struct nv_intake *in)
+struct nv_source nv_lanes_source(struct nv_lanes *in)
 {
 	return (struct nv_source){.read_cb = intake_source_read, .ctx = in};
 }
 
-void nv_intake_fini(struct nv_intake *in)
+void nv_lanes_fini(struct nv_lanes *in)
 {
 	nv_digest_fini(&in->digest);
 }

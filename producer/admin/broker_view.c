@@ -29,7 +29,7 @@ struct broker_view {
 	json_t *queues, *archivers; /* of the thread, while it runs */
 };
 
-struct broker_view *broker_view_new(struct app *app)
+struct broker_view *nv_broker_view_new(struct app *app)
 {
 	struct broker_view *v = nv_alloc(sizeof *v);
 	v->app = app;
@@ -44,7 +44,7 @@ static void forget(struct broker_view *v)
 	v->seen = (struct broker_seen){0};
 }
 
-void broker_view_free(struct broker_view *v)
+void nv_broker_view_free(struct broker_view *v)
 {
 	forget(v);
 	free(v);
@@ -185,20 +185,20 @@ static void done(void *arg, const struct nv_err *err)
 	if (err) {
 		json_decref(v->queues);
 		json_decref(v->archivers);
-		api_err(&v->err, 503, NV_R_broker_unavailable, "%s", err->msg);
+		nv_api_err(&v->err, 503, NV_R_broker_unavailable, "%s", err->msg);
 	} else {
 		v->seen = (struct broker_seen){nv_now_ms(), v->queues, v->archivers};
 	}
 	tell(v);
 }
 
-void broker_view_ask(struct app *app, broker_view_cb cb, void *arg)
+void nv_broker_view_ask(struct app *app, broker_view_cb cb, void *arg)
 {
 	struct broker_view *v = app->broker_view;
 	struct nv_err err;
 	if (!app->config->broker.management_url) {
-		api_err(&err, 501, NV_R_config,
-			"the producer's configuration does not set broker.management_url");
+		nv_api_err(&err, 501, NV_R_config,
+			   "the producer's configuration does not set broker.management_url");
 		cb(arg, &err, NULL);
 		return;
 	}
@@ -215,11 +215,11 @@ void broker_view_ask(struct app *app, broker_view_cb cb, void *arg)
 	v->running = true;
 	v->queues = json_array();
 	v->archivers = json_array();
-	struct back_job job = {.work = work, .done = done, .arg = v};
-	back_run(app, BACK_BROKER, &job);
+	struct blocking_job job = {.work = work, .done = done, .arg = v};
+	nv_blocking_jobs_run(app, BLOCKING_BROKER, &job);
 }
 
-int64_t broker_seen_consumers(const struct broker_seen *seen, const char *queue)
+int64_t nv_broker_seen_consumers(const struct broker_seen *seen, const char *queue)
 {
 	size_t i;
 	json_t *q;
@@ -236,14 +236,15 @@ static void answer(void *arg, const struct nv_err *err, const struct broker_seen
 {
 	struct nv_http_request *r = arg;
 	if (err)
-		api_fail(r, err);
+		nv_api_fail(r, err);
 	else
-		api_json(r, 200,
-			 json_pack("{s:o, s:O}", "at", api_time(seen->at), "queues", seen->queues));
+		nv_api_json(r, 200,
+			    json_pack("{s:o, s:O}", "at", nv_api_time(seen->at), "queues",
+				      seen->queues));
 }
 
-void queues_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_queues_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	(void)s;
-	broker_view_ask(app, answer, r);
+	nv_broker_view_ask(app, answer, r);
 }

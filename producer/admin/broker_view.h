@@ -11,11 +11,11 @@ struct broker_seen {
 	json_t *archivers; /* {site, host, pid, since (ms)} of each connection */
 };
 typedef void (*broker_view_cb)(void *arg, const struct nv_err *err, const struct broker_seen *seen);
-struct broker_view *broker_view_new(struct app *app);
-void broker_view_free(struct broker_view *v);
+struct broker_view *nv_broker_view_new(struct app *app);
+void nv_broker_view_free(struct broker_view *v);
 /* What the management interface tells, at most two seconds old; seen is borrowed for the call. */
-void broker_view_ask(struct app *app, broker_view_cb cb, void *arg);
+void nv_broker_view_ask(struct app *app, broker_view_cb cb, void *arg);
 /* Consumers of this queue; -1: not known. */
-int64_t broker_seen_consumers(const struct broker_seen *seen, const char *queue);
+int64_t nv_broker_seen_consumers(const struct broker_seen *seen, const char *queue);
 
 #endif

@@ -45,7 +45,7 @@ static const char *direction(int64_t ms)
 }
 
 /* The span in minutes where it has some. */
-void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms)
+void nv_clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms)
 {
 	int64_t s = magnitude(ahead_ms) / 1000;
 	snprintf(ret, size,
@@ -68,7 +68,7 @@ static void sent_again(void *arg, const struct nv_err *err, uint64_t requests)
 		return; /* their messages go on by themselves, later */
 	NV_LOG(NV_INFO, "clock.sent_again", NV_U("requests", requests));
 	if (app->sweep)
-		sweep_now(app->sweep);
+		nv_sweep_now(app->sweep);
 }
 
 static void change(struct clocks *c, size_t i, int64_t ahead)
@@ -97,7 +97,7 @@ static void change(struct clocks *c, size_t i, int64_t ahead)
 	if (is_wrong == was_wrong)
 		return;
 	char words[256];
-	clock_words(words, sizeof words, site, ahead);
+	nv_clock_words(words, sizeof words, site, ahead);
 	NV_LOG(is_wrong ? NV_WARN : NV_INFO, is_wrong ? "clock.wrong" : "clock.right",
 	       NV_S("site", site), NV_D("ahead_s", (double)ahead / 1000),
 	       NV_S("what", is_wrong ? words : NULL));
@@ -113,7 +113,7 @@ static int64_t measure(const struct nv_envelope *answer, int64_t now)
 	return issued < asked && asked <= now ? issued - asked : 0;
 }
 
-void clock_heard(struct app *app, const struct nv_envelope *env, bool again)
+void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again)
 {
 	struct clocks *c = app->clocks;
 	int64_t now = (int64_t)nv_now_ms(), issued = (int64_t)env->issued;
@@ -129,7 +129,7 @@ void clock_heard(struct app *app, const struct nv_envelope *env, bool again)
 	}
 }
 
-bool clock_is_answer_fresh(const char *question)
+bool nv_clock_is_answer_fresh(const char *question)
 {
 	int64_t age = (int64_t)nv_now_ms() - (int64_t)nv_uuid_time(question);
 	return magnitude(age) <= (int64_t)NV_CLOCK_SKEW_MS;
@@ -148,7 +148,7 @@ static void ask(struct app *app, const char *site)
 			       .to = nv_queue_catalog(site),
 			       .ttl_ms = app->config->producer.catalog_timeout,
 			       .drop_when_expired = true};
-	nv_courier_send(&app->courier, &send, NULL, NULL);
+	nv_sender_send(&app->courier, &send, NULL, NULL);
 }
 
 static void tick(uv_timer_t *timer)
@@ -165,7 +165,7 @@ static void tick(uv_timer_t *timer)
 	}
 }
 
-struct clocks *clocks_new(struct app *app)
+struct clocks *nv_clocks_new(struct app *app)
 {
 	struct clocks *c = nv_alloc(sizeof *c);
 	uint64_t every = app->config->producer.sweep_after;
@@ -186,7 +186,7 @@ static void timer_closed(uv_handle_t *handle)
 	free(c);
 }
 
-void clocks_close(struct clocks *c)
+void nv_clocks_close(struct clocks *c)
 {
 	uv_close((uv_handle_t *)&c->timer, timer_closed);
 }

@@ -5,15 +5,15 @@
 
 #include "producer/app.h"
 
-struct clocks *clocks_new(struct app *app);
-void clocks_close(struct clocks *c);
+struct clocks *nv_clocks_new(struct app *app);
+void nv_clocks_close(struct clocks *c);
 /* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
  * delay brings it once more, so that its age says nothing. */
-void clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again);
 /* The id of a question that we have just asked: its answer counts, whatever its sender's clock
  * says.
  */
-bool clock_is_answer_fresh(const char *question);
-void clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
+bool nv_clock_is_answer_fresh(const char *question);
+void nv_clock_words(char *ret, size_t size, const char *site, int64_t ahead_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /api/v1/dead, POST /api/v1/dead/{letter}/requeue, DELETE /api/v1/dead/{letter}: the client's
- * dead queue, by the same module as the command (core/bus/dead_letters.h), on a thread.  With ?site=NAME, those
- * of that course server: dead_letters_site.c. */
+ * dead queue, by the same module as the command (core/bus/dead_letters.h), on a thread.  With
+ * ?site=NAME, those of that course server: dead_letters_site.c. */
 #include <string.h>
 
 #include "base/log.h"
@@ -40,7 +40,7 @@ static bool look(void *arg, struct nv_letter *l)
 /* A header may hold any bytes. */
 static json_t *text(const char *s)
 {
-	return api_text(s);
+	return nv_api_text(s);
 }
 
 static json_t *letter_json(const struct nv_dead *d, const struct nv_letter *l)
@@ -48,7 +48,7 @@ static json_t *letter_json(const struct nv_dead *d, const struct nv_letter *l)
 	json_t *o = json_pack("{s:s, s:I, s:s, s:o, s:o, s:o}", "id", l->id, "n", (json_int_t)l->n,
 			      "dead_queue", d->queue.s, "queue", text(l->queue), "reason",
 			      text(l->reason), "error", text(l->error));
-	json_object_set_new(o, "since", api_time(l->at));
+	json_object_set_new(o, "since", nv_api_time(l->at));
 	json_object_set_new(o, "host", text(l->host));
 	json_object_set_new(o, "kind", *l->kind ? text(l->kind) : json_null());
 	json_object_set_new(o, "message", *l->mid ? text(l->mid) : json_null());
@@ -63,8 +63,8 @@ static int use(struct post *p, struct nv_dead *d, struct nv_err *err)
 {
 	const struct nv_letter *l = nv_dead_by_id(d, p->id);
 	if (!l) {
-		api_err(&p->refused, 404, NV_R_not_found,
-			"there is no such dead letter (any more)");
+		nv_api_err(&p->refused, 404, NV_R_not_found,
+			   "there is no such dead letter (any more)");
 		return 0;
 	}
 	p->letter = letter_json(d, l);
@@ -72,7 +72,7 @@ static int use(struct post *p, struct nv_dead *d, struct nv_err *err)
 		return 0;
 	if (err->kind != NV_REJECT)
 		return -1;
-	api_err(&p->refused, 409, err->reason, "%s", err->msg);
+	nv_api_err(&p->refused, 409, err->reason, "%s", err->msg);
 	return 0;
 }
 
@@ -104,8 +104,9 @@ static void done(void *arg, const struct nv_err *err)
 	struct nv_err mine = p->refused;
 	json_t *answer = NULL;
 	if (err) {
-		api_err(&mine, 503, err->reason == NV_R_busy ? NV_R_busy : NV_R_broker_unavailable,
-			"%s", err->msg);
+		nv_api_err(&mine, 503,
+			   err->reason == NV_R_busy ? NV_R_busy : NV_R_broker_unavailable, "%s",
+			   err->msg);
 	} else if (mine.kind != NV_OK) {
 		; /* said below */
 	} else if (p->id) {
@@ -119,9 +120,9 @@ static void done(void *arg, const struct nv_err *err)
 	json_decref(p->letter);
 	json_decref(p->letters);
 	if (answer)
-		api_json(r, 200, answer);
+		nv_api_json(r, 200, answer);
 	else
-		api_fail(r, &mine);
+		nv_api_fail(r, &mine);
 }
 
 static void go(struct app *app, struct nv_http_request *r, const struct session *s,
@@ -133,15 +134,15 @@ static void go(struct app *app, struct nv_http_request *r, const struct session 
 	p->r = r;
 	p->s = s;
 	p->letters = json_array();
-	struct back_job job = {.work = work, .done = done, .arg = p};
-	back_run(app, BACK_DEAD, &job);
+	struct blocking_job job = {.work = work, .done = done, .arg = p};
+	nv_blocking_jobs_run(app, BLOCKING_DEAD, &job);
 }
 
-void dead_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_dead_letters_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct post p = {.id = NULL};
 	if (nv_http_query(r, "site"))
-		dead_site(app, r, s, NV_LETTERS_LIST);
+		nv_dead_letters_of_site(app, r, s, NV_LETTERS_LIST);
 	else
 		go(app, r, s, &p);
 }
@@ -150,28 +151,28 @@ static void settle(struct app *app, struct nv_http_request *r, const struct sess
 		   const struct post *p)
 {
 	struct nv_err err;
-	if (body_none(r, &err) < 0)
-		api_fail(r, &err);
+	if (nv_body_none(r, &err) < 0)
+		nv_api_fail(r, &err);
 	else
 		go(app, r, s, p);
 }
 
-void dead_requeue(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_dead_letters_requeue(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct post p = {
 		.id = nv_http_param(r, "letter"), .what = "requeued", .use = nv_dead_requeue};
 	if (nv_http_query(r, "site"))
-		dead_site(app, r, s, NV_LETTERS_REQUEUE);
+		nv_dead_letters_of_site(app, r, s, NV_LETTERS_REQUEUE);
 	else
 		settle(app, r, s, &p);
 }
 
-void dead_discard(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_dead_letters_discard(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct post p = {
 		.id = nv_http_param(r, "letter"), .what = "discarded", .use = nv_dead_discard};
 	if (nv_http_query(r, "site"))
-		dead_site(app, r, s, NV_LETTERS_DISCARD);
+		nv_dead_letters_of_site(app, r, s, NV_LETTERS_DISCARD);
 	else
 		settle(app, r, s, &p);
 }

@@ -64,7 +64,7 @@ static void removed(void *arg, const struct nv_err *err)
 
 static void ask_next(struct tidy *t);
 
-bool tidy_is_settled(const struct nv_status_record *rec, uint64_t rev)
+bool nv_dead_tidy_is_settled(const struct nv_status_record *rec, uint64_t rev)
 {
 	return rec->request.rev > rev || rec->state == NV_ST_restored ||
 	       rec->state == NV_ST_cancelled;
@@ -78,7 +78,7 @@ static void got(void *arg, const struct nv_err *err, const struct nv_status_reco
 		end(t, err);
 		return;
 	}
-	r->settled = !err && rec && tidy_is_settled(rec, r->rev);
+	r->settled = !err && rec && nv_dead_tidy_is_settled(rec, r->rev);
 	ask_next(t);
 }
 
@@ -95,8 +95,8 @@ static void ask_next(struct tidy *t)
 		end(t, NULL);
 		return;
 	}
-	struct back_job job = {.work = remove_work, .done = removed, .arg = t};
-	back_run(t->app, BACK_DEAD, &job);
+	struct blocking_job job = {.work = remove_work, .done = removed, .arg = t};
+	nv_blocking_jobs_run(t->app, BLOCKING_DEAD, &job);
 }
 
 static int look_work(struct app *app, struct nv_job *job, void *arg, struct nv_err *err)
@@ -120,18 +120,18 @@ static void tick(uv_timer_t *timer)
 	struct tidy *t = timer->data;
 	if (!nv_bus_up(t->app->bus) || !nv_status_up(t->app->status))
 		return;
-	tidy_sites_look(t->sites, t->settled);
+	nv_dead_tidy_sites_look(t->sites, t->settled);
 	t->settled = false;
 	if (!t->due || t->running)
 		return;
 	t->due = false;
 	t->running = true;
 	t->asked = t->gone = 0;
-	struct back_job job = {.work = look_work, .done = looked, .arg = t};
-	back_run(t->app, BACK_DEAD, &job);
+	struct blocking_job job = {.work = look_work, .done = looked, .arg = t};
+	nv_blocking_jobs_run(t->app, BLOCKING_DEAD, &job);
 }
 
-void tidy_heard(struct tidy *t, const struct nv_status_change_event *e)
+void nv_dead_tidy_heard(struct tidy *t, const struct nv_status_change_event *e)
 {
 	enum nv_state state = e->state ? nv_state_from(e->state) : NV_ST_COUNT;
 	if (t && (state == NV_ST_restored || state == NV_ST_cancelled ||
@@ -139,25 +139,25 @@ void tidy_heard(struct tidy *t, const struct nv_status_change_event *e)
 		t->due = t->settled = true;
 }
 
-void tidy_site_failed(struct tidy *t, const char *site)
+void nv_dead_tidy_site_failed(struct tidy *t, const char *site)
 {
 	if (t)
-		tidy_sites_failed(t->sites, site);
+		nv_dead_tidy_sites_failed(t->sites, site);
 }
 
-void tidy_site_seen(struct tidy *t, const char *site)
+void nv_dead_tidy_site_seen(struct tidy *t, const char *site)
 {
 	if (t)
-		tidy_sites_seen(t->sites, site);
+		nv_dead_tidy_sites_seen(t->sites, site);
 }
 
-struct tidy *tidy_new(struct app *app)
+struct tidy *nv_dead_tidy_new(struct app *app)
 {
 	struct tidy *t = nv_alloc(sizeof *t);
 	uint64_t every = app->config->producer.sweep_after;
 	t->app = app;
 	t->due = true;
-	t->sites = tidy_sites_new(app);
+	t->sites = nv_dead_tidy_sites_new(app);
 	uv_timer_init(app->d->loop, &t->timer);
 	t->timer.data = t;
 	uv_timer_start(&t->timer, tick, every, every);
@@ -171,8 +171,8 @@ static void timer_closed(uv_handle_t *handle)
 	free_when_over(t);
 }
 
-void tidy_close(struct tidy *t)
+void nv_dead_tidy_close(struct tidy *t)
 {
-	tidy_sites_close(t->sites);
+	nv_dead_tidy_sites_close(t->sites);
 	uv_close((uv_handle_t *)&t->timer, timer_closed);
 }

@@ -7,22 +7,22 @@
 #include "producer/app.h"
 
 /* Dead letters whose request is settled (dead_tidy.c). */
-struct tidy *tidy_new(struct app *app);
-void tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
+struct tidy *nv_dead_tidy_new(struct app *app);
+void nv_dead_tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
 /* A course server has given a request up; or: somebody has seen letters there. NULL allowed. */
-void tidy_site_failed(struct tidy *t, const char *site);
-void tidy_site_seen(struct tidy *t, const char *site);
+void nv_dead_tidy_site_failed(struct tidy *t, const char *site);
+void nv_dead_tidy_site_seen(struct tidy *t, const char *site);
 /* Nobody needs a letter with this revision of the request any more. */
-bool tidy_is_settled(const struct nv_status_record *rec, uint64_t rev);
-void tidy_close(struct tidy *t); /* after what works on threads, before the status */
+bool nv_dead_tidy_is_settled(const struct nv_status_record *rec, uint64_t rev);
+void nv_dead_tidy_close(struct tidy *t); /* after what works on threads, before the status */
 
 /* Those of course servers, for dead_tidy.c (dead_tidy_sites.c).  settled: requests were, since the
  * last look.
  */
-struct tidy_sites *tidy_sites_new(struct app *app);
-void tidy_sites_look(struct tidy_sites *t, bool settled);
-void tidy_sites_failed(struct tidy_sites *t, const char *site);
-void tidy_sites_seen(struct tidy_sites *t, const char *site);
-void tidy_sites_close(struct tidy_sites *t); /* before letters_close */
+struct tidy_sites *nv_dead_tidy_sites_new(struct app *app);
+void nv_dead_tidy_sites_look(struct tidy_sites *t, bool settled);
+void nv_dead_tidy_sites_failed(struct tidy_sites *t, const char *site);
+void nv_dead_tidy_sites_seen(struct tidy_sites *t, const char *site);
+void nv_dead_tidy_sites_close(struct tidy_sites *t); /* before nv_site_letters_close */
 
 #endif

@@ -68,7 +68,7 @@ static void discarded(void *arg, const struct nv_err *err, const struct nv_lette
 	struct tidy_sites *t = arg;
 	(void)reply;
 	t->gone += err == NULL;
-	if (err && api_status(err) != 404) /* with the next look */
+	if (err && nv_api_status(err) != 404) /* with the next look */
 		NV_LOG(NV_WARN, "dead.unremoved", NV_S("site", site_of(t)->name), NV_E(err));
 	next_letter(t);
 }
@@ -76,14 +76,14 @@ static void discarded(void *arg, const struct nv_err *err, const struct nv_lette
 static void discard(struct tidy_sites *t, const struct ours *l)
 {
 	struct letters_question q = {.what = NV_LETTERS_DISCARD, .letter = l->letter};
-	letters_ask(t->app, site_of(t), &q, discarded, t);
+	nv_site_letters_ask(t->app, site_of(t), &q, discarded, t);
 }
 
 static void got(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
 {
 	struct tidy_sites *t = arg;
 	const struct ours *l = &t->list[t->next++];
-	if (!t->closed && !err && rec && tidy_is_settled(rec, l->rev))
+	if (!t->closed && !err && rec && nv_dead_tidy_is_settled(rec, l->rev))
 		discard(t, l);
 	else
 		next_letter(t);
@@ -128,7 +128,7 @@ static void listed(void *arg, const struct nv_err *err, const struct nv_letters_
 	struct tidy_sites *t = arg;
 	struct about *about = &t->of[t->at];
 	if (err) {
-		bool never = api_status(err) == 409; /* it is too old, or may not */
+		bool never = nv_api_status(err) == 409; /* it is too old, or may not */
 		*about = (struct about){.looks = never ? 0 : LOOKS, .away = nv_mono_ms()};
 		t->at++;
 		next_site(t);
@@ -157,10 +157,10 @@ static void next_site(struct tidy_sites *t)
 		return;
 	}
 	struct letters_question q = {.what = NV_LETTERS_LIST};
-	letters_ask(t->app, site_of(t), &q, listed, t);
+	nv_site_letters_ask(t->app, site_of(t), &q, listed, t);
 }
 
-void tidy_sites_look(struct tidy_sites *t, bool settled)
+void nv_dead_tidy_sites_look(struct tidy_sites *t, bool settled)
 {
 	t->again = t->again || settled;
 	if (t->running)
@@ -172,7 +172,7 @@ void tidy_sites_look(struct tidy_sites *t, bool settled)
 	next_site(t);
 }
 
-void tidy_sites_failed(struct tidy_sites *t, const char *site)
+void nv_dead_tidy_sites_failed(struct tidy_sites *t, const char *site)
 {
 	const struct nv_config *c = t->app->config;
 	for (size_t i = 0; i < c->sites_len; i++)
@@ -180,7 +180,7 @@ void tidy_sites_failed(struct tidy_sites *t, const char *site)
 			t->of[i].looks = LOOKS;
 }
 
-void tidy_sites_seen(struct tidy_sites *t, const char *site)
+void nv_dead_tidy_sites_seen(struct tidy_sites *t, const char *site)
 {
 	const struct nv_config *c = t->app->config;
 	for (size_t i = 0; i < c->sites_len; i++)
@@ -188,7 +188,7 @@ void tidy_sites_seen(struct tidy_sites *t, const char *site)
 			t->of[i].looks = 1;
 }
 
-struct tidy_sites *tidy_sites_new(struct app *app)
+struct tidy_sites *nv_dead_tidy_sites_new(struct app *app)
 {
 	struct tidy_sites *t = nv_alloc(sizeof *t);
 	t->app = app;
@@ -198,7 +198,7 @@ struct tidy_sites *tidy_sites_new(struct app *app)
 	return t;
 }
 
-void tidy_sites_close(struct tidy_sites *t)
+void nv_dead_tidy_sites_close(struct tidy_sites *t)
 {
 	t->closed = true;
 	if (!t->running)

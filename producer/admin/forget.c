@@ -20,7 +20,7 @@ static void forgotten(void *arg, const struct nv_err *err, const struct nv_forgo
 {
 	const struct forget *f = arg;
 	if (err) {
-		api_fail(f->r, err);
+		nv_api_fail(f->r, err);
 		return;
 	}
 	/* The name is what shall be forgotten: not here. */
@@ -28,10 +28,10 @@ static void forgotten(void *arg, const struct nv_err *err, const struct nv_forgo
 		NV_LOG(NV_INFO, "user.forgotten", NV_U("removed", what->removed),
 		       NV_U("kept", what->kept), NV_U("traces", what->traces),
 		       NV_P("by", f->s->username));
-	api_json(f->r, 200,
-		 json_pack("{s:o, s:b, s:I, s:I, s:I}", "user", api_text(f->user), "dry_run",
-			   f->dry, "removed", (json_int_t)what->removed, "kept",
-			   (json_int_t)what->kept, "traces", (json_int_t)what->traces));
+	nv_api_json(f->r, 200,
+		    json_pack("{s:o, s:b, s:I, s:I, s:I}", "user", nv_api_text(f->user), "dry_run",
+			      f->dry, "removed", (json_int_t)what->removed, "kept",
+			      (json_int_t)what->kept, "traces", (json_int_t)what->traces));
 }
 
 static int read_query(const struct nv_http_request *r, bool *ret_dry, struct nv_err *err)
@@ -40,22 +40,22 @@ static int read_query(const struct nv_http_request *r, bool *ret_dry, struct nv_
 	for (size_t i = 0; (name = nv_http_query_name(r, i)); i++) {
 		const char *value = nv_http_query(r, name);
 		if (strcmp(name, "dry_run") != 0)
-			return api_err(err, 422, NV_R_bad_message, "%.64s: unknown parameter",
-				       name);
+			return nv_api_err(err, 422, NV_R_bad_message, "%.64s: unknown parameter",
+					  name);
 		*ret_dry = strcmp(value, "true") == 0;
 		if (!*ret_dry && strcmp(value, "false") != 0)
-			return api_err(err, 422, NV_R_bad_message, "dry_run: not true or false");
+			return nv_api_err(err, 422, NV_R_bad_message, "dry_run: not true or false");
 	}
 	return 0;
 }
 
-void users_forget(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_users_forget(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct forget *f = nv_arena_alloc(nv_http_arena(r), sizeof *f);
 	struct nv_err err;
 	*f = (struct forget){r, s, nv_http_param(r, "user"), false};
-	if (body_none(r, &err) < 0 || read_query(r, &f->dry, &err) < 0)
-		api_fail(r, &err);
+	if (nv_body_none(r, &err) < 0 || read_query(r, &f->dry, &err) < 0)
+		nv_api_fail(r, &err);
 	else
 		nv_status_forget(app->status, f->user, f->dry, forgotten, f);
 }

@@ -19,23 +19,23 @@ static void marked(void *arg, const struct nv_err *err, uint64_t requests)
 {
 	const struct republish *p = arg;
 	if (err) {
-		api_fail(p->r, err);
+		nv_api_fail(p->r, err);
 		return;
 	}
 	NV_LOG(NV_INFO, "requests.republished", NV_U("requests", requests),
 	       NV_P("by", p->s->username));
-	api_json(p->r, 202, json_pack("{s:I}", "requests", (json_int_t)requests));
+	nv_api_json(p->r, 202, json_pack("{s:I}", "requests", (json_int_t)requests));
 	if (p->app->sweep)
-		sweep_now(p->app->sweep);
+		nv_sweep_now(p->app->sweep);
 }
 
-void requests_republish(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_republish(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct republish *p = nv_arena_alloc(nv_http_arena(r), sizeof *p);
 	struct nv_err err;
 	*p = (struct republish){app, r, s};
-	if (body_none(r, &err) < 0)
-		api_fail(r, &err);
+	if (nv_body_none(r, &err) < 0)
+		nv_api_fail(r, &err);
 	else
 		nv_status_republish(app->status, marked, p);
 }

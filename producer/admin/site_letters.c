@@ -40,14 +40,14 @@ struct letters {
 	struct ask *asks;
 };
 
-struct letters *letters_new(struct app *app)
+struct letters *nv_site_letters_new(struct app *app)
 {
 	struct letters *all = nv_alloc(sizeof *all);
 	all->app = app;
 	return all;
 }
 
-void letters_free(struct letters *all)
+void nv_site_letters_free(struct letters *all)
 {
 	free(all);
 }
@@ -85,8 +85,8 @@ static void tell(struct ask *q, const struct nv_err *err, const struct nv_letter
 static void tell_failure(struct ask *q, unsigned status, enum nv_reason reason, const char *why)
 {
 	struct nv_err err;
-	api_err(&err, status, reason, "%s: %s", q->site->label ? q->site->label : q->site->name,
-		why);
+	nv_api_err(&err, status, reason, "%s: %s", q->site->label ? q->site->label : q->site->name,
+		   why);
 	tell(q, &err, NULL);
 }
 
@@ -95,7 +95,7 @@ static void too_late(uv_timer_t *timer)
 	tell_failure(timer->data, 504, NV_R_timeout, "the course server does not answer");
 }
 
-void letters_close(struct letters *all)
+void nv_site_letters_close(struct letters *all)
 {
 	struct nv_err err;
 	struct ask *next;
@@ -132,7 +132,8 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 	q->ops--;
 	if (err || q->told) {
 		tell(q, err, NULL);
-	} else if (!reply_read(&nv_letters_reply_record, value, len, &reply, &q->arena, &stored)) {
+	} else if (!nv_reply_read(&nv_letters_reply_record, value, len, &reply, &q->arena,
+				  &stored)) {
 		let_go(q); /* it has expired: so has the question */
 	} else if (reply.reason) {
 		enum nv_reason reason = nv_reason_from(reply.reason);
@@ -143,27 +144,27 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 	}
 }
 
-void letters_announced(struct app *app, const char *site, const char *id)
+void nv_site_letters_announced(struct app *app, const char *site, const char *id)
 {
 	for (struct ask *q = app->letters->asks; q; q = q->next) {
 		if (q->told || strcmp(q->id, id) != 0 || strcmp(q->site->name, site) != 0)
 			continue;
 		q->ops++;
-		nv_kv_get(app->status, reply_key(&q->arena, LETTERS_EVENT, site, id), stored_read,
-			  q);
+		nv_kv_get(app->status, nv_reply_key(&q->arena, LETTERS_EVENT, site, id),
+			  stored_read, q);
 		return;
 	}
 }
 
-void letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
-		   nv_status_cb cb, void *arg)
+void nv_site_letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
+			   nv_status_cb cb, void *arg)
 {
 	struct reply r = {.kind = LETTERS_EVENT,
 			  .site = site,
 			  .about = reply->id,
 			  .record = &nv_letters_reply_record,
 			  .body = reply};
-	reply_store(app, &r, cb, arg);
+	nv_reply_store(app, &r, cb, arg);
 }
 
 /* --- asking --- */
@@ -193,7 +194,7 @@ static void send_question(struct ask *q)
 			    .ttl_ms = app->config->producer.catalog_timeout,
 			    .drop_when_expired = true};
 	q->ops++;
-	nv_courier_send(&app->courier, &s, sent, q);
+	nv_sender_send(&app->courier, &s, sent, q);
 }
 
 static bool takes_them(const struct nv_strs *kinds)
@@ -237,12 +238,12 @@ static void known(void *arg, const struct nv_err *err, bool understood)
 		send_question(q);
 	} else {
 		q->ops++;
-		catalog_ask(app, CATALOG_NOBODY, q->site->name, CATALOG_AFRESH, asked_afresh, q);
+		nv_catalog_ask(app, CATALOG_NOBODY, q->site->name, CATALOG_AFRESH, asked_afresh, q);
 	}
 }
 
-void letters_ask(struct app *app, const struct nv_config_site *site,
-		 const struct letters_question *question, letters_cb cb, void *arg)
+void nv_site_letters_ask(struct app *app, const struct nv_config_site *site,
+			 const struct letters_question *question, letters_cb cb, void *arg)
 {
 	struct ask *q = nv_alloc(sizeof *q);
 	*q = (struct ask){
@@ -258,5 +259,5 @@ void letters_ask(struct app *app, const struct nv_config_site *site,
 	q->timer.data = q;
 	uv_timer_start(&q->timer, too_late, app->config->producer.catalog_timeout, 0);
 	q->ops++;
-	sites_understand(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
+	nv_sites_understand(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
 }

@@ -16,15 +16,15 @@ struct letters_question {
  * (409). reply: borrowed for the call. */
 typedef void (*letters_cb)(void *arg, const struct nv_err *err,
 			   const struct nv_letters_reply *reply);
-struct letters *letters_new(struct app *app);
-void letters_close(struct letters *all); /* whoever waits is told that we stop */
-void letters_free(struct letters *all);	 /* after bus and status */
+struct letters *nv_site_letters_new(struct app *app);
+void nv_site_letters_close(struct letters *all); /* whoever waits is told that we stop */
+void nv_site_letters_free(struct letters *all);	 /* after bus and status */
 /* cb once, perhaps at once. */
-void letters_ask(struct app *app, const struct nv_config_site *site,
-		 const struct letters_question *question, letters_cb cb, void *arg);
+void nv_site_letters_ask(struct app *app, const struct nv_config_site *site,
+			 const struct letters_question *question, letters_cb cb, void *arg);
 /* The keeper has an answer; or: somebody's answer was announced. */
-void letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
-		   nv_status_cb cb, void *arg);
-void letters_announced(struct app *app, const char *site, const char *id);
+void nv_site_letters_store(struct app *app, const char *site, const struct nv_letters_reply *reply,
+			   nv_status_cb cb, void *arg);
+void nv_site_letters_announced(struct app *app, const char *site, const char *id);
 
 #endif

@@ -64,7 +64,7 @@ static bool is_due(struct app *app, const char *site, const char *name)
 	return true;
 }
 
-void sites_notes_free(struct app *app)
+void nv_sites_notes_free(struct app *app)
 {
 	struct note *next;
 	for (struct note *n = app->notes; n; n = next) {
@@ -79,11 +79,12 @@ static void note_answer(struct app *app, const char *site, const struct nv_catal
 	char name[NOTE_NAME];
 	json_t *kinds = json_array();
 	for (size_t i = 0; i < reply->kinds.len; i++)
-		json_array_append_new(kinds, api_text(reply->kinds.items[i]));
-	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "at", (json_int_t)reply->at,
-			      "status", (json_int_t)reply->status, "error", api_text(reply->error),
-			      "moodle_version", (json_int_t)reply->moodle_version, "opens",
-			      (json_int_t)reply->opens, "kinds", kinds);
+		json_array_append_new(kinds, nv_api_text(reply->kinds.items[i]));
+	json_t *o =
+		json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "at", (json_int_t)reply->at, "status",
+			  (json_int_t)reply->status, "error", nv_api_text(reply->error),
+			  "moodle_version", (json_int_t)reply->moodle_version, "opens",
+			  (json_int_t)reply->opens, "kinds", kinds);
 	nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	snprintf(name, sizeof name, "answer:%s", site);
@@ -101,7 +102,7 @@ static void note_hold(struct app *app, const char *site, const struct nv_status_
 	snprintf(name, sizeof name, "hold:%s:%s", site, e->host);
 	if (held && e->reason) {
 		json_t *o = json_pack("{s:s, s:o, s:I}", "reason", e->reason, "message",
-				      api_text(e->message), "since", (json_int_t)nv_now_ms());
+				      nv_api_text(e->message), "since", (json_int_t)nv_now_ms());
 		nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
 		json_decref(o);
 		nv_status_present(app->status, name, value, ARCHIVER_TTL_MS, noted, NULL);
@@ -110,7 +111,7 @@ static void note_hold(struct app *app, const char *site, const struct nv_status_
 	}
 }
 
-void sites_heard(struct app *app, const struct nv_envelope *env)
+void nv_sites_heard(struct app *app, const struct nv_envelope *env)
 {
 	char name[NOTE_NAME];
 	if (env->kind == NV_KIND_CATALOG_REPLY) {
@@ -171,8 +172,9 @@ static void understood(void *arg, const struct nv_err *err, const struct nv_pres
 	free(u);
 }
 
-void sites_understand(struct app *app, const char *site, enum nv_kind kind,
-		      void (*cb)(void *arg, const struct nv_err *err, bool understood), void *arg)
+void nv_sites_understand(struct app *app, const char *site, enum nv_kind kind,
+			 void (*cb)(void *arg, const struct nv_err *err, bool understood),
+			 void *arg)
 {
 	struct understanding *u = nv_alloc(sizeof *u);
 	*u = (struct understanding){.site = nv_strdup(site), .kind = kind, .cb = cb, .arg = arg};
@@ -247,8 +249,8 @@ static json_t *held_json(const json_t *told)
 	if (!json_is_string(reason))
 		return json_null();
 	return json_pack("{s:O, s:o, s:o}", "reason", reason, "message",
-			 api_text(json_string_value(json_object_get(told, "message"))), "since",
-			 api_time((uint64_t)json_integer_value(json_object_get(told, "since"))));
+			 nv_api_text(json_string_value(json_object_get(told, "message"))), "since",
+			 nv_api_time((uint64_t)json_integer_value(json_object_get(told, "since"))));
 }
 
 /* Of a course server's archivers on this host; host NULL: on any. */
@@ -276,7 +278,7 @@ static json_t *clock_json(const struct asking *a, const char *site)
 		if (!name || strcmp(name, site) != 0)
 			continue;
 		int64_t ahead = strtoll(a->present[i].value, NULL, 10);
-		clock_words(words, sizeof words, site, ahead);
+		nv_clock_words(words, sizeof words, site, ahead);
 		return json_pack("{s:I, s:s}", "ahead", (json_int_t)(ahead / 1000), "message",
 				 words);
 	}
@@ -298,19 +300,20 @@ static json_t *site_json(const struct asking *a, size_t i, const struct broker_s
 	json_int_t status = json_integer_value(json_object_get(told, "status"));
 	json_t *last = json_null();
 	if (told)
-		last = json_pack("{s:o, s:s, s:O}", "at", api_time(answer->at), "status",
+		last = json_pack("{s:o, s:s, s:O}", "at", nv_api_time(answer->at), "status",
 				 nv_catalog_status_words[status >= 0 && status <= NV_CAT_ERROR
 								 ? status
 								 : NV_CAT_ERROR],
 				 "error", json_object_get(told, "error"));
 	json_t *o = json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "site", site->name,
-		"label", site->label ? site->label : site->name, "url", api_text(site->url), "up",
-		any(broker_seen_consumers(broker, nv_queue_catalog(site->name).s)), "open",
-		any(broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)), "opens",
-		api_time_to_come((uint64_t)json_integer_value(json_object_get(told, "opens"))),
+		"label", site->label ? site->label : site->name, "url", nv_api_text(site->url),
+		"up", any(nv_broker_seen_consumers(broker, nv_queue_catalog(site->name).s)), "open",
+		any(nv_broker_seen_consumers(broker, nv_queue_archive(site->name, false).s)),
+		"opens",
+		nv_api_time_to_come((uint64_t)json_integer_value(json_object_get(told, "opens"))),
 		"moodle_version", version ? json_integer(version) : json_null(), "last_seen",
-		api_time(last_seen(a, site->name)), "last_answer", last, "held",
+		nv_api_time(last_seen(a, site->name)), "last_answer", last, "held",
 		archiver_held(a, site->name, NULL), "clock", clock_json(a, site->name));
 	json_decref(told);
 	json_t *counts = json_object();
@@ -326,7 +329,8 @@ static void sites_answer(struct asking *a, const struct broker_seen *broker)
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->app->config->sites_len; i++)
 		json_array_append_new(list, site_json(a, i, broker));
-	api_json(a->r, 200, json_pack("{s:o, s:b}", "sites", list, "broker_seen", broker != NULL));
+	nv_api_json(a->r, 200,
+		    json_pack("{s:o, s:b}", "sites", list, "broker_seen", broker != NULL));
 }
 
 static void sites_counted(void *arg, const struct nv_err *err,
@@ -335,12 +339,12 @@ static void sites_counted(void *arg, const struct nv_err *err,
 	struct asking *a = arg;
 	size_t want = a->app->config->sites_len;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	a->counts = nv_arena_alloc(nv_http_arena(a->r), (want + 1) * sizeof *a->counts);
 	memcpy(a->counts, counts, (len < want ? len : want) * sizeof *counts);
-	broker_view_ask(a->app, seen, a);
+	nv_broker_view_ask(a->app, seen, a);
 }
 
 static void sites_present(void *arg, const struct nv_err *err, const struct nv_presence *list,
@@ -349,7 +353,7 @@ static void sites_present(void *arg, const struct nv_err *err, const struct nv_p
 	struct asking *a = arg;
 	const struct nv_config *c = a->app->config;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	got_present(a, list, len);
@@ -368,7 +372,7 @@ static struct asking *begin(struct app *app, struct nv_http_request *r,
 	return a;
 }
 
-void sites_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_sites_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	(void)s;
 	nv_status_presences(app->status, sites_present, begin(app, r, sites_answer));
@@ -378,8 +382,8 @@ void sites_list(struct app *app, struct nv_http_request *r, const struct session
 
 static json_t *job_json(const char *request, const char *step, uint64_t since)
 {
-	return json_pack("{s:s, s:o, s:o}", "request", request, "step", api_text(step), "since",
-			 api_time(since));
+	return json_pack("{s:s, s:o, s:o}", "request", request, "step", nv_api_text(step), "since",
+			 nv_api_time(since));
 }
 
 /* "worker:HOST:PID", as worker/sweeper.c says it. */
@@ -405,8 +409,8 @@ static json_t *worker_json(const struct nv_presence *p)
 				 &client, "pid", &pid, "since", &since, "slots", &slots))
 		o = json_pack("{s:s, s:s, s:s, s:[i], s:b, s:o, s:o, s:i, s:O, s:o}", "role",
 			      "worker", "owner", client, "host", host, "pids", pid, "alive", true,
-			      "since", api_time((uint64_t)since), "heartbeat", api_time(p->at),
-			      "slots", slots, "jobs", jobs, "held",
+			      "since", nv_api_time((uint64_t)since), "heartbeat",
+			      nv_api_time(p->at), "slots", slots, "jobs", jobs, "held",
 			      held_json(json_object_get(told, "held")));
 	json_decref(jobs);
 	json_decref(told);
@@ -452,8 +456,8 @@ static json_t *archiver_json(const struct asking *a, const char *site, const cha
 	json_t *alive = broker ? json_boolean(json_array_size(pids) > 0) : json_null();
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:n, s:o, s:o}", "role", "archiver",
 			 "owner", site, "host", host, "pids", pids, "alive", alive, "since",
-			 api_time(since), "heartbeat", api_time(heartbeat), "slots", "jobs", jobs,
-			 "held", archiver_held(a, site, host));
+			 nv_api_time(since), "heartbeat", nv_api_time(heartbeat), "slots", "jobs",
+			 jobs, "held", archiver_held(a, site, host));
 }
 
 static void add_archiver(const struct asking *a, json_t *list, const char *site, const char *host,
@@ -498,8 +502,8 @@ static void workers_answer(struct asking *a, const struct broker_seen *broker)
 	}
 	for (size_t i = 0; i < a->app->config->sites_len; i++)
 		add_archivers(a, list, a->app->config->sites[i].name, broker);
-	api_json(a->r, 200,
-		 json_pack("{s:o, s:b}", "workers", list, "broker_seen", broker != NULL));
+	nv_api_json(a->r, 200,
+		    json_pack("{s:o, s:b}", "workers", list, "broker_seen", broker != NULL));
 }
 
 static void workers_exporting(void *arg, const struct nv_err *err,
@@ -508,7 +512,7 @@ static void workers_exporting(void *arg, const struct nv_err *err,
 	struct asking *a = arg;
 	(void)total;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	a->jobs = json_array();
@@ -519,7 +523,7 @@ static void workers_exporting(void *arg, const struct nv_err *err,
 						   "host", recs[i].host, "job",
 						   job_json(recs[i].request.id, recs[i].step,
 							    recs[i].started)));
-	broker_view_ask(a->app, seen, a);
+	nv_broker_view_ask(a->app, seen, a);
 }
 
 static void workers_present(void *arg, const struct nv_err *err, const struct nv_presence *list,
@@ -528,14 +532,14 @@ static void workers_present(void *arg, const struct nv_err *err, const struct nv
 	struct asking *a = arg;
 	struct nv_status_filter f = {.states = 1u << NV_ST_exporting, .limit = 1000};
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	got_present(a, list, len);
 	nv_status_list(a->app->status, &f, workers_exporting, a);
 }
 
-void workers_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_workers_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	(void)s;
 	nv_status_presences(app->status, workers_present, begin(app, r, workers_answer));

@@ -42,7 +42,7 @@ static json_t *request(const struct nv_status_spent *one)
 	for (unsigned p = 0; p < NV_PH_COUNT; p++)
 		json_object_set_new(ms, words[p], json_integer((json_int_t)one->ms[p]));
 	return json_pack("{s:s, s:s, s:o, s:o}", "id", one->id, "site", one->site, "finished",
-			 api_time(one->finished), "ms", ms);
+			 nv_api_time(one->finished), "ms", ms);
 }
 
 static void answer(void *arg, const struct nv_err *err, const struct nv_status_spent *list,
@@ -50,7 +50,7 @@ static void answer(void *arg, const struct nv_err *err, const struct nv_status_s
 {
 	struct nv_http_request *r = arg;
 	if (err) {
-		api_fail(r, err);
+		nv_api_fail(r, err);
 		return;
 	}
 	json_t *steps = json_object(), *requests = json_array();
@@ -58,22 +58,22 @@ static void answer(void *arg, const struct nv_err *err, const struct nv_status_s
 		json_object_set_new(steps, words[p], summary(list, len, p));
 	for (size_t i = 0; i < len; i++)
 		json_array_append_new(requests, request(&list[i]));
-	api_json(r, 200, json_pack("{s:o, s:o}", "steps", steps, "requests", requests));
+	nv_api_json(r, 200, json_pack("{s:o, s:o}", "steps", steps, "requests", requests));
 }
 
-void stats_steps(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_stats_steps(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
 	uint64_t last = 200;
 	const char *name;
 	(void)s;
 	for (size_t i = 0; (name = nv_http_query_name(r, i)); i++) {
-		int rc = strcmp(name, "last") != 0
-				 ? api_err(&err, 422, NV_R_bad_message, "%.64s: unknown parameter",
-					   name)
-				 : api_number(name, nv_http_query(r, name), 1, 1000, &last, &err);
+		int rc = strcmp(name, "last") != 0 ? nv_api_err(&err, 422, NV_R_bad_message,
+								"%.64s: unknown parameter", name)
+						   : nv_api_number(name, nv_http_query(r, name), 1,
+								   1000, &last, &err);
 		if (rc < 0) {
-			api_fail(r, &err);
+			nv_api_fail(r, &err);
 			return;
 		}
 	}

@@ -42,14 +42,14 @@ struct catalog {
 	struct lookup *lookups;
 };
 
-struct catalog *catalog_new(struct app *app)
+struct catalog *nv_catalog_new(struct app *app)
 {
 	struct catalog *c = nv_alloc(sizeof *c);
 	c->app = app;
 	return c;
 }
 
-void catalog_free(struct catalog *c)
+void nv_catalog_free(struct catalog *c)
 {
 	free(c);
 }
@@ -114,7 +114,7 @@ static void too_late(uv_timer_t *timer)
 	let_go(l);
 }
 
-void catalog_close(struct catalog *c)
+void nv_catalog_close(struct catalog *c)
 {
 	struct nv_err err;
 	struct lookup *next;
@@ -204,7 +204,7 @@ static void ask_site(struct lookup *l, struct part *p)
 			       .drop_when_expired = true};
 	struct question *q = nv_alloc(sizeof *q);
 	*q = (struct question){.c = l->c, .site = site, .user = nv_strdup(l->user)};
-	nv_courier_send(&app->courier, &send, question_sent, q);
+	nv_sender_send(&app->courier, &send, question_sent, q);
 }
 
 /* --- answers --- */
@@ -238,7 +238,7 @@ static bool use_stored(const struct reading *rd, const void *value, size_t len)
 	uint64_t stored;
 	if (rd->fresh_only && l->how == CATALOG_AFRESH)
 		return false;
-	if (!reply_read(&nv_catalog_reply_record, value, len, &reply, &rd->l->arena, &stored))
+	if (!nv_reply_read(&nv_catalog_reply_record, value, len, &reply, &rd->l->arena, &stored))
 		return false;
 	if (rd->fresh_only && stored + l->c->app->config->producer.catalog_ttl <= nv_now_ms())
 		return false;
@@ -278,11 +278,11 @@ static void read_stored(struct lookup *l, struct part *p, bool fresh_only)
 	*rd = (struct reading){.l = l, .p = p, .fresh_only = fresh_only};
 	l->ops++;
 	nv_kv_get(l->c->app->status,
-		  reply_key(&l->arena, CATALOG_EVENT, p->site.site->name, l->user), stored_read,
+		  nv_reply_key(&l->arena, CATALOG_EVENT, p->site.site->name, l->user), stored_read,
 		  rd);
 }
 
-void catalog_announced(struct app *app, const char *site, const char *user)
+void nv_catalog_announced(struct app *app, const char *site, const char *user)
 {
 	for (struct lookup *l = app->catalog->lookups; l; l = l->next)
 		for (size_t i = 0; i < l->parts_len; i++)
@@ -303,8 +303,8 @@ static bool take_sites(struct lookup *l, const struct nv_config *c, const char *
 	return l->parts_len > 0;
 }
 
-void catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
-		 catalog_cb cb, void *arg)
+void nv_catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
+		    catalog_cb cb, void *arg)
 {
 	struct lookup *l = nv_alloc(sizeof *l);
 	l->c = app->catalog;
@@ -329,7 +329,7 @@ void catalog_ask(struct app *app, const char *user, const char *site, enum catal
 	let_go(l);
 }
 
-const struct nv_course *catalog_find(const struct catalog_site *s, const char *course)
+const struct nv_course *nv_catalog_find(const struct catalog_site *s, const char *course)
 {
 	const struct nv_course *courses = s->reply.courses.items;
 	for (size_t i = 0; s->status == CATALOG_OK && i < s->reply.courses.len; i++)
@@ -338,36 +338,36 @@ const struct nv_course *catalog_find(const struct catalog_site *s, const char *c
 	return NULL;
 }
 
-bool catalog_lacks(const struct catalog_site *s, const char *course)
+bool nv_catalog_lacks(const struct catalog_site *s, const char *course)
 {
-	return s->status == CATALOG_OK && !catalog_find(s, course);
+	return s->status == CATALOG_OK && !nv_catalog_find(s, course);
 }
 
-int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err)
+int nv_catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err)
 {
 	switch (s->status) {
 	case CATALOG_UNREACHABLE:
-		return api_err(err, 504, NV_R_timeout, "%s: %s", s->site->label, s->error);
+		return nv_api_err(err, 504, NV_R_timeout, "%s: %s", s->site->label, s->error);
 	case CATALOG_UNKNOWN_USER:
-		return api_err(err, 403, NV_R_unknown_user, "%s: %s", s->site->label, s->error);
+		return nv_api_err(err, 403, NV_R_unknown_user, "%s: %s", s->site->label, s->error);
 	case CATALOG_ERROR:
-		return api_err(err, 502, NV_R_internal, "%s: %s", s->site->label, s->error);
+		return nv_api_err(err, 502, NV_R_internal, "%s: %s", s->site->label, s->error);
 	case CATALOG_NOT_ASKED:
-		return api_err(err, 503, NV_R_busy, "%s was not asked", s->site->label);
+		return nv_api_err(err, 503, NV_R_busy, "%s was not asked", s->site->label);
 	case CATALOG_OK:
 		break;
 	}
-	if (catalog_lacks(s, course))
-		return api_err(err, 403, NV_R_role_missing,
-			       "course %s is not one of your courses on %s", course,
-			       s->site->label);
+	if (nv_catalog_lacks(s, course))
+		return nv_api_err(err, 403, NV_R_role_missing,
+				  "course %s is not one of your courses on %s", course,
+				  s->site->label);
 	return 0;
 }
 
 /* --- for the keeper --- */
 
-void catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
-		   nv_status_cb cb, void *arg)
+void nv_catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
+		      nv_status_cb cb, void *arg)
 {
 	struct reply r = {.kind = CATALOG_EVENT,
 			  .site = site,
@@ -375,5 +375,5 @@ void catalog_store(struct app *app, const char *site, const struct nv_catalog_re
 			  .record = &nv_catalog_reply_record,
 			  .body = reply,
 			  .ttl_ms = app->config->producer.catalog_ttl};
-	reply_store(app, &r, cb, arg);
+	nv_reply_store(app, &r, cb, arg);
 }

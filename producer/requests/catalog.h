@@ -31,21 +31,21 @@ struct catalog_site {
 };
 typedef void (*catalog_cb)(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			   size_t len);
-struct catalog *catalog_new(struct app *app);
-void catalog_close(struct catalog *c); /* whoever waits is told that we stop */
-void catalog_free(struct catalog *c);  /* after bus and status */
+struct catalog *nv_catalog_new(struct app *app);
+void nv_catalog_close(struct catalog *c); /* whoever waits is told that we stop */
+void nv_catalog_free(struct catalog *c);  /* after bus and status */
 /* Ask one site (NULL: all) for the user's courses; cb once, sites borrowed for the call.  err: the
  * status database is away. */
-void catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
-		 catalog_cb cb, void *arg);
+void nv_catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
+		    catalog_cb cb, void *arg);
 /* The keeper has an answer; or: somebody's answer was announced. */
-void catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
-		   nv_status_cb cb, void *arg);
-void catalog_announced(struct app *app, const char *site, const char *user);
+void nv_catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
+		      nv_status_cb cb, void *arg);
+void nv_catalog_announced(struct app *app, const char *site, const char *user);
 /* The site answered and does not name the course: a list that was kept may be older than it. */
-bool catalog_lacks(const struct catalog_site *s, const char *course);
-const struct nv_course *catalog_find(const struct catalog_site *s, const char *course);
+bool nv_catalog_lacks(const struct catalog_site *s, const char *course);
+const struct nv_course *nv_catalog_find(const struct catalog_site *s, const char *course);
 /* What somebody is told who asked for a course that this answer does not give; 0: it does. */
-int catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);
+int nv_catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);
 
 #endif

@@ -26,7 +26,7 @@ struct act {
 	const char *what; /* for the log */
 	bool anybodys;	  /* ownership is not looked at here */
 	void (*next)(struct act *a, const struct nv_status_record *rec);
-	struct wish wish;
+	struct request_input wish;
 	struct nv_restore_request q;
 	json_t *record;
 	struct nv_err why; /* the new revision can be neither sent nor kept */
@@ -41,11 +41,11 @@ static void got(void *arg, const struct nv_err *err, const struct nv_status_reco
 {
 	struct act *a = arg;
 	if (err && err->reason != NV_R_not_found) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 	} else if (err || !rec) {
 		not_found(a);
-	} else if (!a->anybodys && !a->s->admin && !request_is_ones_own(&rec->request, a->s)) {
-		api_refused(a->app, a->r, "rights", a->s->username);
+	} else if (!a->anybodys && !a->s->admin && !nv_request_is_ones_own(&rec->request, a->s)) {
+		nv_api_refused(a->app, a->r, "rights", a->s->username);
 		not_found(a);
 	} else {
 		a->next(a, rec);
@@ -72,10 +72,10 @@ static void find(struct act *a, void (*next)(struct act *a, const struct nv_stat
 
 static void answer_record(struct act *a, const struct nv_status_record *rec)
 {
-	api_json(a->r, 200, request_json(a->app, rec));
+	nv_api_json(a->r, 200, nv_request_json(a->app, rec));
 }
 
-void requests_show(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_show(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	find(begin(app, r, s, "show"), answer_record);
 }
@@ -87,16 +87,17 @@ static void got_log(void *arg, const struct nv_err *err, const struct nv_status_
 {
 	struct act *a = arg;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	json_t *list = json_array();
 	for (size_t i = 0; i < len; i++)
 		json_array_append_new(list,
-				      json_pack("{s:o, s:s, s:s, s:s}", "at", api_time(lines[i].at),
-						"from", lines[i].from, "level", lines[i].level,
-						"text", lines[i].text));
-	api_json(a->r, 200, json_pack("{s:o, s:I}", "lines", list, "dropped", (json_int_t)dropped));
+				      json_pack("{s:o, s:s, s:s, s:s}", "at",
+						nv_api_time(lines[i].at), "from", lines[i].from,
+						"level", lines[i].level, "text", lines[i].text));
+	nv_api_json(a->r, 200,
+		    json_pack("{s:o, s:I}", "lines", list, "dropped", (json_int_t)dropped));
 }
 
 static void read_log(struct act *a, const struct nv_status_record *rec)
@@ -106,7 +107,7 @@ static void read_log(struct act *a, const struct nv_status_record *rec)
 }
 
 /* Administrators only: the route says so. */
-void requests_log(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_log(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	find(begin(app, r, s, "log"), read_log);
 }
@@ -115,10 +116,10 @@ void requests_log(struct app *app, struct nv_http_request *r, const struct sessi
 
 static void bring_archive(struct act *a, const struct nv_status_record *rec)
 {
-	download(a->app, a->r, a->s, rec);
+	nv_download(a->app, a->r, a->s, rec);
 }
 
-void requests_archive(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_archive(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	find(begin(app, r, s, "archive"), bring_archive);
 }
@@ -128,7 +129,7 @@ void requests_archive(struct app *app, struct nv_http_request *r, const struct s
 /* Older messages may still lie in the queue. */
 static void withdraw_older(struct act *a)
 {
-	dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
+	nv_dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
 }
 
 /* It could not be kept, and cannot be undone either: a message of it is on its way, perhaps. */
@@ -140,7 +141,7 @@ static void answer_unsafe(struct act *a)
 		"the request has changed, it is at revision %llu and will be sent; but that could "
 		"not be kept on the disk, so it would be lost with the status database: %s",
 		(unsigned long long)a->q.rev, a->why.msg);
-	api_fail(a->r, &err);
+	nv_api_fail(a->r, &err);
 }
 
 static void undone(void *arg, const struct nv_err *err, const struct nv_status_record *rec)
@@ -156,7 +157,7 @@ static void undone(void *arg, const struct nv_err *err, const struct nv_status_r
 	nv_fail(&why, a->why.kind, a->why.reason,
 		"nothing has changed, the request is at revision %llu: %s",
 		(unsigned long long)rec->request.rev, a->why.msg);
-	api_fail(a->r, &why);
+	nv_api_fail(a->r, &why);
 }
 
 static void published(void *arg, const struct nv_err *err, bool is)
@@ -165,7 +166,7 @@ static void published(void *arg, const struct nv_err *err, bool is)
 	if (!err) {
 		withdraw_older(a);
 		json_object_set_new(a->record, "published", json_boolean(is));
-		api_json(a->r, 200, a->record);
+		nv_api_json(a->r, 200, a->record);
 		return;
 	}
 	json_decref(a->record);
@@ -180,13 +181,13 @@ static void changed(void *arg, const struct nv_err *err, const struct nv_status_
 {
 	struct act *a = arg;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	NV_LOG(NV_INFO, "request.changed", NV_S("req", a->id), NV_S("what", a->what),
 	       NV_U("rev", a->q.rev), NV_P("by", a->s->username));
-	a->record = request_json(a->app, rec);
-	dispatch_request(a->app, &a->q, published, a);
+	a->record = nv_request_json(a->app, rec);
+	nv_dispatch_request(a->app, &a->q, published, a);
 }
 
 static void next_revision(struct act *a)
@@ -214,16 +215,16 @@ static void change_next(struct act *a, const struct nv_status_record *rec)
 		conflict(a, rec, "it can be changed only while it is scheduled");
 		return;
 	}
-	request_copy(&a->q, &rec->request, nv_http_arena(a->r));
-	if (wish_judge_change(a->app->config, a->s, &a->wish, &a->q, nv_http_arena(a->r), &err) <
-	    0) {
-		if (api_status(&err) == 403)
-			api_refused(a->app, a->r, "rights", a->s->username);
-		api_fail(a->r, &err);
+	nv_request_copy(&a->q, &rec->request, nv_http_arena(a->r));
+	if (nv_request_input_judge_change(a->app->config, a->s, &a->wish, &a->q,
+					  nv_http_arena(a->r), &err) < 0) {
+		if (nv_api_status(&err) == 403)
+			nv_api_refused(a->app, a->r, "rights", a->s->username);
+		nv_api_fail(a->r, &err);
 		return;
 	}
 	if (again)
-		versions_fill(a->app, &a->q);
+		nv_versions_fill(a->app, &a->q);
 	next_revision(a);
 }
 
@@ -231,36 +232,37 @@ static void withdraw_next(struct act *a, const struct nv_status_record *rec)
 {
 	struct nv_err err;
 	if (a->wish.rev_given && a->wish.rev != rec->request.rev) {
-		api_err(&err, 409, NV_R_conflict, "rev: the request is at revision %llu",
-			(unsigned long long)rec->request.rev);
-		api_fail(a->r, &err);
+		nv_api_err(&err, 409, NV_R_conflict, "rev: the request is at revision %llu",
+			   (unsigned long long)rec->request.rev);
+		nv_api_fail(a->r, &err);
 	} else {
 		cancel_next(a, rec);
 	}
 }
 
-void requests_change(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_change(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
 	struct act *a = begin(app, r, s, "change");
-	json_t *o = body_parse(r, &err);
+	json_t *o = nv_body_parse(r, &err);
 	struct body b = {.o = o, .where = "", .err = &err};
-	int rc = o ? wish_read_change(&b, &a->wish) : -1;
+	int rc = o ? nv_request_input_read_change(&b, &a->wish) : -1;
 	a->wish.category = nv_arena_strdup(nv_http_arena(r), rc < 0 ? NULL : a->wish.category);
 	json_decref(o);
 	if (rc < 0)
-		api_fail(r, &err);
+		nv_api_fail(r, &err);
 	else
-		find(a, a->wish.state_given && a->wish.state == WISH_CANCELLED ? withdraw_next
-									       : change_next);
+		find(a, a->wish.state_given && a->wish.state == REQUEST_INPUT_CANCELLED
+				? withdraw_next
+				: change_next);
 }
 
 static bool refused_body(struct act *a)
 {
 	struct nv_err err;
-	if (!body_none(a->r, &err))
+	if (!nv_body_none(a->r, &err))
 		return false;
-	api_fail(a->r, &err);
+	nv_api_fail(a->r, &err);
 	return true;
 }
 
@@ -270,12 +272,12 @@ static void retry_next(struct act *a, const struct nv_status_record *rec)
 		conflict(a, rec, "only what failed or was cancelled can be asked for again");
 		return;
 	}
-	request_copy(&a->q, &rec->request, nv_http_arena(a->r));
-	versions_fill(a->app, &a->q);
+	nv_request_copy(&a->q, &rec->request, nv_http_arena(a->r));
+	nv_versions_fill(a->app, &a->q);
 	next_revision(a);
 }
 
-void requests_retry(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_retry(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct act *a = begin(app, r, s, "retry");
 	if (!refused_body(a))
@@ -292,12 +294,12 @@ static void run_now_next(struct act *a, const struct nv_status_record *rec)
 		answer_record(a, rec);
 		return;
 	}
-	request_copy(&a->q, &rec->request, nv_http_arena(a->r));
+	nv_request_copy(&a->q, &rec->request, nv_http_arena(a->r));
 	a->q.now = true;
 	next_revision(a);
 }
 
-void requests_run_now(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_run_now(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct act *a = begin(app, r, s, "run-now");
 	if (!refused_body(a))
@@ -310,12 +312,12 @@ static void cancelled(void *arg, const struct nv_err *err, const struct nv_statu
 {
 	struct act *a = arg;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	NV_LOG(NV_INFO, "request.cancelled", NV_S("req", a->id), NV_P("by", a->s->username));
-	spool_drop(a->app, rec->request.id, rec->request.rev);
-	dispatch_withdraw(a->app, &rec->request, rec->request.rev, a->s->username);
+	nv_spool_drop(a->app, rec->request.id, rec->request.rev);
+	nv_dispatch_withdraw(a->app, &rec->request, rec->request.rev, a->s->username);
 	answer_record(a, rec);
 }
 
@@ -327,7 +329,7 @@ static void cancel_next(struct act *a, const struct nv_status_record *rec)
 		nv_status_cancel(a->app->status, a->id, a->s->username, cancelled, a);
 }
 
-void requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_cancel(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct act *a = begin(app, r, s, "cancel");
 	if (!refused_body(a))
@@ -338,14 +340,14 @@ void requests_cancel(struct app *app, struct nv_http_request *r, const struct se
 
 static void answer_enrolment(struct act *a, const char *state)
 {
-	api_json(a->r, 202, json_pack("{s:s, s:s}", "request", a->id, "state", state));
+	nv_api_json(a->r, 202, json_pack("{s:s, s:s}", "request", a->id, "state", state));
 }
 
 static void enrol_sent(void *arg, const struct nv_err *err)
 {
 	struct act *a = arg;
 	if (err)
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 	else
 		answer_enrolment(a, "pending");
 }
@@ -356,7 +358,7 @@ static void enrol_pending(void *arg, const struct nv_err *err)
 	struct act *a = arg;
 	char id[NV_UUID_SIZE];
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return;
 	}
 	nv_uuid_new(id);
@@ -374,7 +376,7 @@ static void enrol_pending(void *arg, const struct nv_err *err)
 			       .to = nv_queue_restore(a->app->me.name, true),
 			       .ttl_ms = a->app->config->producer.request_ttl};
 	NV_LOG(NV_INFO, "request.enrol", NV_S("req", a->id), NV_P("user", a->s->identity));
-	nv_courier_send(&a->app->courier, &send, enrol_sent, a);
+	nv_sender_send(&a->app->courier, &send, enrol_sent, a);
 }
 
 /* The course is one of theirs: now its copy must be there. */
@@ -388,7 +390,7 @@ static void enrol_there(struct act *a, const struct nv_status_record *rec)
 		nv_http_problem(a->r, 409, NV_R_course_missing, "the course was deleted since");
 		return;
 	}
-	bool joined = rec->enrolled && request_is_ones_own(&rec->request, a->s);
+	bool joined = rec->enrolled && nv_request_is_ones_own(&rec->request, a->s);
 	for (size_t i = 0; i < rec->joined.len; i++)
 		joined = joined || !strcmp(rec->joined.items[i], a->s->identity);
 	if (joined) {
@@ -405,15 +407,15 @@ static void enrol_catalog(void *arg, const struct nv_err *err, const struct cata
 	struct act *a = arg;
 	struct nv_err why;
 	if (err) {
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 	} else if (!len) {
 		not_found(a);
-	} else if (catalog_judge(&sites[0], a->q.course, &why) < 0) {
-		if (api_status(&why) == 403) {
-			api_refused(a->app, a->r, "rights", a->s->username);
+	} else if (nv_catalog_judge(&sites[0], a->q.course, &why) < 0) {
+		if (nv_api_status(&why) == 403) {
+			nv_api_refused(a->app, a->r, "rights", a->s->username);
 			not_found(a);
 		} else {
-			api_fail(a->r, &why);
+			nv_api_fail(a->r, &why);
 		}
 	} else {
 		find(a, enrol_there);
@@ -423,10 +425,10 @@ static void enrol_catalog(void *arg, const struct nv_err *err, const struct cata
 static void enrol_next(struct act *a, const struct nv_status_record *rec)
 {
 	a->q.course = nv_arena_strdup(nv_http_arena(a->r), rec->request.course);
-	catalog_ask(a->app, a->s->identity, rec->request.site, CATALOG_USUAL, enrol_catalog, a);
+	nv_catalog_ask(a->app, a->s->identity, rec->request.site, CATALOG_USUAL, enrol_catalog, a);
 }
 
-void requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_enrol(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct act *a = begin(app, r, s, "enrol");
 	a->anybodys = true;

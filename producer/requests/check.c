@@ -38,15 +38,15 @@ struct check {
 
 static json_t *row_json(const struct item *it)
 {
-	json_t *o = json_pack("{s:i}", "status", it->refused ? (int)api_status(&it->err) : 200);
+	json_t *o = json_pack("{s:i}", "status", it->refused ? (int)nv_api_status(&it->err) : 200);
 	if (it->line)
 		json_object_set_new(o, "line", json_integer(it->line));
 	json_t *rest =
-		json_pack("{s:o, s:o, s:o, s:o, s:o}", "site", api_text(it->q.site), "course",
-			  api_text(it->q.course), "shortname", api_text(it->q.shortname),
-			  "fullname", api_text(it->q.fullname), "user", api_text(it->q.user));
+		json_pack("{s:o, s:o, s:o, s:o, s:o}", "site", nv_api_text(it->q.site), "course",
+			  nv_api_text(it->q.course), "shortname", nv_api_text(it->q.shortname),
+			  "fullname", nv_api_text(it->q.fullname), "user", nv_api_text(it->q.user));
 	if (it->refused)
-		json_object_set_new(o, "problem", api_problem(&it->err));
+		json_object_set_new(o, "problem", nv_api_problem(&it->err));
 	else
 		json_object_set_new(o, "checked",
 				    json_string(it->asked ? "course-server" : "rules"));
@@ -61,14 +61,15 @@ static void answer(struct check *c)
 	json_t *rows = json_array();
 	size_t good = 0;
 	if (c->failed) {
-		submit_fail(sub, &c->err);
+		nv_submit_fail(sub, &c->err);
 		return;
 	}
 	for (size_t i = 0; i < sub->len; i++) {
 		good += !sub->items[i].refused;
 		json_array_append_new(rows, row_json(&sub->items[i]));
 	}
-	api_json(sub->r, 200, json_pack("{s:o, s:I}", "results", rows, "good", (json_int_t)good));
+	nv_api_json(sub->r, 200,
+		    json_pack("{s:o, s:I}", "results", rows, "good", (json_int_t)good));
 }
 
 /* --- does another request hold it? --- */
@@ -94,7 +95,7 @@ static void held(void *arg, const struct nv_err *err, const struct nv_status_rec
 			if (!sub->items[i].refused &&
 			    !strcmp(sub->items[i].q.site, recs[k].request.site) &&
 			    !strcmp(sub->items[i].q.course, recs[k].request.course))
-				submit_held_by(&sub->items[i], &recs[k]);
+				nv_submit_held_by(&sub->items[i], &recs[k]);
 	if (!--c->holding)
 		answer(c);
 }
@@ -144,7 +145,8 @@ static bool may_be_old(const struct person *p, const struct catalog_site *sites,
 {
 	const struct submit *sub = p->c->sub;
 	for (size_t i = 0; len && i < sub->len; i++)
-		if (concerns(&sub->items[i], p) && catalog_lacks(&sites[0], sub->items[i].q.course))
+		if (concerns(&sub->items[i], p) &&
+		    nv_catalog_lacks(&sites[0], sub->items[i].q.course))
 			return true;
 	return false;
 }
@@ -158,7 +160,7 @@ static void told(void *arg, const struct nv_err *err, const struct catalog_site 
 	bool silent = !err && len && sites[0].status == CATALOG_UNREACHABLE;
 	if (!err && !p->asked_afresh && may_be_old(p, sites, len)) {
 		p->asked_afresh = true;
-		catalog_ask(sub->app, p->user, p->site, CATALOG_AFRESH, told, p);
+		nv_catalog_ask(sub->app, p->user, p->site, CATALOG_AFRESH, told, p);
 		return;
 	}
 	c->asking--;
@@ -172,7 +174,7 @@ static void told(void *arg, const struct nv_err *err, const struct catalog_site 
 		struct item *it = &sub->items[i];
 		if (!concerns(it, p))
 			continue;
-		submit_judge(it, sites, len);
+		nv_submit_judge(it, sites, len);
 		it->asked = !it->refused;
 	}
 	ask_more(c);
@@ -185,7 +187,7 @@ static void ask_more(struct check *c)
 		if (is_silent(c, p->site))
 			continue;
 		c->asking++;
-		catalog_ask(c->sub->app, p->user, p->site, CATALOG_USUAL, told, p);
+		nv_catalog_ask(c->sub->app, p->user, p->site, CATALOG_USUAL, told, p);
 	}
 	if (!c->asking && !c->asked && (c->failed || c->next == c->len)) {
 		c->asked = true;
@@ -216,16 +218,16 @@ static void refuse_doubles(struct submit *sub)
 			if (other->refused || strcmp(other->q.course, it->q.course) != 0 ||
 			    strcmp(other->q.site, it->q.site) != 0)
 				continue;
-			api_err(&it->err, 409, NV_R_conflict,
-				"course %s is asked for by %s %zu already", it->q.course,
-				other->line ? "line" : "number",
-				other->line ? (size_t)other->line : k + 1);
+			nv_api_err(&it->err, 409, NV_R_conflict,
+				   "course %s is asked for by %s %zu already", it->q.course,
+				   other->line ? "line" : "number",
+				   other->line ? (size_t)other->line : k + 1);
 			it->refused = true;
 		}
 	}
 }
 
-void check_all(struct submit *sub)
+void nv_check_all(struct submit *sub)
 {
 	struct nv_arena *a = nv_http_arena(sub->r);
 	struct check *c = nv_arena_alloc(a, sizeof *c);

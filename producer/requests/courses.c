@@ -32,10 +32,10 @@ static void finish(struct listing *l)
 		return;
 	if (l->failed) {
 		json_decref(l->sites);
-		api_fail(l->r, &l->err);
+		nv_api_fail(l->r, &l->err);
 		return;
 	}
-	api_json(l->r, 200, json_pack("{s:s, s:o}", "user", l->user, "sites", l->sites));
+	nv_api_json(l->r, 200, json_pack("{s:s, s:o}", "user", l->user, "sites", l->sites));
 }
 
 static bool has_joined(const struct nv_status_record *rec, const char *user)
@@ -54,12 +54,12 @@ static json_t *holder_json(const struct listing *l, const struct nv_status_recor
 	return json_pack(
 		"{s:s, s:s, s:b, s:o, s:o, s:s, s:o, s:o, s:b, s:b, s:b, s:o}", "id",
 		rec->request.id, "state", nv_state_word(rec->state), "mine", mine, "user_name",
-		api_text(rec->request.user_name ? rec->request.user_name : rec->request.user), "by",
-		api_text(rec->request.by), "source", nv_source_words[rec->request.source],
-		"requested", api_time(rec->request.requested), "finished", api_time(rec->finished),
-		"deleted", rec->course_deleted, "joined", joined, "can_join",
-		l->app->config->restore.enrol_button && there && !joined && rec->course, "url",
-		api_text(there && (mine || joined) ? rec->course_url : NULL));
+		nv_api_text(rec->request.user_name ? rec->request.user_name : rec->request.user),
+		"by", nv_api_text(rec->request.by), "source", nv_source_words[rec->request.source],
+		"requested", nv_api_time(rec->request.requested), "finished",
+		nv_api_time(rec->finished), "deleted", rec->course_deleted, "joined", joined,
+		"can_join", l->app->config->restore.enrol_button && there && !joined && rec->course,
+		"url", nv_api_text(there && (mine || joined) ? rec->course_url : NULL));
 }
 
 static bool holds(const struct nv_status_record *rec)
@@ -102,16 +102,16 @@ static json_t *course_json(const struct nv_course *c, bool may_link)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:b, s:n}", "course",
 			 c->course, "shortname", c->shortname, "fullname", c->fullname, "category",
-			 api_text(c->category), "category_name", api_text(c->category_name), "role",
-			 api_text(c->role), "url", api_text(may_link ? c->url : NULL), "size",
-			 (json_int_t)c->size, "started", api_time(c->started), "damaged",
-			 api_text(c->damaged), "available", !c->damaged, "holder");
+			 nv_api_text(c->category), "category_name", nv_api_text(c->category_name),
+			 "role", nv_api_text(c->role), "url", nv_api_text(may_link ? c->url : NULL),
+			 "size", (json_int_t)c->size, "started", nv_api_time(c->started), "damaged",
+			 nv_api_text(c->damaged), "available", !c->damaged, "holder");
 }
 
 static json_t *held_json(const struct nv_catalog_reply *reply)
 {
 	return reply->held ? json_pack("{s:s, s:o, s:n}", "reason", reply->held, "message",
-				       api_text(reply->held_message), "since")
+				       nv_api_text(reply->held_message), "since")
 			   : json_null();
 }
 
@@ -128,13 +128,14 @@ static void add_site(struct listing *l, const struct catalog_site *s)
 		json_array_append_new(courses, course_json(&items[i], l->s->may_link));
 		ids[i] = nv_arena_strdup(a, items[i].course);
 	}
-	json_array_append_new(l->sites,
-			      json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "site",
-					s->site->name, "label", s->site->label, "url",
-					api_text(s->site->url), "status", words[s->status], "error",
-					api_text(s->status == CATALOG_OK ? NULL : s->error), "at",
-					api_time(s->at), "opens", api_time_to_come(s->reply.opens),
-					"held", held_json(&s->reply), "courses", courses));
+	json_array_append_new(
+		l->sites,
+		json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "site", s->site->name,
+			  "label", s->site->label, "url", nv_api_text(s->site->url), "status",
+			  words[s->status], "error",
+			  nv_api_text(s->status == CATALOG_OK ? NULL : s->error), "at",
+			  nv_api_time(s->at), "opens", nv_api_time_to_come(s->reply.opens), "held",
+			  held_json(&s->reply), "courses", courses));
 	if (!len)
 		return;
 	struct holding *h = nv_arena_alloc(a, sizeof *h);
@@ -167,7 +168,7 @@ static int read_switch(const struct nv_http_request *r, const char *name, bool *
 {
 	const char *value = nv_http_query(r, name);
 	if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-		return api_err(err, 422, NV_R_bad_message, "%s: not true or false", name);
+		return nv_api_err(err, 422, NV_R_bad_message, "%s: not true or false", name);
 	if (value)
 		*ret = !strcmp(value, "true");
 	return 0;
@@ -177,8 +178,8 @@ static int read_site(const struct app *app, const char *name, struct query *q, s
 {
 	q->site = name;
 	if (name && !nv_config_site(app->config, name))
-		return api_err(err, 422, NV_R_site_unknown,
-			       "site: there is no course server \"%.64s\"", name);
+		return nv_api_err(err, 422, NV_R_site_unknown,
+				  "site: there is no course server \"%.64s\"", name);
 	return 0;
 }
 
@@ -193,8 +194,8 @@ static int read_query(const struct app *app, const struct nv_http_request *r,
 		while (k < NV_ARRAY_LEN(known) && strcmp(name, known[k]) != 0)
 			k++;
 		if (k == NV_ARRAY_LEN(known))
-			return api_err(err, 422, NV_R_bad_message, "%.64s: unknown parameter",
-				       name);
+			return nv_api_err(err, 422, NV_R_bad_message, "%.64s: unknown parameter",
+					  name);
 	}
 	const char *who = nv_http_query(r, "user");
 	q->user = s->identity;
@@ -203,25 +204,25 @@ static int read_query(const struct app *app, const struct nv_http_request *r,
 	    read_site(app, nv_http_query(r, "site"), q, err) < 0)
 		return -1;
 	if (refresh && !wait)
-		return api_err(err, 422, NV_R_bad_message,
-			       "refresh=true and wait=false do not go together");
+		return nv_api_err(err, 422, NV_R_bad_message,
+				  "refresh=true and wait=false do not go together");
 	q->how = refresh ? CATALOG_AFRESH : wait ? CATALOG_USUAL : CATALOG_KEPT;
 	if (!who || !strcmp(who, s->identity))
 		return 0;
 	if (!s->admin)
-		return api_err(err, 403, NV_R_denied, "user: only administrators may ask this");
+		return nv_api_err(err, 403, NV_R_denied, "user: only administrators may ask this");
 	if (!*who || strlen(who) > 255)
-		return api_err(err, 422, NV_R_bad_message, "user: not 1 to 255 bytes long");
+		return nv_api_err(err, 422, NV_R_bad_message, "user: not 1 to 255 bytes long");
 	q->user = who;
 	return 0;
 }
 
-void courses_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_courses_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
 	struct query q = {0};
 	if (read_query(app, r, s, &q, &err) < 0) {
-		api_fail(r, &err);
+		nv_api_fail(r, &err);
 		return;
 	}
 	struct listing *l = nv_arena_alloc(nv_http_arena(r), sizeof *l);
@@ -231,5 +232,5 @@ void courses_list(struct app *app, struct nv_http_request *r, const struct sessi
 			      .user = nv_arena_strdup(nv_http_arena(r), q.user),
 			      .sites = json_array(),
 			      .pending = 1};
-	catalog_ask(app, l->user, q.site, q.how, answered, l);
+	nv_catalog_ask(app, l->user, q.site, q.how, answered, l);
 }

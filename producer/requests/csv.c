@@ -49,7 +49,7 @@ static void skip_line_end(struct reader *r)
 
 static int bad(struct reader *r, const char *what)
 {
-	return api_err(r->err, 422, NV_R_bad_message, "line %u: %s", r->line, what);
+	return nv_api_err(r->err, 422, NV_R_bad_message, "line %u: %s", r->line, what);
 }
 
 /* Up to the closing quote; "" is one. */
@@ -139,13 +139,13 @@ static int name_column(struct reader *r, size_t *order, size_t len)
 			continue;
 		for (size_t k = 0; k < len; k++)
 			if (order[k] == i)
-				return api_err(r->err, 422, NV_R_bad_message,
-					       "line 1: the column %s stands twice",
-					       columns[i].name);
+				return nv_api_err(r->err, 422, NV_R_bad_message,
+						  "line 1: the column %s stands twice",
+						  columns[i].name);
 		order[len] = i;
 		return 0;
 	}
-	return api_err(
+	return nv_api_err(
 		r->err, 422, NV_R_bad_message,
 		"line 1: \"%.*s\" is no column; there are site, course, user, keep_category, "
 		"category, user_data, enrolment and now",
@@ -170,8 +170,8 @@ static int read_header(struct reader *r, size_t order[COLUMNS], size_t *ret_len)
 		++*ret_len;
 	} while (after == CELL_MORE);
 	return site && course ? 0
-			      : api_err(r->err, 422, NV_R_bad_message,
-					"line 1: there must be the columns site and course");
+			      : nv_api_err(r->err, 422, NV_R_bad_message,
+					   "line 1: there must be the columns site and course");
 }
 
 /* --- rows --- */
@@ -246,15 +246,15 @@ static int read_rows(struct reader *r, struct csv *ret)
 			ret->lines[n] = line;
 		json_array_append_new(ret->requests, row);
 		if (n == CSV_ROWS_MAX)
-			return api_err(r->err, 422, NV_R_bad_message, "more than %u rows",
-				       CSV_ROWS_MAX);
+			return nv_api_err(r->err, 422, NV_R_bad_message, "more than %u rows",
+					  CSV_ROWS_MAX);
 	}
 	return json_array_size(ret->requests)
 		       ? 0
-		       : api_err(r->err, 422, NV_R_bad_message, "there is no row");
+		       : nv_api_err(r->err, 422, NV_R_bad_message, "there is no row");
 }
 
-int csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err)
+int nv_csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err)
 {
 	struct reader r = {.at = text, .end = text + len, .line = 1, .err = err};
 	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))

@@ -22,6 +22,6 @@ struct csv {
 };
 
 /* 422 in *err: not CSV, or not ours.  The caller frees ret->requests. */
-int csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err);
+int nv_csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err);
 
 #endif

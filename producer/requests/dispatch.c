@@ -64,14 +64,14 @@ static void keep(struct dispatch *d)
 {
 	if (d->cb && !d->keeping) {
 		d->keeping = true;
-		spool_keep(d->app, d->id, d->rev, &d->body, kept, d);
+		nv_spool_keep(d->app, d->id, d->rev, &d->body, kept, d);
 	}
 }
 
 static void end_published(struct dispatch *d)
 {
 	d->ended = true;
-	spool_drop(d->app, d->id, d->rev);
+	nv_spool_drop(d->app, d->id, d->rev);
 	tell(d, NULL, true);
 	close_when_done(d);
 }
@@ -145,8 +145,8 @@ static void impatient(uv_timer_t *timer)
 	keep(timer->data);
 }
 
-void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
-		      void *arg)
+void nv_dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
+			 void *arg)
 {
 	struct nv_err err = {0};
 	struct dispatch *d = nv_alloc(sizeof *d);
@@ -172,7 +172,7 @@ void dispatch_request(struct app *app, const struct nv_restore_request *q, dispa
 			       .body = q,
 			       .to = nv_queue_archive(q->site, q->now),
 			       .ttl_ms = app->config->producer.request_ttl};
-	nv_courier_send(&app->courier, &send, confirmed, d);
+	nv_sender_send(&app->courier, &send, confirmed, d);
 }
 
 /* --- withdrawing --- */
@@ -192,8 +192,8 @@ static void withdrawn(void *arg, const struct nv_err *err)
 	free(w);
 }
 
-void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
-		       const char *by)
+void nv_dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
+			  const char *by)
 {
 	struct nv_cancel_request body = {.id = q->id, .rev = rev, .by = (char *)(uintptr_t)by};
 	struct nv_send send = {.kind = NV_KIND_CANCEL_REQUEST,
@@ -203,5 +203,5 @@ void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint
 	struct withdrawal *w = nv_alloc(sizeof *w);
 	snprintf(w->id, sizeof w->id, "%s", q->id);
 	w->rev = rev;
-	nv_courier_send(&app->courier, &send, withdrawn, w);
+	nv_sender_send(&app->courier, &send, withdrawn, w);
 }

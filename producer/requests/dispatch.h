@@ -10,10 +10,10 @@
  * and is published later.  err: none of these, so it is only in Redis; published then says whether
  * the broker may have got it all the same. */
 typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
-void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
-		      void *arg);
+void nv_dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
+			 void *arg);
 /* Tell every archiver of the site that revisions up to rev are withdrawn. */
-void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
-		       const char *by);
+void nv_dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
+			  const char *by);
 
 #endif

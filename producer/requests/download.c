@@ -83,7 +83,7 @@ static void ended(void *arg)
 static void fail(struct nv_http_request *r, const struct nv_err *err)
 {
 	nv_http_add_header(r, "X-Navette-Reason", nv_reason_word(err->reason));
-	api_fail(r, err);
+	nv_api_fail(r, err);
 }
 
 static bool has_room_for_one(struct app *app, const struct session *s, struct nv_err *err)
@@ -93,11 +93,12 @@ static bool has_room_for_one(struct app *app, const struct session *s, struct nv
 	for (const struct download *d = app->downloads; d; d = d->next)
 		own += !strcmp(d->s->identity, s->identity);
 	if (own >= c->max_downloads_per_person)
-		api_err(err, 429, NV_R_busy,
-			"you are downloading %llu archives already; wait until one has arrived",
-			(unsigned long long)own);
+		nv_api_err(err, 429, NV_R_busy,
+			   "you are downloading %llu archives already; wait until one has arrived",
+			   (unsigned long long)own);
 	else if (app->downloads_len >= c->max_downloads)
-		api_err(err, 503, NV_R_busy,
+		nv_api_err(
+			err, 503, NV_R_busy,
 			"many people are downloading archives just now; try again in some minutes");
 	else
 		return true;
@@ -202,19 +203,20 @@ static void send_file(struct download *d)
 static void explain(const struct download *d, const struct nv_err *err, struct nv_err *ret)
 {
 	if (err->reason == NV_R_not_found || err->reason == NV_R_store_missing)
-		api_err(ret, 404, NV_R_not_found,
-			"the store has no archive of this request: it is not exported yet, or "
-			"restored");
+		nv_api_err(ret, 404, NV_R_not_found,
+			   "the store has no archive of this request: it is not exported yet, or "
+			   "restored");
 	else if (err->reason == NV_R_disk_full && d->app->downloads_len > 1)
-		api_err(ret, 503, NV_R_disk_full,
+		nv_api_err(
+			ret, 503, NV_R_disk_full,
 			"there is no room for this archive while others are being downloaded; try "
 			"again in some minutes");
 	else if (err->reason == NV_R_disk_full)
-		api_err(ret, 507, NV_R_disk_full,
-			"Navette has not enough disk space to put this archive together; tell "
-			"your administrator");
+		nv_api_err(ret, 507, NV_R_disk_full,
+			   "Navette has not enough disk space to put this archive together; tell "
+			   "your administrator");
 	else
-		api_err(ret, 503, err->reason, "%s", err->msg);
+		nv_api_err(ret, 503, err->reason, "%s", err->msg);
 }
 
 /* Answers last: with the answer the arena may go, and d with it. */
@@ -241,8 +243,8 @@ static void done(void *arg, const struct nv_err *err)
 	}
 }
 
-void download(struct app *app, struct nv_http_request *r, const struct session *s,
-	      const struct nv_status_record *rec)
+void nv_download(struct app *app, struct nv_http_request *r, const struct session *s,
+		 const struct nv_status_record *rec)
 {
 	struct nv_arena *arena = nv_http_arena(r);
 	struct download *d = nv_arena_alloc(arena, sizeof *d);
@@ -259,12 +261,12 @@ void download(struct app *app, struct nv_http_request *r, const struct session *
 					     .client = app->me.name,
 					     .id = nv_arena_strdup(arena, rec->request.id)};
 	if (!has_room_for_one(app, s, &err)) {
-		api_refused(app, r, "throttled", s->username);
+		nv_api_refused(app, r, "throttled", s->username);
 		fail(r, &err);
 		return;
 	}
 	enlist(d);
 	nv_http_on_end(r, ended, d);
-	struct back_job job = {.work = work, .done = done, .arg = d};
-	back_run(app, BACK_ARCHIVE, &job);
+	struct blocking_job job = {.work = work, .done = done, .arg = d};
+	nv_blocking_jobs_run(app, BLOCKING_ARCHIVE, &job);
 }

@@ -6,7 +6,7 @@
 #include "core/status/status.h"
 #include "producer/app.h"
 
-void download(struct app *app, struct nv_http_request *r, const struct session *s,
-	      const struct nv_status_record *rec);
+void nv_download(struct app *app, struct nv_http_request *r, const struct session *s,
+		 const struct nv_status_record *rec);
 
 #endif

@@ -19,20 +19,20 @@ static void listed(void *arg, const struct nv_err *err, const struct nv_status_r
 {
 	struct listing *l = arg;
 	if (err) {
-		api_fail(l->r, err);
+		nv_api_fail(l->r, err);
 		return;
 	}
 	json_t *list = json_array();
 	for (size_t i = 0; i < len; i++)
-		json_array_append_new(list, request_json(l->app, &recs[i]));
-	api_json(l->r, 200,
-		 json_pack("{s:o, s:I, s:I, s:I}", "requests", list, "total", (json_int_t)total,
-			   "offset", (json_int_t)l->f.offset, "limit", (json_int_t)l->f.limit));
+		json_array_append_new(list, nv_request_json(l->app, &recs[i]));
+	nv_api_json(l->r, 200,
+		    json_pack("{s:o, s:I, s:I, s:I}", "requests", list, "total", (json_int_t)total,
+			      "offset", (json_int_t)l->f.offset, "limit", (json_int_t)l->f.limit));
 }
 
 static int wrong(struct nv_err *err, const char *name, const char *what)
 {
-	return api_err(err, 422, NV_R_bad_message, "%.64s: %s", name, what);
+	return nv_api_err(err, 422, NV_R_bad_message, "%.64s: %s", name, what);
 }
 
 static int read_states(const char *text, uint32_t *ret, struct nv_err *err)
@@ -82,9 +82,9 @@ static int read_one(struct listing *l, const struct session *s, const char *name
 	if (!strcmp(name, "state"))
 		return read_states(value, &l->f.states, err);
 	if (!strcmp(name, "offset"))
-		return api_number(name, value, 0, 1000000, &l->f.offset, err);
+		return nv_api_number(name, value, 0, 1000000, &l->f.offset, err);
 	if (!strcmp(name, "limit"))
-		return api_number(name, value, 1, 1000, &l->f.limit, err);
+		return nv_api_number(name, value, 1, 1000, &l->f.limit, err);
 	if (!strcmp(name, "sort"))
 		return read_sort(value, &l->f, err);
 	if (!strcmp(name, "text"))
@@ -103,15 +103,15 @@ static int read_one(struct listing *l, const struct session *s, const char *name
 		if (!*value || strlen(value) > 255)
 			return wrong(err, name, "not 1 to 255 bytes long");
 		if (!s->admin && strcmp(value, s->identity) != 0)
-			return api_err(err, 403, NV_R_denied,
-				       "user: only administrators may ask this");
+			return nv_api_err(err, 403, NV_R_denied,
+					  "user: only administrators may ask this");
 		l->f.user = value;
 		return 0;
 	}
 	return wrong(err, name, "unknown parameter");
 }
 
-void requests_list(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_list(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct nv_err err;
 	const char *name;
@@ -119,13 +119,13 @@ void requests_list(struct app *app, struct nv_http_request *r, const struct sess
 	*l = (struct listing){.app = app, .r = r, .f = {.limit = 100}};
 	for (size_t i = 0; (name = nv_http_query_name(r, i)); i++) {
 		if (read_one(l, s, name, nv_http_query(r, name), &err) < 0) {
-			api_fail(r, &err);
+			nv_api_fail(r, &err);
 			return;
 		}
 	}
 	if (l->f.course && !l->f.site) { /* an id means something on its server only */
 		wrong(&err, "course", "needs a site beside it");
-		api_fail(r, &err);
+		nv_api_fail(r, &err);
 		return;
 	}
 	if (!s->admin)

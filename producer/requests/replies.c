@@ -13,13 +13,13 @@
 #include "producer/app.h"
 #include "producer/requests/replies.h"
 
-const char *reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about)
+const char *nv_reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about)
 {
 	return nv_arena_printf(a, "%s:%s:%s", kind, site, about);
 }
 
-bool reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
-		struct nv_arena *a, uint64_t *ret_stored)
+bool nv_reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
+		   struct nv_arena *a, uint64_t *ret_stored)
 {
 	uint64_t stored;
 	if (!value || len < sizeof stored)
@@ -57,7 +57,7 @@ static void stored(void *arg, const struct nv_err *err, bool set)
 		nv_status_announce(st->app->status, st->kind, st->site, st->about, announced, st);
 }
 
-void reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg)
+void nv_reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg)
 {
 	nv_auto_arena struct nv_arena a = {0};
 	nv_auto_buf struct nv_buf b = {0};
@@ -78,6 +78,6 @@ void reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, vo
 	/* long enough for who waits for it, also where nothing is to be kept */
 	uint64_t least = app->config->producer.catalog_timeout + 10000;
 	uint64_t ttl = reply->ttl_ms > least ? reply->ttl_ms : least;
-	nv_kv_set(app->status, reply_key(&a, reply->kind, reply->site, reply->about), b.data, b.len,
-		  ttl, false, stored, st);
+	nv_kv_set(app->status, nv_reply_key(&a, reply->kind, reply->site, reply->about), b.data,
+		  b.len, ttl, false, stored, st);
 }

@@ -15,10 +15,10 @@ struct reply {
 	const void *body;
 	uint64_t ttl_ms; /* at least as long as somebody may wait */
 };
-void reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg);
-const char *reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about);
+void nv_reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg);
+const char *nv_reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about);
 /* false: it is not there, or not readable. */
-bool reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
-		struct nv_arena *a, uint64_t *ret_stored);
+bool nv_reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
+		   struct nv_arena *a, uint64_t *ret_stored);
 
 #endif

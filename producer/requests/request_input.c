@@ -10,51 +10,53 @@
 
 /* --- reading --- */
 
-static int read_options(const struct body *b, struct wish *w)
+static int read_options(const struct body *b, struct request_input *w)
 {
-	if (body_bool(b, "keep_category", &w->keep_category_given, &w->keep_category) < 0 ||
-	    body_text_or_null(b, "category", 255, &w->category_given, &w->category) < 0 ||
-	    body_bool(b, "user_data", &w->user_data_given, &w->user_data) < 0 ||
-	    body_word(b, "enrolment", nv_enrolment_words, &w->enrolment_given, &w->enrolment) < 0)
+	if (nv_body_bool(b, "keep_category", &w->keep_category_given, &w->keep_category) < 0 ||
+	    nv_body_text_or_null(b, "category", 255, &w->category_given, &w->category) < 0 ||
+	    nv_body_bool(b, "user_data", &w->user_data_given, &w->user_data) < 0 ||
+	    nv_body_word(b, "enrolment", nv_enrolment_words, &w->enrolment_given, &w->enrolment) <
+		    0)
 		return -1;
 	return 0;
 }
 
-int wish_read_new(const struct body *b, struct wish *ret)
+int nv_request_input_read_new(const struct body *b, struct request_input *ret)
 {
 	static const char *const fields[] = {"site",	      "course",	  "user",
 					     "keep_category", "category", "user_data",
 					     "enrolment",     "now",	  "source"};
 	memset(ret, 0, sizeof *ret);
-	if (body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 ||
-	    body_text(b, "site", NV_NAME_MAX, true, &ret->site) < 0 ||
-	    body_text(b, "course", 64, true, &ret->course) < 0 ||
-	    body_text_or_null(b, "user", 255, &ret->user_given, &ret->user) < 0 ||
-	    read_options(b, ret) < 0 || body_bool(b, "now", &ret->now_given, &ret->now) < 0 ||
-	    body_word(b, "source", nv_source_words, &ret->source_given, &ret->source) < 0)
+	if (nv_body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 ||
+	    nv_body_text(b, "site", NV_NAME_MAX, true, &ret->site) < 0 ||
+	    nv_body_text(b, "course", 64, true, &ret->course) < 0 ||
+	    nv_body_text_or_null(b, "user", 255, &ret->user_given, &ret->user) < 0 ||
+	    read_options(b, ret) < 0 || nv_body_bool(b, "now", &ret->now_given, &ret->now) < 0 ||
+	    nv_body_word(b, "source", nv_source_words, &ret->source_given, &ret->source) < 0)
 		return -1;
 	if (!nv_name_valid(ret->site))
-		return body_wrong(b, "site", "not the name of a course server");
+		return nv_body_wrong(b, "site", "not the name of a course server");
 	return 0;
 }
 
-int wish_read_change(const struct body *b, struct wish *ret)
+int nv_request_input_read_change(const struct body *b, struct request_input *ret)
 {
 	static const char *const fields[] = {"rev",	  "keep_category", "category",
 					     "user_data", "enrolment",	   "state"};
-	static const char *const states[] = {
-		[WISH_SCHEDULED] = "scheduled", [WISH_CANCELLED] = "cancelled", NULL};
+	static const char *const states[] = {[REQUEST_INPUT_SCHEDULED] = "scheduled",
+					     [REQUEST_INPUT_CANCELLED] = "cancelled",
+					     NULL};
 	memset(ret, 0, sizeof *ret);
-	if (body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 || read_options(b, ret) < 0 ||
-	    body_word(b, "state", states, &ret->state_given, &ret->state) < 0 ||
-	    body_uint(b, "rev", 1, 1000000, &ret->rev_given, &ret->rev) < 0)
+	if (nv_body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 || read_options(b, ret) < 0 ||
+	    nv_body_word(b, "state", states, &ret->state_given, &ret->state) < 0 ||
+	    nv_body_uint(b, "rev", 1, 1000000, &ret->rev_given, &ret->rev) < 0)
 		return -1;
 	bool options = ret->keep_category_given || ret->category_given || ret->user_data_given ||
 		       ret->enrolment_given;
-	if (options && ret->state_given && ret->state == WISH_CANCELLED)
-		return body_wrong(b, "state", "what is cancelled is not changed besides");
+	if (options && ret->state_given && ret->state == REQUEST_INPUT_CANCELLED)
+		return nv_body_wrong(b, "state", "what is cancelled is not changed besides");
 	if (!options && !ret->state_given)
-		return api_err(b->err, 422, NV_R_bad_message, "the body changes nothing");
+		return nv_api_err(b->err, 422, NV_R_bad_message, "the body changes nothing");
 	return 0;
 }
 
@@ -69,11 +71,11 @@ struct judge {
 
 static int deny(const struct judge *j, const char *field, const char *why)
 {
-	return api_err(j->err, 403, NV_R_denied, "%s%s: %s", j->where, field, why);
+	return nv_api_err(j->err, 403, NV_R_denied, "%s%s: %s", j->where, field, why);
 }
 
 /* Without the capability the site's setting holds; saying the same is no offence. */
-static int judge_user_data(const struct judge *j, const struct wish *w,
+static int judge_user_data(const struct judge *j, const struct request_input *w,
 			   struct nv_restore_request *q)
 {
 	static const char right[] = "only who holds " NV_CAP_USER_DATA " may choose this";
@@ -87,15 +89,15 @@ static int judge_user_data(const struct judge *j, const struct wish *w,
 			return deny(j, "enrolment", right);
 		if (w->enrolment == NV_ENROL_WITH_USERS && !q->user_data &&
 		    w->enrolment != q->enrolment)
-			return api_err(j->err, 422, NV_R_bad_message,
-				       "%senrolment: with-users needs user_data", j->where);
+			return nv_api_err(j->err, 422, NV_R_bad_message,
+					  "%senrolment: with-users needs user_data", j->where);
 		q->enrolment = w->enrolment;
 	}
 	return 0;
 }
 
-static int judge_category(const struct judge *j, const struct wish *w, struct nv_restore_request *q,
-			  struct nv_arena *a)
+static int judge_category(const struct judge *j, const struct request_input *w,
+			  struct nv_restore_request *q, struct nv_arena *a)
 {
 	if (w->keep_category_given) {
 		if (w->keep_category && !j->c->restore.original_category && !j->s->admin)
@@ -110,8 +112,8 @@ static int judge_category(const struct judge *j, const struct wish *w, struct nv
 	return 0;
 }
 
-static int judge_person(const struct judge *j, const struct wish *w, struct nv_restore_request *q,
-			struct nv_arena *a)
+static int judge_person(const struct judge *j, const struct request_input *w,
+			struct nv_restore_request *q, struct nv_arena *a)
 {
 	const struct session *s = j->s;
 	const char *user = s->admin || w->user_given ? w->user : s->identity;
@@ -141,16 +143,16 @@ static const struct nv_config_site *find_site(const struct nv_config *c, const c
 	return NULL;
 }
 
-int wish_judge_new(const struct nv_config *c, const struct session *s, const struct wish *w,
-		   const char *where, struct nv_restore_request *q, struct nv_arena *a,
-		   struct nv_err *err)
+int nv_request_input_judge_new(const struct nv_config *c, const struct session *s,
+			       const struct request_input *w, const char *where,
+			       struct nv_restore_request *q, struct nv_arena *a, struct nv_err *err)
 {
 	struct judge j = {.c = c, .s = s, .where = where, .err = err};
 	const struct nv_config_site *site = find_site(c, w->site);
 	memset(q, 0, sizeof *q);
 	if (!site)
-		return api_err(err, 422, NV_R_site_unknown,
-			       "%ssite: there is no course server \"%s\"", where, w->site);
+		return nv_api_err(err, 422, NV_R_site_unknown,
+				  "%ssite: there is no course server \"%s\"", where, w->site);
 	q->rev = 1;
 	q->site = nv_arena_strdup(a, w->site);
 	q->course = nv_arena_strdup(a, w->course);
@@ -167,13 +169,14 @@ int wish_judge_new(const struct nv_config *c, const struct session *s, const str
 	return judge_user_data(&j, w, q);
 }
 
-int wish_judge_change(const struct nv_config *c, const struct session *s, const struct wish *w,
-		      struct nv_restore_request *q, struct nv_arena *a, struct nv_err *err)
+int nv_request_input_judge_change(const struct nv_config *c, const struct session *s,
+				  const struct request_input *w, struct nv_restore_request *q,
+				  struct nv_arena *a, struct nv_err *err)
 {
 	struct judge j = {.c = c, .s = s, .where = "", .err = err};
 	if (w->rev_given && w->rev != q->rev)
-		return api_err(err, 409, NV_R_conflict, "rev: the request is at revision %llu",
-			       (unsigned long long)q->rev);
+		return nv_api_err(err, 409, NV_R_conflict, "rev: the request is at revision %llu",
+				  (unsigned long long)q->rev);
 	if (judge_category(&j, w, q, a) < 0)
 		return -1;
 	return judge_user_data(&j, w, q);
@@ -181,7 +184,7 @@ int wish_judge_change(const struct nv_config *c, const struct session *s, const 
 
 /* --- idempotency --- */
 
-void wish_hash(const json_t *body, char ret[65])
+void nv_request_input_hash(const json_t *body, char ret[65])
 {
 	uint8_t digest[NV_SHA256_LEN];
 	nv_auto_free char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
@@ -192,7 +195,7 @@ void wish_hash(const json_t *body, char ret[65])
 /* "user key", as long as the first space ends the name.  A name that holds one itself is told by
  * its length, behind a space, with which nothing of the first form begins: no two pairs hash the
  * same text. */
-void wish_key_hash(const char *username, const char *key, char ret[65])
+void nv_request_input_key_hash(const char *username, const char *key, char ret[65])
 {
 	uint8_t digest[NV_SHA256_LEN];
 	nv_auto_free char *text =
@@ -202,7 +205,7 @@ void wish_key_hash(const char *username, const char *key, char ret[65])
 	nv_hex(digest, sizeof digest, ret);
 }
 
-bool wish_key_valid(const char *key)
+bool nv_request_input_key_valid(const char *key)
 {
 	size_t len = strlen(key);
 	for (size_t i = 0; i < len; i++)

@@ -7,7 +7,7 @@
 #include "producer/app.h"
 #include "producer/body.h"
 
-struct wish {
+struct request_input {
 	const char *site;
 	const char *course;
 	bool user_given;
@@ -22,34 +22,36 @@ struct wish {
 	bool source_given;
 	uint64_t source;
 	bool state_given;
-	uint64_t state; /* of a change: WISH_… */
+	uint64_t state; /* of a change: REQUEST_INPUT_… */
 	bool rev_given;
 	uint64_t rev;
 };
 
 /* What a change may make of the state: ask again for what failed or was cancelled; withdraw. */
-enum wish_state { WISH_SCHEDULED, WISH_CANCELLED };
+enum request_input_state { REQUEST_INPUT_SCHEDULED, REQUEST_INPUT_CANCELLED };
 
 /* One new request; strings are borrowed from b->o. */
-int wish_read_new(const struct body *b, struct wish *ret);
+int nv_request_input_read_new(const struct body *b, struct request_input *ret);
 /* A change of one. */
-int wish_read_change(const struct body *b, struct wish *ret);
+int nv_request_input_read_change(const struct body *b, struct request_input *ret);
 
 /* Is it allowed to this person?  Fills everything of q but id, names and versions; strings are
  * copied into the arena.  403 or 422, with `where` before the field. */
-int wish_judge_new(const struct nv_config *c, const struct session *s, const struct wish *w,
-		   const char *where, struct nv_restore_request *q, struct nv_arena *a,
-		   struct nv_err *err);
+int nv_request_input_judge_new(const struct nv_config *c, const struct session *s,
+			       const struct request_input *w, const char *where,
+			       struct nv_restore_request *q, struct nv_arena *a,
+			       struct nv_err *err);
 /* Apply a change to q, which holds the request as it is. */
-int wish_judge_change(const struct nv_config *c, const struct session *s, const struct wish *w,
-		      struct nv_restore_request *q, struct nv_arena *a, struct nv_err *err);
+int nv_request_input_judge_change(const struct nv_config *c, const struct session *s,
+				  const struct request_input *w, struct nv_restore_request *q,
+				  struct nv_arena *a, struct nv_err *err);
 
 /* The whole body with its keys sorted, hashed: the same wishes have the same hash however their
  * JSON was written. */
-void wish_hash(const json_t *body, char ret[65]);
+void nv_request_input_hash(const json_t *body, char ret[65]);
 /* Of somebody's Idempotency-Key: another for each user and key. */
-void wish_key_hash(const char *username, const char *key, char ret[65]);
+void nv_request_input_key_hash(const char *username, const char *key, char ret[65]);
 /* 1 to 200 printable ASCII characters. */
-bool wish_key_valid(const char *idempotency_key);
+bool nv_request_input_key_valid(const char *idempotency_key);
 
 #endif

@@ -11,7 +11,7 @@ static json_t *texts(const struct nv_strs *list)
 {
 	json_t *a = json_array();
 	for (size_t i = 0; i < list->len; i++)
-		json_array_append_new(a, api_text(list->items[i]));
+		json_array_append_new(a, nv_api_text(list->items[i]));
 	return a;
 }
 
@@ -20,10 +20,10 @@ static json_t *differences(const struct nv_list *list)
 	const struct nv_difference *d = list->items;
 	json_t *a = json_array();
 	for (size_t i = 0; i < list->len; i++)
-		json_array_append_new(a,
-				      json_pack("{s:o, s:o, s:I, s:I}", "kind", api_text(d[i].kind),
-						"type", api_text(d[i].type), "had",
-						(json_int_t)d[i].had, "has", (json_int_t)d[i].has));
+		json_array_append_new(
+			a, json_pack("{s:o, s:o, s:I, s:I}", "kind", nv_api_text(d[i].kind), "type",
+				     nv_api_text(d[i].type), "had", (json_int_t)d[i].had, "has",
+				     (json_int_t)d[i].has));
 	return a;
 }
 
@@ -32,12 +32,12 @@ static json_t *restored_json(const struct nv_status_record *rec)
 	if (rec->state != NV_ST_restored)
 		return json_null();
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:o, s:o}", "course",
-			 api_text(rec->course), "url", api_text(rec->course_url), "shortname",
-			 api_text(rec->course_shortname), "fullname",
-			 api_text(rec->course_fullname), "category", api_text(rec->course_category),
-			 "user_data", rec->course_user_data, "deleted", rec->course_deleted,
-			 "enrolled", rec->enrolled, "warnings", texts(&rec->warnings),
-			 "differences", differences(&rec->differences));
+			 nv_api_text(rec->course), "url", nv_api_text(rec->course_url), "shortname",
+			 nv_api_text(rec->course_shortname), "fullname",
+			 nv_api_text(rec->course_fullname), "category",
+			 nv_api_text(rec->course_category), "user_data", rec->course_user_data,
+			 "deleted", rec->course_deleted, "enrolled", rec->enrolled, "warnings",
+			 texts(&rec->warnings), "differences", differences(&rec->differences));
 }
 
 static const char *label(const struct app *app, const char *site)
@@ -62,39 +62,40 @@ static json_t *wanted_json(const struct app *app, const struct nv_restore_reques
 		"{s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:b, s:s, s:b, "
 		"s:o}",
 		"id", q->id, "rev", (json_int_t)q->rev, "site", q->site, "site_label",
-		label(app, q->site), "course", q->course, "shortname", api_text(q->shortname),
-		"fullname", api_text(q->fullname), "user", api_text(q->user), "user_name",
-		api_text(q->user_name), "by", api_text(q->by), "source", nv_source_words[q->source],
-		"keep_category", q->keep_category, "category", api_text(q->category), "user_data",
-		q->user_data, "enrolment", nv_enrolment_words[q->enrolment], "now", q->now,
-		"requested", api_time(q->requested));
+		label(app, q->site), "course", q->course, "shortname", nv_api_text(q->shortname),
+		"fullname", nv_api_text(q->fullname), "user", nv_api_text(q->user), "user_name",
+		nv_api_text(q->user_name), "by", nv_api_text(q->by), "source",
+		nv_source_words[q->source], "keep_category", q->keep_category, "category",
+		nv_api_text(q->category), "user_data", q->user_data, "enrolment",
+		nv_enrolment_words[q->enrolment], "now", q->now, "requested",
+		nv_api_time(q->requested));
 }
 
-json_t *request_json(const struct app *app, const struct nv_status_record *rec)
+json_t *nv_request_json(const struct app *app, const struct nv_status_record *rec)
 {
 	json_t *o = wanted_json(app, &rec->request);
-	json_t *state =
-		json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, "
-			  "s:o, s:b, s:o, "
-			  "s:o, s:o}",
-			  "state", nv_state_word(rec->state), "step", api_text(rec->step), "done",
-			  (json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
-			  api_text(rec->reason), "message", api_text(rec->message), "failures",
-			  (json_int_t)rec->failures, "next_try", api_time(rec->next_try), "held",
-			  api_time(rec->held), "host", api_text(rec->host), "published",
-			  rec->published, "created", api_time(rec->created), "modified",
-			  api_time(rec->modified), "started", api_time(rec->started), "finished",
-			  api_time(rec->finished), "archive", has_archive(app, rec), "place",
-			  rec->place ? json_integer((json_int_t)rec->place) : json_null(),
-			  "restored", restored_json(rec), "joined", texts(&rec->joined));
+	json_t *state = json_pack(
+		"{s:s, s:o, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:o, s:o, s:o, "
+		"s:o, s:b, s:o, "
+		"s:o, s:o}",
+		"state", nv_state_word(rec->state), "step", nv_api_text(rec->step), "done",
+		(json_int_t)rec->done, "total", (json_int_t)rec->total, "reason",
+		nv_api_text(rec->reason), "message", nv_api_text(rec->message), "failures",
+		(json_int_t)rec->failures, "next_try", nv_api_time(rec->next_try), "held",
+		nv_api_time(rec->held), "host", nv_api_text(rec->host), "published", rec->published,
+		"created", nv_api_time(rec->created), "modified", nv_api_time(rec->modified),
+		"started", nv_api_time(rec->started), "finished", nv_api_time(rec->finished),
+		"archive", has_archive(app, rec), "place",
+		rec->place ? json_integer((json_int_t)rec->place) : json_null(), "restored",
+		restored_json(rec), "joined", texts(&rec->joined));
 	json_object_update(o, state);
 	json_decref(state);
 	return o;
 }
 
 /* By the message's own table of fields, so that none is forgotten. */
-void request_copy(struct nv_restore_request *to, const struct nv_restore_request *from,
-		  struct nv_arena *a)
+void nv_request_copy(struct nv_restore_request *to, const struct nv_restore_request *from,
+		     struct nv_arena *a)
 {
 	nv_auto_buf struct nv_buf b = {0};
 	struct nv_err err;
@@ -104,7 +105,7 @@ void request_copy(struct nv_restore_request *to, const struct nv_restore_request
 		abort(); /* it came through the same table */
 }
 
-bool request_is_ones_own(const struct nv_restore_request *q, const struct session *s)
+bool nv_request_is_ones_own(const struct nv_restore_request *q, const struct session *s)
 {
 	return q->user && !strcmp(q->user, s->identity);
 }

@@ -230,7 +230,7 @@ static void write_next(struct spool *s)
 	nv_run_start(s->app->d->loop, &run);
 }
 
-int spool_usable(const struct app *app, struct nv_err *err)
+int nv_spool_usable(const struct app *app, struct nv_err *err)
 {
 	if (app->spool && app->spool->folder)
 		return 0;
@@ -249,13 +249,13 @@ static bool is_kept(const struct spool *s, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
-		nv_status_cb cb, void *arg)
+void nv_spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
+		   nv_status_cb cb, void *arg)
 {
 	struct spool *s = app->spool;
 	struct nv_err err = {0};
 	char name[NAME_SIZE];
-	if (spool_usable(app, &err) < 0 || s->closed) {
+	if (nv_spool_usable(app, &err) < 0 || s->closed) {
 		if (!err.kind)
 			nv_fail(&err, NV_RETRY, NV_R_busy, "the producer is being stopped");
 		cb(arg, &err);
@@ -278,7 +278,7 @@ void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_b
 	write_next(s);
 }
 
-void spool_drop(struct app *app, const char *id, uint64_t rev)
+void nv_spool_drop(struct app *app, const char *id, uint64_t rev)
 {
 	char name[NAME_SIZE];
 	make_name(name, id, rev);
@@ -325,10 +325,10 @@ static void end_look(struct spool *s)
 	forget_names(s);
 	s->looking = s->again = false;
 	if (s->rebuilt && s->app->sweep)
-		sweep_now(s->app->sweep);
+		nv_sweep_now(s->app->sweep);
 	s->rebuilt = false;
 	if (again)
-		spool_look(s);
+		nv_spool_look(s);
 }
 
 /* Is there nothing left to do for this revision?  Changed, cancelled, restored by the site's
@@ -391,7 +391,7 @@ static void look_at_next(struct spool *s)
 	end_look(s);
 }
 
-void spool_look(struct spool *s)
+void nv_spool_look(struct spool *s)
 {
 	if (s->looking) {
 		s->again = true;
@@ -408,7 +408,7 @@ void spool_look(struct spool *s)
 
 static void tick(uv_timer_t *timer)
 {
-	spool_look(timer->data);
+	nv_spool_look(timer->data);
 }
 
 /* --- life --- */
@@ -442,7 +442,7 @@ static void remove_temps(const struct spool *s)
 	closedir(dir);
 }
 
-struct spool *spool_new(struct app *app, struct nv_err *err)
+struct spool *nv_spool_new(struct app *app, struct nv_err *err)
 {
 	struct spool *s = nv_alloc(sizeof *s);
 	uint64_t every = app->config->producer.sweep_after / 2;
@@ -472,13 +472,13 @@ static void timer_closed(uv_handle_t *handle)
 	end_when_idle(s);
 }
 
-void spool_close(struct spool *s, void (*cb)(struct app *app))
+void nv_spool_close(struct spool *s, void (*cb)(struct app *app))
 {
 	s->on_closed_cb = cb;
 	uv_close((uv_handle_t *)&s->timer, timer_closed);
 }
 
-void spool_free(struct spool *s)
+void nv_spool_free(struct spool *s)
 {
 	if (!s)
 		return;

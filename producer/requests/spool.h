@@ -6,18 +6,18 @@
 #include "core/status/status.h"
 #include "producer/app.h"
 
-struct spool *spool_new(struct app *app, struct nv_err *err);
+struct spool *nv_spool_new(struct app *app, struct nv_err *err);
 /* 0: there is a folder for it. */
-int spool_usable(const struct app *app, struct nv_err *err);
+int nv_spool_usable(const struct app *app, struct nv_err *err);
 /* cb: it is on the disk, synced; or err.  body: the restore.request's, copied. */
-void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
-		nv_status_cb cb, void *arg);
+void nv_spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
+		   nv_status_cb cb, void *arg);
 /* The broker has it, or it was cancelled. */
-void spool_drop(struct app *app, const char *id, uint64_t rev);
+void nv_spool_drop(struct app *app, const char *id, uint64_t rev);
 /* Have all that is kept in Redis again; the broker or Redis is back. */
-void spool_look(struct spool *s);
+void nv_spool_look(struct spool *s);
 /* After the bus, before the status; cb comes when nothing is being written any more. */
-void spool_close(struct spool *s, void (*cb)(struct app *app));
-void spool_free(struct spool *s); /* after the status */
+void nv_spool_close(struct spool *s, void (*cb)(struct app *app));
+void nv_spool_free(struct spool *s); /* after the status */
 
 #endif

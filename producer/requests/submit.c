@@ -30,11 +30,11 @@
 #define ITEMS_MAX 1000u
 #define IDEMPOTENCY_MS 86400000u
 
-void submit_fail(struct submit *sub, const struct nv_err *err)
+void nv_submit_fail(struct submit *sub, const struct nv_err *err)
 {
 	for (size_t i = 0; i < sub->len; i++)
 		json_decref(sub->items[i].record);
-	api_fail(sub->r, err);
+	nv_api_fail(sub->r, err);
 }
 
 /* --- the answer --- */
@@ -42,8 +42,8 @@ void submit_fail(struct submit *sub, const struct nv_err *err)
 static json_t *outcome_json(struct item *it)
 {
 	if (it->refused)
-		return json_pack("{s:i, s:o}", "status", (int)api_status(&it->err), "problem",
-				 api_problem(&it->err));
+		return json_pack("{s:i, s:o}", "status", (int)nv_api_status(&it->err), "problem",
+				 nv_api_problem(&it->err));
 	json_object_set_new(it->record, "published", json_boolean(it->published));
 	return json_pack("{s:i, s:s, s:b, s:o}", "status", 202, "id", it->q.id, "published",
 			 it->published, "request", it->record);
@@ -104,15 +104,15 @@ static void finish(struct submit *sub)
 	for (size_t i = 0; i < sub->len; i++) {
 		struct item *it = &sub->items[i];
 		nv_metric_add(sub->app->m.submitted, it->refused ? "refused" : "accepted", 1);
-		if (it->refused && api_status(&it->err) == 403)
-			api_refused(sub->app, sub->r, "rights", sub->s->username);
-		lasting = lasting && !(it->refused && api_status(&it->err) >= 500);
+		if (it->refused && nv_api_status(&it->err) == 403)
+			nv_api_refused(sub->app, sub->r, "rights", sub->s->username);
+		lasting = lasting && !(it->refused && nv_api_status(&it->err) >= 500);
 		json_array_append_new(results, item_json(it));
 	}
 	sub->status = 202;
 	if (sub->single && sub->items[0].refused) {
-		sub->status = api_status(&sub->items[0].err);
-		sub->answer = api_problem(&sub->items[0].err);
+		sub->status = nv_api_status(&sub->items[0].err);
+		sub->answer = nv_api_problem(&sub->items[0].err);
 		json_decref(results);
 	} else {
 		sub->answer = json_pack("{s:o}", "results", results);
@@ -152,7 +152,7 @@ static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back w
 		item_done(it->sub);
 		return;
 	} else if (what == NV_GONE) {
-		spool_drop(app, it->q.id, it->q.rev);
+		nv_spool_drop(app, it->q.id, it->q.rev);
 		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
 	}
 	json_decref(it->record);
@@ -174,13 +174,13 @@ static void dispatched(void *arg, const struct nv_err *err, bool published)
 	item_done(it->sub);
 }
 
-void submit_held_by(struct item *it, const struct nv_status_record *rec)
+void nv_submit_held_by(struct item *it, const struct nv_status_record *rec)
 {
 	const struct nv_restore_request *q = rec ? &rec->request : NULL;
 	const char *who = q ? (q->user_name ? q->user_name : q->user ? q->user : q->by) : NULL;
-	api_err(&it->err, 409, NV_R_already_restored, "course %s was already %s%s%s", it->q.course,
-		rec && rec->state == NV_ST_restored ? "restored" : "asked for", who ? " by " : "",
-		who ? who : "");
+	nv_api_err(&it->err, 409, NV_R_already_restored, "course %s was already %s%s%s",
+		   it->q.course, rec && rec->state == NV_ST_restored ? "restored" : "asked for",
+		   who ? " by " : "", who ? who : "");
 	it->refused = true;
 }
 
@@ -188,11 +188,11 @@ static void created(void *arg, const struct nv_err *err, const struct nv_status_
 {
 	struct item *it = arg;
 	if (err && err->reason == NV_R_already_restored) {
-		submit_held_by(it, rec);
+		nv_submit_held_by(it, rec);
 	} else if (err) {
 		refuse(it, err);
 	} else {
-		it->record = request_json(it->sub->app, rec);
+		it->record = nv_request_json(it->sub->app, rec);
 		it->published = rec->published;
 		NV_LOG(NV_INFO, "request.created", NV_S("req", it->q.id), NV_S("site", it->q.site),
 		       NV_S("course", it->q.course), NV_P("user", it->q.user),
@@ -200,7 +200,7 @@ static void created(void *arg, const struct nv_err *err, const struct nv_status_
 		nv_fault("producer.after-create");
 		if (!rec->published && rec->state == NV_ST_scheduled &&
 		    rec->request.rev == it->q.rev) {
-			dispatch_request(it->sub->app, &it->q, dispatched, it);
+			nv_dispatch_request(it->sub->app, &it->q, dispatched, it);
 			return;
 		}
 	}
@@ -219,7 +219,7 @@ static void name_people(struct submit *sub, struct nv_restore_request *q)
 		q->lang = nv_arena_strdup(a, s->lang);
 		return;
 	}
-	const struct nv_account *account = people_find_identity(sub->app, q->user);
+	const struct nv_account *account = nv_people_find_identity(sub->app, q->user);
 	if (!account)
 		return;
 	q->user_name = nv_arena_strdup(a, account->name);
@@ -230,7 +230,7 @@ static void name_people(struct submit *sub, struct nv_restore_request *q)
 static void create_all(struct submit *sub)
 {
 	struct nv_err err = {0};
-	bool unkept = !nv_bus_up(sub->app->bus) && spool_usable(sub->app, &err) < 0;
+	bool unkept = !nv_bus_up(sub->app->bus) && nv_spool_usable(sub->app, &err) < 0;
 	sub->pending = sub->len + 1;
 	for (size_t i = 0; i < sub->len; i++) {
 		struct item *it = &sub->items[i];
@@ -241,7 +241,7 @@ static void create_all(struct submit *sub)
 			continue;
 		}
 		name_people(sub, &it->q);
-		versions_fill(sub->app, &it->q);
+		nv_versions_fill(sub->app, &it->q);
 		nv_status_create(sub->app->status, &it->q, sub->app->config->restore.only_one,
 				 created, it);
 	}
@@ -250,22 +250,22 @@ static void create_all(struct submit *sub)
 
 /* --- are they the requester's own? --- */
 
-void submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
+void nv_submit_judge(struct item *it, const struct catalog_site *sites, size_t len)
 {
 	struct nv_arena *a = nv_http_arena(it->sub->r);
 	for (size_t i = 0; i < len; i++) {
 		if (strcmp(sites[i].site->name, it->q.site) != 0)
 			continue;
-		if (catalog_judge(&sites[i], it->q.course, &it->err) < 0) {
+		if (nv_catalog_judge(&sites[i], it->q.course, &it->err) < 0) {
 			it->refused = true;
 			return;
 		}
-		const struct nv_course *c = catalog_find(&sites[i], it->q.course);
+		const struct nv_course *c = nv_catalog_find(&sites[i], it->q.course);
 		if (c->damaged) {
 			it->refused = true;
-			api_err(&it->err, 409, NV_R_archive_corrupt,
-				"the backup of course %s on %s is damaged: %s", it->q.course,
-				sites[i].site->label, c->damaged);
+			nv_api_err(&it->err, 409, NV_R_archive_corrupt,
+				   "the backup of course %s on %s is damaged: %s", it->q.course,
+				   sites[i].site->label, c->damaged);
 			return;
 		}
 		it->q.shortname = nv_arena_strdup(a, c->shortname);
@@ -281,7 +281,8 @@ static bool concerns(const struct item *it, const struct catalog_site *site)
 static bool lacks_one(const struct submit *sub, const struct catalog_site *site)
 {
 	for (size_t i = 0; i < sub->len; i++)
-		if (concerns(&sub->items[i], site) && catalog_lacks(site, sub->items[i].q.course))
+		if (concerns(&sub->items[i], site) &&
+		    nv_catalog_lacks(site, sub->items[i].q.course))
 			return true;
 	return false;
 }
@@ -298,8 +299,8 @@ static void ask_afresh(struct submit *sub)
 		if (it->refused || it->judged)
 			continue;
 		sub->afresh = it->q.site;
-		catalog_ask(sub->app, sub->s->identity, sub->afresh, CATALOG_AFRESH, catalog_told,
-			    sub);
+		nv_catalog_ask(sub->app, sub->s->identity, sub->afresh, CATALOG_AFRESH,
+			       catalog_told, sub);
 		return;
 	}
 	create_all(sub);
@@ -310,7 +311,7 @@ static void catalog_told(void *arg, const struct nv_err *err, const struct catal
 {
 	struct submit *sub = arg;
 	if (err) {
-		submit_fail(sub, err);
+		nv_submit_fail(sub, err);
 		return;
 	}
 	for (size_t k = 0; k < len; k++) {
@@ -320,7 +321,7 @@ static void catalog_told(void *arg, const struct nv_err *err, const struct catal
 			struct item *it = &sub->items[i];
 			if (!concerns(it, &sites[k]))
 				continue;
-			submit_judge(it, &sites[k], 1);
+			nv_submit_judge(it, &sites[k], 1);
 			it->judged = true;
 		}
 	}
@@ -350,7 +351,7 @@ static void ask_catalog(struct submit *sub)
 {
 	const char *site;
 	if (!sub->s->admin && site_to_ask(sub, &site))
-		catalog_ask(sub->app, sub->s->identity, site, CATALOG_USUAL, catalog_told, sub);
+		nv_catalog_ask(sub->app, sub->s->identity, site, CATALOG_USUAL, catalog_told, sub);
 	else
 		create_all(sub);
 }
@@ -376,16 +377,16 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 	struct submit *sub = arg;
 	struct nv_err mine;
 	if (err) {
-		submit_fail(sub, err);
+		nv_submit_fail(sub, err);
 		return;
 	}
 	json_t *o = value ? json_loadb(value, len, 0, NULL) : NULL;
 	const char *hash = json_string_value(json_object_get(o, "hash"));
 	json_t *answer = json_object_get(o, "answer");
 	if (!hash || strcmp(hash, sub->hash) != 0) {
-		api_err(&mine, 422, NV_R_conflict,
-			"Idempotency-Key: was used with another body before");
-		submit_fail(sub, &mine);
+		nv_api_err(&mine, 422, NV_R_conflict,
+			   "Idempotency-Key: was used with another body before");
+		nv_submit_fail(sub, &mine);
 	} else if (answer) {
 		sub->status = (unsigned)json_integer_value(json_object_get(o, "status"));
 		nv_auto_free char *text = json_dumps(answer, JSON_COMPACT);
@@ -393,8 +394,8 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 	} else if (take_ids(sub, o)) {
 		ask_catalog(sub);
 	} else {
-		api_err(&mine, 500, NV_R_internal, "Idempotency-Key: what is kept is damaged");
-		submit_fail(sub, &mine);
+		nv_api_err(&mine, 500, NV_R_internal, "Idempotency-Key: what is kept is damaged");
+		nv_submit_fail(sub, &mine);
 	}
 	json_decref(o);
 }
@@ -403,7 +404,7 @@ static void key_kept(void *arg, const struct nv_err *err, bool set)
 {
 	struct submit *sub = arg;
 	if (err)
-		submit_fail(sub, err);
+		nv_submit_fail(sub, err);
 	else if (set)
 		ask_catalog(sub);
 	else
@@ -416,12 +417,12 @@ static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
 	char hex[65];
 	if (!key)
 		return 0;
-	if (!wish_key_valid(key))
-		return api_err(err, 422, NV_R_bad_message,
-			       "Idempotency-Key: not 1 to 200 printable characters");
-	wish_key_hash(sub->s->username, key, hex);
+	if (!nv_request_input_key_valid(key))
+		return nv_api_err(err, 422, NV_R_bad_message,
+				  "Idempotency-Key: not 1 to 200 printable characters");
+	nv_request_input_key_hash(sub->s->username, key, hex);
 	sub->key = nv_arena_printf(nv_http_arena(sub->r), "idempotency:%s", hex);
-	wish_hash(body, sub->hash);
+	nv_request_input_hash(body, sub->hash);
 	return 0;
 }
 
@@ -447,23 +448,23 @@ static int read_item(struct submit *sub, json_t *o, const char *where, bool alon
 	struct nv_arena *a = nv_http_arena(sub->r);
 	struct item *it = &sub->items[sub->len];
 	struct body b = {.o = o, .where = where, .err = err};
-	struct wish w;
+	struct request_input w;
 	char id[NV_UUID_SIZE];
 	int rc = 0;
 	it->sub = sub;
 	if (json_is_string(o) && alone)
-		rc = api_err(err, 422, NV_R_bad_message, "%s", json_string_value(o));
+		rc = nv_api_err(err, 422, NV_R_bad_message, "%s", json_string_value(o));
 	else if (!json_is_object(o))
-		rc = api_err(err, 422, NV_R_bad_message, "%s not an object", where);
+		rc = nv_api_err(err, 422, NV_R_bad_message, "%s not an object", where);
 	else
-		rc = wish_read_new(&b, &w);
+		rc = nv_request_input_read_new(&b, &w);
 	if (rc < 0 && !alone)
 		return -1;
 	if (rc < 0)
 		refuse(it, err);
 	else
-		it->refused = wish_judge_new(sub->app->config, sub->s, &w, where, &it->q, a,
-					     &it->err) < 0;
+		it->refused = nv_request_input_judge_new(sub->app->config, sub->s, &w, where,
+							 &it->q, a, &it->err) < 0;
 	if (it->refused)
 		name_refused(it, o, a);
 	nv_uuid_new(id);
@@ -484,10 +485,10 @@ static int read_items(struct submit *sub, json_t *o, const struct csv *csv, stru
 		sub->items = nv_arena_alloc(a, sizeof *sub->items);
 		return read_item(sub, o, "", false, err);
 	}
-	if (body_known(&b, fields, 1) < 0)
+	if (nv_body_known(&b, fields, 1) < 0)
 		return -1;
 	if (!json_is_array(list) || !json_array_size(list) || json_array_size(list) > ITEMS_MAX)
-		return body_wrong(&b, "requests", "not a list of 1 to %u requests", ITEMS_MAX);
+		return nv_body_wrong(&b, "requests", "not a list of 1 to %u requests", ITEMS_MAX);
 	sub->items = nv_arena_alloc(a, json_array_size(list) * sizeof *sub->items);
 	size_t i;
 	json_t *one;
@@ -509,7 +510,7 @@ static json_t *read_body(struct submit *sub, struct nv_err *err)
 	size_t n = type ? strcspn(type, "; \t") : 0;
 	size_t len;
 	if (n != 8 || strncasecmp(type, "text/csv", n) != 0) {
-		json_t *o = body_parse(sub->r, err);
+		json_t *o = nv_body_parse(sub->r, err);
 		if (o && read_items(sub, o, NULL, err) == 0)
 			return o;
 		json_decref(o);
@@ -517,7 +518,7 @@ static json_t *read_body(struct submit *sub, struct nv_err *err)
 	}
 	struct csv *csv = nv_arena_alloc(nv_http_arena(sub->r), sizeof *csv);
 	const char *text = nv_http_body(sub->r, &len);
-	if (csv_read(text, len, csv, err) < 0)
+	if (nv_csv_read(text, len, csv, err) < 0)
 		return NULL;
 	json_t *o = json_pack("{s:o}", "requests", csv->requests);
 	if (read_items(sub, o, csv, err) == 0)
@@ -535,21 +536,21 @@ static void begin(struct app *app, struct nv_http_request *r, const struct sessi
 	int rc = o ? read_key(sub, o, &err) : -1;
 	json_decref(o);
 	if (rc < 0)
-		submit_fail(sub, &err);
+		nv_submit_fail(sub, &err);
 	else if (check)
-		check_all(sub);
+		nv_check_all(sub);
 	else if (sub->key)
 		keep(sub, NULL, true, key_kept);
 	else
 		ask_catalog(sub);
 }
 
-void requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_submit(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	begin(app, r, s, false);
 }
 
-void requests_check(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_requests_check(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	begin(app, r, s, true);
 }

@@ -36,12 +36,12 @@ struct submit {
 };
 
 /* Another request holds the course. */
-void submit_held_by(struct item *it, const struct nv_status_record *rec);
+void nv_submit_held_by(struct item *it, const struct nv_status_record *rec);
 /* Is the course one of theirs?  Refuses it if not. */
-void submit_judge(struct item *it, const struct catalog_site *sites, size_t len);
-void submit_fail(struct submit *sub, const struct nv_err *err);
+void nv_submit_judge(struct item *it, const struct catalog_site *sites, size_t len);
+void nv_submit_fail(struct submit *sub, const struct nv_err *err);
 
 /* check.c: answers. */
-void check_all(struct submit *sub);
+void nv_check_all(struct submit *sub);
 
 #endif

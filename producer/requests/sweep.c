@@ -63,7 +63,7 @@ static void swept(void *arg, const struct nv_err *err, const struct nv_status_re
 		       NV_U("rev", recs[i].request.rev));
 		s->sending++;
 		s->open++;
-		dispatch_request(s->app, &recs[i].request, dispatched, s);
+		nv_dispatch_request(s->app, &recs[i].request, dispatched, s);
 	}
 	sent(s);
 	let_go(s);
@@ -86,7 +86,7 @@ static void tick(uv_timer_t *timer)
 }
 
 /* What a person has just sent is still being published by whoever took it. */
-void sweep_now(struct sweep *s)
+void nv_sweep_now(struct sweep *s)
 {
 	run(s, JUST_NOW_MS);
 }
@@ -145,7 +145,7 @@ static void expire(uv_timer_t *timer)
 	nv_status_expire(s->app->status, s->app->config->producer.keep, expired, s);
 }
 
-struct sweep *sweep_new(struct app *app)
+struct sweep *nv_sweep_new(struct app *app)
 {
 	struct sweep *s = nv_alloc(sizeof *s);
 	uint64_t every = app->config->producer.sweep_after / 2;
@@ -166,7 +166,7 @@ static void timer_closed(uv_handle_t *handle)
 	let_go(handle->data);
 }
 
-void sweep_close(struct sweep *s)
+void nv_sweep_close(struct sweep *s)
 {
 	s->closed = true;
 	uv_close((uv_handle_t *)&s->timer, timer_closed);

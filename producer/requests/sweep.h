@@ -5,8 +5,8 @@
 
 #include "producer/app.h"
 
-struct sweep *sweep_new(struct app *app);
-void sweep_now(struct sweep *s); /* the broker is back */
-void sweep_close(struct sweep *s);
+struct sweep *nv_sweep_new(struct app *app);
+void nv_sweep_now(struct sweep *s); /* the broker is back */
+void nv_sweep_close(struct sweep *s);
 
 #endif

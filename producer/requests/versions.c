@@ -81,7 +81,7 @@ static void tick(uv_timer_t *timer)
 
 /* A Moodle that can never be asked is a mistake in the file, as it is to the worker: the two would
  * go by different settings.  One that does not answer now will later. */
-int versions_first(struct app *app, struct nv_err *err)
+int nv_versions_first(struct app *app, struct nv_err *err)
 {
 	if (nv_follow_once(app->d->config, err) == 0)
 		return 0;
@@ -97,7 +97,7 @@ int versions_first(struct app *app, struct nv_err *err)
 		       nv_arena_strdup(&app->d->config->arena, err->msg));
 }
 
-struct versions *versions_new(struct app *app)
+struct versions *nv_versions_new(struct app *app)
 {
 	if (!app->config->site.path)
 		return NULL;
@@ -111,7 +111,7 @@ struct versions *versions_new(struct app *app)
 }
 
 /* Borrowed: valid for at least EVERY_MS, and a request is answered long before. */
-void versions_fill(const struct app *app, struct nv_restore_request *q)
+void nv_versions_fill(const struct app *app, struct nv_restore_request *q)
 {
 	if (!app->versions)
 		return;
@@ -119,7 +119,7 @@ void versions_fill(const struct app *app, struct nv_restore_request *q)
 	q->plugins = app->versions->plugins;
 }
 
-void versions_close(struct versions *v)
+void nv_versions_close(struct versions *v)
 {
 	if (!v)
 		return;

@@ -6,9 +6,9 @@
 #include "producer/app.h"
 
 /* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
-int versions_first(struct app *app, struct nv_err *err);
-struct versions *versions_new(struct app *app);
-void versions_fill(const struct app *app, struct nv_restore_request *q);
-void versions_close(struct versions *v);
+int nv_versions_first(struct app *app, struct nv_err *err);
+struct versions *nv_versions_new(struct app *app);
+void nv_versions_fill(const struct app *app, struct nv_restore_request *q);
+void nv_versions_close(struct versions *v);
 
 #endif

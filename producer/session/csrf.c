@@ -40,7 +40,7 @@ static bool from_elsewhere(const struct csrf_facts *f)
 	       !(f->host && names_host(f->origin, f->host));
 }
 
-enum csrf_result csrf_check(const struct csrf_facts *f)
+enum csrf_result nv_csrf_check(const struct csrf_facts *f)
 {
 	if (is_safe(f->method) || !f->cookie)
 		return CSRF_FINE;

@@ -20,6 +20,6 @@ struct csrf_facts {
 	const char *base_url;
 };
 enum csrf_result { CSRF_FINE, CSRF_OTHER_SITE, CSRF_NO_TOKEN };
-enum csrf_result csrf_check(const struct csrf_facts *f);
+enum csrf_result nv_csrf_check(const struct csrf_facts *f);
 
 #endif

@@ -29,7 +29,7 @@ struct launch {
 /* --- refusing --- */
 
 struct words {
-	const char *lang, *title, *back;
+	const char *lang, *title, *blocking_jobs;
 	const char *late, *wrong, *unset, *away;
 };
 static const struct words english = {
@@ -99,7 +99,7 @@ static void answer(struct launch *l, unsigned status, enum nv_reason reason, con
 	}
 	const char *link =
 		home ? nv_arena_printf(a, "<p><a class=\"btn btn-primary\" href=\"%s\">%s</a></p>",
-				       escaped(a, home), w->back)
+				       escaped(a, home), w->blocking_jobs)
 		     : "";
 	const char *html = nv_arena_printf(
 		a,
@@ -110,8 +110,8 @@ static void answer(struct launch *l, unsigned status, enum nv_reason reason, con
 		"class=\"container nv-narrow\"><h1>%s</h1>"
 		"<p>%s</p>%s<p class=\"text-body-secondary\"><small>%s</small></p></main></body>"
 		"</html>",
-		w->lang, w->title, page_path("icon.svg"), page_path("theme.js"),
-		page_path("app.css"), w->title, pick(w), link, word);
+		w->lang, w->title, nv_page_path("icon.svg"), nv_page_path("theme.js"),
+		nv_page_path("app.css"), w->title, pick(w), link, word);
 	nv_http_reply(l->r, status, "text/html; charset=utf-8", html, strlen(html));
 }
 
@@ -176,7 +176,7 @@ static bool is_used(const struct app *app, const char *id)
 	return false;
 }
 
-void launch_used(struct app *app, const char *id, uint64_t at)
+void nv_launch_used(struct app *app, const char *id, uint64_t at)
 {
 	forget_old(app);
 	if (at + use_ms(app) <= nv_now_ms() || strlen(id) != NV_SHA256_HEX - 1 || is_used(app, id))
@@ -189,7 +189,7 @@ void launch_used(struct app *app, const char *id, uint64_t at)
 	NV_LOG(NV_DEBUG, "launch.heard", NV_S("token", id));
 }
 
-void launch_forget(struct app *app)
+void nv_launch_forget(struct app *app)
 {
 	while (app->used_tokens) {
 		struct used *u = app->used_tokens;
@@ -218,7 +218,7 @@ static void announced(void *arg, const struct nv_err *err)
 			    .may_user_data = c->user_data || c->manage,
 			    .may_link = c->link || c->manage,
 			    .block = c->block};
-	sessions_launch(l->app, l->r, &s);
+	nv_sessions_launch(l->app, l->r, &s);
 }
 
 static void set(void *arg, const struct nv_err *err, bool first)
@@ -229,7 +229,7 @@ static void set(void *arg, const struct nv_err *err, bool first)
 	} else if (!first || is_used(l->app, l->id)) {
 		refuse(l, "replayed", true);
 	} else {
-		launch_used(l->app, l->id, nv_now_ms());
+		nv_launch_used(l->app, l->id, nv_now_ms());
 		nv_status_announce(l->app->status, LAUNCH_EVENT, l->id, NULL, announced, l);
 	}
 }
@@ -248,7 +248,7 @@ static const char *find_token(struct nv_http_request *r)
 	return nv_http_query(r, "token");
 }
 
-void launch(struct app *app, struct nv_http_request *r, const struct session *none)
+void nv_launch(struct app *app, struct nv_http_request *r, const struct session *none)
 {
 	const struct nv_config *c = app->config;
 	struct nv_arena *a = nv_http_arena(r);
@@ -270,9 +270,9 @@ void launch(struct app *app, struct nv_http_request *r, const struct session *no
 				    .audience = c->producer.base_url,
 				    .leeway = leeway,
 				    .now = nv_now_ms() / 1000};
-	enum token_result result = token_check(&rules, token, a, &l->claims);
+	enum token_result result = nv_token_check(&rules, token, a, &l->claims);
 	if (result != TOKEN_FINE) {
-		refuse(l, token_result_word(result), result == TOKEN_EXPIRED);
+		refuse(l, nv_token_result_word(result), result == TOKEN_EXPIRED);
 		return;
 	}
 	uint64_t rest = (l->claims.expires + leeway - rules.now + 60) * 1000;

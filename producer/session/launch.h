@@ -6,11 +6,11 @@
 #include "producer/app.h"
 
 /* /launch: with a token of Moodle's button (launch.c). */
-void launch(struct app *app, struct nv_http_request *r, const struct session *none);
+void nv_launch(struct app *app, struct nv_http_request *r, const struct session *none);
 /* A token of this id (hashed) was used at that time, here or with another producer, which said so
  * by this event. */
 #define LAUNCH_EVENT "launched"
-void launch_used(struct app *app, const char *id, uint64_t at);
-void launch_forget(struct app *app);
+void nv_launch_used(struct app *app, const char *id, uint64_t at);
+void nv_launch_forget(struct app *app);
 
 #endif

@@ -20,7 +20,7 @@ static bool changed(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec != b->st_mtim.tv_sec || a->st_mtim.tv_nsec != b->st_mtim.tv_nsec;
 }
 
-struct people *people_new(struct app *app, struct nv_err *err)
+struct people *nv_people_new(struct app *app, struct nv_err *err)
 {
 	struct people *p = nv_alloc(sizeof *p);
 	p->path = app->config->producer.accounts_file;
@@ -32,7 +32,7 @@ struct people *people_new(struct app *app, struct nv_err *err)
 	return p;
 }
 
-void people_free(struct people *p)
+void nv_people_free(struct people *p)
 {
 	if (!p)
 		return;
@@ -60,24 +60,24 @@ static void refresh(struct people *p)
 	NV_LOG(NV_INFO, "accounts.read", NV_S("file", p->path), NV_U("accounts", fresh.len));
 }
 
-const struct nv_account *people_find(struct app *app, const char *username)
+const struct nv_account *nv_people_find(struct app *app, const char *username)
 {
 	refresh(app->people);
 	return nv_accounts_find(&app->people->accounts, username);
 }
 
-const char *people_identity(const struct app *app, const struct nv_account *a)
+const char *nv_people_identity(const struct app *app, const struct nv_account *a)
 {
 	const char *field = app->config->restore.user_field;
 	return field && !strcmp(field, "email") && a->mail ? a->mail : a->username;
 }
 
-const struct nv_account *people_find_identity(struct app *app, const char *identity)
+const struct nv_account *nv_people_find_identity(struct app *app, const char *identity)
 {
 	const struct nv_accounts *all = &app->people->accounts;
 	refresh(app->people);
 	for (size_t i = 0; i < all->len; i++)
-		if (!strcmp(people_identity(app, &all->items[i]), identity))
+		if (!strcmp(nv_people_identity(app, &all->items[i]), identity))
 			return &all->items[i];
 	return NULL;
 }

@@ -60,7 +60,7 @@ struct rights_desk {
 	uint64_t unanswered; /* nv_mono_ms of the last question without an answer; 0: none */
 };
 
-struct rights_desk *rights_new(struct app *app)
+struct rights_desk *nv_rights_new(struct app *app)
 {
 	struct rights_desk *d = nv_alloc(sizeof *d);
 	d->app = app;
@@ -79,7 +79,7 @@ static void free_known(struct known *k)
 	free(k);
 }
 
-void rights_free(struct rights_desk *d)
+void nv_rights_free(struct rights_desk *d)
 {
 	struct known *next;
 	if (!d)
@@ -218,7 +218,7 @@ static void ask(struct rights_desk *d)
 		q->people[q->len++] = (struct nv_person_rights){.user = p->user, .block = p->block};
 	}
 	d->asking = true;
-	back_run(d->app, BACK_RIGHTS, &(struct back_job){work, answered, q});
+	nv_blocking_jobs_run(d->app, BLOCKING_RIGHTS, &(struct blocking_job){work, answered, q});
 }
 
 static struct person *find_person(struct person *p, const char *user, uint64_t block)
@@ -247,7 +247,7 @@ static void queue_up(struct rights_desk *d, const struct rights_question *q, con
 	ask(d);
 }
 
-void rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg)
+void nv_rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg)
 {
 	struct rights_desk *d = app->rights;
 	const struct known *k = find_known(d, q->user, q->block);

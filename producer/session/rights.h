@@ -19,9 +19,9 @@ struct rights_question {
 };
 /* now NULL: Moodle has not confirmed them for too long. */
 typedef void (*rights_cb)(void *arg, const struct rights *now);
-struct rights_desk *rights_new(struct app *app);
-void rights_free(struct rights_desk *d); /* after the back room */
+struct rights_desk *nv_rights_new(struct app *app);
+void nv_rights_free(struct rights_desk *d); /* after the back room */
 /* What they may now, not older than producer.rights_max_age allows; cb once, at once perhaps. */
-void rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
+void nv_rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
 
 #endif

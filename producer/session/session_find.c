@@ -24,14 +24,14 @@ struct finding {
 	void *arg;
 };
 
-void session_password_tag(const struct nv_account *a, char ret[SESSION_TAG_SIZE])
+void nv_session_password_tag(const struct nv_account *a, char ret[SESSION_TAG_SIZE])
 {
 	uint8_t digest[NV_SHA256_LEN];
 	nv_sha256(a->password, strlen(a->password), digest);
 	nv_hex(digest, 8, ret);
 }
 
-void session_launch_tag(const struct nv_config *c, char ret[SESSION_TAG_SIZE])
+void nv_session_launch_tag(const struct nv_config *c, char ret[SESSION_TAG_SIZE])
 {
 	/* What stands where cannot be taken otherwise: an issuer begins with http, and holds no
 	 * second address. */
@@ -46,11 +46,11 @@ void session_launch_tag(const struct nv_config *c, char ret[SESSION_TAG_SIZE])
 	nv_hex(digest, 8, ret);
 }
 
-void session_fill(const struct app *app, struct session *s, const struct nv_account *a,
-		  struct nv_arena *arena)
+void nv_session_fill(const struct app *app, struct session *s, const struct nv_account *a,
+		     struct nv_arena *arena)
 {
 	s->username = nv_arena_strdup(arena, a->username);
-	s->identity = nv_arena_strdup(arena, people_identity(app, a));
+	s->identity = nv_arena_strdup(arena, nv_people_identity(app, a));
 	s->name = nv_arena_strdup(arena, a->name);
 	s->mail = nv_arena_strdup(arena, a->mail);
 	s->lang = nv_arena_strdup(arena, a->lang);
@@ -62,7 +62,7 @@ void session_fill(const struct app *app, struct session *s, const struct nv_acco
 		s->capabilities[s->capabilities_len++] = nv_arena_strdup(arena, a->capabilities[i]);
 }
 
-const char *session_renewal(const struct app *app, const struct session *s, struct nv_arena *a)
+const char *nv_session_renewal(const struct app *app, const struct session *s, struct nv_arena *a)
 {
 	const char *home = app->config->launch.issuer;
 	if (!s || !s->block || !home)
@@ -94,7 +94,7 @@ static bool of_moodle(struct finding *f, json_t *o, const char *user, uint64_t b
 			&name, "mail", &mail, "lang", &lang, "admin", &admin, "user_data",
 			&user_data, "link", &link, "checked", &checked, "block", &block))
 		return false;
-	session_launch_tag(c, now_tag);
+	nv_session_launch_tag(c, now_tag);
 	if (!tag_is(tag, now_tag))
 		return false;
 	f->s.username = nv_arena_strdup(arena, user);
@@ -152,13 +152,13 @@ static void confirmed(void *arg, const struct rights *now)
 static bool of_account(struct finding *f, const char *user, const char *tag)
 {
 	char now_tag[SESSION_TAG_SIZE];
-	const struct nv_account *a = people_find(f->app, user);
+	const struct nv_account *a = nv_people_find(f->app, user);
 	if (!a)
 		return false;
-	session_password_tag(a, now_tag);
+	nv_session_password_tag(a, now_tag);
 	if (!tag_is(tag, now_tag))
 		return false;
-	session_fill(f->app, &f->s, a, f->arena);
+	nv_session_fill(f->app, &f->s, a, f->arena);
 	return true;
 }
 
@@ -198,7 +198,7 @@ static void found(void *arg, const struct nv_err *err, const void *value, size_t
 	else if (f->r && !nv_http_known(f->r, f->s.identity))
 		f->cb(f->arg, NULL, SESSION_CROWDED, NULL);
 	else if (f->s.home)
-		rights_judge(
+		nv_rights_judge(
 			f->app,
 			&(struct rights_question){f->s.username, f->s.block, f->rights, f->checked},
 			confirmed, f);
@@ -206,8 +206,8 @@ static void found(void *arg, const struct nv_err *err, const void *value, size_t
 		f->cb(f->arg, NULL, SESSION_LIVES, &f->s);
 }
 
-void session_find(struct app *app, struct nv_http_request *r, const char *key,
-		  struct nv_arena *arena, session_cb cb, void *arg)
+void nv_session_find(struct app *app, struct nv_http_request *r, const char *key,
+		     struct nv_arena *arena, session_cb cb, void *arg)
 {
 	struct finding *f = nv_arena_alloc(arena, sizeof *f);
 	*f = (struct finding){

@@ -35,9 +35,9 @@ struct entering {
 static void refuse(struct entering *e, unsigned status, const char *why, const char *text)
 {
 	struct nv_err err;
-	api_refused(e->app, e->r, why, e->s.username);
-	api_err(&err, status, NV_R_denied, "%s", text);
-	api_fail(e->r, &err);
+	nv_api_refused(e->app, e->r, why, e->s.username);
+	nv_api_err(&err, status, NV_R_denied, "%s", text);
+	nv_api_fail(e->r, &err);
 }
 
 static bool is_token(const char *s)
@@ -57,7 +57,7 @@ static bool may_pass(struct entering *e)
 		.host = nv_http_header(e->r, "Host"),
 		.base_url = e->app->config->producer.base_url,
 	};
-	switch (csrf_check(&f)) {
+	switch (nv_csrf_check(&f)) {
 	case CSRF_OTHER_SITE:
 		refuse(e, 403, "csrf", "this request comes from another site");
 		return false;
@@ -76,7 +76,7 @@ static bool may_pass(struct entering *e)
 
 static void refuse_unconfirmed(struct entering *e, const struct session *s)
 {
-	const char *renewal = session_renewal(e->app, s, nv_http_arena(e->r));
+	const char *renewal = nv_session_renewal(e->app, s, nv_http_arena(e->r));
 	if (renewal)
 		nv_http_add_header(e->r, "X-Navette-Renew", renewal);
 	e->s.username = s->username;
@@ -98,12 +98,12 @@ static void found(void *arg, const struct nv_err *err, enum session_result resul
 	struct entering *e = arg;
 	struct nv_err closing;
 	if (err) {
-		api_fail(e->r, err);
+		nv_api_fail(e->r, err);
 		return;
 	}
 	if (!e->app->http) { /* who was asked was slow, and what answers is being taken down */
-		api_err(&closing, 503, NV_R_busy, "the server is just being stopped");
-		api_fail(e->r, &closing);
+		nv_api_err(&closing, 503, NV_R_busy, "the server is just being stopped");
+		nv_api_fail(e->r, &closing);
 		return;
 	}
 	switch (result) {
@@ -131,7 +131,7 @@ static void found(void *arg, const struct nv_err *err, enum session_result resul
 	nv_http_admit(e->r, e->s.identity);
 }
 
-void sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route)
+void nv_sessions_enter(struct app *app, struct nv_http_request *r, const struct api_route *route)
 {
 	struct nv_arena *a = nv_http_arena(r);
 	struct entering *e = nv_arena_alloc(a, sizeof *e);
@@ -148,7 +148,7 @@ void sessions_enter(struct app *app, struct nv_http_request *r, const struct api
 	} else if (!is_token(token)) {
 		refuse(e, 401, "session", "this is not a session's token");
 	} else {
-		session_find(app, r, session_key(a, token), a, found, e);
+		nv_session_find(app, r, session_key(a, token), a, found, e);
 	}
 }
 
@@ -171,7 +171,7 @@ static json_t *next_run(const struct nv_config *c)
 	uint64_t change;
 	if (nv_window_open(&c->worker.window, now, &change))
 		return json_null();
-	return api_time(now + change);
+	return nv_api_time(now + change);
 }
 
 static json_t *options_json(const struct app *app, const struct session *s)
@@ -193,10 +193,10 @@ static json_t *session_json(const struct app *app, const struct session *s)
 		json_array_append_new(capabilities, json_string(s->capabilities[i]));
 	json_t *user =
 		json_pack("{s:s, s:o, s:o, s:o, s:b, s:o}", "username", s->username, "name",
-			  api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
-			  "admin", s->admin, "capabilities", capabilities);
+			  nv_api_text(s->name), "mail", nv_api_text(s->mail), "lang",
+			  nv_api_text(s->lang), "admin", s->admin, "capabilities", capabilities);
 	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "user", user, "csrf", s->csrf, "expires",
-			 api_time(s->expires), "home", api_text(s->home), "options",
+			 nv_api_time(s->expires), "home", nv_api_text(s->home), "options",
 			 options_json(app, s));
 }
 
@@ -218,7 +218,7 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 	struct beginning *b = arg;
 	(void)set;
 	if (err) {
-		api_fail(b->r, err);
+		nv_api_fail(b->r, err);
 		return;
 	}
 	NV_LOG(NV_INFO, "session.begun", NV_P("user", b->s.username),
@@ -231,7 +231,7 @@ static void begun(void *arg, const struct nv_err *err, bool set)
 	}
 	json_t *o = session_json(b->app, &b->s);
 	json_object_set_new(o, "token", json_string(b->token));
-	api_json(b->r, 201, o);
+	nv_api_json(b->r, 201, o);
 }
 
 static void old_deleted(void *arg, const struct nv_err *err)
@@ -269,34 +269,35 @@ static void begin(struct beginning *b, const char *own_name, json_t *own)
 		  ttl, false, begun, b);
 }
 
-void sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
+void nv_sessions_begin(struct app *app, struct nv_http_request *r, const struct nv_account *a)
 {
 	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
 	char tag[SESSION_TAG_SIZE];
 	*b = (struct beginning){.app = app, .r = r};
-	session_fill(app, &b->s, a, nv_http_arena(r));
-	session_password_tag(a, tag);
+	nv_session_fill(app, &b->s, a, nv_http_arena(r));
+	nv_session_password_tag(a, tag);
 	begin(b, "tag", json_string(tag));
 }
 
-void sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_sessions_launch(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct beginning *b = nv_arena_alloc(nv_http_arena(r), sizeof *b);
 	char tag[SESSION_TAG_SIZE];
 	*b = (struct beginning){.app = app, .r = r, .s = *s, .launched = true};
-	session_launch_tag(app->config, tag);
+	nv_session_launch_tag(app->config, tag);
 	begin(b, "moodle",
 	      json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:b, s:I, s:I}", "tag", tag, "name",
-			api_text(s->name), "mail", api_text(s->mail), "lang", api_text(s->lang),
-			"admin", s->admin, "user_data", s->may_user_data, "link", s->may_link,
-			"checked", (json_int_t)nv_now_ms(), "block", (json_int_t)s->block));
+			nv_api_text(s->name), "mail", nv_api_text(s->mail), "lang",
+			nv_api_text(s->lang), "admin", s->admin, "user_data", s->may_user_data,
+			"link", s->may_link, "checked", (json_int_t)nv_now_ms(), "block",
+			(json_int_t)s->block));
 }
 
 /* --- showing, ending --- */
 
-void sessions_show(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_sessions_show(struct app *app, struct nv_http_request *r, const struct session *s)
 {
-	api_json(r, 200, session_json(app, s));
+	nv_api_json(r, 200, session_json(app, s));
 }
 
 struct ending {
@@ -309,7 +310,7 @@ static void ended(void *arg, const struct nv_err *err)
 {
 	struct ending *e = arg;
 	if (err) {
-		api_fail(e->r, err);
+		nv_api_fail(e->r, err);
 		return;
 	}
 	e->app->on_signed_out_cb(e->app, e->key);
@@ -317,7 +318,7 @@ static void ended(void *arg, const struct nv_err *err)
 	nv_http_reply(e->r, 204, NULL, NULL, 0);
 }
 
-void sessions_end(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_sessions_end(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	struct ending *e = nv_arena_alloc(nv_http_arena(r), sizeof *e);
 	*e = (struct ending){.app = app, .r = r, .key = s->key};

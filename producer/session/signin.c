@@ -58,24 +58,24 @@ static void refuse(struct attempt *a, unsigned status, const char *why, const ch
 {
 	struct nv_err err;
 	wipe(a);
-	api_refused(a->app, a->r, why, a->username);
-	api_err(&err, status, NV_R_denied, "%s", text);
-	api_fail(a->r, &err);
+	nv_api_refused(a->app, a->r, why, a->username);
+	nv_api_err(&err, status, NV_R_denied, "%s", text);
+	nv_api_fail(a->r, &err);
 }
 
 static void throttled(void *arg, const struct nv_err *unknown, uint64_t ms)
 {
 	struct attempt *a = arg;
 	struct nv_err err;
-	api_err(&err, 429, NV_R_busy, "%s", a->text);
-	api_fail_for(a->r, &err, unknown ? THROTTLE_MS / 1000 : ms / 1000 + 1);
+	nv_api_err(&err, 429, NV_R_busy, "%s", a->text);
+	nv_api_fail_for(a->r, &err, unknown ? THROTTLE_MS / 1000 : ms / 1000 + 1);
 }
 
 /* Until the counter under key begins anew. */
 static void throttle(struct attempt *a, const char *key, const char *text)
 {
 	wipe(a);
-	api_refused(a->app, a->r, "throttled", a->username);
+	nv_api_refused(a->app, a->r, "throttled", a->username);
 	a->text = text;
 	nv_kv_left(a->app->status, key, throttled, a);
 }
@@ -123,8 +123,8 @@ static void turn_away(struct attempt *a)
 {
 	struct nv_err err;
 	wipe(a);
-	api_err(&err, 503, NV_R_busy, "too many people sign in just now");
-	api_fail(a->r, &err);
+	nv_api_err(&err, 503, NV_R_busy, "too many people sign in just now");
+	nv_api_fail(a->r, &err);
 }
 
 static void end_when_idle(struct app *app)
@@ -147,14 +147,14 @@ static void verified(uv_work_t *work, int status)
 	}
 	next_verify(a->app);
 	/* the account may have changed meanwhile */
-	const struct nv_account *account = people_find(a->app, a->username);
+	const struct nv_account *account = nv_people_find(a->app, a->username);
 	if (!a->right || !account || strcmp(account->password, a->hash) != 0) {
 		nv_kv_count(a->app->status, a->address_key, THROTTLE_MS, address_counted, a);
 		return;
 	}
 	nv_kv_del(a->app->status, a->pair_key, forgotten, NULL);
 	nv_kv_set(a->app->status, a->known_key, "1", 1, KNOWN_MS, false, noted, NULL);
-	sessions_begin(a->app, a->r, account);
+	nv_sessions_begin(a->app, a->r, account);
 }
 
 static void next_verify(struct app *app)
@@ -177,7 +177,7 @@ static void enqueue(struct attempt *a)
 		turn_away(a);
 		return;
 	}
-	const struct nv_account *account = people_find(a->app, a->username);
+	const struct nv_account *account = nv_people_find(a->app, a->username);
 	a->hash = account ? nv_arena_strdup(nv_http_arena(a->r), account->password) : NULL;
 	if (a->app->signins.last)
 		a->app->signins.last->next = a;
@@ -188,7 +188,7 @@ static void enqueue(struct attempt *a)
 	next_verify(a->app);
 }
 
-void signin_close(struct app *app, void (*cb)(struct app *app))
+void nv_signin_close(struct app *app, void (*cb)(struct app *app))
 {
 	app->signins.on_idle_cb = cb;
 	while (app->signins.first) {
@@ -208,7 +208,7 @@ static void pair_counted(void *arg, const struct nv_err *err, uint64_t value)
 	struct attempt *a = arg;
 	if (err) {
 		wipe(a);
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 	} else if (value > PAIR_ATTEMPTS) {
 		throttle(a, a->pair_key,
 			 "too many attempts for this account from your address; wait some minutes");
@@ -224,7 +224,7 @@ static bool below(struct attempt *a, const struct nv_err *err, const void *value
 	char digits[21] = "";
 	if (err) {
 		wipe(a);
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 		return false;
 	}
 	if (value)
@@ -259,7 +259,7 @@ static void known_read(void *arg, const struct nv_err *err, const void *value, s
 	(void)len;
 	if (err) {
 		wipe(a);
-		api_fail(a->r, err);
+		nv_api_fail(a->r, err);
 	} else if (value) {
 		nv_kv_count(a->app->status, a->pair_key, THROTTLE_MS, pair_counted, a);
 	} else {
@@ -275,9 +275,9 @@ static int read_attempt(struct attempt *a, json_t *o, struct nv_err *err)
 	struct body b = {.o = o, .where = "", .err = err};
 	const char *username = NULL, *password = NULL;
 	struct nv_arena *arena = nv_http_arena(a->r);
-	if (body_known(&b, fields, NV_ARRAY_LEN(fields)) < 0 ||
-	    body_text(&b, "username", NV_USERNAME_MAX, true, &username) < 0 ||
-	    body_text(&b, "password", NV_PASSWORD_MAX, true, &password) < 0)
+	if (nv_body_known(&b, fields, NV_ARRAY_LEN(fields)) < 0 ||
+	    nv_body_text(&b, "username", NV_USERNAME_MAX, true, &username) < 0 ||
+	    nv_body_text(&b, "password", NV_PASSWORD_MAX, true, &password) < 0)
 		return -1;
 	a->username = nv_arena_strdup(arena, username);
 	a->password = nv_arena_strdup(arena, password);
@@ -312,7 +312,7 @@ static void make_keys(struct attempt *a)
 	a->account_key = nv_arena_printf(arena, "throttle:failures:%s", name);
 }
 
-void signin(struct app *app, struct nv_http_request *r, const struct session *s)
+void nv_signin(struct app *app, struct nv_http_request *r, const struct session *s)
 {
 	(void)s;
 	struct nv_err err;
@@ -326,15 +326,15 @@ void signin(struct app *app, struct nv_http_request *r, const struct session *s)
 			       .fetch_site = nv_http_header(r, "Sec-Fetch-Site"),
 			       .host = nv_http_header(r, "Host"),
 			       .base_url = app->config->producer.base_url};
-	if (csrf_check(&f) != CSRF_FINE) {
+	if (nv_csrf_check(&f) != CSRF_FINE) {
 		refuse(a, 403, "csrf", "this request comes from another site");
 		return;
 	}
-	json_t *o = body_parse(r, &err);
+	json_t *o = nv_body_parse(r, &err);
 	int rc = o ? read_attempt(a, o, &err) : -1;
 	json_decref(o);
 	if (rc < 0) {
-		api_fail(r, &err);
+		nv_api_fail(r, &err);
 		return;
 	}
 	make_keys(a);

@@ -5,8 +5,8 @@
 
 #include "producer/app.h"
 
-void signin(struct app *app, struct nv_http_request *r, const struct session *s);
+void nv_signin(struct app *app, struct nv_http_request *r, const struct session *s);
 /* After the HTTP server: cb comes when no thread verifies any more. */
-void signin_close(struct app *app, void (*cb)(struct app *app));
+void nv_signin_close(struct app *app, void (*cb)(struct app *app));
 
 #endif

@@ -11,7 +11,7 @@
 #define SIGNATURE_MAX 512u
 #define TEXT_MAX 255u
 
-const char *token_result_word(enum token_result t)
+const char *nv_token_result_word(enum token_result t)
 {
 	static const char *const words[] = {
 #define X(name, word) word,
@@ -23,7 +23,7 @@ const char *token_result_word(enum token_result t)
 
 /* --- before anything is verified --- */
 
-bool token_form_fits(const char *token)
+bool nv_token_form_fits(const char *token)
 {
 	static const size_t max[] = {HEADER_MAX, CLAIMS_MAX, SIGNATURE_MAX};
 	static const char alphabet[] =
@@ -163,12 +163,13 @@ static bool is_signed(jwt_t *jwt, const char *secret)
 	       r_jwt_verify_signature(jwt, NULL, R_FLAG_IGNORE_REMOTE) == RHN_OK;
 }
 
-enum token_result token_check(const struct token_rules *rules, const char *token,
-			      struct nv_arena *a, struct token_claims *ret)
+enum token_result nv_token_check(const struct token_rules *rules, const char *token,
+				 struct nv_arena *a, struct token_claims *ret)
 {
 	jwt_t *jwt = NULL;
 	memset(ret, 0, sizeof *ret);
-	enum token_result result = token_form_fits(token) ? judge_header(token) : TOKEN_MALFORMED;
+	enum token_result result =
+		nv_token_form_fits(token) ? judge_header(token) : TOKEN_MALFORMED;
 	if (result != TOKEN_FINE)
 		return result;
 	if (r_jwt_init(&jwt) != RHN_OK ||

@@ -31,7 +31,7 @@ enum token_result {
 	TOKEN_RESULTS(X)
 #undef X
 };
-const char *token_result_word(enum token_result t);
+const char *nv_token_result_word(enum token_result t);
 
 struct token_rules {
 	const char *secret;
@@ -55,8 +55,8 @@ struct token_claims {
 };
 /* Three parts of [A-Za-z0-9_-], each of bounded length; looks at the text alone.  liborcania (under
  * rhonabwy) writes behind its block when there is a "=". */
-bool token_form_fits(const char *token);
-enum token_result token_check(const struct token_rules *rules, const char *token,
-			      struct nv_arena *a, struct token_claims *ret);
+bool nv_token_form_fits(const char *token);
+enum token_result nv_token_check(const struct token_rules *rules, const char *token,
+				 struct nv_arena *a, struct token_claims *ret);
 
 #endif

@@ -75,8 +75,8 @@ function emit(assets) {
 		rows += `\t{"${a.path}", "${a.name}", "${a.type}", "W/\\"${hash(a.bytes)}\\"", ` +
 			`${a.lasting}, ${fields.join(', ')}},\n`;
 	});
-	return `#include "producer/assets.h"\n${arrays}const struct asset assets[] = {\n${rows}};\n` +
-		`const size_t assets_len = ${assets.length};\n`;
+	return `#include "producer/assets.h"\n${arrays}const struct asset nv_assets[] = {\n${rows}};\n` +
+		`const size_t nv_assets_len = ${assets.length};\n`;
 }
 
 const assets = [];

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t i;
 	json_t *row;
 
-	if (csv_read((const char *)data, size, csv, &err) < 0) {
+	if (nv_csv_read((const char *)data, size, csv, &err) < 0) {
 		FUZZ_CHECK(err.kind == NV_REJECT && err.code == 422 && err.msg[0]);
 	} else {
 		FUZZ_CHECK(json_array_size(csv->requests) <= CSV_ROWS_MAX);

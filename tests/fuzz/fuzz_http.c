@@ -46,18 +46,18 @@ static void read_fields(json_t *o, const char *where)
 	bool on = false;
 	uint64_t n = 5;
 
-	if (body_known(&b, known, NV_ARRAY_LEN(known)) < 0 ||
-	    body_text(&b, "site", 63, true, &text) < 0 ||
-	    body_text_or_null(&b, "user", 255, &given, &text) < 0 ||
-	    body_bool(&b, "now", &given, &on) < 0 ||
-	    body_uint(&b, "limit", 1, 100, &given, &n) < 0) {
+	if (nv_body_known(&b, known, NV_ARRAY_LEN(known)) < 0 ||
+	    nv_body_text(&b, "site", 63, true, &text) < 0 ||
+	    nv_body_text_or_null(&b, "user", 255, &given, &text) < 0 ||
+	    nv_body_bool(&b, "now", &given, &on) < 0 ||
+	    nv_body_uint(&b, "limit", 1, 100, &given, &n) < 0) {
 		check_refused(&err);
 		return;
 	}
 	FUZZ_CHECK(n >= 1 && n <= 100);
 	if (text)
 		check_clean(text);
-	if (body_word(&b, "enrolment", words, &given, &n) < 0)
+	if (nv_body_word(&b, "enrolment", words, &given, &n) < 0)
 		check_refused(&err);
 }
 
@@ -68,9 +68,9 @@ static void read_body(struct nv_http_request *r, const uint8_t *data, size_t siz
 	json_t *one;
 
 	nv_buf_put(&r->body, data, size);
-	if (body_none(r, &err) < 0)
+	if (nv_body_none(r, &err) < 0)
 		check_refused(&err);
-	json_t *o = body_parse(r, &err);
+	json_t *o = nv_body_parse(r, &err);
 	if (!o) {
 		check_refused(&err);
 		return;

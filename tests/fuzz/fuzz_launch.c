@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct token_claims claims;
 	nv_auto_free char *token = make_token(data, size);
 
-	if (token_check(&rules, token, &a, &claims) == TOKEN_FINE) {
-		FUZZ_CHECK(token_form_fits(token));
+	if (nv_token_check(&rules, token, &a, &claims) == TOKEN_FINE) {
+		FUZZ_CHECK(nv_token_form_fits(token));
 		check_text(claims.id, 16);
 		check_text(claims.user, 1);
 		check_text(claims.name, 0);

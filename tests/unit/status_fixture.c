@@ -400,7 +400,7 @@ enum nv_state event(struct fixture *f, const struct nv_restore_request *q, char 
 		e.reason = reason;
 		e.message = text;
 	}
-	nv_status_event(f->s, q, &e, on_plain, fresh());
+	nv_status_apply_event(f->s, q, &e, on_plain, fresh());
 	ok(f);
 	return get(f, q->id)->state;
 }

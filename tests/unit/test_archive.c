@@ -29,7 +29,7 @@ struct trip {
 	uint64_t sent;
 	uint64_t saved;
 	char *root;
-	struct nv_known *known; /* NULL: none */
+	struct nv_hash_cache *known; /* NULL: none */
 	struct nv_fetch_help help;
 };
 
@@ -426,11 +426,11 @@ static void a_known_blob_that_is_here_is_not_read_again_unless_it_was_changed(vo
 	nv_auto_free char *mbz = sample("files.tgz.mbz");
 	nv_auto_free char *dir = fresh_dir("known");
 	trip_begin(&t, "known-store");
-	t.known = t.help.known = nv_known_in(test_dir);
+	t.known = t.help.known = nv_hash_cache_in(test_dir);
 	assert_non_null(t.known);
 	put_or_fail(&t, mbz);
 	assert_int_equal(fetch(&t, dir, &f, &err), 0);
-	assert_int_equal(nv_known_save(t.known, &err), 0);
+	assert_int_equal(nv_hash_cache_save(t.known, &err), 0);
 	nv_auto_free char *blob = first_blob(&f);
 	nv_fetched_fini(&f);
 	uint8_t right = first_byte(blob);
@@ -442,7 +442,7 @@ static void a_known_blob_that_is_here_is_not_read_again_unless_it_was_changed(vo
 	assert_int_equal(fetch(&t, dir, &f, &err), 0);
 	nv_fetched_fini(&f);
 	assert_int_equal(first_byte(blob), right);
-	nv_known_close(t.known);
+	nv_hash_cache_close(t.known);
 	trip_end(&t);
 }
 

@@ -179,7 +179,7 @@ static void what_could_not_be_synced_is_not_known(void **state)
 	char path[512];
 	struct nv_err err = {0};
 	struct nv_fetched fetched;
-	struct nv_known *known = nv_known_in(f->dir);
+	struct nv_hash_cache *known = nv_hash_cache_in(f->dir);
 	struct nv_fetch_help help = {.known = known};
 	assert_non_null(known);
 	feed_all(f, names);
@@ -191,7 +191,7 @@ static void what_could_not_be_synced_is_not_known(void **state)
 	assert_non_null(strstr(err.msg, "sync "));
 	assert_true(strlen(disk.failed) > 0);
 	assert_int_equal(access(disk.failed, F_OK), -1);
-	assert_int_equal(nv_known_save(known, &err), 0);
+	assert_int_equal(nv_hash_cache_save(known, &err), 0);
 	/* All is looked at once more, and synced. */
 	from = disk.len;
 	assert_int_equal(fixture_fetch(f, &help, &fetched, &err), 0);
@@ -201,12 +201,12 @@ static void what_could_not_be_synced_is_not_known(void **state)
 		assert_true(synced_within(path, from, disk.len));
 	}
 	/* Now they are known. */
-	assert_int_equal(nv_known_save(known, &err), 0);
+	assert_int_equal(nv_hash_cache_save(known, &err), 0);
 	from = disk.len;
 	assert_int_equal(fixture_fetch(f, &help, &fetched, &err), 0);
 	nv_fetched_fini(&fetched);
 	assert_int_equal(disk.len, from);
-	nv_known_close(known);
+	nv_hash_cache_close(known);
 }
 
 static void an_archive_that_cannot_be_synced_is_not_there(void **state)

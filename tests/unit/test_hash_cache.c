@@ -24,11 +24,11 @@ static void name_of(unsigned n, uint8_t sha1[NV_SHA1_LEN], uint8_t sha256[NV_SHA
 	memset(sha256, (int)n + 1, NV_SHA256_LEN);
 }
 
-static struct nv_known *open_known(void)
+static struct nv_hash_cache *open_known(void)
 {
 	nv_auto_free char *path = nv_asprintf("%s/known.mdb", folder);
 	struct nv_err err = {0};
-	struct nv_known *k = nv_known_open(path, &err);
+	struct nv_hash_cache *k = nv_hash_cache_open(path, &err);
 	if (!k)
 		fail_msg("%s", err.msg);
 	return k;
@@ -37,29 +37,29 @@ static struct nv_known *open_known(void)
 static void what_was_saved_is_known_by_all_three(void **state)
 {
 	uint8_t sha1[NV_SHA1_LEN], sha256[NV_SHA256_LEN], found[NV_SHA256_LEN];
-	struct nv_known *k = open_known();
+	struct nv_hash_cache *k = open_known();
 	(void)state;
 	name_of(1, sha1, sha256);
-	nv_known_put(k, sha1, 5, 1000, sha256);
-	assert_false(nv_known_get(k, sha1, 5, 1000, found)); /* not before it is saved */
-	assert_int_equal(nv_known_save(k, NULL), 0);
-	nv_known_close(k);
+	nv_hash_cache_put(k, sha1, 5, 1000, sha256);
+	assert_false(nv_hash_cache_get(k, sha1, 5, 1000, found)); /* not before it is saved */
+	assert_int_equal(nv_hash_cache_save(k, NULL), 0);
+	nv_hash_cache_close(k);
 	k = open_known();
-	assert_true(nv_known_get(k, sha1, 5, 1000, found));
+	assert_true(nv_hash_cache_get(k, sha1, 5, 1000, found));
 	assert_memory_equal(found, sha256, sizeof found);
-	assert_false(nv_known_get(k, sha1, 6, 1000, found));
-	assert_false(nv_known_get(k, sha1, 5, 1001, found));
+	assert_false(nv_hash_cache_get(k, sha1, 6, 1000, found));
+	assert_false(nv_hash_cache_get(k, sha1, 5, 1001, found));
 	name_of(2, sha1, sha256);
-	assert_false(nv_known_get(k, sha1, 5, 1000, found));
+	assert_false(nv_hash_cache_get(k, sha1, 5, 1000, found));
 	/* It changed since. */
 	name_of(1, sha1, sha256);
 	memset(sha256, 9, sizeof sha256);
-	nv_known_put(k, sha1, 5, 2000, sha256);
-	assert_int_equal(nv_known_save(k, NULL), 0);
-	assert_true(nv_known_get(k, sha1, 5, 2000, found));
+	nv_hash_cache_put(k, sha1, 5, 2000, sha256);
+	assert_int_equal(nv_hash_cache_save(k, NULL), 0);
+	assert_true(nv_hash_cache_get(k, sha1, 5, 2000, found));
 	assert_memory_equal(found, sha256, sizeof found);
-	assert_false(nv_known_get(k, sha1, 5, 1000, found));
-	nv_known_close(k);
+	assert_false(nv_hash_cache_get(k, sha1, 5, 1000, found));
+	nv_hash_cache_close(k);
 }
 
 static void *put_many(void *arg)
@@ -67,8 +67,8 @@ static void *put_many(void *arg)
 	uint8_t sha1[NV_SHA1_LEN], sha256[NV_SHA256_LEN];
 	for (unsigned i = 0; i < MANY; i++) {
 		name_of(i, sha1, sha256);
-		nv_known_put(arg, sha1, 77, 1, sha256);
-		if (i % 50 == 0 && nv_known_save(arg, NULL) < 0)
+		nv_hash_cache_put(arg, sha1, 77, 1, sha256);
+		if (i % 50 == 0 && nv_hash_cache_save(arg, NULL) < 0)
 			return arg;
 	}
 	return NULL;
@@ -77,7 +77,7 @@ static void *put_many(void *arg)
 static void threads_remember_together(void **state)
 {
 	uint8_t sha1[NV_SHA1_LEN], sha256[NV_SHA256_LEN], found[NV_SHA256_LEN];
-	struct nv_known *k = open_known();
+	struct nv_hash_cache *k = open_known();
 	pthread_t threads[4];
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
@@ -87,13 +87,13 @@ static void threads_remember_together(void **state)
 		pthread_join(threads[i], &failed);
 		assert_null(failed);
 	}
-	assert_int_equal(nv_known_save(k, NULL), 0);
+	assert_int_equal(nv_hash_cache_save(k, NULL), 0);
 	for (unsigned i = 0; i < MANY; i++) {
 		name_of(i, sha1, sha256);
-		assert_true(nv_known_get(k, sha1, 77, 1, found));
+		assert_true(nv_hash_cache_get(k, sha1, 77, 1, found));
 		assert_memory_equal(found, sha256, sizeof found);
 	}
-	nv_known_close(k);
+	nv_hash_cache_close(k);
 }
 
 static void without_a_file_nothing_is_known(void **state)
@@ -102,11 +102,11 @@ static void without_a_file_nothing_is_known(void **state)
 	struct nv_err err = {0};
 	(void)state;
 	name_of(1, sha1, sha256);
-	nv_known_put(NULL, sha1, 5, 1, sha256);
-	assert_int_equal(nv_known_save(NULL, NULL), 0);
-	assert_false(nv_known_get(NULL, sha1, 5, 1, sha256));
-	nv_known_close(NULL);
-	assert_null(nv_known_open("/nonexistent/known.mdb", &err));
+	nv_hash_cache_put(NULL, sha1, 5, 1, sha256);
+	assert_int_equal(nv_hash_cache_save(NULL, NULL), 0);
+	assert_false(nv_hash_cache_get(NULL, sha1, 5, 1, sha256));
+	nv_hash_cache_close(NULL);
+	assert_null(nv_hash_cache_open("/nonexistent/known.mdb", &err));
 	assert_int_equal(err.kind, NV_RETRY);
 	assert_non_null(strstr(err.msg, "/nonexistent/known.mdb"));
 }
@@ -122,8 +122,8 @@ static void what_is_no_such_file_is_not_used(void **state)
 	memset(text, 'x', sizeof text);
 	assert_int_equal(nv_mkdir_p(dir, 0700, &err), 0);
 	assert_int_equal(nv_write_file(path, text, sizeof text, 0600, &err), 0);
-	assert_null(nv_known_open(path, &err));
-	assert_null(nv_known_in(dir));
+	assert_null(nv_hash_cache_open(path, &err));
+	assert_null(nv_hash_cache_in(dir));
 }
 
 int main(void)

@@ -30,28 +30,28 @@ static struct nv_status_record failed_record(void)
 	return r;
 }
 
-static struct nv_letter letter_of(const struct nv_text_facts *f, enum nv_lang lang)
+static struct nv_mail_builder letter_of(const struct nv_mail_text_facts *f, enum nv_lang lang)
 {
-	struct nv_letter l = {0};
-	nv_texts(f, lang, &l);
+	struct nv_mail_builder l = {0};
+	nv_mail_text(f, lang, &l);
 	return l;
 }
 
-static const char *text_of(const struct nv_letter *l)
+static const char *text_of(const struct nv_mail_builder *l)
 {
 	return (const char *)l->text.data;
 }
 
-#define nv_auto_letter __attribute__((cleanup(nv_letter_fini))) struct nv_letter
+#define nv_auto_letter __attribute__((cleanup(nv_mail_builder_fini))) struct nv_mail_builder
 
 static void a_failure_says_why_and_what_to_do_in_the_users_language(void **state)
 {
 	(void)state;
 	struct nv_status_record r = failed_record();
-	struct nv_text_facts f = {.record = &r,
-				  .site_label = "Last year",
-				  .page_url = "https://navette.example.org",
-				  .admins_told = true};
+	struct nv_mail_text_facts f = {.record = &r,
+				       .site_label = "Last year",
+				       .page_url = "https://navette.example.org",
+				       .admins_told = true};
 	nv_auto_letter en = letter_of(&f, nv_lang_from("en", NV_LANG_fr));
 	assert_string_equal((char *)en.subject.data, "Course not restored: Algèbre <b>1</b>");
 	assert_string_equal(
@@ -81,9 +81,9 @@ static void html_says_the_same_and_names_stay_text(void **state)
 {
 	(void)state;
 	struct nv_status_record r = failed_record();
-	struct nv_text_facts f = {.record = &r,
-				  .site_label = "L'an & co",
-				  .page_url = "https://navette.example.org/?a=1&b=\"2\""};
+	struct nv_mail_text_facts f = {.record = &r,
+				       .site_label = "L'an & co",
+				       .page_url = "https://navette.example.org/?a=1&b=\"2\""};
 	r.request.user_name = (char *)"<script>alert(1)</script>\r\nBcc: x";
 	nv_auto_letter en = letter_of(&f, NV_LANG_en);
 	assert_string_equal(
@@ -107,7 +107,7 @@ static void what_is_no_web_address_becomes_no_link(void **state)
 					    "data:text/html,x", "//x", ""};
 	for (size_t i = 0; i < NV_ARRAY_LEN(wrong); i++) {
 		nv_auto_letter l = {0};
-		nv_letter_link(&l, "Open", wrong[i]);
+		nv_mail_builder_link(&l, "Open", wrong[i]);
 		assert_null(strstr((char *)l.html.data, "href"));
 		assert_non_null(strstr(text_of(&l), wrong[i]));
 	}
@@ -118,14 +118,14 @@ static void a_slot_in_a_name_stays_a_name(void **state)
 	(void)state;
 	const struct nv_slot slots[] = {{"course", "{site} {"}, {"site", "secret"}, {0}};
 	nv_auto_letter l = {0};
-	nv_letter_para(&l, "{course}{nothing}|{course", slots);
+	nv_mail_builder_para(&l, "{course}{nothing}|{course", slots);
 	assert_string_equal(text_of(&l), "{site} {|{site} {\n");
 	/* A long one is cut in a subject, between characters. */
 	char name[1001];
 	for (size_t i = 0; i < 1000; i += 2)
 		memcpy(name + i, "é", 2);
 	name[1000] = '\0';
-	nv_letter_subject(&l, "x{course}", (struct nv_slot[]){{"course", name}, {0}});
+	nv_mail_builder_subject(&l, "x{course}", (struct nv_slot[]){{"course", name}, {0}});
 	assert_int_equal(l.subject.len, 1 + 120 + strlen("…"));
 	assert_string_equal((char *)l.subject.data + 1 + 118, "é…");
 }
@@ -134,10 +134,10 @@ static void administrators_get_the_details(void **state)
 {
 	(void)state;
 	struct nv_status_record r = failed_record();
-	struct nv_text_facts f = {.record = &r,
-				  .site_label = "Last year",
-				  .page_url = "https://navette.example.org/",
-				  .for_admin = true};
+	struct nv_mail_text_facts f = {.record = &r,
+				       .site_label = "Last year",
+				       .page_url = "https://navette.example.org/",
+				       .for_admin = true};
 	nv_auto_letter en = letter_of(&f, NV_LANG_en);
 	const char *text = text_of(&en);
 	assert_non_null(strstr(text, "site: teacher1 holds no role"));
@@ -168,7 +168,7 @@ static void success_says_whether_user_data_came_along(void **state)
 {
 	(void)state;
 	struct nv_status_record r = restored_record();
-	struct nv_text_facts f = {.record = &r, .site_label = "Last year", .warnings = true};
+	struct nv_mail_text_facts f = {.record = &r, .site_label = "Last year", .warnings = true};
 	nv_auto_letter without = letter_of(&f, NV_LANG_en);
 	assert_string_equal((char *)without.subject.data, "Course restored: Algèbre copy 1");
 	assert_non_null(strstr(text_of(&without), "without user data"));
@@ -192,7 +192,7 @@ static void remarks_are_told_to_those_who_may_read_them(void **state)
 	(void)state;
 	char *warnings[] = {(char *)"the category <gone>", (char *)"a role\nis missing"};
 	struct nv_status_record r = restored_record();
-	struct nv_text_facts f = {.record = &r, .site_label = "Last year", .warnings = true};
+	struct nv_mail_text_facts f = {.record = &r, .site_label = "Last year", .warnings = true};
 	r.warnings = (struct nv_strs){warnings, 2};
 	nv_auto_letter loud = letter_of(&f, NV_LANG_en);
 	assert_string_equal((char *)loud.subject.data,
@@ -218,7 +218,7 @@ static void what_did_not_arrive_is_told_whatever_is_set_about_remarks(void **sta
 				       {(char *)"section", (char *)"", 5, 4},
 				       {(char *)"<new>", (char *)"", 2, 0}};
 	struct nv_status_record r = restored_record();
-	struct nv_text_facts f = {.record = &r, .site_label = "Last year", .warnings = false};
+	struct nv_mail_text_facts f = {.record = &r, .site_label = "Last year", .warnings = false};
 	r.differences = (struct nv_list){lost, 3};
 	nv_auto_letter en = letter_of(&f, NV_LANG_en), fr = letter_of(&f, NV_LANG_fr);
 	assert_string_equal((char *)en.subject.data,
@@ -236,7 +236,7 @@ static void a_cancelled_request_is_said_so(void **state)
 {
 	(void)state;
 	struct nv_status_record r = failed_record();
-	struct nv_text_facts f = {.record = &r, .site_label = "Last year"};
+	struct nv_mail_text_facts f = {.record = &r, .site_label = "Last year"};
 	r.state = NV_ST_cancelled;
 	nv_auto_letter en = letter_of(&f, NV_LANG_en), fr = letter_of(&f, NV_LANG_fr);
 	assert_string_equal((char *)en.subject.data, "Restore cancelled: Algèbre <b>1</b>");
@@ -300,7 +300,7 @@ static void every_phrase_exists_in_every_language(void **state)
 		assert_same_slots(en, fr);
 	}
 	for (unsigned i = 0; i < NV_TE_COUNT; i++) {
-		enum nv_text_event e = (enum nv_text_event)i;
+		enum nv_string_event e = (enum nv_string_event)i;
 		assert_non_null(nv_event_subject(NV_LANG_en, e));
 		assert_non_null(nv_event_subject(NV_LANG_fr, e));
 		assert_same_slots(nv_event_subject(NV_LANG_en, e), nv_event_subject(NV_LANG_fr, e));
@@ -347,7 +347,7 @@ static void a_digest_counts_by_reason_and_lists_the_first(void **state)
 	struct nv_digest many = digest_of(30), one = digest_of(1);
 	nv_auto_letter en = {0}, fr = {0}, single = {0};
 	c.producer.base_url = "https://navette.example.org";
-	nv_texts_digest(&many, &c, NV_LANG_en, &en);
+	nv_mail_text_digest(&many, &c, NV_LANG_en, &en);
 	assert_string_equal((char *)en.subject.data, "30 courses not restored");
 	assert_non_null(strstr(text_of(&en), "since 2025-11-22 21:22 UTC."));
 	assert_non_null(strstr(text_of(&en), "  - 27 × The requester holds none"));
@@ -359,11 +359,11 @@ static void a_digest_counts_by_reason_and_lists_the_first(void **state)
 	assert_non_null(strstr((char *)en.html.data,
 			       "<li><bdi>C&lt;1&gt;</bdi>, from <bdi>Last &amp; year</bdi>, asked "
 			       "for by <bdi>ada</bdi>: "));
-	nv_texts_digest(&many, &c, NV_LANG_fr, &fr);
+	nv_mail_text_digest(&many, &c, NV_LANG_fr, &fr);
 	assert_string_equal((char *)fr.subject.data, "30 cours non restaurés");
 	assert_non_null(strstr(text_of(&fr), "\nEt 10 de plus.\n"));
 	c.producer.base_url = NULL;
-	nv_texts_digest(&one, &c, NV_LANG_en, &single);
+	nv_mail_text_digest(&one, &c, NV_LANG_en, &single);
 	assert_string_equal((char *)single.subject.data, "1 course not restored");
 	assert_null(strstr(text_of(&single), " more.\n"));
 	assert_null(strstr(text_of(&single), "http"));

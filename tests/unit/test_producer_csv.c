@@ -17,7 +17,7 @@ static const char *read_text(const char *text, size_t len)
 	static char *out;
 	free(out);
 	out = NULL;
-	if (csv_read(text, len, &got, &err) < 0) {
+	if (nv_csv_read(text, len, &got, &err) < 0) {
 		assert_int_equal(err.code, 422);
 		return err.msg;
 	}

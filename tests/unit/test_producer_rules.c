@@ -31,12 +31,12 @@ static void our_own_page_may_change_things(void **state)
 {
 	(void)state;
 	struct csrf_facts f = browser();
-	assert_int_equal(csrf_check(&f), CSRF_FINE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_FINE);
 	f.origin = f.fetch_site = NULL; /* an old browser */
-	assert_int_equal(csrf_check(&f), CSRF_FINE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_FINE);
 	f = browser();
 	f.base_url = "http://127.0.0.1:8080"; /* reached by another name */
-	assert_int_equal(csrf_check(&f), CSRF_FINE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_FINE);
 }
 
 static void another_sites_page_may_not(void **state)
@@ -52,18 +52,18 @@ static void another_sites_page_may_not(void **state)
 	for (size_t i = 0; i < NV_ARRAY_LEN(origins); i++) {
 		struct csrf_facts f = browser();
 		f.origin = origins[i];
-		assert_int_equal(csrf_check(&f), CSRF_OTHER_SITE);
+		assert_int_equal(nv_csrf_check(&f), CSRF_OTHER_SITE);
 	}
 	static const char *const sites[] = {"cross-site", "same-site", "", "Same-Origin"};
 	for (size_t i = 0; i < NV_ARRAY_LEN(sites); i++) {
 		struct csrf_facts f = browser();
 		f.fetch_site = sites[i];
-		assert_int_equal(csrf_check(&f), CSRF_OTHER_SITE);
+		assert_int_equal(nv_csrf_check(&f), CSRF_OTHER_SITE);
 	}
 	struct csrf_facts f = browser();
 	f.signing_in = true;
 	f.origin = "https://evil.example";
-	assert_int_equal(csrf_check(&f), CSRF_OTHER_SITE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_OTHER_SITE);
 }
 
 static void a_cookie_alone_changes_nothing(void **state)
@@ -71,27 +71,27 @@ static void a_cookie_alone_changes_nothing(void **state)
 	(void)state;
 	struct csrf_facts f = browser();
 	f.sent = NULL;
-	assert_int_equal(csrf_check(&f), CSRF_NO_TOKEN);
+	assert_int_equal(nv_csrf_check(&f), CSRF_NO_TOKEN);
 	f.sent = "";
-	assert_int_equal(csrf_check(&f), CSRF_NO_TOKEN);
+	assert_int_equal(nv_csrf_check(&f), CSRF_NO_TOKEN);
 	f.sent = "0123456789abcdee";
-	assert_int_equal(csrf_check(&f), CSRF_NO_TOKEN);
+	assert_int_equal(nv_csrf_check(&f), CSRF_NO_TOKEN);
 	f.sent = "0123456789abcde";
-	assert_int_equal(csrf_check(&f), CSRF_NO_TOKEN);
+	assert_int_equal(nv_csrf_check(&f), CSRF_NO_TOKEN);
 	static const char *const methods[] = {"PUT", "PATCH", "DELETE", "BREW"};
 	for (size_t i = 0; i < NV_ARRAY_LEN(methods); i++) {
 		f.method = methods[i];
-		assert_int_equal(csrf_check(&f), CSRF_NO_TOKEN);
+		assert_int_equal(nv_csrf_check(&f), CSRF_NO_TOKEN);
 	}
 	f.method = "GET";
-	assert_int_equal(csrf_check(&f), CSRF_FINE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_FINE);
 }
 
 static void a_token_in_authorization_needs_no_more(void **state)
 {
 	(void)state;
 	struct csrf_facts f = {.method = "POST", .host = "x"};
-	assert_int_equal(csrf_check(&f), CSRF_FINE);
+	assert_int_equal(nv_csrf_check(&f), CSRF_FINE);
 }
 
 /* --- bodies --- */
@@ -104,7 +104,7 @@ struct rig {
 	struct nv_arena arena;
 	struct nv_err err;
 	struct nv_restore_request q;
-	struct wish w;
+	struct request_input w;
 	json_t *o;
 };
 
@@ -143,9 +143,10 @@ static unsigned ask(struct rig *r, const struct session *s, const char *text)
 	r->o = json_loads(text, 0, NULL);
 	assert_non_null(r->o);
 	struct body b = {.o = r->o, .where = "requests[3].", .err = &r->err};
-	if (wish_read_new(&b, &r->w) < 0 ||
-	    (s && wish_judge_new(&r->config, s, &r->w, b.where, &r->q, &r->arena, &r->err) < 0))
-		return api_status(&r->err);
+	if (nv_request_input_read_new(&b, &r->w) < 0 ||
+	    (s && nv_request_input_judge_new(&r->config, s, &r->w, b.where, &r->q, &r->arena,
+					     &r->err) < 0))
+		return nv_api_status(&r->err);
 	return 0;
 }
 
@@ -155,9 +156,9 @@ static unsigned change(struct rig *r, const struct session *s, const char *text)
 	r->o = json_loads(text, 0, NULL);
 	assert_non_null(r->o);
 	struct body b = {.o = r->o, .where = "", .err = &r->err};
-	if (wish_read_change(&b, &r->w) < 0 ||
-	    wish_judge_change(&r->config, s, &r->w, &r->q, &r->arena, &r->err) < 0)
-		return api_status(&r->err);
+	if (nv_request_input_read_change(&b, &r->w) < 0 ||
+	    nv_request_input_judge_change(&r->config, s, &r->w, &r->q, &r->arena, &r->err) < 0)
+		return nv_api_status(&r->err);
 	return 0;
 }
 
@@ -328,7 +329,7 @@ static void the_same_wishes_have_the_same_hash_however_written(void **state)
 	char hash[4][65];
 	for (size_t i = 0; i < 4; i++) {
 		json_t *o = json_loads(texts[i], 0, NULL);
-		wish_hash(o, hash[i]);
+		nv_request_input_hash(o, hash[i]);
 		json_decref(o);
 	}
 	assert_string_equal(hash[0], hash[1]);
@@ -347,7 +348,7 @@ static void an_idempotency_key_is_one_persons(void **state)
 	char hash[NV_ARRAY_LEN(pairs)][65];
 	char known[65];
 	for (size_t i = 0; i < NV_ARRAY_LEN(pairs); i++) {
-		wish_key_hash(pairs[i][0], pairs[i][1], hash[i]);
+		nv_request_input_key_hash(pairs[i][0], pairs[i][1], hash[i]);
 		for (size_t k = 0; k < i; k++)
 			assert_string_not_equal(hash[i], hash[k]);
 	}
@@ -362,14 +363,14 @@ static void an_idempotency_key_is_printable_and_short(void **state)
 	char text[202];
 	memset(text, 'k', sizeof text);
 	text[200] = '\0';
-	assert_true(wish_key_valid(text));
+	assert_true(nv_request_input_key_valid(text));
 	text[200] = 'k';
 	text[201] = '\0';
-	assert_false(wish_key_valid(text));
-	assert_true(wish_key_valid("a b-c_1"));
-	assert_false(wish_key_valid(""));
-	assert_false(wish_key_valid("a\tb"));
-	assert_false(wish_key_valid("\xc3\xa9"));
+	assert_false(nv_request_input_key_valid(text));
+	assert_true(nv_request_input_key_valid("a b-c_1"));
+	assert_false(nv_request_input_key_valid(""));
+	assert_false(nv_request_input_key_valid("a\tb"));
+	assert_false(nv_request_input_key_valid("\xc3\xa9"));
 }
 
 int main(void)

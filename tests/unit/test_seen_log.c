@@ -28,11 +28,11 @@ static int remove_folder(void **state)
 	return 0;
 }
 
-static struct nv_memo *open_memo(void **state, size_t capacity)
+static struct nv_seen_log *open_memo(void **state, size_t capacity)
 {
 	nv_auto_free char *path = nv_asprintf("%s/memo", (char *)*state);
 	struct nv_err err = {0};
-	struct nv_memo *m = nv_memo_open(path, capacity, &err);
+	struct nv_seen_log *m = nv_seen_log_open(path, capacity, &err);
 	if (!m)
 		fail_msg("%s", err.msg);
 	return m;
@@ -40,58 +40,58 @@ static struct nv_memo *open_memo(void **state, size_t capacity)
 
 static void it_knows_what_it_was_told_and_nothing_else(void **state)
 {
-	struct nv_memo *m = open_memo(state, 8);
+	struct nv_seen_log *m = open_memo(state, 8);
 	uint64_t value = 0;
-	nv_memo_put(m, "a", 1);
-	nv_memo_put(m, "b", 2);
-	nv_memo_put(m, "a", 3);
-	assert_true(nv_memo_get(m, "a", &value));
+	nv_seen_log_put(m, "a", 1);
+	nv_seen_log_put(m, "b", 2);
+	nv_seen_log_put(m, "a", 3);
+	assert_true(nv_seen_log_get(m, "a", &value));
 	assert_int_equal(value, 3);
-	assert_true(nv_memo_get(m, "b", &value));
+	assert_true(nv_seen_log_get(m, "b", &value));
 	assert_int_equal(value, 2);
-	assert_false(nv_memo_get(m, "c", &value));
-	nv_memo_close(m);
+	assert_false(nv_seen_log_get(m, "c", &value));
+	nv_seen_log_close(m);
 }
 
 static void it_forgets_the_oldest_first(void **state)
 {
-	struct nv_memo *m = open_memo(state, 4);
+	struct nv_seen_log *m = open_memo(state, 4);
 	char key[16];
 	for (unsigned i = 0; i < 10; i++) {
 		snprintf(key, sizeof key, "key%u", i);
-		nv_memo_put(m, key, i);
+		nv_seen_log_put(m, key, i);
 	}
 	for (unsigned i = 0; i < 10; i++) {
 		snprintf(key, sizeof key, "key%u", i);
-		assert_int_equal(nv_memo_get(m, key, NULL), i >= 6);
+		assert_int_equal(nv_seen_log_get(m, key, NULL), i >= 6);
 	}
-	nv_memo_close(m);
+	nv_seen_log_close(m);
 }
 
 static void it_remembers_across_a_restart(void **state)
 {
-	struct nv_memo *m = open_memo(state, 4);
+	struct nv_seen_log *m = open_memo(state, 4);
 	uint64_t value = 0;
-	assert_true(nv_memo_is_empty(m));
+	assert_true(nv_seen_log_is_empty(m));
 	for (unsigned i = 0; i < 6; i++) {
 		char key[16];
 		snprintf(key, sizeof key, "key%u", i);
-		nv_memo_put(m, key, i);
+		nv_seen_log_put(m, key, i);
 	}
-	nv_memo_put(m, "key5", 50);
-	nv_memo_close(m);
+	nv_seen_log_put(m, "key5", 50);
+	nv_seen_log_close(m);
 	m = open_memo(state, 4);
-	assert_false(nv_memo_is_empty(m));
-	assert_false(nv_memo_get(m, "key1", NULL));
-	assert_true(nv_memo_get(m, "key5", &value));
+	assert_false(nv_seen_log_is_empty(m));
+	assert_false(nv_seen_log_get(m, "key1", NULL));
+	assert_true(nv_seen_log_get(m, "key5", &value));
 	assert_int_equal(value, 50);
-	nv_memo_close(m);
+	nv_seen_log_close(m);
 	/* and what is put after the restart pushes out the oldest, not the newest */
 	m = open_memo(state, 4);
-	nv_memo_put(m, "new", 1);
-	assert_false(nv_memo_get(m, "key2", NULL));
-	assert_true(nv_memo_get(m, "key5", NULL));
-	nv_memo_close(m);
+	nv_seen_log_put(m, "new", 1);
+	assert_false(nv_seen_log_get(m, "key2", NULL));
+	assert_true(nv_seen_log_get(m, "key5", NULL));
+	nv_seen_log_close(m);
 }
 
 static void a_line_cut_short_by_a_crash_is_no_harm(void **state)
@@ -99,13 +99,13 @@ static void a_line_cut_short_by_a_crash_is_no_harm(void **state)
 	nv_auto_free char *path = nv_asprintf("%s/memo", (char *)*state);
 	static const char text[] = "whole 7\nnonsense\n 3\ncut-sho";
 	assert_int_equal(nv_write_file(path, text, strlen(text), 0600, NULL), 0);
-	struct nv_memo *m = open_memo(state, 4);
+	struct nv_seen_log *m = open_memo(state, 4);
 	uint64_t value = 0;
-	assert_true(nv_memo_get(m, "whole", &value));
+	assert_true(nv_seen_log_get(m, "whole", &value));
 	assert_int_equal(value, 7);
-	assert_false(nv_memo_get(m, "cut-sho", NULL));
-	assert_false(nv_memo_get(m, "nonsense", NULL));
-	nv_memo_close(m);
+	assert_false(nv_seen_log_get(m, "cut-sho", NULL));
+	assert_false(nv_seen_log_get(m, "nonsense", NULL));
+	nv_seen_log_close(m);
 }
 
 int main(void)

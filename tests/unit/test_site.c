@@ -363,8 +363,8 @@ static void a_site_is_made_from_a_folder_of_archives(void **state)
 		make_backup(f, nv_arena_printf(&f->arena, "mine/%s", names[i]),
 			    nv_arena_printf(&f->arena, "N%zu", i), i == 1);
 	put_file(f, "mine/readme.txt", "no archive");
-	if (nv_site_directory_create(path_of(f, "made"), "made", "tea\"cher", path_of(f, "mine"),
-				     NULL, NULL, &f->err) < 0)
+	if (nv_site_folder_create(path_of(f, "made"), "made", "tea\"cher", path_of(f, "mine"), NULL,
+				  NULL, &f->err) < 0)
 		fail_msg("%s", f->err.msg);
 	nv_site_close(f->src);
 	config.site.path = path_of(f, "made");
@@ -376,17 +376,17 @@ static void a_site_is_made_from_a_folder_of_archives(void **state)
 	assert_true(r.moodle_version == 2024100705);
 	assert_string_equal(((struct nv_course *)r.courses.items)->category,
 			    NV_SITE_DIRECTORY_CATEGORY);
-	assert_int_equal(nv_site_directory_create(path_of(f, "made"), "made", "t", NULL, NULL, NULL,
-						  &f->err),
-			 -1);
+	assert_int_equal(
+		nv_site_folder_create(path_of(f, "made"), "made", "t", NULL, NULL, NULL, &f->err),
+		-1);
 	assert_int_equal(f->err.reason, NV_R_conflict);
-	assert_int_equal(nv_site_directory_create(path_of(f, "x"), "No Name", "t", NULL, NULL, NULL,
-						  &f->err),
-			 -1);
+	assert_int_equal(
+		nv_site_folder_create(path_of(f, "x"), "No Name", "t", NULL, NULL, NULL, &f->err),
+		-1);
 	/* Interrupted before its site.json was written: made on the second try. */
 	unlink(path_of(f, "made/site.json"));
-	assert_int_equal(nv_site_directory_create(path_of(f, "made"), "made", "t",
-						  path_of(f, "mine"), NULL, NULL, &f->err),
+	assert_int_equal(nv_site_folder_create(path_of(f, "made"), "made", "t", path_of(f, "mine"),
+					       NULL, NULL, &f->err),
 			 0);
 }
 
@@ -407,8 +407,8 @@ static void a_damaged_file_neither_stops_a_site_nor_is_hidden(void **state)
 	assert_int_equal(nv_mkdir_p(path_of(f, "mine/c.mbz"), 0750, &f->err), 0);
 	assert_int_equal(symlink("/nowhere", path_of(f, "mine/d.mbz")), 0);
 	make_backup_of(f, "mine/e.mbz", "E1", "99999999999999999999999999", false);
-	if (nv_site_directory_create(path_of(f, "made"), "made", "t", path_of(f, "mine"),
-				     collect_damaged, &told, &f->err) < 0)
+	if (nv_site_folder_create(path_of(f, "made"), "made", "t", path_of(f, "mine"),
+				  collect_damaged, &told, &f->err) < 0)
 		fail_msg("%s", f->err.msg);
 	const char *said = (const char *)told.data;
 	assert_non_null(strstr(said, "b.mbz: archive: b.mbz is neither"));
@@ -429,8 +429,8 @@ static void a_damaged_file_neither_stops_a_site_nor_is_hidden(void **state)
 static void a_made_client_restores_what_a_made_server_has(void **state)
 {
 	struct fixture *f = *state;
-	if (nv_site_directory_create(path_of(f, "client"), "client", "ada", NULL, NULL, NULL,
-				     &f->err) < 0)
+	if (nv_site_folder_create(path_of(f, "client"), "client", "ada", NULL, NULL, NULL,
+				  &f->err) < 0)
 		fail_msg("%s", f->err.msg);
 	nv_site_close(f->dst);
 	f->dst_config.site.path = path_of(f, "client");
@@ -450,8 +450,7 @@ static void real_archives_travel_unchanged(void **state)
 	const char *source = getenv("NAVETTE_SOURCE");
 	const char *from = nv_arena_printf(&f->arena, "%s/tests/samples", source ? source : ".");
 	struct nv_config config = {0};
-	if (nv_site_directory_create(path_of(f, "real"), "real", "ada", from, NULL, NULL, &f->err) <
-	    0)
+	if (nv_site_folder_create(path_of(f, "real"), "real", "ada", from, NULL, NULL, &f->err) < 0)
 		fail_msg("%s", f->err.msg);
 	nv_site_close(f->src);
 	config.site.path = path_of(f, "real");

@@ -295,7 +295,7 @@ static void rights_are_told_of_each_person_in_turn(void **state)
 		assert_int_equal(nv_site_rights(f->site, people, 2, NULL, &f->err), -1);
 		expect_error(f, NV_RETRY, NV_R_internal);
 	}
-	f->config.site.type = NV_SITE_DIRECTORY;
+	f->config.site.type = NV_SITE_FOLDER;
 	assert_false(nv_site_tells_rights(&f->config));
 }
 

@@ -69,7 +69,7 @@ static void tell(struct fixture *f, const struct nv_restore_request *q, char *at
 				    .log_first = first,
 				    .log = {lines, len}};
 
-	nv_status_event(f->s, q, &e, on_plain, fresh());
+	nv_status_apply_event(f->s, q, &e, on_plain, fresh());
 	ok(f);
 }
 

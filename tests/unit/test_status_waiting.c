@@ -13,7 +13,7 @@ static void held(struct fixture *f, const struct nv_restore_request *q, struct n
 {
 	e->state = NV_EV_HELD;
 	e->seq++;
-	nv_status_event(f->s, q, e, on_plain, fresh());
+	nv_status_apply_event(f->s, q, e, on_plain, fresh());
 	ok(f);
 	get(f, q->id);
 }

@@ -79,7 +79,7 @@ static size_t temporaries(const char *root)
 }
 
 static struct nv_store *swept;
-static void sweep_now(void)
+static void nv_sweep_now(void)
 {
 	struct nv_err err = {0};
 	assert_int_equal(nv_store_sweep(swept, &err), 0);
@@ -96,7 +96,7 @@ static void sweeping_removes_dead_writers_files_and_leaves_live_ones(void **stat
 	swept = open_or_fail(&c);
 	pattern_to_file(dead, 100, 0);
 	assert_int_equal(temporaries(root), 1);
-	struct pattern p = {.size = 1u << 20, .half_cb = sweep_now};
+	struct pattern p = {.size = 1u << 20, .half_cb = nv_sweep_now};
 	struct nv_source from = pattern_source(&p);
 	struct nv_expect expect = {.size = p.size};
 	struct nv_err err = {0};

@@ -106,49 +106,49 @@ static int count(void *ctx, void *item, struct nv_err *err)
 static void a_crew_works_while_items_still_come(void **state)
 {
 	struct seen s = {.fails_at = SIZE_MAX};
-	struct nv_crew *c = nv_crew_new(3, count, &s);
+	struct nv_thread_pool *c = nv_thread_pool_new(3, count, &s);
 	(void)state;
 	for (size_t i = 0; i < MANY; i++) {
-		nv_crew_give(c, (void *)(uintptr_t)i);
+		nv_thread_pool_give(c, (void *)(uintptr_t)i);
 		while (i == 0 && !atomic_load(&s.all)) /* before the second is given */
 			;
 	}
-	assert_int_equal(nv_crew_check(c, NULL), 0);
-	assert_int_equal(nv_crew_end(c, NULL), 0);
+	assert_int_equal(nv_thread_pool_check(c, NULL), 0);
+	assert_int_equal(nv_thread_pool_end(c, NULL), 0);
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(s.calls[i], 1);
-	assert_int_equal(nv_crew_end(nv_crew_new(3, count, NULL), NULL), 0);
+	assert_int_equal(nv_thread_pool_end(nv_thread_pool_new(3, count, NULL), NULL), 0);
 }
 
 static void a_crew_that_failed_begins_nothing_more(void **state)
 {
 	struct seen s = {.fails_at = 0};
 	struct nv_err err = {0};
-	struct nv_crew *c = nv_crew_new(1, count, &s);
+	struct nv_thread_pool *c = nv_thread_pool_new(1, count, &s);
 	(void)state;
-	nv_crew_give(c, (void *)(uintptr_t)0);
-	while (nv_crew_check(c, &err) == 0)
+	nv_thread_pool_give(c, (void *)(uintptr_t)0);
+	while (nv_thread_pool_check(c, &err) == 0)
 		;
 	assert_string_equal(err.msg, "item 0");
-	nv_crew_give(c, (void *)(uintptr_t)1);
-	assert_int_equal(nv_crew_end(c, &err), -1);
+	nv_thread_pool_give(c, (void *)(uintptr_t)1);
+	assert_int_equal(nv_thread_pool_end(c, &err), -1);
 	assert_int_equal(s.all, 1);
 }
 
 static void an_abandoned_crew_ends_what_it_began(void **state)
 {
 	struct seen s = {.fails_at = SIZE_MAX};
-	struct nv_crew *c = nv_crew_new(2, count, &s);
+	struct nv_thread_pool *c = nv_thread_pool_new(2, count, &s);
 	(void)state;
 	for (size_t i = 0; i < MANY; i++)
-		nv_crew_give(c, (void *)(uintptr_t)i);
-	nv_crew_abandon(c);
+		nv_thread_pool_give(c, (void *)(uintptr_t)i);
+	nv_thread_pool_abandon(c);
 	unsigned ended = atomic_load(&s.all);
 	unsigned begun = 0;
 	for (size_t i = 0; i < MANY; i++)
 		begun += atomic_load(&s.calls[i]);
 	assert_int_equal(begun, ended);
-	nv_crew_abandon(NULL);
+	nv_thread_pool_abandon(NULL);
 }
 
 int main(void)

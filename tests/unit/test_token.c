@@ -26,9 +26,9 @@ static void expect_result(const char *token, enum token_result want)
 {
 	struct nv_arena a = {0};
 	struct token_claims claims;
-	enum token_result result = token_check(&rules, token, &a, &claims);
+	enum token_result result = nv_token_check(&rules, token, &a, &claims);
 	if (result != want)
-		print_error("%.60s…: %s\n", token, token_result_word(result));
+		print_error("%.60s…: %s\n", token, nv_token_result_word(result));
 	assert_int_equal(result, want);
 	nv_arena_fini(&a);
 }
@@ -82,12 +82,12 @@ static void only_three_parts_of_the_alphabet_have_the_form(void **state)
 				    "Cz2AQx-wz-QABzA=x.AAAA";
 	(void)state;
 	for (size_t i = 0; i < NV_ARRAY_LEN(wrong); i++) {
-		assert_false(token_form_fits(wrong[i]));
+		assert_false(nv_token_form_fits(wrong[i]));
 		expect_result(wrong[i], TOKEN_MALFORMED);
 	}
 	expect_result(found, TOKEN_MALFORMED);
-	assert_true(token_form_fits("aa.bb.cc"));
-	assert_true(token_form_fits("aA0_.bbb-.cc"));
+	assert_true(nv_token_form_fits("aa.bb.cc"));
+	assert_true(nv_token_form_fits("aA0_.bbb-.cc"));
 }
 
 static void each_part_is_bounded(void **state)
@@ -103,7 +103,7 @@ static void each_part_is_bounded(void **state)
 					nv_buf_puts(&b, "A");
 				nv_buf_puts(&b, i < 2 ? "." : "");
 			}
-			assert_int_equal(token_form_fits((const char *)b.data), more == 0);
+			assert_int_equal(nv_token_form_fits((const char *)b.data), more == 0);
 		}
 	}
 }

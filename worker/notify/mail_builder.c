@@ -7,7 +7,7 @@
 
 enum form { SUBJECT, TEXT, HTML };
 
-void nv_letter_fini(struct nv_letter *l)
+void nv_mail_builder_fini(struct nv_mail_builder *l)
 {
 	nv_buf_fini(&l->subject);
 	nv_buf_fini(&l->text);
@@ -94,12 +94,12 @@ static bool is_link(const char *url)
 	return true;
 }
 
-static const char *colon(const struct nv_letter *l)
+static const char *colon(const struct nv_mail_builder *l)
 {
 	return l->colon ? l->colon : ": ";
 }
 
-static void put_link(struct nv_letter *l, const char *label, const char *url)
+static void put_link(struct nv_mail_builder *l, const char *label, const char *url)
 {
 	struct nv_buf *html = &l->html;
 	if (!is_link(url)) {
@@ -115,20 +115,22 @@ static void put_link(struct nv_letter *l, const char *label, const char *url)
 	nv_buf_puts(html, "</a>");
 }
 
-void nv_letter_subject(struct nv_letter *l, const char *phrase, const struct nv_slot *slots)
+void nv_mail_builder_subject(struct nv_mail_builder *l, const char *phrase,
+			     const struct nv_slot *slots)
 {
 	put_phrase(&l->subject, phrase, slots, SUBJECT);
 }
 
 /* Blocks of the text are apart by an empty line. */
-static void begin_block(struct nv_letter *l, const char *tag)
+static void begin_block(struct nv_mail_builder *l, const char *tag)
 {
 	if (l->text.len)
 		nv_buf_puts(&l->text, "\n");
 	nv_buf_puts(&l->html, tag);
 }
 
-void nv_letter_para(struct nv_letter *l, const char *phrase, const struct nv_slot *slots)
+void nv_mail_builder_para(struct nv_mail_builder *l, const char *phrase,
+			  const struct nv_slot *slots)
 {
 	begin_block(l, "<p>");
 	put_phrase(&l->text, phrase, slots, TEXT);
@@ -137,7 +139,7 @@ void nv_letter_para(struct nv_letter *l, const char *phrase, const struct nv_slo
 	nv_buf_puts(&l->html, "</p>\n");
 }
 
-void nv_letter_link(struct nv_letter *l, const char *label, const char *url)
+void nv_mail_builder_link(struct nv_mail_builder *l, const char *label, const char *url)
 {
 	begin_block(l, "<p>");
 	nv_buf_printf(&l->text, "%s%s", label, colon(l));
@@ -147,7 +149,7 @@ void nv_letter_link(struct nv_letter *l, const char *label, const char *url)
 	nv_buf_puts(&l->html, "</p>\n");
 }
 
-void nv_letter_list(struct nv_letter *l, bool begin)
+void nv_mail_builder_list(struct nv_mail_builder *l, bool begin)
 {
 	if (begin)
 		begin_block(l, "<ul>\n");
@@ -155,8 +157,8 @@ void nv_letter_list(struct nv_letter *l, bool begin)
 		nv_buf_puts(&l->html, "</ul>\n");
 }
 
-void nv_letter_item(struct nv_letter *l, const char *phrase, const struct nv_slot *slots,
-		    const char *label, const char *url)
+void nv_mail_builder_item(struct nv_mail_builder *l, const char *phrase,
+			  const struct nv_slot *slots, const char *label, const char *url)
 {
 	nv_buf_puts(&l->text, "  - ");
 	nv_buf_puts(&l->html, "<li>");
@@ -173,7 +175,7 @@ void nv_letter_item(struct nv_letter *l, const char *phrase, const struct nv_slo
 	nv_buf_puts(&l->html, "</li>\n");
 }
 
-void nv_letter_table(struct nv_letter *l, bool begin)
+void nv_mail_builder_table(struct nv_mail_builder *l, bool begin)
 {
 	if (begin)
 		begin_block(l, "<table>\n");
@@ -181,7 +183,7 @@ void nv_letter_table(struct nv_letter *l, bool begin)
 		nv_buf_puts(&l->html, "</table>\n");
 }
 
-void nv_letter_row(struct nv_letter *l, const char *label, const char *value)
+void nv_mail_builder_row(struct nv_mail_builder *l, const char *label, const char *value)
 {
 	nv_buf_printf(&l->text, "  %s%s", label, colon(l));
 	put_value(&l->text, value, TEXT);

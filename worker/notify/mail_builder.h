@@ -13,26 +13,28 @@
 #include "base/mem.h"
 
 /* Zero-initialised is empty.  html: a fragment, for the body of a page. */
-struct nv_letter {
+struct nv_mail_builder {
 	struct nv_buf subject, text, html;
 	const char *colon; /* as the language writes it; NULL: ": " */
 };
-void nv_letter_fini(struct nv_letter *l);
+void nv_mail_builder_fini(struct nv_mail_builder *l);
 
 /* Lists end with a slot without name. */
 struct nv_slot {
 	const char *name, *value; /* value NULL: nothing is put there */
 };
 /* Long values are cut. */
-void nv_letter_subject(struct nv_letter *l, const char *phrase, const struct nv_slot *slots);
-void nv_letter_para(struct nv_letter *l, const char *phrase, const struct nv_slot *slots);
+void nv_mail_builder_subject(struct nv_mail_builder *l, const char *phrase,
+			     const struct nv_slot *slots);
+void nv_mail_builder_para(struct nv_mail_builder *l, const char *phrase,
+			  const struct nv_slot *slots);
 /* A paragraph of its own; what is no http address is shown, but is no link. */
-void nv_letter_link(struct nv_letter *l, const char *label, const char *url);
-void nv_letter_list(struct nv_letter *l, bool begin);
+void nv_mail_builder_link(struct nv_mail_builder *l, const char *label, const char *url);
+void nv_mail_builder_list(struct nv_mail_builder *l, bool begin);
 /* url NULL: none, else under this label */
-void nv_letter_item(struct nv_letter *l, const char *phrase, const struct nv_slot *slots,
-		    const char *label, const char *url);
-void nv_letter_table(struct nv_letter *l, bool begin);
-void nv_letter_row(struct nv_letter *l, const char *label, const char *value);
+void nv_mail_builder_item(struct nv_mail_builder *l, const char *phrase,
+			  const struct nv_slot *slots, const char *label, const char *url);
+void nv_mail_builder_table(struct nv_mail_builder *l, bool begin);
+void nv_mail_builder_row(struct nv_mail_builder *l, const char *label, const char *value);
 
 #endif

@@ -8,7 +8,7 @@
 #include "worker/notify/mail_builder.h"
 #include "worker/notify/strings.h"
 
-struct nv_text_facts {
+struct nv_mail_text_facts {
 	const struct nv_status_record *record;
 	const char *site_label; /* the course server as people know it */
 	const char *site_url;	/* NULL: not to be shown */
@@ -17,12 +17,13 @@ struct nv_text_facts {
 	bool admins_told;	/* of a failure, they as well */
 	bool for_admin;		/* with the technical details */
 };
-void nv_texts(const struct nv_text_facts *f, enum nv_lang lang, struct nv_letter *ret);
+void nv_mail_text(const struct nv_mail_text_facts *f, enum nv_lang lang,
+		  struct nv_mail_builder *ret);
 /* The course's name as people know it. */
-const char *nv_text_course(const struct nv_status_record *r);
+const char *nv_mail_text_course(const struct nv_status_record *r);
 
 /* config: for the sites' labels. */
-void nv_texts_digest(const struct nv_digest *d, const struct nv_config *config, enum nv_lang lang,
-		     struct nv_letter *ret);
+void nv_mail_text_digest(const struct nv_digest *d, const struct nv_config *config,
+			 enum nv_lang lang, struct nv_mail_builder *ret);
 
 #endif

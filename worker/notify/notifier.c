@@ -42,7 +42,7 @@ struct letter {
 	enum nv_lang words;
 	char *user; /* NULL: the administrators */
 	char *url;
-	struct nv_letter page;
+	struct nv_mail_builder page;
 };
 
 /* Mail server or site. */
@@ -75,7 +75,7 @@ static void letter_free(struct letter *l)
 	free(l->lang);
 	free(l->user);
 	free(l->url);
-	nv_letter_fini(&l->page);
+	nv_mail_builder_fini(&l->page);
 	free(l);
 }
 
@@ -295,19 +295,20 @@ static void write_text(const struct notifier *n, const struct matter *m, bool ad
 {
 	const struct nv_config *c = n->w->config;
 	if (m->digest) {
-		nv_texts_digest(m->digest, c, l->words, &l->page);
+		nv_mail_text_digest(m->digest, c, l->words, &l->page);
 		return;
 	}
 	const char *name = m->record->request.site;
 	const struct nv_config_site *site = nv_config_site(c, name);
-	struct nv_text_facts f = {.record = m->record,
-				  .site_label = site ? site->label : name,
-				  .site_url = site && c->restore.url_in_mail ? site->url : NULL,
-				  .page_url = c->producer.base_url,
-				  .warnings = admin || c->restore.warnings_to_owner,
-				  .admins_told = has_admins(c),
-				  .for_admin = admin};
-	nv_texts(&f, l->words, &l->page);
+	struct nv_mail_text_facts f = {.record = m->record,
+				       .site_label = site ? site->label : name,
+				       .site_url =
+					       site && c->restore.url_in_mail ? site->url : NULL,
+				       .page_url = c->producer.base_url,
+				       .warnings = admin || c->restore.warnings_to_owner,
+				       .admins_told = has_admins(c),
+				       .for_admin = admin};
+	nv_mail_text(&f, l->words, &l->page);
 }
 
 /* A requeued request keeps its revision and may fail again.  It is restored only once, and history,
@@ -424,7 +425,7 @@ static void ask_for_digest(struct notifier *n, const struct nv_status_record *re
 {
 	const struct nv_config *c = n->w->config;
 	struct nv_digest_failure f = {.row = {.id = rec->request.id,
-					      .course = nv_text_course(rec),
+					      .course = nv_mail_text_course(rec),
 					      .site = rec->request.site,
 					      .user = rec->request.user,
 					      .reason = rec->reason},

@@ -440,12 +440,12 @@ static const struct nv_reason_words reasons[NV_LANG_COUNT][NV_R_COUNT] = {
 };
 /* clang-format on */
 
-const char *nv_event_subject(enum nv_lang lang, enum nv_text_event event)
+const char *nv_event_subject(enum nv_lang lang, enum nv_string_event event)
 {
 	return events[lang][event].subject;
 }
 
-const char *nv_event_opening(enum nv_lang lang, enum nv_text_event event)
+const char *nv_event_opening(enum nv_lang lang, enum nv_string_event event)
 {
 	return events[lang][event].opening;
 }

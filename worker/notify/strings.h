@@ -21,7 +21,7 @@ const char *nv_lang_colon(enum nv_lang lang);
 	X(problem) /* failed, for administrators */               \
 	X(digest)  /* many failed, for administrators */          \
 	X(digest_one)
-enum nv_text_event {
+enum nv_string_event {
 #define X(name) NV_TE_##name,
 	NV_TEXT_EVENTS(X)
 #undef X
@@ -69,8 +69,8 @@ enum nv_phrase {
 		NV_P_COUNT
 };
 
-const char *nv_event_subject(enum nv_lang lang, enum nv_text_event event);
-const char *nv_event_opening(enum nv_lang lang, enum nv_text_event event);
+const char *nv_event_subject(enum nv_lang lang, enum nv_string_event event);
+const char *nv_event_opening(enum nv_lang lang, enum nv_string_event event);
 const char *nv_phrase(enum nv_lang lang, enum nv_phrase phrase);
 
 /* What is counted (proto/inventory.h), as the head of a list; a kind nobody knows as it is. */

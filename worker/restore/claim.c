@@ -25,9 +25,9 @@ static void timer_closed(uv_handle_t *handle)
 	*at = r->next;
 	nv_metric_add(w->metrics.running, NULL, -1);
 	nv_envelope_fini(&r->ready);
-	nv_envelope_fini(&r->wish);
+	nv_envelope_fini(&r->request);
 	nv_arena_fini(&r->job.arena);
-	nv_lines_fini(&r->lines);
+	nv_request_log_fini(&r->lines);
 	free(r);
 	w->on_idle_cb(w);
 }
@@ -88,7 +88,7 @@ static void log_written(void *arg, const struct nv_err *err)
 			continue;
 		r->logging = false;
 		if (!err)
-			nv_lines_sent(&r->lines, l->lines);
+			nv_request_log_sent(&r->lines, l->lines);
 	}
 	free(l);
 }
@@ -101,7 +101,7 @@ void nv_restore_write_log(struct restore *r)
 		return;
 	struct log_written *l = nv_alloc(sizeof *l);
 	l->w = w;
-	l->lines = nv_lines_next(&r->lines);
+	l->lines = nv_request_log_next(&r->lines);
 	memcpy(l->run, r->run, sizeof l->run);
 	snprintf(from, sizeof from, "worker %s", w->daemon->host);
 	r->logging = true;
@@ -112,7 +112,7 @@ void nv_restore_write_log(struct restore *r)
 static void job_line(void *arg, const struct nv_log_line *line)
 {
 	struct restore *r = nv_restore_of_job(arg);
-	nv_lines_add(&r->lines, line->at, (enum nv_level)line->level, line->text);
+	nv_request_log_add(&r->lines, line->at, (enum nv_level)line->level, line->text);
 }
 
 /* --- the job --- */
@@ -138,7 +138,7 @@ static void job_ended(void *arg, const struct nv_err *err)
 		       NV_U("attempts", nv_delivery_attempt(r->delivery) + 1), NV_E(&r->why));
 	else
 		nv_fault("worker.after-import");
-	nv_outcome_of_job(r);
+	nv_result_of_job(r);
 }
 
 static void job_progress(void *arg, const char *step, uint64_t done, uint64_t total)
@@ -203,7 +203,7 @@ static void start_job(struct restore *r)
 			     .timeout_ms = w->config->worker.job_timeout,
 			     .lease_ms = w->config->restore.lease};
 	struct nv_err failing = {.kind = NV_RETRY};
-	r->job.first = !was_in_hands(r->delivery) && !nv_delivery_again(r->delivery);
+	r->job.first = !was_in_hands(r->delivery) && !nv_delivery_is_duplicate(r->delivery);
 	r->job.last = nv_settle_is_final(&w->settle, r->delivery, &failing);
 	r->job.outages = nv_delivery_outages(r->delivery);
 	r->job.retry_in = nv_settle_delay(&w->settle, r->delivery, &failing);
@@ -224,7 +224,7 @@ static void given(void *arg, const struct nv_err *err)
 	struct restore *r = arg;
 	(void)err; /* it comes back in a second all the same */
 	nv_fail(&r->why, NV_HOLD, NV_R_busy, "another worker has fetched most of it already");
-	nv_outcome_settle(r);
+	nv_result_settle(r);
 }
 
 static void give(struct restore *r)
@@ -246,7 +246,7 @@ static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result re
 		nv_restore_again(r, claim);
 	} else if (err) {
 		r->why = *err;
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 	} else if (result == NV_CLAIM_OURS) {
 		memcpy(r->token, token, sizeof r->token);
 		NV_LOG(NV_INFO, "restore.started", NV_S("req", nv_restore_request(r)->id),
@@ -257,10 +257,10 @@ static void claimed(void *arg, const struct nv_err *err, enum nv_claim_result re
 		give(r);
 	} else if (result == NV_CLAIM_BUSY || result == NV_CLAIM_AHEAD) {
 		nv_fail(&r->why, NV_HOLD, NV_R_busy, "another worker holds the claim");
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 	} else {
 		r->result = results[result];
-		nv_outcome_finish(r);
+		nv_result_finish(r);
 	}
 }
 
@@ -281,14 +281,14 @@ static void looked(void *arg, const struct nv_err *err, bool seen)
 		nv_restore_again(r, look_whether_seen);
 	} else if (!seen || was_in_hands(r->delivery)) {
 		claim(r);
-	} else if (r->borrowed || nv_delivery_again(r->delivery)) {
+	} else if (r->borrowed || nv_delivery_is_duplicate(r->delivery)) {
 		r->result = "copy";
-		nv_outcome_clean(r);
+		nv_result_of_duplicate(r);
 	} else {
 		nv_fail(&r->why, NV_REJECT, NV_R_replayed, "message %s was handled before",
 			r->ready.mid);
 		nv_metric_add(r->w->metrics.refused, "replayed", 1);
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 	}
 }
 
@@ -315,13 +315,13 @@ static bool adopt(struct worker *w, struct nv_delivery *d, const struct nv_envel
 }
 
 static struct restore *restore_new(struct worker *w, struct nv_delivery *d,
-				   struct nv_envelope *ready, struct nv_envelope *wish)
+				   struct nv_envelope *ready, struct nv_envelope *request)
 {
 	struct restore *r = nv_alloc(sizeof *r);
 	r->w = w;
 	r->delivery = d;
 	r->ready = *ready;
-	r->wish = *wish;
+	r->request = *request;
 	r->job.worker = w;
 	r->job.request = nv_restore_request(r);
 	r->job.ready = &r->ready.body.archive_ready;
@@ -338,27 +338,27 @@ static struct restore *restore_new(struct worker *w, struct nv_delivery *d,
 }
 
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		      struct nv_envelope *wish)
+		      struct nv_envelope *request)
 {
 	if (adopt(w, d, ready)) {
 		nv_envelope_fini(ready);
-		nv_envelope_fini(wish);
-	} else if (nv_ahead_take(w, d, ready, wish)) {
+		nv_envelope_fini(request);
+	} else if (nv_ahead_take(w, d, ready, request)) {
 		return;
 	} else if (nv_delivery_exhausted(d)) {
 		struct nv_err err = {0};
 		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
 			"the broker has brought this message too many times");
-		nv_restore_decline(w, d, ready, wish, &err);
+		nv_restore_decline(w, d, ready, request, &err);
 	} else {
-		nv_restore_begin(w,
-				 &(struct nv_begin){.delivery = d, .ready = ready, .wish = wish});
+		nv_restore_begin(
+			w, &(struct nv_begin){.delivery = d, .ready = ready, .request = request});
 	}
 }
 
 void nv_restore_begin(struct worker *w, const struct nv_begin *b)
 {
-	struct restore *r = restore_new(w, b->delivery, b->ready, b->wish);
+	struct restore *r = restore_new(w, b->delivery, b->ready, b->request);
 	r->borrowed = b->borrowed;
 	r->job.asked = b->asked;
 	if (b->ahead)
@@ -367,11 +367,11 @@ void nv_restore_begin(struct worker *w, const struct nv_begin *b)
 }
 
 void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-			struct nv_envelope *wish, const struct nv_err *why)
+			struct nv_envelope *request, const struct nv_err *why)
 {
-	struct restore *r = restore_new(w, d, ready, wish);
+	struct restore *r = restore_new(w, d, ready, request);
 	r->why = *why;
-	nv_outcome_write(r);
+	nv_result_write(r);
 }
 
 void nv_restore_stop_all(struct worker *w)

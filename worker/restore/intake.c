@@ -7,39 +7,40 @@
 #include "worker/worker.h"
 
 /* What is restored is what our client signed, not what a site says it asked for. */
-static int open_wish(struct worker *w, const struct nv_envelope *env, const struct nv_bytes *inner,
-		     struct nv_envelope *wish, struct nv_err *err)
+static int open_request(struct worker *w, const struct nv_envelope *env,
+			const struct nv_bytes *inner, struct nv_envelope *request,
+			struct nv_err *err)
 {
 	if (nv_envelope_open(inner->data, inner->len, &w->myself, 1u << NV_KIND_RESTORE_REQUEST, 0,
-			     wish, err) < 0) {
+			     request, err) < 0) {
 		nv_err_prefix(err, "the request inside %s", nv_kind_info(env->kind)->word);
 		return -1;
 	}
-	const char *site = wish->body.restore_request.site;
+	const char *site = request->body.restore_request.site;
 	if (strcmp(site, env->from) == 0)
 		return 0;
 	nv_fail(err, NV_REJECT, NV_R_untrusted, "site \"%s\" answers a request to site \"%s\"",
 		env->from, site);
-	nv_envelope_fini(wish);
+	nv_envelope_fini(request);
 	return -1;
 }
 
-static int open_wish_of_ready(struct worker *w, const struct nv_envelope *ready,
-			      struct nv_envelope *wish, struct nv_err *err)
+static int open_request_of_ready(struct worker *w, const struct nv_envelope *ready,
+				 struct nv_envelope *request, struct nv_err *err)
 {
 	if (ready->body.archive_ready.manifest_sha256.len != NV_SHA256_LEN)
 		return nv_fail(err, NV_REJECT, NV_R_bad_message,
 			       "archive.ready.manifest_sha256: not %u bytes", NV_SHA256_LEN);
-	return open_wish(w, ready, &ready->body.archive_ready.request, wish, err);
+	return open_request(w, ready, &ready->body.archive_ready.request, request, err);
 }
 
 int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
-			 struct nv_envelope *ret_wish, struct nv_err *err)
+			 struct nv_envelope *ret_request, struct nv_err *err)
 {
 	if (nv_envelope_open(data, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, nv_now_ms(), ret,
 			     err) < 0)
 		return -1;
-	if (open_wish_of_ready(w, ret, ret_wish, err) == 0)
+	if (open_request_of_ready(w, ret, ret_request, err) == 0)
 		return 0;
 	nv_envelope_fini(ret);
 	return -1;
@@ -49,18 +50,18 @@ int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct 
  */
 static bool decline_untimely(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
 {
-	struct nv_envelope env, wish;
+	struct nv_envelope env, request;
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	if (why->kind != NV_REJECT || (why->reason != NV_R_expired && why->reason != NV_R_clock) ||
 	    nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return false;
-	if (open_wish_of_ready(w, &env, &wish, &err) < 0) {
+	if (open_request_of_ready(w, &env, &request, &err) < 0) {
 		nv_envelope_fini(&env);
 		return false;
 	}
-	nv_restore_decline(w, d, &env, &wish, why);
+	nv_restore_decline(w, d, &env, &request, why);
 	return true;
 }
 
@@ -70,16 +71,16 @@ static bool decline_untimely(struct worker *w, struct nv_delivery *d, const stru
  * nothing but a failed request, which may be asked for again. */
 static bool decline_untrusted(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
 {
-	struct nv_envelope unknown = {0}, wish;
+	struct nv_envelope unknown = {0}, request;
 	struct nv_err err = {0}, said;
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	if ((why->reason != NV_R_untrusted && why->reason != NV_R_unsigned_message) ||
-	    nv_envelope_open_inside(body, len, &w->myself, &wish, &err) < 0)
+	    nv_envelope_open_inside(body, len, &w->myself, &request, &err) < 0)
 		return false;
-	const char *site = wish.body.restore_request.site;
+	const char *site = request.body.restore_request.site;
 	if (strcmp(nv_delivery_user(d), nv_broker_user("archiver", site).s) != 0) {
-		nv_envelope_fini(&wish);
+		nv_envelope_fini(&request);
 		return false;
 	}
 	nv_fail(&said, NV_REJECT, NV_R_untrusted,
@@ -88,7 +89,7 @@ static bool decline_untrusted(struct worker *w, struct nv_delivery *d, const str
 		"of the configuration): %s",
 		site, why->msg);
 	nv_metric_add(w->metrics.refused, nv_reason_word(why->reason), 1);
-	nv_restore_decline(w, d, &unknown, &wish, &said);
+	nv_restore_decline(w, d, &unknown, &request, &said);
 	return true;
 }
 
@@ -101,17 +102,17 @@ static void waiting_told(void *arg, const struct nv_err *err)
 /* Signed in the future: it is held until that is past, and whoever waits is told why. */
 static void note_early(struct worker *w, const void *body, size_t len, const struct nv_err *why)
 {
-	struct nv_envelope env, wish;
+	struct nv_envelope env, request;
 	struct nv_err err;
 	char from[sizeof w->daemon->host + 8];
 	if (nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return;
 	nv_clock_note(w->metrics.clock_skew, &env);
-	if (open_wish_of_ready(w, &env, &wish, &err) == 0) {
+	if (open_request_of_ready(w, &env, &request, &err) == 0) {
 		snprintf(from, sizeof from, "worker %s", w->daemon->host);
-		nv_status_waits(w->status, &wish.body.restore_request, NV_R_clock, why->msg, from,
-				waiting_told, NULL);
-		nv_envelope_fini(&wish);
+		nv_status_waits(w->status, &request.body.restore_request, NV_R_clock, why->msg,
+				from, waiting_told, NULL);
+		nv_envelope_fini(&request);
 	}
 	nv_envelope_fini(&env);
 }
@@ -119,7 +120,7 @@ static void note_early(struct worker *w, const void *body, size_t len, const str
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
-	struct nv_envelope env, wish;
+	struct nv_envelope env, request;
 	struct nv_err err = {0};
 	char kind[32] = "", mid[NV_UUID_SIZE];
 	size_t len;
@@ -134,15 +135,15 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 		if (err.kind == NV_HOLD && !enrol)
 			note_early(w, body, len, &err);
 		if (enrol || (!decline_untimely(w, d, &err) && !decline_untrusted(w, d, &err)))
-			nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+			nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
-	} else if (open_wish_of_ready(w, &env, &wish, &err) < 0) {
-		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+	} else if (open_request_of_ready(w, &env, &request, &err) < 0) {
+		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
 		nv_clock_note(w->metrics.clock_skew, &env);
-		nv_restore_start(w, d, &env, &wish);
+		nv_restore_start(w, d, &env, &request);
 	}
 }
 
@@ -156,7 +157,7 @@ static bool is_time(const struct worker *w, const struct nv_restore_request *q)
 void nv_worker_opened(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
-	struct nv_envelope env, wish;
+	struct nv_envelope env, request;
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
@@ -165,15 +166,15 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 	    (err.reason == NV_R_expired || err.reason == NV_R_clock)) {
 		nv_bus_ack(d); /* a hint out of time */
 	} else if (err.kind != NV_OK) {
-		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
-	} else if (open_wish(w, &env, &env.body.archive_opened.request, &wish, &err) < 0) {
-		nv_courier_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+	} else if (open_request(w, &env, &env.body.archive_opened.request, &request, &err) < 0) {
+		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
-	} else if (nv_hold_why(w->hold) || !is_time(w, &wish.body.restore_request)) {
+	} else if (nv_hold_why(w->hold) || !is_time(w, &request.body.restore_request)) {
 		nv_bus_ack(d);
 		nv_envelope_fini(&env);
-		nv_envelope_fini(&wish);
+		nv_envelope_fini(&request);
 	} else {
-		nv_ahead_start(w, d, &env, &wish);
+		nv_ahead_start(w, d, &env, &request);
 	}
 }

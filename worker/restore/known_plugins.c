@@ -14,27 +14,27 @@ struct plugin {
 	uint64_t until; /* nv_mono_ms */
 };
 
-struct accepted {
+struct known_plugins {
 	pthread_mutex_t mutex;
 	struct plugin *plugins;
 	size_t len;
 };
 
-struct accepted *nv_accepted_new(void)
+struct known_plugins *nv_known_plugins_new(void)
 {
-	struct accepted *a = nv_alloc(sizeof *a);
+	struct known_plugins *a = nv_alloc(sizeof *a);
 	pthread_mutex_init(&a->mutex, NULL);
 	return a;
 }
 
-static void forget(struct accepted *a)
+static void forget(struct known_plugins *a)
 {
 	for (size_t i = 0; i < a->len; i++)
 		free(a->plugins[i].name);
 	a->len = 0;
 }
 
-void nv_accepted_free(struct accepted *a)
+void nv_known_plugins_free(struct known_plugins *a)
 {
 	if (!a)
 		return;
@@ -44,7 +44,7 @@ void nv_accepted_free(struct accepted *a)
 	free(a);
 }
 
-static struct plugin *find(const struct accepted *a, const char *name)
+static struct plugin *find(const struct known_plugins *a, const char *name)
 {
 	for (size_t i = 0; i < a->len; i++)
 		if (strcmp(a->plugins[i].name, name) == 0)
@@ -52,7 +52,7 @@ static struct plugin *find(const struct accepted *a, const char *name)
 	return NULL;
 }
 
-bool nv_accepted_all(struct accepted *a, const struct nv_list *needs)
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs)
 {
 	const struct nv_plugin *n = needs->items;
 	uint64_t now = nv_mono_ms();
@@ -66,7 +66,7 @@ bool nv_accepted_all(struct accepted *a, const struct nv_list *needs)
 	return all;
 }
 
-void nv_accepted_add(struct accepted *a, const struct nv_list *needs)
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs)
 {
 	const struct nv_plugin *n = needs->items;
 	uint64_t until = nv_mono_ms() + LASTS_MS;

@@ -6,11 +6,11 @@
 
 #include "proto/messages.h"
 
-struct accepted;
-struct accepted *nv_accepted_new(void);
-void nv_accepted_free(struct accepted *a); /* NULL allowed */
+struct known_plugins;
+struct known_plugins *nv_known_plugins_new(void);
+void nv_known_plugins_free(struct known_plugins *a); /* NULL allowed */
 /* Did the site have all of these (struct nv_plugin) within the last ten minutes? */
-bool nv_accepted_all(struct accepted *a, const struct nv_list *needs);
-void nv_accepted_add(struct accepted *a, const struct nv_list *needs);
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs);
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs);
 
 #endif

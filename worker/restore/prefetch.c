@@ -19,8 +19,8 @@
 struct ahead {
 	struct ahead *next;
 	struct worker *w;
-	struct nv_delivery *delivery; /* archive.opened; NULL: given to the restore */
-	struct nv_envelope env, wish; /* owned */
+	struct nv_delivery *delivery;	 /* archive.opened; NULL: given to the restore */
+	struct nv_envelope env, request; /* owned */
 	char token[NV_TOKEN_SIZE];
 	struct nv_running *running;
 	bool asking;  /* Redis */
@@ -31,7 +31,7 @@ struct ahead {
 	/* archive.ready, from the queue; owned where delivery is set */
 	struct {
 		struct nv_delivery *delivery;
-		struct nv_envelope env, wish;
+		struct nv_envelope env, request;
 	} ready;
 	atomic_bool enough;   /* it is there, or nobody wants it any more … */
 	atomic_bool unwanted; /* … and this is why */
@@ -41,7 +41,7 @@ struct ahead {
 
 static const char *request_id(const struct ahead *a)
 {
-	return a->wish.body.restore_request.id;
+	return a->request.body.restore_request.id;
 }
 
 /* --- the end --- */
@@ -55,7 +55,7 @@ static void timer_closed(uv_handle_t *handle)
 		at = &(*at)->next;
 	*at = a->next;
 	nv_envelope_fini(&a->env);
-	nv_envelope_fini(&a->wish);
+	nv_envelope_fini(&a->request);
 	nv_buf_fini(&a->handed);
 	free(a);
 	w->on_idle_cb(w);
@@ -99,17 +99,17 @@ static void give_up(struct ahead *a)
 
 static void serve_handed(struct ahead *a)
 {
-	struct nv_envelope env, wish;
+	struct nv_envelope env, request;
 	struct nv_err err = {0};
 	struct worker *w = a->w;
-	if (nv_worker_open_ready(w, a->handed.data, a->handed.len, &env, &wish, &err) < 0) {
+	if (nv_worker_open_ready(w, a->handed.data, a->handed.len, &env, &request, &err) < 0) {
 		NV_LOG(NV_WARN, "ahead.refused", NV_S("req", request_id(a)), NV_E(&err));
 		give_up(a);
 		return;
 	}
 	struct nv_delivery *d = a->delivery;
 	a->delivery = NULL;
-	nv_restore_begin(w, &(struct nv_begin){d, &env, &wish, a->token, true, a->asked});
+	nv_restore_begin(w, &(struct nv_begin){d, &env, &request, a->token, true, a->asked});
 	end(a);
 }
 
@@ -134,11 +134,11 @@ static void go_on(struct ahead *a)
 	if (d && w->daemon->stopping) {
 		nv_bus_return(d);
 		nv_envelope_fini(&a->ready.env);
-		nv_envelope_fini(&a->ready.wish);
+		nv_envelope_fini(&a->ready.request);
 		give_up(a);
 	} else if (d) {
-		nv_restore_begin(w, &(struct nv_begin){d, &a->ready.env, &a->ready.wish, a->token,
-						       false, a->asked});
+		nv_restore_begin(w, &(struct nv_begin){d, &a->ready.env, &a->ready.request,
+						       a->token, false, a->asked});
 		end(a);
 	} else if (!w->daemon->stopping && has_slot(w)) {
 		serve_handed(a);
@@ -169,7 +169,7 @@ static int ahead_work(struct nv_job *job, void *arg, struct nv_err *err)
 	struct nv_workdir dir;
 	struct nv_err unsaved = {0};
 	struct nv_import in = {
-		.request = &a->wish.body.restore_request, .config = c, .site = a->env.from};
+		.request = &a->request.body.restore_request, .config = c, .site = a->env.from};
 	bool existed = false;
 	/* What would be refused need not come; how many bytes it will have nobody knows yet. */
 	if (nv_site_preflight(w->site, &in, 0, &existed, err) < 0)
@@ -181,7 +181,7 @@ static int ahead_work(struct nv_job *job, void *arg, struct nv_err *err)
 		return -1;
 	int rc = nv_archive_fetch_ahead(w->store, &place, &limits, dir.path, &help, is_enough, a,
 					job, &a->bytes, err);
-	if (nv_known_save(w->known, &unsaved) < 0)
+	if (nv_hash_cache_save(w->known, &unsaved) < 0)
 		NV_LOG(NV_WARN, "known.unsaved", NV_E(&unsaved));
 	/* What has come is the restore's; where none will follow, nobody's.  On a full disk it is
 	 * what is in the way. */
@@ -255,23 +255,23 @@ static struct ahead *find(const struct worker *w, const char *id)
 }
 
 void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
-		    struct nv_envelope *wish)
+		    struct nv_envelope *request)
 {
-	const char *id = wish->body.restore_request.id;
+	const char *id = request->body.restore_request.id;
 	bool at_it = find(w, id) != NULL;
 	for (const struct restore *r = w->restores; r; r = r->next)
 		at_it = at_it || strcmp(nv_restore_request(r)->id, id) == 0;
 	if (at_it || w->daemon->stopping) {
 		nv_bus_ack(d);
 		nv_envelope_fini(env);
-		nv_envelope_fini(wish);
+		nv_envelope_fini(request);
 		return;
 	}
 	struct ahead *a = nv_alloc(sizeof *a);
 	a->w = w;
 	a->delivery = d;
 	a->env = *env;
-	a->wish = *wish;
+	a->request = *request;
 	nv_token_new(a->token);
 	a->next = w->aheads;
 	w->aheads = a;
@@ -283,14 +283,14 @@ void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope 
 }
 
 bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		   struct nv_envelope *wish)
+		   struct nv_envelope *request)
 {
-	struct ahead *a = find(w, wish->body.restore_request.id);
+	struct ahead *a = find(w, request->body.restore_request.id);
 	if (!a || a->ready.delivery)
 		return false;
 	a->ready.delivery = d;
 	a->ready.env = *ready;
-	a->ready.wish = *wish;
+	a->ready.request = *request;
 	a->enough = true;
 	return true;
 }

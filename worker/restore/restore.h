@@ -19,10 +19,10 @@ struct restore {
 	struct restore *next;
 	struct worker *w;
 	struct nv_delivery *delivery;
-	struct nv_envelope ready;  /* archive.ready; owned */
-	struct nv_envelope wish;   /* the restore.request in it; owned */
-	char token[NV_TOKEN_SIZE]; /* the claim's; "" before it */
-	char ahead[NV_TOKEN_SIZE]; /* of whoever fetched ahead for it; "": nobody */
+	struct nv_envelope ready;   /* archive.ready; owned */
+	struct nv_envelope request; /* the restore.request in it; owned */
+	char token[NV_TOKEN_SIZE];  /* the claim's; "" before it */
+	char ahead[NV_TOKEN_SIZE];  /* of whoever fetched ahead for it; "": nobody */
 	/* delivery is archive.opened's, for archive.ready's is with another worker, in a delay
 	 * tier: what does not succeed is left to that, and uses up no attempt. */
 	bool borrowed;
@@ -36,16 +36,16 @@ struct restore {
 	bool ended;	    /* only a renewal under way keeps it */
 	void (*step)(struct restore *r); /* what the timer does next */
 	uv_timer_t timer;
-	char run[NV_UUID_SIZE]; /* numbers the lines of the log */
-	struct nv_lines lines;	/* for the request's log, not yet in Redis */
-	bool logging;		/* some are on their way */
+	char run[NV_UUID_SIZE];	     /* numbers the lines of the log */
+	struct nv_request_log lines; /* for the request's log, not yet in Redis */
+	bool logging;		     /* some are on their way */
 	char progress_step[32];
 	uint64_t done, total;
 };
 
 static inline const struct nv_restore_request *nv_restore_request(const struct restore *r)
 {
-	return &r->wish.body.restore_request;
+	return &r->request.body.restore_request;
 }
 
 /* The thread's callbacks get the job, which is a member of its restore. */
@@ -59,7 +59,7 @@ static inline struct restore *nv_restore_of_job(void *job)
 struct nv_begin {
 	struct nv_delivery *delivery; /* taken */
 	struct nv_envelope *ready;    /* content taken */
-	struct nv_envelope *wish;     /* content taken */
+	struct nv_envelope *request;  /* content taken */
 	const char *ahead;	      /* token; NULL: none */
 	bool borrowed;
 	bool asked; /* the preflight was done */
@@ -81,14 +81,14 @@ void nv_restore_write_log(struct restore *r);
 /* --- result.c: each ends the restore --- */
 
 /* The job has ended; r->why and r->job.outcome say how. */
-void nv_outcome_of_job(struct restore *r);
+void nv_result_of_job(struct restore *r);
 /* Write r->why (or success) into the status, then deal with the message. */
-void nv_outcome_write(struct restore *r);
+void nv_result_write(struct restore *r);
 /* The status needs no word: into a delay tier or the dead queue, as r->why says. */
-void nv_outcome_settle(struct restore *r);
+void nv_result_settle(struct restore *r);
 /* Nothing is left to be done for this message: never again, and its archive is not needed. */
-void nv_outcome_finish(struct restore *r);
+void nv_result_finish(struct restore *r);
 /* The same for a copy of a message that was finished. */
-void nv_outcome_clean(struct restore *r);
+void nv_result_of_duplicate(struct restore *r);
 
 #endif

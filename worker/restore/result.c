@@ -22,7 +22,7 @@ static void cleaned(void *arg, const struct nv_err *err)
 	nv_restore_end(r);
 }
 
-void nv_outcome_clean(struct restore *r)
+void nv_result_of_duplicate(struct restore *r)
 {
 	struct nv_run run = {.work = nv_restore_clean, .on_done_cb = cleaned, .arg = &r->job};
 	nv_run_start(r->w->daemon->loop, &run);
@@ -33,12 +33,12 @@ static void seen_marked(void *arg, const struct nv_err *err, bool first)
 	struct restore *r = arg;
 	(void)first;
 	if (err)
-		nv_restore_again(r, nv_outcome_finish);
+		nv_restore_again(r, nv_result_finish);
 	else
-		nv_outcome_clean(r);
+		nv_result_of_duplicate(r);
 }
 
-void nv_outcome_finish(struct restore *r)
+void nv_result_finish(struct restore *r)
 {
 	nv_status_seen(r->w->status, r->ready.mid, NV_SEEN_TTL_MS, seen_marked, r);
 }
@@ -52,7 +52,7 @@ static void settled(void *arg, bool dead)
 	nv_restore_end(r);
 }
 
-void nv_outcome_settle(struct restore *r)
+void nv_result_settle(struct restore *r)
 {
 	struct nv_delivery *d = r->delivery;
 	if (r->borrowed) {
@@ -71,7 +71,7 @@ static void outcome_written(struct restore *r)
 	nv_fault("worker.after-status");
 	if (r->why.kind == NV_OK || r->why.kind == NV_CANCELLED) {
 		r->result = r->why.kind == NV_OK ? "restored" : "cancelled";
-		nv_outcome_finish(r);
+		nv_result_finish(r);
 	} else if (r->why.kind == NV_FATAL) {
 		struct nv_daemon *d = r->w->daemon;
 		struct nv_err fatal = r->why;
@@ -80,7 +80,7 @@ static void outcome_written(struct restore *r)
 	} else if (r->why.kind == NV_HOLD && r->w->daemon->stopping) {
 		nv_restore_give_back(r);
 	} else {
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 	}
 }
 
@@ -90,14 +90,14 @@ static void outcome_answered(void *arg, const struct nv_err *err)
 	if (!err) {
 		outcome_written(r);
 	} else if (err->reason == NV_R_status_unavailable) {
-		nv_restore_again(r, nv_outcome_write);
+		nv_restore_again(r, nv_result_write);
 	} else {
 		/* The claim is somebody else's: what we did changes nothing.  Look again later,
 		 * whether the other has brought it to its end. */
 		NV_LOG(NV_WARN, "outcome.refused", NV_S("req", nv_restore_request(r)->id),
 		       NV_E(err));
 		nv_fail(&r->why, NV_HOLD, NV_R_busy, "%s", err->msg);
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 	}
 }
 
@@ -132,7 +132,7 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 	return o;
 }
 
-void nv_outcome_write(struct restore *r)
+void nv_result_write(struct restore *r)
 {
 	struct nv_status_outcome o = outcome_of(r);
 	o.import_ms = nv_restore_importing(&r->job);
@@ -163,11 +163,11 @@ static void export_asked(void *arg, const struct nv_err *err)
 	if (err) { /* this archive.ready comes again, fails again, and asks again */
 		NV_LOG(NV_WARN, "export.unasked", NV_S("req", nv_restore_request(r)->id),
 		       NV_E(err));
-		nv_outcome_settle(r);
+		nv_result_settle(r);
 		return;
 	}
 	r->result = "exported-again";
-	nv_outcome_finish(r);
+	nv_result_finish(r);
 }
 
 /* The request as our client signed it goes to the course server once more, its attempts counted. */
@@ -185,7 +185,7 @@ static void ask_export(struct restore *r)
 			       .routing_key = queue.s,
 			       .body = sealed->data,
 			       .len = sealed->len,
-			       .message_id = r->wish.mid,
+			       .message_id = r->request.mid,
 			       .type = nv_kind_info(NV_KIND_RESTORE_REQUEST)->word,
 			       .headers = {{NV_H_ATTEMPT, attempt}, {NV_H_EXPORTS, exports}},
 			       .headers_len = 2};
@@ -219,7 +219,7 @@ static void write_rescheduled(struct restore *r)
 
 /* --- the job has ended --- */
 
-void nv_outcome_of_job(struct restore *r)
+void nv_result_of_job(struct restore *r)
 {
 	if (needs_export(r) && may_ask_export(r)) {
 		write_rescheduled(r);
@@ -227,5 +227,5 @@ void nv_outcome_of_job(struct restore *r)
 	}
 	if (needs_export(r))
 		r->why.kind = NV_REJECT; /* the same archive will not come out better */
-	nv_outcome_write(r);
+	nv_result_write(r);
 }

@@ -11,31 +11,31 @@
 #include "core/site/folder/folder_internal.h"
 #include "core/site/needs.h"
 
-struct nv_dir_stamp nv_dir_stamp_of(const struct stat *st)
+struct nv_folder_stamp nv_folder_stamp_of(const struct stat *st)
 {
-	return (struct nv_dir_stamp){st->st_dev, st->st_ino, st->st_size, st->st_mtim};
+	return (struct nv_folder_stamp){st->st_dev, st->st_ino, st->st_size, st->st_mtim};
 }
 
-static bool stamp_equal(const struct nv_dir_stamp *a, const struct nv_dir_stamp *b)
+static bool stamp_equal(const struct nv_folder_stamp *a, const struct nv_folder_stamp *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec;
 }
 
-struct nv_dir_model *nv_dir_model_get(struct nv_dir_site *s, struct nv_err *err)
+struct nv_folder_model *nv_folder_model_get(struct nv_folder_site *s, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/site.json", s->path);
-	struct nv_dir_model *m = NULL;
+	struct nv_folder_model *m = NULL;
 	struct stat st;
 
 	pthread_mutex_lock(&s->mutex);
 	if (stat(path, &st) == 0 && s->model) {
-		struct nv_dir_stamp now = nv_dir_stamp_of(&st);
+		struct nv_folder_stamp now = nv_folder_stamp_of(&st);
 		if (stamp_equal(&now, &s->model->stamp))
 			m = s->model;
 	}
-	if (!m && (m = nv_dir_model_read(path, err))) {
-		nv_dir_model_unref(s->model);
+	if (!m && (m = nv_folder_model_read(path, err))) {
+		nv_folder_model_unref(s->model);
 		s->model = m;
 	} else if (!m && s->model && err) {
 		err->kind = NV_RETRY;
@@ -48,15 +48,15 @@ struct nv_dir_model *nv_dir_model_get(struct nv_dir_site *s, struct nv_err *err)
 
 /* --- looking things up --- */
 
-static const char *user_value(const struct nv_dir_user *u, const char *field)
+static const char *user_value(const struct nv_folder_user *u, const char *field)
 {
 	if (strcmp(field, "idnumber") == 0)
 		return u->idnumber;
 	return strcmp(field, "email") == 0 ? u->email : u->username;
 }
 
-int nv_dir_find_user(const struct nv_dir_model *m, const char *field, const char *value,
-		     size_t *ret, size_t *ret_matches, struct nv_err *err)
+int nv_folder_find_user(const struct nv_folder_model *m, const char *field, const char *value,
+			size_t *ret, size_t *ret_matches, struct nv_err *err)
 {
 	size_t matches = 0;
 	bool email = strcmp(field, "email") == 0;
@@ -80,7 +80,8 @@ int nv_dir_find_user(const struct nv_dir_model *m, const char *field, const char
 		       m->name, field);
 }
 
-const struct nv_dir_course *nv_dir_find_course(const struct nv_dir_model *m, const char *id)
+const struct nv_folder_course *nv_folder_find_course(const struct nv_folder_model *m,
+						     const char *id)
 {
 	for (size_t i = 0; i < m->courses_len; i++) {
 		if (strcmp(m->courses[i].id, id) == 0)
@@ -89,7 +90,7 @@ const struct nv_dir_course *nv_dir_find_course(const struct nv_dir_model *m, con
 	return NULL;
 }
 
-size_t nv_dir_find_category(const struct nv_dir_model *m, const char *identifier, bool by_id)
+size_t nv_folder_find_category(const struct nv_folder_model *m, const char *identifier, bool by_id)
 {
 	if (!identifier || !*identifier)
 		return NV_DIR_NONE;
@@ -105,7 +106,7 @@ size_t nv_dir_find_category(const struct nv_dir_model *m, const char *identifier
 	return NV_DIR_NONE;
 }
 
-bool nv_dir_within(const struct nv_dir_model *m, size_t at, size_t above)
+bool nv_folder_within(const struct nv_folder_model *m, size_t at, size_t above)
 {
 	for (size_t steps = 0; at != NV_DIR_NONE && steps <= m->categories_len; steps++) {
 		if (at == above)
@@ -115,20 +116,20 @@ bool nv_dir_within(const struct nv_dir_model *m, size_t at, size_t above)
 	return false;
 }
 
-static bool role_reaches(const struct nv_dir_model *m, const struct nv_dir_role *r,
-			 const struct nv_dir_course *course)
+static bool role_reaches(const struct nv_folder_model *m, const struct nv_folder_role *r,
+			 const struct nv_folder_course *course)
 {
 	if (r->course != NV_DIR_NONE)
 		return &m->courses[r->course] == course;
-	return nv_dir_within(m, course->category, r->category);
+	return nv_folder_within(m, course->category, r->category);
 }
 
-const char *nv_dir_role_held(const struct nv_dir_model *m, size_t user,
-			     const struct nv_dir_course *course, const struct nv_strs *roles)
+const char *nv_folder_role_held(const struct nv_folder_model *m, size_t user,
+				const struct nv_folder_course *course, const struct nv_strs *roles)
 {
 	for (size_t wanted = 0; wanted < roles->len; wanted++) {
 		for (size_t i = 0; i < m->roles_len; i++) {
-			const struct nv_dir_role *r = &m->roles[i];
+			const struct nv_folder_role *r = &m->roles[i];
 			if (r->user == user && strcmp(r->role, roles->items[wanted]) == 0 &&
 			    role_reaches(m, r, course))
 				return r->role;
@@ -137,7 +138,7 @@ const char *nv_dir_role_held(const struct nv_dir_model *m, size_t user,
 	return NULL;
 }
 
-const char *nv_dir_category_identifier(const struct nv_dir_category *c)
+const char *nv_folder_category_identifier(const struct nv_folder_category *c)
 {
 	return c->idnumber ? c->idnumber : c->id;
 }
@@ -156,8 +157,8 @@ static char *cut(struct nv_arena *arena, const char *text, size_t max)
 	return nv_arena_strndup(arena, text, len);
 }
 
-static void copy_info(const struct nv_dir_course *course, const struct nv_mbz_info *i,
-		      struct nv_dir_course_info *ret, struct nv_arena *arena)
+static void copy_info(const struct nv_folder_course *course, const struct nv_mbz_info *i,
+		      struct nv_folder_course_info *ret, struct nv_arena *arena)
 {
 	const char *shortname = course->shortname ? course->shortname : i->shortname;
 	const char *fullname = course->fullname ? course->fullname : i->fullname;
@@ -177,17 +178,17 @@ static void copy_info(const struct nv_dir_course *course, const struct nv_mbz_in
 }
 
 /* The remembered state of a file, under the mutex; NULL when it changed or was never read. */
-static struct nv_dir_backup *remembered(struct nv_dir_site *s, const char *file,
-					const struct nv_dir_stamp *stamp)
+static struct nv_folder_backup *remembered(struct nv_folder_site *s, const char *file,
+					   const struct nv_folder_stamp *stamp)
 {
-	for (struct nv_dir_backup *b = s->backups; b; b = b->next) {
+	for (struct nv_folder_backup *b = s->backups; b; b = b->next) {
 		if (strcmp(b->file, file) == 0)
 			return stamp_equal(&b->stamp, stamp) ? b : NULL;
 	}
 	return NULL;
 }
 
-static void backup_free(struct nv_dir_backup *b)
+static void backup_free(struct nv_folder_backup *b)
 {
 	nv_mbz_info_fini(&b->info);
 	free(b->file);
@@ -195,13 +196,13 @@ static void backup_free(struct nv_dir_backup *b)
 }
 
 /* Takes b; an older reading of the same file goes. */
-static void remember(struct nv_dir_site *s, struct nv_dir_backup *b)
+static void remember(struct nv_folder_site *s, struct nv_folder_backup *b)
 {
-	struct nv_dir_backup **at = &s->backups;
+	struct nv_folder_backup **at = &s->backups;
 	while (*at && strcmp((*at)->file, b->file) != 0)
 		at = &(*at)->next;
 	if (*at) {
-		struct nv_dir_backup *old = *at;
+		struct nv_folder_backup *old = *at;
 		*at = old->next;
 		backup_free(old);
 	}
@@ -209,8 +210,9 @@ static void remember(struct nv_dir_site *s, struct nv_dir_backup *b)
 	s->backups = b;
 }
 
-static int tell_backup(const struct nv_dir_backup *b, const struct nv_dir_course *course,
-		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
+static int tell_backup(const struct nv_folder_backup *b, const struct nv_folder_course *course,
+		       struct nv_folder_course_info *ret, struct nv_arena *arena,
+		       struct nv_err *err)
 {
 	if (b->damage.kind == NV_OK) {
 		copy_info(course, &b->info, ret, arena);
@@ -222,8 +224,8 @@ static int tell_backup(const struct nv_dir_backup *b, const struct nv_dir_course
 	return -1;
 }
 
-int nv_dir_check_backups(const struct nv_dir_site *s, const struct nv_dir_model *m,
-			 struct nv_err *err)
+int nv_folder_check_backups(const struct nv_folder_site *s, const struct nv_folder_model *m,
+			    struct nv_err *err)
 {
 	if (!m->courses_len)
 		return 0;
@@ -240,25 +242,26 @@ int nv_dir_check_backups(const struct nv_dir_site *s, const struct nv_dir_model 
 		       path);
 }
 
-int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course,
-		       struct nv_dir_course_info *ret, struct nv_arena *arena, struct nv_err *err)
+int nv_folder_course_info(struct nv_folder_site *s, const struct nv_folder_course *course,
+			  struct nv_folder_course_info *ret, struct nv_arena *arena,
+			  struct nv_err *err)
 {
 	struct stat st;
-	*ret = (struct nv_dir_course_info){0};
+	*ret = (struct nv_folder_course_info){0};
 	ret->path = nv_arena_printf(arena, "%s/backups/%s", s->path, course->file);
 	if (stat(ret->path, &st) < 0)
 		return nv_fail_errno(err, errno, NV_REJECT, NV_R_course_missing,
 				     "course %s: its backup file %s", course->id, course->file);
-	struct nv_dir_stamp stamp = nv_dir_stamp_of(&st);
+	struct nv_folder_stamp stamp = nv_folder_stamp_of(&st);
 	pthread_mutex_lock(&s->mutex);
-	const struct nv_dir_backup *known = remembered(s, course->file, &stamp);
+	const struct nv_folder_backup *known = remembered(s, course->file, &stamp);
 	int rc = known ? tell_backup(known, course, ret, arena, err) : 0;
 	pthread_mutex_unlock(&s->mutex);
 	if (known)
 		return rc;
 
 	/* Reading may take long: without the mutex.  Two at once read twice, no more. */
-	struct nv_dir_backup *b = nv_alloc(sizeof(*b));
+	struct nv_folder_backup *b = nv_alloc(sizeof(*b));
 	b->file = nv_strdup(course->file);
 	b->stamp = stamp;
 	nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, &b->damage);
@@ -277,14 +280,14 @@ int nv_dir_course_info(struct nv_dir_site *s, const struct nv_dir_course *course
 
 static void directory_close(struct nv_site *base)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
+	struct nv_folder_site *s = nv_folder_site(base);
 	while (s->backups) {
-		struct nv_dir_backup *b = s->backups;
+		struct nv_folder_backup *b = s->backups;
 		s->backups = b->next;
 		backup_free(b);
 	}
-	nv_dir_names_fini(s);
-	nv_dir_model_unref(s->model);
+	nv_folder_names_fini(s);
+	nv_folder_model_unref(s->model);
 	pthread_mutex_destroy(&s->mutex);
 	free(s->user_field);
 	free(s->path);
@@ -304,8 +307,8 @@ static struct nv_site *directory_open(const struct nv_config *config, struct nv_
 		return NULL;
 	}
 	const char *field = config->restore.user_field;
-	struct nv_dir_site *s = nv_alloc(sizeof(*s));
-	s->base.ops = &nv_site_directory_ops;
+	struct nv_folder_site *s = nv_alloc(sizeof(*s));
+	s->base.ops = &nv_site_folder_ops;
 	s->base.describe = nv_asprintf("directory %s", config->site.path);
 	s->path = nv_strdup(config->site.path);
 	s->user_field = nv_strdup(field && *field ? field : "username");
@@ -316,7 +319,7 @@ static struct nv_site *directory_open(const struct nv_config *config, struct nv_
 	};
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_mutex_init(&s->names_mutex, NULL);
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
 	if (m)
 		return &s->base;
 	directory_close(&s->base);
@@ -327,7 +330,7 @@ static int directory_versions(struct nv_site *base, uint64_t *ret_version,
 			      struct nv_list *ret_plugins, struct nv_arena *arena,
 			      struct nv_err *err)
 {
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(nv_dir_site(base), err);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(nv_folder_site(base), err);
 	if (!m)
 		return -1;
 	struct nv_plugin *plugins = nv_arena_alloc(arena, (m->plugins.len + 1) * sizeof(*plugins));
@@ -342,29 +345,29 @@ static int directory_versions(struct nv_site *base, uint64_t *ret_version,
 
 static int directory_probe(struct nv_site *base, const struct nv_job *job, struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	struct nv_folder_site *s = nv_folder_site(base);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
 	(void)job;
 	if (!m)
 		return -1;
-	if (nv_dir_check_backups(s, m, err) < 0)
+	if (nv_folder_check_backups(s, m, err) < 0)
 		return -1;
 	return nv_disk_look(s->path, err);
 }
 
-const struct nv_site_ops nv_site_directory_ops = {
+const struct nv_site_ops nv_site_folder_ops = {
 	.type = "directory",
 	.open = directory_open,
 	.close = directory_close,
 	.versions = directory_versions,
 	.probe = directory_probe,
-	.catalog = nv_dir_catalog,
-	.export = nv_dir_export,
-	.preflight = nv_dir_preflight,
-	.import = nv_dir_import,
-	.find = nv_dir_find,
-	.enrol = nv_dir_enrol,
-	.notify = nv_dir_notify,
-	.history = nv_dir_history,
-	.sweep = nv_dir_sweep,
+	.catalog = nv_folder_catalog,
+	.export = nv_folder_export,
+	.preflight = nv_folder_preflight,
+	.import = nv_folder_import,
+	.find = nv_folder_find,
+	.enrol = nv_folder_enrol,
+	.notify = nv_folder_notify,
+	.history = nv_folder_history,
+	.sweep = nv_folder_sweep,
 };

@@ -18,9 +18,9 @@ typedef void (*nv_damaged_cb)(void *arg, const char *file, const struct nv_err *
  * order of their names; a damaged one is a course, too, and listed as damaged.  The files are
  * hard-linked where that works and copied where not.
  * name: a site's or client's name, see nv_name_valid.  damaged_cb may be NULL. */
-int nv_site_directory_create(const char *path, const char *name, const char *teacher,
-			     const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
-			     struct nv_err *err);
+int nv_site_folder_create(const char *path, const char *name, const char *teacher,
+			  const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
+			  struct nv_err *err);
 
 /* Delete a restored course as somebody would in Moodle: it is gone, its history stays.
  * NV_REJECT/course_missing when there is none, NV_HOLD/busy while an import works on it. */

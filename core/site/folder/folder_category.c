@@ -10,12 +10,13 @@
 #define MOODLE_SHORTNAME_MAX 100u /* characters */
 #define COPIES_MAX 10000000u
 
-static bool may_create(const struct nv_dir_model *m, const struct nv_dir_user *u, size_t category)
+static bool may_create(const struct nv_folder_model *m, const struct nv_folder_user *u,
+		       size_t category)
 {
 	if (u->create_anywhere)
 		return true;
 	for (size_t i = 0; i < u->create_in_len; i++) {
-		if (nv_dir_within(m, category, u->create_in[i]))
+		if (nv_folder_within(m, category, u->create_in[i]))
 			return true;
 	}
 	return false;
@@ -24,21 +25,21 @@ static bool may_create(const struct nv_dir_model *m, const struct nv_dir_user *u
 static void warn_default(struct nv_strs *warnings, struct nv_arena *arena, const char *why,
 			 const char *identifier)
 {
-	nv_dir_strs_add(warnings,
-			nv_arena_printf(arena,
-					"%s \"%s\": the course was restored into the default "
-					"category.",
-					why, identifier),
-			arena);
+	nv_folder_strs_add(warnings,
+			   nv_arena_printf(arena,
+					   "%s \"%s\": the course was restored into the default "
+					   "category.",
+					   why, identifier),
+			   arena);
 }
 
 /* The category that was asked for; NV_DIR_NONE: the default. */
-static size_t wanted_category(const struct nv_dir_model *m, const struct nv_import *in,
+static size_t wanted_category(const struct nv_folder_model *m, const struct nv_import *in,
 			      struct nv_strs *warnings, struct nv_arena *arena)
 {
 	const struct nv_restore_request *q = in->request;
 	if (q->keep_category && in->category && *in->category) {
-		size_t kept = nv_dir_find_category(m, in->category, false);
+		size_t kept = nv_folder_find_category(m, in->category, false);
 		if (kept == NV_DIR_NONE)
 			warn_default(warnings, arena,
 				     "There is no category with the original identifier",
@@ -46,21 +47,21 @@ static size_t wanted_category(const struct nv_dir_model *m, const struct nv_impo
 		return kept;
 	}
 	if (q->keep_category)
-		nv_dir_strs_add(warnings,
-				"The course's category has no identifier on the course server: "
-				"the course was restored into the default category.",
-				arena);
+		nv_folder_strs_add(warnings,
+				   "The course's category has no identifier on the course server: "
+				   "the course was restored into the default category.",
+				   arena);
 	if (q->keep_category || !q->category || !*q->category)
 		return NV_DIR_NONE;
-	size_t asked = nv_dir_find_category(m, q->category, true);
+	size_t asked = nv_folder_find_category(m, q->category, true);
 	if (asked == NV_DIR_NONE)
 		warn_default(warnings, arena, "There is no category with the identifier",
 			     q->category);
 	return asked;
 }
 
-static int find_requester(const struct nv_dir_model *m, const struct nv_import *in,
-			  const struct nv_dir_user **ret, struct nv_err *err)
+static int find_requester(const struct nv_folder_model *m, const struct nv_import *in,
+			  const struct nv_folder_user **ret, struct nv_err *err)
 {
 	const char *field = in->config->restore.user_field;
 	size_t user = 0;
@@ -69,19 +70,19 @@ static int find_requester(const struct nv_dir_model *m, const struct nv_import *
 		return 0;
 	if (!in->config->restore.enrol_requester && !in->config->restore.check_course_create)
 		return 0;
-	if (nv_dir_find_user(m, field && *field ? field : "username", in->request->user, &user,
-			     NULL, err) < 0)
+	if (nv_folder_find_user(m, field && *field ? field : "username", in->request->user, &user,
+				NULL, err) < 0)
 		return -1;
 	*ret = &m->users[user];
 	return 0;
 }
 
-int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *in,
-			 struct nv_dir_target *ret, struct nv_strs *warnings,
-			 struct nv_arena *arena, struct nv_err *err)
+int nv_folder_choose_target(const struct nv_folder_model *m, const struct nv_import *in,
+			    struct nv_folder_target *ret, struct nv_strs *warnings,
+			    struct nv_arena *arena, struct nv_err *err)
 {
 	const char *name = in->config->restore.default_category;
-	size_t fallback = nv_dir_find_category(m, name, true);
+	size_t fallback = nv_folder_find_category(m, name, true);
 	size_t target = wanted_category(m, in, warnings, arena);
 	if (find_requester(m, in, &ret->user, err) < 0)
 		return -1;
@@ -115,12 +116,12 @@ int nv_dir_choose_target(const struct nv_dir_model *m, const struct nv_import *i
 
 #define NAMES_WAIT_MS 10000u /* the lock is held for one small file's writing */
 
-int nv_dir_names_lock(const char *site, int *ret_fd, struct nv_err *err)
+int nv_folder_names_lock(const char *site, int *ret_fd, struct nv_err *err)
 {
-	return nv_dir_lock(site, "names", NAMES_WAIT_MS, ret_fd, err);
+	return nv_folder_lock(site, "names", NAMES_WAIT_MS, ret_fd, err);
 }
 
-int nv_dir_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err)
+int nv_folder_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err)
 {
 	nv_token_new(ret);
 	if (pwrite(lock, ret, NV_TOKEN_SIZE, 0) != NV_TOKEN_SIZE)
@@ -129,14 +130,14 @@ int nv_dir_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err)
 }
 
 /* Nobody has changed anything since we looked.  A lock's file that is new is empty. */
-static bool names_hold(const struct nv_dir_site *s, int lock)
+static bool names_hold(const struct nv_folder_site *s, int lock)
 {
 	char now[NV_TOKEN_SIZE] = "";
 	return s->courses && pread(lock, now, sizeof(now), 0) == sizeof(now) &&
 	       memcmp(now, s->names_token, sizeof(now)) == 0;
 }
 
-static void forget_names(struct nv_dir_site *s)
+static void forget_names(struct nv_folder_site *s)
 {
 	json_decref(s->courses);
 	json_decref(s->shortnames);
@@ -145,14 +146,15 @@ static void forget_names(struct nv_dir_site *s)
 	s->courses = s->shortnames = s->fullnames = s->copies = NULL;
 }
 
-static void know_names(struct nv_dir_site *s, const char *id, const struct nv_imported *course)
+static void know_names(struct nv_folder_site *s, const char *id, const struct nv_imported *course)
 {
 	json_object_set_new(s->courses, id, json_true());
 	json_object_set_new(s->shortnames, course->shortname, json_true());
 	json_object_set_new(s->fullnames, course->fullname, json_true());
 }
 
-void nv_dir_names_taken(struct nv_dir_site *s, const struct nv_imported *course, const char *token)
+void nv_folder_names_taken(struct nv_folder_site *s, const struct nv_imported *course,
+			   const char *token)
 {
 	pthread_mutex_lock(&s->names_mutex);
 	know_names(s, course->course, course);
@@ -160,36 +162,36 @@ void nv_dir_names_taken(struct nv_dir_site *s, const struct nv_imported *course,
 	pthread_mutex_unlock(&s->names_mutex);
 }
 
-void nv_dir_names_fini(struct nv_dir_site *s)
+void nv_folder_names_fini(struct nv_folder_site *s)
 {
 	forget_names(s);
 	pthread_mutex_destroy(&s->names_mutex);
 }
 
-static void read_course_names(struct nv_dir_site *s, const char *folder, const char *id)
+static void read_course_names(struct nv_folder_site *s, const char *folder, const char *id)
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *path = nv_asprintf("%s/%s/course.json", folder, id);
-	struct nv_dir_restored r;
+	struct nv_folder_restored r;
 	bool found;
 	struct nv_err why = {0};
 	/* A damaged one must not stop every import: at worst a name stands there twice. */
-	if (nv_dir_restored_read(path, &r, &found, &arena, &why) < 0)
+	if (nv_folder_restored_read(path, &r, &found, &arena, &why) < 0)
 		NV_LOG(NV_WARN, "site.names", NV_S("file", path), NV_E(&why));
 	if (found)
 		know_names(s, id, &r.outcome);
 	else
 		json_object_set_new(s->courses, id, json_false());
-	nv_dir_restored_fini(&r);
+	nv_folder_restored_fini(&r);
 }
 
 /* Under names_mutex and the site's lock. */
-static int look_at_names(struct nv_dir_site *s, struct nv_err *err)
+static int look_at_names(struct nv_folder_site *s, struct nv_err *err)
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *folder = nv_asprintf("%s/courses", s->path);
 	struct nv_strs ids;
-	if (nv_dir_names(folder, &ids, &arena, err) < 0)
+	if (nv_folder_names(folder, &ids, &arena, err) < 0)
 		return -1;
 	for (;;) {
 		size_t known = 0;
@@ -214,10 +216,11 @@ static int look_at_names(struct nv_dir_site *s, struct nv_err *err)
 }
 
 /* Names that stand in site.json; what only a backup says belongs to the source side. */
-static bool is_in_model(const struct nv_dir_model *m, const char *shortname, const char *fullname)
+static bool is_in_model(const struct nv_folder_model *m, const char *shortname,
+			const char *fullname)
 {
 	for (size_t i = 0; i < m->courses_len; i++) {
-		const struct nv_dir_course *c = &m->courses[i];
+		const struct nv_folder_course *c = &m->courses[i];
 		if (c->shortname &&
 		    (strcmp(c->shortname, shortname) == 0 ||
 		     strcmp(c->fullname ? c->fullname : c->shortname, fullname) == 0))
@@ -242,7 +245,7 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 	return nv_arena_printf(arena, "%.*s%s", (int)len, shortname, suffix);
 }
 
-static int choose(struct nv_dir_site *s, const struct nv_dir_model *m, const char *shortname,
+static int choose(struct nv_folder_site *s, const struct nv_folder_model *m, const char *shortname,
 		  const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
 		  struct nv_err *err)
 {
@@ -262,9 +265,9 @@ static int choose(struct nv_dir_site *s, const struct nv_dir_model *m, const cha
 		       shortname);
 }
 
-int nv_dir_choose_names(struct nv_dir_site *s, int lock, const struct nv_dir_model *m,
-			const char *shortname, const char *fullname, struct nv_imported *ret,
-			struct nv_arena *arena, struct nv_err *err)
+int nv_folder_choose_names(struct nv_folder_site *s, int lock, const struct nv_folder_model *m,
+			   const char *shortname, const char *fullname, struct nv_imported *ret,
+			   struct nv_arena *arena, struct nv_err *err)
 {
 	pthread_mutex_lock(&s->names_mutex);
 	int rc = names_hold(s, lock) ? 0 : look_at_names(s, err);

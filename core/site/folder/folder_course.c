@@ -19,22 +19,22 @@ static char *course_json_path(const char *site, const char *id)
 	return nv_asprintf("%s/courses/%s/course.json", site, id);
 }
 
-bool nv_dir_course_exists(const char *site, const char *request_id)
+bool nv_folder_course_exists(const char *site, const char *request_id)
 {
 	nv_auto_free char *path = course_json_path(site, request_id);
 	return access(path, F_OK) == 0;
 }
 
-bool nv_dir_course_was_deleted(const char *site, const char *request_id)
+bool nv_folder_course_was_deleted(const char *site, const char *request_id)
 {
 	nv_auto_free char *path = nv_asprintf("%s/deleted/%s.json", site, request_id);
-	return access(path, F_OK) == 0 && !nv_dir_course_exists(site, request_id);
+	return access(path, F_OK) == 0 && !nv_folder_course_exists(site, request_id);
 }
 
 /* --- course.json --- */
 
-json_t *nv_dir_restored_json(const struct nv_import *in, const struct nv_imported *outcome,
-			     const char *enrolled_user, const char *enrolled_role)
+json_t *nv_folder_restored_json(const struct nv_import *in, const struct nv_imported *outcome,
+				const char *enrolled_user, const char *enrolled_role)
 {
 	json_t *warnings = json_array();
 	for (size_t i = 0; i < outcome->warnings.len; i++)
@@ -79,7 +79,7 @@ static int read_outcome(json_t *json, struct nv_imported *ret, struct nv_arena *
 	for (size_t i = 0; i < json_array_size(warnings); i++) {
 		const char *text = json_string_value(json_array_get(warnings, i));
 		if (text)
-			nv_dir_strs_add(&ret->warnings, text, arena);
+			nv_folder_strs_add(&ret->warnings, text, arena);
 	}
 	/* Courses of before there was a comparison have neither. */
 	ret->compared = json_is_true(json_object_get(json, "compared"));
@@ -87,7 +87,7 @@ static int read_outcome(json_t *json, struct nv_imported *ret, struct nv_arena *
 			       &ret->differences, arena);
 }
 
-static int read_parts(const char *path, struct nv_dir_restored *ret, struct nv_arena *arena,
+static int read_parts(const char *path, struct nv_folder_restored *ret, struct nv_arena *arena,
 		      struct nv_err *err)
 {
 	const char *site;
@@ -104,13 +104,13 @@ static int read_parts(const char *path, struct nv_dir_restored *ret, struct nv_a
 	return -1;
 }
 
-int nv_dir_restored_read(const char *path, struct nv_dir_restored *ret, bool *ret_found,
-			 struct nv_arena *arena, struct nv_err *err)
+int nv_folder_restored_read(const char *path, struct nv_folder_restored *ret, bool *ret_found,
+			    struct nv_arena *arena, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf text = {0};
 	json_error_t error;
 	struct nv_err why = {0};
-	*ret = (struct nv_dir_restored){0};
+	*ret = (struct nv_folder_restored){0};
 	*ret_found = false;
 	if (nv_read_file(path, COURSE_JSON_MAX, &text, &why) < 0) {
 		if (why.code == ENOENT || why.code == ENOTDIR)
@@ -126,30 +126,30 @@ int nv_dir_restored_read(const char *path, struct nv_dir_restored *ret, bool *re
 	*ret_found = true;
 	if (read_parts(path, ret, arena, err) == 0)
 		return 0;
-	nv_dir_restored_fini(ret);
+	nv_folder_restored_fini(ret);
 	return -1;
 }
 
-void nv_dir_restored_fini(struct nv_dir_restored *r)
+void nv_folder_restored_fini(struct nv_folder_restored *r)
 {
 	json_decref(r->json);
 	r->json = NULL;
 }
 
-int nv_dir_find(struct nv_site *site, const char *request_id, struct nv_imported *ret,
-		struct nv_arena *arena, struct nv_err *err)
+int nv_folder_find(struct nv_site *site, const char *request_id, struct nv_imported *ret,
+		   struct nv_arena *arena, struct nv_err *err)
 {
-	struct nv_dir_restored r;
+	struct nv_folder_restored r;
 	bool found;
 	*ret = (struct nv_imported){0};
 	if (!nv_uuid_valid(request_id))
 		return 0;
-	nv_auto_free char *path = course_json_path(nv_dir_site(site)->path, request_id);
-	if (nv_dir_restored_read(path, &r, &found, arena, err) < 0)
+	nv_auto_free char *path = course_json_path(nv_folder_site(site)->path, request_id);
+	if (nv_folder_restored_read(path, &r, &found, arena, err) < 0)
 		return -1;
 	if (found)
 		*ret = r.outcome;
-	nv_dir_restored_fini(&r);
+	nv_folder_restored_fini(&r);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ static int write_json(const char *site, const char *lock, const char *name, cons
 	if (!text)
 		return nv_fail(err, NV_REJECT, NV_R_internal, "%s: not to be written as JSON",
 			       name);
-	return nv_dir_write(site, lock, name, text, strlen(text), false, NULL, err);
+	return nv_folder_write(site, lock, name, text, strlen(text), false, NULL, err);
 }
 
 /* Under the course's lock. */
@@ -184,10 +184,10 @@ static int enrol_locked(const char *site, const char *course, const char *user, 
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *path = course_json_path(site, course);
 	nv_auto_free char *name = nv_asprintf("courses/%s/course.json", course);
-	struct nv_dir_restored r;
+	struct nv_folder_restored r;
 	bool found;
 	int rc = 0;
-	if (nv_dir_restored_read(path, &r, &found, &arena, err) < 0)
+	if (nv_folder_restored_read(path, &r, &found, &arena, err) < 0)
 		return -1;
 	if (!found)
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
@@ -198,27 +198,27 @@ static int enrol_locked(const char *site, const char *course, const char *user, 
 				      json_pack("{s:s, s:s}", "user", user, "role", role));
 		rc = write_json(site, course, name, r.json, err);
 	}
-	nv_dir_restored_fini(&r);
+	nv_folder_restored_fini(&r);
 	return rc;
 }
 
-int nv_dir_enrol(struct nv_site *base, const char *course, const char *user, const char *role,
-		 struct nv_err *err)
+int nv_folder_enrol(struct nv_site *base, const char *course, const char *user, const char *role,
+		    struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	struct nv_folder_site *s = nv_folder_site(base);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
 	nv_auto_fd int lock = -1;
 	size_t who = 0;
 	if (!m)
 		return -1;
 	if (!role || !*role)
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (!nv_uuid_valid(course) || !nv_dir_course_exists(s->path, course))
+	if (!nv_uuid_valid(course) || !nv_folder_course_exists(s->path, course))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
-	if (nv_dir_find_user(m, s->user_field, user, &who, NULL, err) < 0 ||
-	    nv_dir_make_folders(s->path, err) < 0 ||
-	    nv_dir_lock(s->path, course, LOCK_WAIT_MS, &lock, err) < 0)
+	if (nv_folder_find_user(m, s->user_field, user, &who, NULL, err) < 0 ||
+	    nv_folder_make_folders(s->path, err) < 0 ||
+	    nv_folder_lock(s->path, course, LOCK_WAIT_MS, &lock, err) < 0)
 		return -1;
 	return enrol_locked(s->path, course, m->users[who].username, role, err);
 }
@@ -234,12 +234,12 @@ static int delete_locked(const char *site, const char *course, struct nv_err *er
 	nv_auto_free char *history = nv_asprintf("deleted/%s.json", course);
 	nv_auto_free char *folder = nv_asprintf("%s/courses/%s", site, course);
 	nv_auto_free char *courses = nv_asprintf("%s/courses", site);
-	nv_auto_free char *gone = nv_dir_temporary(site, course);
-	if (!nv_dir_course_exists(site, course))
+	nv_auto_free char *gone = nv_folder_temporary(site, course);
+	if (!nv_folder_course_exists(site, course))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
 	if (nv_read_file(json, COURSE_JSON_MAX, &text, err) < 0 ||
-	    nv_dir_write(site, course, history, text.data, text.len, false, NULL, err) < 0)
+	    nv_folder_write(site, course, history, text.data, text.len, false, NULL, err) < 0)
 		return -1;
 	if (rename(folder, gone) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "delete %s", folder);
@@ -256,9 +256,10 @@ int nv_site_directory_delete(const char *path, const char *course, struct nv_err
 	if (!nv_uuid_valid(course))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
-	if (nv_dir_make_folders(path, err) < 0 ||
-	    nv_dir_lock(path, course, LOCK_WAIT_MS, &lock, err) < 0 ||
-	    nv_dir_names_lock(path, &names, err) < 0 || nv_dir_names_change(names, token, err) < 0)
+	if (nv_folder_make_folders(path, err) < 0 ||
+	    nv_folder_lock(path, course, LOCK_WAIT_MS, &lock, err) < 0 ||
+	    nv_folder_names_lock(path, &names, err) < 0 ||
+	    nv_folder_names_change(names, token, err) < 0)
 		return -1;
 	return delete_locked(path, course, err);
 }
@@ -275,41 +276,41 @@ struct history {
 static void tell_one(struct history *h, const char *path, bool deleted)
 {
 	nv_auto_arena struct nv_arena arena = {0};
-	struct nv_dir_restored r;
+	struct nv_folder_restored r;
 	struct nv_err err = {0};
 	bool found;
 	/* One damaged file must not hide the rest of the history. */
-	if (nv_dir_restored_read(path, &r, &found, &arena, &err) < 0) {
+	if (nv_folder_restored_read(path, &r, &found, &arena, &err) < 0) {
 		NV_LOG(NV_WARN, "site.history", NV_S("file", path), NV_E(&err));
 		return;
 	}
 	if (found)
 		h->stopped = h->cb(h->arg, &r.request, &r.outcome, deleted) != 0;
-	nv_dir_restored_fini(&r);
+	nv_folder_restored_fini(&r);
 }
 
-int nv_dir_history(struct nv_site *base, nv_site_history_cb cb, void *arg, struct nv_err *err)
+int nv_folder_history(struct nv_site *base, nv_site_history_cb cb, void *arg, struct nv_err *err)
 {
 	nv_auto_arena struct nv_arena arena = {0};
-	struct history h = {.site = nv_dir_site(base)->path, .cb = cb, .arg = arg};
+	struct history h = {.site = nv_folder_site(base)->path, .cb = cb, .arg = arg};
 	nv_auto_free char *courses = nv_asprintf("%s/courses", h.site);
 	nv_auto_free char *deleted = nv_asprintf("%s/deleted", h.site);
 	struct nv_strs there, gone;
 	/* The deleted ones are listed last: a course that is deleted meanwhile is told once more,
 	 * not left out. */
-	if (nv_dir_names(courses, &there, &arena, err) < 0)
+	if (nv_folder_names(courses, &there, &arena, err) < 0)
 		return -1;
 	for (size_t i = 0; i < there.len && !h.stopped; i++) {
 		nv_auto_free char *path = course_json_path(h.site, there.items[i]);
 		if (nv_uuid_valid(there.items[i]))
 			tell_one(&h, path, false);
 	}
-	if (nv_dir_names(deleted, &gone, &arena, err) < 0)
+	if (nv_folder_names(deleted, &gone, &arena, err) < 0)
 		return -1;
 	for (size_t i = 0; i < gone.len && !h.stopped; i++) {
 		nv_auto_free char *path = nv_asprintf("%s/%s", deleted, gone.items[i]);
 		nv_auto_free char *id = nv_strndup(gone.items[i], NV_UUID_SIZE - 1);
-		if (nv_uuid_valid(id) && nv_dir_course_was_deleted(h.site, id))
+		if (nv_uuid_valid(id) && nv_folder_course_was_deleted(h.site, id))
 			tell_one(&h, path, true);
 	}
 	return 0;

@@ -29,7 +29,7 @@ static int find_backups(const char *folder, struct nv_strs *ret, struct nv_arena
 	if (stat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
 		return nv_fail(err, NV_REJECT, NV_R_config,
 			       "%s: a folder of .mbz files is expected", folder);
-	if (nv_dir_names(folder, ret, arena, err) < 0)
+	if (nv_folder_names(folder, ret, arena, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ret->len; i++) {
 		size_t len = strlen(ret->items[i]);
@@ -191,9 +191,9 @@ static int write_site(const char *path, const char *name, const char *teacher, j
 	return nv_write_file(file, text, strlen(text), 0640, err);
 }
 
-int nv_site_directory_create(const char *path, const char *name, const char *teacher,
-			     const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
-			     struct nv_err *err)
+int nv_site_folder_create(const char *path, const char *name, const char *teacher,
+			  const char *courses_dir, nv_damaged_cb damaged_cb, void *arg,
+			  struct nv_err *err)
 {
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *backups = nv_asprintf("%s/backups", path);

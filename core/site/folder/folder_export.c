@@ -5,7 +5,7 @@
 #include "core/site/folder/folder_internal.h"
 #include "core/site/needs.h"
 
-static int check_policy(const struct nv_dir_model *m, const struct nv_dir_course *course,
+static int check_policy(const struct nv_folder_model *m, const struct nv_folder_course *course,
 			const struct nv_restore_request *q, const struct nv_config_client *policy,
 			struct nv_err *err)
 {
@@ -18,8 +18,8 @@ static int check_policy(const struct nv_dir_model *m, const struct nv_dir_course
 		return nv_fail(err, NV_REJECT, NV_R_policy, "client %s may not have user data",
 			       policy->name);
 	for (size_t i = 0; i < policy->categories_len; i++) {
-		size_t allowed = nv_dir_find_category(m, policy->categories[i], false);
-		if (allowed != NV_DIR_NONE && nv_dir_within(m, course->category, allowed))
+		size_t allowed = nv_folder_find_category(m, policy->categories[i], false);
+		if (allowed != NV_DIR_NONE && nv_folder_within(m, course->category, allowed))
 			return 0;
 	}
 	if (!policy->categories_len)
@@ -31,7 +31,7 @@ static int check_policy(const struct nv_dir_model *m, const struct nv_dir_course
 
 /* A folder cannot take user data out of an archive.  Whoever may have them gets them with a
  * warning; whoever may not gets nothing. */
-static int check_user_data(const struct nv_dir_course_info *info,
+static int check_user_data(const struct nv_folder_course_info *info,
 			   const struct nv_restore_request *q,
 			   const struct nv_config_client *policy, struct nv_strs *warnings,
 			   struct nv_arena *arena, struct nv_err *err)
@@ -44,23 +44,24 @@ static int check_user_data(const struct nv_dir_course_info *info,
 			       "have, and this site cannot take them out",
 			       q->course, policy->name);
 	if (!q->user_data)
-		nv_dir_strs_add(warnings,
-				"This archive holds user data although none were asked for: the "
-				"course server keeps finished archives and cannot take them out.",
-				arena);
+		nv_folder_strs_add(
+			warnings,
+			"This archive holds user data although none were asked for: the "
+			"course server keeps finished archives and cannot take them out.",
+			arena);
 	return 0;
 }
 
-static int check_role(const struct nv_dir_site *s, const struct nv_dir_model *m,
-		      const struct nv_dir_course *course, const struct nv_restore_request *q,
+static int check_role(const struct nv_folder_site *s, const struct nv_folder_model *m,
+		      const struct nv_folder_course *course, const struct nv_restore_request *q,
 		      struct nv_err *err)
 {
 	size_t user = 0;
 	if (!q->user || !*q->user)
 		return 0; /* an administrator's request, which the policy has allowed */
-	if (nv_dir_find_user(m, s->user_field, q->user, &user, NULL, err) < 0)
+	if (nv_folder_find_user(m, s->user_field, q->user, &user, NULL, err) < 0)
 		return -1;
-	if (nv_dir_role_held(m, user, course, &q->roles))
+	if (nv_folder_role_held(m, user, course, &q->roles))
 		return 0;
 	return nv_fail(err, NV_REJECT, NV_R_role_missing,
 		       "the requester holds none of the required roles in course %s, its category "
@@ -68,7 +69,7 @@ static int check_role(const struct nv_dir_site *s, const struct nv_dir_model *m,
 		       q->course);
 }
 
-static int check_version(const struct nv_dir_model *m, const struct nv_dir_course_info *info,
+static int check_version(const struct nv_folder_model *m, const struct nv_folder_course_info *info,
 			 const struct nv_restore_request *q, struct nv_err *err)
 {
 	uint64_t version = m->moodle_version;
@@ -113,7 +114,7 @@ static int meter_entry(void *ctx, const struct nv_entry *entry, const struct nv_
 	return meter->to->entry_cb(meter->to->ctx, entry, from ? &through : NULL, err);
 }
 
-static int feed(const struct nv_dir_course_info *info, const struct nv_archive_limits *limits,
+static int feed(const struct nv_folder_course_info *info, const struct nv_archive_limits *limits,
 		const struct nv_sink *to, const struct nv_job *job, struct nv_err *err)
 {
 	struct meter meter = {.to = to, .job = job, .total = info->unpacked};
@@ -124,25 +125,25 @@ static int feed(const struct nv_dir_course_info *info, const struct nv_archive_l
 	return nv_mbz_read(info->path, limits, &through, job, err);
 }
 
-int nv_dir_export(struct nv_site *base, const struct nv_restore_request *q,
-		  const struct nv_config_client *policy, const struct nv_archive_limits *limits,
-		  const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
-		  struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err)
+int nv_folder_export(struct nv_site *base, const struct nv_restore_request *q,
+		     const struct nv_config_client *policy, const struct nv_archive_limits *limits,
+		     const struct nv_sink *to, const struct nv_job *job, struct nv_manifest *ret,
+		     struct nv_strs *ret_warnings, struct nv_arena *arena, struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
-	struct nv_dir_course_info info;
+	struct nv_folder_site *s = nv_folder_site(base);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
+	struct nv_folder_course_info info;
 	struct nv_strs warnings = {0};
-	if (!m || nv_dir_check_backups(s, m, err) < 0)
+	if (!m || nv_folder_check_backups(s, m, err) < 0)
 		return -1;
-	const struct nv_dir_course *course = nv_dir_find_course(m, q->course);
+	const struct nv_folder_course *course = nv_folder_find_course(m, q->course);
 	if (!course)
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s on %s",
 			       q->course, m->name);
 	if (check_policy(m, course, q, policy, err) < 0 || check_role(s, m, course, q, err) < 0)
 		return -1;
 	/* Only now: nobody makes us read a big file for a course that is not for them. */
-	if (nv_dir_course_info(s, course, &info, arena, err) < 0 ||
+	if (nv_folder_course_info(s, course, &info, arena, err) < 0 ||
 	    check_user_data(&info, q, policy, &warnings, arena, err) < 0 ||
 	    check_version(m, &info, q, err) < 0 ||
 	    nv_needs_check(&info.needs, &q->plugins, q->course, &warnings, arena, err) < 0)

@@ -17,12 +17,12 @@
 #define SMALL 1048576u /* bytes, unpacked: synced with course.json */
 
 struct import {
-	struct nv_dir_site *s;
+	struct nv_folder_site *s;
 	const struct nv_import *in;
 	const struct nv_fetched *from;
 	const struct nv_job *job;
-	struct nv_dir_model *m;
-	struct nv_dir_target target;
+	struct nv_folder_model *m;
+	struct nv_folder_target target;
 	struct nv_imported *ret;
 	struct nv_arena *arena;
 	char *row; /* of only_one */
@@ -43,8 +43,8 @@ static char *remote_row(const char *course_server, const char *course)
 	return nv_asprintf("%s-%s", course_server, hex);
 }
 
-int nv_dir_remote_holder(const char *site, const char *row, char ret[NV_UUID_SIZE],
-			 struct nv_err *err)
+int nv_folder_remote_holder(const char *site, const char *row, char ret[NV_UUID_SIZE],
+			    struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/remote/%s", site, row);
 	nv_auto_buf struct nv_buf text = {0};
@@ -62,7 +62,7 @@ int nv_dir_remote_holder(const char *site, const char *row, char ret[NV_UUID_SIZ
 		return 0;
 	text.data[NV_UUID_SIZE - 1] = '\0';
 	if (nv_uuid_valid((const char *)text.data) &&
-	    nv_dir_course_exists(site, (const char *)text.data))
+	    nv_folder_course_exists(site, (const char *)text.data))
 		memcpy(ret, text.data, NV_UUID_SIZE);
 	return 0;
 }
@@ -73,7 +73,7 @@ static int check_only_one(const char *site, const struct nv_import *in, struct n
 	if (!in->config->restore.only_one)
 		return 0;
 	nv_auto_free char *row = remote_row(in->site, in->request->course);
-	if (nv_dir_remote_holder(site, row, holder, err) < 0)
+	if (nv_folder_remote_holder(site, row, holder, err) < 0)
 		return -1;
 	if (!*holder || strcmp(holder, in->request->id) == 0)
 		return 0;
@@ -88,8 +88,8 @@ static int write_row(struct import *im, struct nv_sync_group *together, struct n
 	nv_auto_free char *name = nv_asprintf("remote/%s", im->row);
 	char text[NV_UUID_SIZE + 1];
 	int len = snprintf(text, sizeof(text), "%s\n", im->in->request->id);
-	if (nv_dir_write(im->s->path, im->in->request->id, name, text, (size_t)len, false, together,
-			 err) < 0)
+	if (nv_folder_write(im->s->path, im->in->request->id, name, text, (size_t)len, false,
+			    together, err) < 0)
 		return -1;
 	im->row_written = true;
 	return 0;
@@ -100,7 +100,7 @@ static void write_row_for_later(struct import *im)
 {
 	char holder[NV_UUID_SIZE];
 	struct nv_err err = {0};
-	if (nv_dir_remote_holder(im->s->path, im->row, holder, &err) < 0 ||
+	if (nv_folder_remote_holder(im->s->path, im->row, holder, &err) < 0 ||
 	    (!*holder && write_row(im, &im->together, &err) < 0))
 		NV_LOG(NV_WARN, "site.import", NV_S("req", im->in->request->id), NV_E(&err));
 }
@@ -129,7 +129,7 @@ static int check_disk(const char *site, uint64_t bytes, struct nv_err *err)
 		       site, (unsigned long long)needed, (unsigned long long)available);
 }
 
-static int check_needs(const struct nv_dir_model *m, const struct nv_import *in,
+static int check_needs(const struct nv_folder_model *m, const struct nv_import *in,
 		       struct nv_strs *warnings, struct nv_arena *arena, struct nv_err *err)
 {
 	if (!in->needs)
@@ -137,22 +137,22 @@ static int check_needs(const struct nv_dir_model *m, const struct nv_import *in,
 	return nv_needs_check(in->needs, &m->plugins, in->request->course, warnings, arena, err);
 }
 
-int nv_dir_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
-		     bool *ret_existed, struct nv_err *err)
+int nv_folder_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,
+			bool *ret_existed, struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
+	struct nv_folder_site *s = nv_folder_site(base);
 	nv_auto_arena struct nv_arena arena = {0};
 	struct nv_strs warnings = {0};
-	struct nv_dir_target target = {0};
+	struct nv_folder_target target = {0};
 	if (check_ids(in, err) < 0)
 		return -1;
 	/* What is there needs no permission any more: the import will only say so. */
-	*ret_existed = nv_dir_course_exists(s->path, in->request->id);
+	*ret_existed = nv_folder_course_exists(s->path, in->request->id);
 	if (*ret_existed)
 		return 0;
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
 	if (!m || check_needs(m, in, &warnings, &arena, err) < 0 ||
-	    nv_dir_choose_target(m, in, &target, &warnings, &arena, err) < 0 ||
+	    nv_folder_choose_target(m, in, &target, &warnings, &arena, err) < 0 ||
 	    check_only_one(s->path, in, err) < 0)
 		return -1;
 	return check_disk(s->path, bytes, err);
@@ -166,7 +166,7 @@ static int remove_leftovers(const char *site, const char *id, struct nv_err *err
 	nv_auto_arena struct nv_arena arena = {0};
 	nv_auto_free char *tmp = nv_asprintf("%s/tmp", site);
 	struct nv_strs names;
-	if (nv_dir_names(tmp, &names, &arena, err) < 0)
+	if (nv_folder_names(tmp, &names, &arena, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.len; i++) {
 		nv_auto_free char *path = nv_asprintf("%s/%s", tmp, names.items[i]);
@@ -179,7 +179,7 @@ static int remove_leftovers(const char *site, const char *id, struct nv_err *err
 
 static int write_archive(struct import *im, struct nv_err *err)
 {
-	im->folder = nv_dir_temporary(im->s->path, im->in->request->id);
+	im->folder = nv_folder_temporary(im->s->path, im->in->request->id);
 	nv_auto_free char *file = nv_asprintf("%s/backup.mbz", im->folder);
 	if (nv_mkdir_p(im->folder, 0750, err) < 0 ||
 	    nv_archive_to_mbz(im->from, file, im->job, err) < 0)
@@ -213,7 +213,7 @@ static int write_course_json(struct import *im, const char *text, struct nv_err 
 {
 	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
 	nv_auto_fd int fd = -1;
-	if (nv_dir_write_new(path, text, strlen(text), &fd, err) < 0)
+	if (nv_folder_write_new(path, text, strlen(text), &fd, err) < 0)
 		return -1;
 	return nv_sync_group_file(&im->together, &fd, path, err);
 }
@@ -237,15 +237,17 @@ static int write_course(struct import *im, int names, struct nv_err *err)
 
 	if (enrol && (!role || !*role))
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (nv_dir_choose_names(im->s, names, im->m, shortname, fullname, ret, im->arena, err) < 0)
+	if (nv_folder_choose_names(im->s, names, im->m, shortname, fullname, ret, im->arena, err) <
+	    0)
 		return -1;
 	ret->course = nv_arena_strdup(im->arena, q->id);
-	ret->category = nv_arena_strdup(im->arena, nv_dir_category_identifier(im->target.category));
+	ret->category =
+		nv_arena_strdup(im->arena, nv_folder_category_identifier(im->target.category));
 	ret->user_data = about->user_data;
 	ret->enrolled = enrol;
 	ret->at = nv_now_ms();
-	nv_auto_json json_t *json =
-		nv_dir_restored_json(im->in, ret, enrol ? im->target.user->username : NULL, role);
+	nv_auto_json json_t *json = nv_folder_restored_json(
+		im->in, ret, enrol ? im->target.user->username : NULL, role);
 	nv_auto_free char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 	if (!text)
 		return nv_fail(err, NV_REJECT, NV_R_internal,
@@ -282,10 +284,11 @@ static int name_and_commit(struct import *im, struct nv_err *err)
 {
 	nv_auto_fd int names = -1;
 	char token[NV_TOKEN_SIZE];
-	if (nv_dir_names_lock(im->s->path, &names, err) < 0 || write_course(im, names, err) < 0 ||
-	    nv_dir_names_change(names, token, err) < 0 || commit(im, err) < 0)
+	if (nv_folder_names_lock(im->s->path, &names, err) < 0 ||
+	    write_course(im, names, err) < 0 || nv_folder_names_change(names, token, err) < 0 ||
+	    commit(im, err) < 0)
 		return -1;
-	nv_dir_names_taken(im->s, im->ret, token);
+	nv_folder_names_taken(im->s, im->ret, token);
 	return 0;
 }
 
@@ -293,7 +296,8 @@ static int make_course(struct import *im, struct nv_err *err)
 {
 	const struct nv_import *in = im->in;
 	if (check_needs(im->m, in, &im->ret->warnings, im->arena, err) < 0 ||
-	    nv_dir_choose_target(im->m, in, &im->target, &im->ret->warnings, im->arena, err) < 0 ||
+	    nv_folder_choose_target(im->m, in, &im->target, &im->ret->warnings, im->arena, err) <
+		    0 ||
 	    check_only_one(im->s->path, in, err) < 0 ||
 	    check_disk(im->s->path, im->from->manifest.size, err) < 0 ||
 	    write_archive(im, err) < 0 || compare(im, err) < 0)
@@ -314,7 +318,7 @@ static void clean_up(struct import *im)
 	nv_auto_free char *row = nv_asprintf("%s/remote/%s", im->s->path, im->row);
 	if (!im->folder)
 		return;
-	if (im->row_written && !nv_dir_course_exists(im->s->path, im->in->request->id))
+	if (im->row_written && !nv_folder_course_exists(im->s->path, im->in->request->id))
 		unlink(row);
 	if (nv_remove_tree(im->folder, &err) < 0) /* the sweep will */
 		NV_LOG(NV_WARN, "site.import", NV_S("req", im->in->request->id), NV_E(&err));
@@ -324,10 +328,10 @@ static void clean_up(struct import *im)
 static int look_first(struct import *im, bool *ret_done, struct nv_err *err)
 {
 	const char *id = im->in->request->id;
-	if (nv_dir_find(&im->s->base, id, im->ret, im->arena, err) < 0)
+	if (nv_folder_find(&im->s->base, id, im->ret, im->arena, err) < 0)
 		return -1;
 	*ret_done = im->ret->course;
-	if (!*ret_done && nv_dir_course_was_deleted(im->s->path, id))
+	if (!*ret_done && nv_folder_course_was_deleted(im->s->path, id))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing,
 			       "request %s had its course, which was deleted since", id);
 	return *ret_done ? 0 : remove_leftovers(im->s->path, id, err);
@@ -341,7 +345,7 @@ static int import_locked(struct import *im, struct nv_err *err)
 		return done ? 0 : -1;
 	if (im->in->config->restore.only_one) {
 		nv_auto_free char *lock = nv_asprintf("remote-%s", im->row);
-		if (nv_dir_lock(im->s->path, lock, 0, &remote, err) < 0)
+		if (nv_folder_lock(im->s->path, lock, 0, &remote, err) < 0)
 			return -1;
 	}
 	int rc = make_course(im, err);
@@ -350,18 +354,18 @@ static int import_locked(struct import *im, struct nv_err *err)
 	return rc;
 }
 
-int nv_dir_import(struct nv_site *base, const struct nv_import *in, const struct nv_fetched *from,
-		  const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
-		  struct nv_err *err)
+int nv_folder_import(struct nv_site *base, const struct nv_import *in,
+		     const struct nv_fetched *from, const struct nv_job *job,
+		     struct nv_imported *ret, struct nv_arena *arena, struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
+	struct nv_folder_site *s = nv_folder_site(base);
 	nv_auto_fd int lock = -1;
 	*ret = (struct nv_imported){0};
 	if (check_ids(in, err) < 0 || nv_job_check(job, err) < 0 ||
-	    nv_dir_make_folders(s->path, err) < 0)
+	    nv_folder_make_folders(s->path, err) < 0)
 		return -1;
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
-	if (!m || nv_dir_lock(s->path, in->request->id, 0, &lock, err) < 0)
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
+	if (!m || nv_folder_lock(s->path, in->request->id, 0, &lock, err) < 0)
 		return -1;
 	struct import im = {
 		.s = s,

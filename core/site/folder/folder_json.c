@@ -49,7 +49,7 @@ static const char *skip_value(const char *p)
 }
 
 /* The value of one step inside the container at p; NULL when it has none. */
-static const char *enter(const char *p, const struct nv_dir_step *step)
+static const char *enter(const char *p, const struct nv_folder_step *step)
 {
 	if (*p != (step->key ? '{' : '['))
 		return NULL;
@@ -71,7 +71,7 @@ static const char *enter(const char *p, const struct nv_dir_step *step)
 	return NULL;
 }
 
-unsigned nv_dir_json_line(const char *text, const struct nv_dir_step *steps, size_t steps_len)
+unsigned nv_folder_json_line(const char *text, const struct nv_folder_step *steps, size_t steps_len)
 {
 	const char *at = skip_blank(text);
 	for (size_t i = 0; i < steps_len; i++) {

@@ -20,7 +20,7 @@
 static const char *const written_folders[] = {"courses", "deleted", "locks",
 					      "mail",	 "remote",  "tmp"};
 
-int nv_dir_make_folders(const char *site, struct nv_err *err)
+int nv_folder_make_folders(const char *site, struct nv_err *err)
 {
 	for (size_t i = 0; i < NV_ARRAY_LEN(written_folders); i++) {
 		nv_auto_free char *path = nv_asprintf("%s/%s", site, written_folders[i]);
@@ -37,8 +37,8 @@ static bool still_named(int fd, const char *path)
 	       held.st_dev == named.st_dev;
 }
 
-int nv_dir_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_fd,
-		struct nv_err *err)
+int nv_folder_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_fd,
+		   struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/locks/%s", site, name);
 	uint64_t until = nv_mono_ms() + wait_ms;
@@ -60,15 +60,15 @@ int nv_dir_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_f
 	}
 }
 
-char *nv_dir_temporary(const char *site, const char *lock)
+char *nv_folder_temporary(const char *site, const char *lock)
 {
 	char token[NV_TOKEN_SIZE];
 	nv_token_new(token);
 	return nv_asprintf("%s/tmp/%s.%s", site, lock, token);
 }
 
-int nv_dir_write_new(const char *path, const void *data, size_t len, int *ret_fd,
-		     struct nv_err *err)
+int nv_folder_write_new(const char *path, const void *data, size_t len, int *ret_fd,
+			struct nv_err *err)
 {
 	*ret_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (*ret_fd < 0)
@@ -83,14 +83,14 @@ static int sync_file(int fd, const char *path, struct nv_err *err)
 	return 0;
 }
 
-int nv_dir_write(const char *site, const char *lock, const char *name, const void *data, size_t len,
-		 bool only_new, struct nv_sync_group *together, struct nv_err *err)
+int nv_folder_write(const char *site, const char *lock, const char *name, const void *data,
+		    size_t len, bool only_new, struct nv_sync_group *together, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/%s", site, name);
-	nv_auto_free char *temporary = nv_dir_temporary(site, lock);
+	nv_auto_free char *temporary = nv_folder_temporary(site, lock);
 	nv_auto_free char *folder = nv_folder_of(path);
 	nv_auto_fd int fd = -1;
-	int rc = nv_dir_write_new(temporary, data, len, &fd, err);
+	int rc = nv_folder_write_new(temporary, data, len, &fd, err);
 	if (rc == 0 && !together)
 		rc = sync_file(fd, temporary, err);
 	if (rc == 0 && only_new)
@@ -110,8 +110,8 @@ int nv_dir_write(const char *site, const char *lock, const char *name, const voi
 	return nv_sync_group_file(together, &fd, path, err);
 }
 
-int nv_dir_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,
-		 struct nv_err *err)
+int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,
+		    struct nv_err *err)
 {
 	*ret = (struct nv_strs){0};
 	DIR *dir = opendir(folder);
@@ -139,7 +139,7 @@ int nv_dir_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena
 	return 0;
 }
 
-void nv_dir_strs_add(struct nv_strs *to, const char *text, struct nv_arena *arena)
+void nv_folder_strs_add(struct nv_strs *to, const char *text, struct nv_arena *arena)
 {
 	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof(*items));
 	if (to->len)
@@ -162,7 +162,7 @@ static int try_lock(const char *site, const char *name, int *ret_fd)
 	*ret_fd = -1;
 	if (!lock_name_valid(name))
 		return 0;
-	if (nv_dir_lock(site, name, 0, ret_fd, &err) == 0)
+	if (nv_folder_lock(site, name, 0, ret_fd, &err) == 0)
 		return 1;
 	if (err.kind != NV_HOLD)
 		NV_LOG(NV_WARN, "site.sweep", NV_S("lock", name), NV_E(&err));
@@ -189,7 +189,7 @@ static int sweep_row(const char *site, const char *row, struct nv_err *err)
 	nv_auto_fd int fd = -1;
 	if (!try_lock(site, lock, &fd))
 		return 0;
-	if (nv_dir_remote_holder(site, row, holder, err) < 0)
+	if (nv_folder_remote_holder(site, row, holder, err) < 0)
 		return -1;
 	if (!*holder && unlink(path) < 0 && errno != ENOENT)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "remove %s", path);
@@ -207,21 +207,21 @@ static int sweep_lock(const char *site, const char *name, struct nv_err *err)
 	return 0;
 }
 
-int nv_dir_sweep(struct nv_site *site, struct nv_err *err)
+int nv_folder_sweep(struct nv_site *site, struct nv_err *err)
 {
 	static const struct {
 		const char *folder;
 		int (*sweep)(const char *site, const char *name, struct nv_err *err);
 	} parts[] = {{"tmp", sweep_temporary}, {"remote", sweep_row}, {"locks", sweep_lock}};
-	const char *path = nv_dir_site(site)->path;
+	const char *path = nv_folder_site(site)->path;
 
-	if (nv_dir_make_folders(path, err) < 0)
+	if (nv_folder_make_folders(path, err) < 0)
 		return -1;
 	for (size_t i = 0; i < NV_ARRAY_LEN(parts); i++) {
 		nv_auto_arena struct nv_arena arena = {0};
 		nv_auto_free char *folder = nv_asprintf("%s/%s", path, parts[i].folder);
 		struct nv_strs names;
-		if (nv_dir_names(folder, &names, &arena, err) < 0)
+		if (nv_folder_names(folder, &names, &arena, err) < 0)
 			return -1;
 		for (size_t n = 0; n < names.len; n++) {
 			if (parts[i].sweep(path, names.items[n], err) < 0)

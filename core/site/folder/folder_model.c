@@ -17,7 +17,7 @@
 struct reader {
 	const char *path;
 	const char *text;
-	struct nv_dir_model *m;
+	struct nv_folder_model *m;
 	json_t *categories; /* id → index; the same for the others */
 	json_t *users;
 	json_t *courses;
@@ -36,7 +36,7 @@ static void mistake(struct reader *r, const struct item *at, const char *key, co
 	__attribute__((format(printf, 4, 5)));
 static void mistake(struct reader *r, const struct item *at, const char *key, const char *fmt, ...)
 {
-	struct nv_dir_step steps[3];
+	struct nv_folder_step steps[3];
 	size_t len = 0;
 	char text[300];
 	char where[160] = "";
@@ -49,16 +49,16 @@ static void mistake(struct reader *r, const struct item *at, const char *key, co
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (at->list) {
-		steps[len++] = (struct nv_dir_step){.key = at->list};
-		steps[len++] = (struct nv_dir_step){.index = at->index};
+		steps[len++] = (struct nv_folder_step){.key = at->list};
+		steps[len++] = (struct nv_folder_step){.index = at->index};
 		snprintf(where, sizeof(where), "%s[%zu]%s%s: ", at->list, at->index, key ? "." : "",
 			 key ? key : "");
 	} else if (key)
 		snprintf(where, sizeof(where), "%s: ", key);
 	if (key)
-		steps[len++] = (struct nv_dir_step){.key = key};
+		steps[len++] = (struct nv_folder_step){.key = key};
 	nv_fail(r->err, NV_FATAL, NV_R_config, "%s:%u: %s%s", r->path,
-		nv_dir_json_line(r->text, steps, len), where, text);
+		nv_folder_json_line(r->text, steps, len), where, text);
 }
 
 /* Unknown keys are slips of the pen. */
@@ -213,9 +213,9 @@ static void read_categories(struct reader *r, const json_t *root)
 {
 	static const char *const known[] = {"id", "idnumber", "name", "parent", NULL};
 	struct list l = get_list(r, root, "categories");
-	struct nv_dir_category *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
+	struct nv_folder_category *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
-		c[at.index] = (struct nv_dir_category){
+		c[at.index] = (struct nv_folder_category){
 			.id = get_text(r, &at, "id", TEXT_ID, 64),
 			.idnumber = get_text(r, &at, "idnumber", TEXT_OPTIONAL, 255),
 			.name = get_text(r, &at, "name", TEXT_REQUIRED, NV_DIR_NAME_MAX),
@@ -231,7 +231,7 @@ static void read_categories(struct reader *r, const json_t *root)
 	r->m->categories_len = l.len;
 }
 
-static void read_create_in(struct reader *r, const struct item *at, struct nv_dir_user *u)
+static void read_create_in(struct reader *r, const struct item *at, struct nv_folder_user *u)
 {
 	const json_t *list = json_object_get(at->json, "can_create_in");
 	size_t len = json_array_size(list);
@@ -263,9 +263,9 @@ static void read_users(struct reader *r, const json_t *root)
 	static const char *const known[] = {"username", "name",		 "email", "idnumber",
 					    "lang",	"can_create_in", NULL};
 	struct list l = get_list(r, root, "users");
-	struct nv_dir_user *u = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*u));
+	struct nv_folder_user *u = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*u));
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
-		u[at.index] = (struct nv_dir_user){
+		u[at.index] = (struct nv_folder_user){
 			.username = get_text(r, &at, "username", TEXT_REQUIRED, 255),
 			.name = get_text(r, &at, "name", TEXT_OPTIONAL, 255),
 			.email = get_text(r, &at, "email", TEXT_OPTIONAL, 255),
@@ -282,7 +282,7 @@ static void read_users(struct reader *r, const json_t *root)
 }
 
 /* What the course had, where that is not what its backup holds. */
-static void read_inventory(struct reader *r, const struct item *course, struct nv_dir_course *c)
+static void read_inventory(struct reader *r, const struct item *course, struct nv_folder_course *c)
 {
 	const json_t *list = json_object_get(course->json, "inventory");
 	size_t len = json_array_size(list);
@@ -304,9 +304,9 @@ static void read_courses(struct reader *r, const json_t *root)
 	static const char *const known[] = {"id",	"file",	     "category", "shortname",
 					    "fullname", "inventory", NULL};
 	struct list l = get_list(r, root, "courses");
-	struct nv_dir_course *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
+	struct nv_folder_course *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
-		c[at.index] = (struct nv_dir_course){
+		c[at.index] = (struct nv_folder_course){
 			.id = get_text(r, &at, "id", TEXT_ID, 64),
 			.file = get_text(r, &at, "file", TEXT_REQUIRED, 1024),
 			.category =
@@ -329,9 +329,9 @@ static void read_roles(struct reader *r, const json_t *root)
 {
 	static const char *const known[] = {"user", "role", "course", "category", NULL};
 	struct list l = get_list(r, root, "roles");
-	struct nv_dir_role *o = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*o));
+	struct nv_folder_role *o = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*o));
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
-		o[at.index] = (struct nv_dir_role){
+		o[at.index] = (struct nv_folder_role){
 			.user = get_reference(r, &at, "user", r->users, "user", true),
 			.role = get_text(r, &at, "role", TEXT_REQUIRED, 100),
 			.course = get_reference(r, &at, "course", r->courses, "course", false),
@@ -377,7 +377,7 @@ static int parse(struct reader *r, const struct nv_buf *text)
 	return r->failed ? -1 : 0;
 }
 
-struct nv_dir_model *nv_dir_model_read(const char *path, struct nv_err *err)
+struct nv_folder_model *nv_folder_model_read(const char *path, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf text = {0};
 	struct stat st;
@@ -388,9 +388,9 @@ struct nv_dir_model *nv_dir_model_read(const char *path, struct nv_err *err)
 	}
 	if (nv_read_file(path, SITE_JSON_MAX, &text, err) < 0)
 		return NULL;
-	struct nv_dir_model *m = nv_alloc(sizeof(*m));
+	struct nv_folder_model *m = nv_alloc(sizeof(*m));
 	atomic_init(&m->refs, 1);
-	m->stamp = nv_dir_stamp_of(&st);
+	m->stamp = nv_folder_stamp_of(&st);
 	struct reader r = {
 		.path = path,
 		.text = text.data ? (const char *)text.data : "",
@@ -406,11 +406,11 @@ struct nv_dir_model *nv_dir_model_read(const char *path, struct nv_err *err)
 	json_decref(r.courses);
 	if (rc == 0)
 		return m;
-	nv_dir_model_unref(m);
+	nv_folder_model_unref(m);
 	return NULL;
 }
 
-void nv_dir_model_unref(struct nv_dir_model *m)
+void nv_folder_model_unref(struct nv_folder_model *m)
 {
 	if (!m || atomic_fetch_sub(&m->refs, 1) > 1)
 		return;

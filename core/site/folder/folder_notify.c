@@ -97,7 +97,7 @@ static void put_date(struct nv_buf *out)
 		      t.tm_mday, months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
-static void compose(const struct nv_dir_model *m, const struct nv_dir_user *to,
+static void compose(const struct nv_folder_model *m, const struct nv_folder_user *to,
 		    const struct nv_notice *n, const char *id, struct nv_buf *out)
 {
 	const char *lang = n->lang && *n->lang ? n->lang : to->lang;
@@ -125,10 +125,10 @@ static void compose(const struct nv_dir_model *m, const struct nv_dir_user *to,
 		nv_buf_printf(out, "\n%s\n", n->url);
 }
 
-int nv_dir_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err *err)
+int nv_folder_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err *err)
 {
-	struct nv_dir_site *s = nv_dir_site(base);
-	nv_auto_model struct nv_dir_model *m = nv_dir_model_get(s, err);
+	struct nv_folder_site *s = nv_folder_site(base);
+	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(s, err);
 	nv_auto_buf struct nv_buf text = {0};
 	nv_auto_free char *id = plain_id(n->id);
 	nv_auto_free char *name = nv_asprintf("mail/%s.txt", id);
@@ -139,7 +139,7 @@ int nv_dir_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err
 	size_t user = 0;
 	if (!n->user) /* this kind of site knows no administrators */
 		return 0;
-	if (!m || nv_dir_find_user(m, s->user_field, n->user, &user, NULL, err) < 0)
+	if (!m || nv_folder_find_user(m, s->user_field, n->user, &user, NULL, err) < 0)
 		return -1;
 	if (access(path, F_OK) == 0)
 		return 0; /* delivered before */
@@ -148,9 +148,9 @@ int nv_dir_notify(struct nv_site *base, const struct nv_notice *n, struct nv_err
 	nv_sha256(id, strlen(id), digest);
 	nv_hex(digest, sizeof(digest), hex);
 	nv_auto_free char *lock_name = nv_asprintf("mail-%s", hex);
-	if (nv_dir_make_folders(s->path, err) < 0 ||
-	    nv_dir_lock(s->path, lock_name, LOCK_WAIT_MS, &lock, err) < 0)
+	if (nv_folder_make_folders(s->path, err) < 0 ||
+	    nv_folder_lock(s->path, lock_name, LOCK_WAIT_MS, &lock, err) < 0)
 		return -1;
 	compose(m, &m->users[user], n, id, &text);
-	return nv_dir_write(s->path, lock_name, name, text.data, text.len, true, NULL, err);
+	return nv_folder_write(s->path, lock_name, name, text.data, text.len, true, NULL, err);
 }

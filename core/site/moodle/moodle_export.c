@@ -16,7 +16,7 @@ struct export
 	const struct nv_job *job;
 	struct nv_arena *arena;
 	struct nv_strs warnings;
-	struct nv_crew *crew; /* for the larger contents; NULL: it has ended */
+	struct nv_thread_pool *crew; /* for the larger contents; NULL: it has ended */
 	struct nv_moodle_content *contents;
 	size_t len;
 	size_t cap;
@@ -57,14 +57,14 @@ static int add_content(struct export *e, const json_t *file, struct nv_err *err)
 		return 0;
 	struct nv_moodle_content *own = nv_arena_alloc(&e->paths, sizeof(*own));
 	*own = *c; /* the list may move */
-	nv_crew_give(e->crew, own);
+	nv_thread_pool_give(e->crew, own);
 	return 0;
 }
 
 static int export_line(void *arg, const char *key, const json_t *value, struct nv_err *err)
 {
 	struct export *e = arg;
-	if (nv_crew_check(e->crew, err) < 0)
+	if (nv_thread_pool_check(e->crew, err) < 0)
 		return -1; /* nobody will have the rest */
 	if (strcmp(key, "file") == 0)
 		return add_content(e, value, err);
@@ -111,10 +111,10 @@ static int feed(struct export *e, const json_t *result, const char *out, struct 
 		return -1;
 	for (size_t i = 0; i < e->len && !at_once(e); i++)
 		if (e->contents[i].size >= e->s->verified)
-			nv_crew_give(e->crew, &e->contents[i]);
-	struct nv_crew *crew = e->crew;
+			nv_thread_pool_give(e->crew, &e->contents[i]);
+	struct nv_thread_pool *crew = e->crew;
 	e->crew = NULL;
-	return nv_crew_end(crew, err);
+	return nv_thread_pool_end(crew, err);
 }
 
 static int export_into(struct export *e, const struct nv_restore_request *q,
@@ -155,9 +155,9 @@ int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 	(void)limits; /* the sink counts */
 	if (nv_moodle_folder_make(s, &folder, err) < 0)
 		return -1;
-	e.crew = nv_crew_new(to->threads, send_content, &e);
+	e.crew = nv_thread_pool_new(to->threads, send_content, &e);
 	int rc = export_into(&e, q, policy, &folder, ret, ret_warnings, err);
-	nv_crew_abandon(e.crew);
+	nv_thread_pool_abandon(e.crew);
 	nv_moodle_folder_remove(&folder);
 	free(e.contents);
 	nv_arena_fini(&e.paths);

@@ -80,10 +80,11 @@ static bool is_same(const struct reusing *r, const struct nv_manifest_entry *e, 
 	struct stat st;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != e->size)
 		return false;
-	if (!nv_known_get(r->reuse->known, e->sha1.data, e->size, st.st_mtim.tv_sec, sha256)) {
+	if (!nv_hash_cache_get(r->reuse->known, e->sha1.data, e->size, st.st_mtim.tv_sec, sha256)) {
 		if (!hash_file(fd, sha256, r->job))
 			return false;
-		nv_known_put(r->reuse->known, e->sha1.data, e->size, st.st_mtim.tv_sec, sha256);
+		nv_hash_cache_put(r->reuse->known, e->sha1.data, e->size, st.st_mtim.tv_sec,
+				  sha256);
 	}
 	return memcmp(sha256, e->sha256.data, sizeof(sha256)) == 0;
 }
