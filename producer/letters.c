@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/dead/dead.h"
 #include "producer/producer.h"
 
 /* Alive until its callback was called and no callback of others is under way. */
@@ -117,6 +118,16 @@ static unsigned status_of(enum nv_reason reason)
 	}
 }
 
+/* Their ids go into paths of the API, and into those that a page makes. */
+static bool are_ids(const struct nv_letters_reply *reply)
+{
+	const struct nv_dead_letter *l = reply->letters.items;
+	for (size_t i = 0; i < reply->letters.len; i++)
+		if (!nv_letter_is_id(l[i].id))
+			return false;
+	return true;
+}
+
 static void stored_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct ask *q = arg;
@@ -131,6 +142,8 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 		enum nv_reason reason = nv_reason_from(reply.reason);
 		tell_failure(q, status_of(reason), reason,
 			     reply.message ? reply.message : nv_reason_text(reason));
+	} else if (!are_ids(&reply)) {
+		tell_failure(q, 502, NV_R_bad_message, "an answer with what is no id of a letter");
 	} else {
 		tell(q, NULL, &reply);
 	}

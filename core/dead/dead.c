@@ -86,6 +86,12 @@ static void describe(struct nv_letter *l)
 	make_id(l);
 }
 
+bool nv_letter_is_id(const char *text)
+{
+	uint8_t bytes[(NV_LETTER_ID - 1) / 2];
+	return nv_unhex(text, bytes, sizeof bytes) == 0;
+}
+
 /* --- taking them --- */
 
 /* 1 with the next letter (for letter_fini), 0 when there is none, -1. */

@@ -75,6 +75,8 @@ int nv_dead_requeue_each(struct nv_dead *d, uint64_t *ret_done,
 /* Gives back what is left and sees it back in the queue.  NULL-safe in its parts: also after an
  * opening that failed. */
 void nv_dead_close(struct nv_dead *d);
+/* It has the form of a letter's id. */
+bool nv_letter_is_id(const char *text);
 /* A text header of a letter that was kept, owned; NULL where there is none. */
 char *nv_letter_header(const struct nv_letter *l, const char *key);
 const amqp_table_t *nv_letter_headers(const struct nv_letter *l);

@@ -173,12 +173,21 @@ def test_a_letter_leaves_when_another_copy_of_its_message_was_served(farm):
     assert (removed["letters"], removed["site"]) == ("1", farm.site)
 
 
-class OldArchiver(threading.Thread):
-    """Answers questions about courses as the first release does, and notes what it is asked."""
+class MadeArchiver(threading.Thread):
+    """Answers questions about courses as the first release does, and notes what it is asked. letters: what
+    it says to questions about letters, by their body; without that it does not know of such."""
 
-    def __init__(self, farm):
+    def __init__(self, farm, letters=None):
         super().__init__(daemon=True)
-        self.farm, self.asked, self.over = farm, [], threading.Event()
+        self.farm, self.asked, self.over, self.letters = farm, [], threading.Event(), letters
+
+    def answer(self, kind, question):
+        answer = {"id": question["id"], "at": wire.now_ms()}
+        if kind == "letters.request":
+            more = self.letters(question)
+            return more and ("letters.reply", {**answer, "what": question["what"], **more})
+        answer |= {"user": question.get("user", "?"), "status": "unknown-user", "courses": []}
+        return "catalog.reply", answer | ({"kinds": ["letters.request"]} if self.letters else {})
 
     def run(self):
         farm = self.farm
@@ -190,17 +199,23 @@ class OldArchiver(threading.Thread):
                 if method is None:
                     continue
                 envelope, question = wire.open_envelope(body)
-                self.asked.append(envelope["kind"])
-                answer = {"id": question["id"], "user": question.get("user", "?"), "status": "unknown-user",
-                          "courses": [], "at": wire.now_ms()}
-                channel.basic_publish(f"from.{farm.site}", f"events.{farm.client}", wire.seal(
-                    "catalog.reply", answer, farm.keys["site"], f"site:{farm.site}"),
-                    pika.BasicProperties(delivery_mode=2))
+                self.asked.append((envelope["kind"], question))
+                answer = self.answer(envelope["kind"], question)
+                if answer:
+                    channel.basic_publish(f"from.{farm.site}", f"events.{farm.client}", wire.seal(
+                        *answer, farm.keys["site"], f"site:{farm.site}"), pika.BasicProperties(delivery_mode=2))
                 channel.basic_ack(method.delivery_tag)
 
     def stop(self):
         self.over.set()
         self.join()
+
+    def kinds(self):
+        return {kind for kind, _ in self.asked}
+
+    def asked_for(self, what):
+        """Questions about letters."""
+        return [q for kind, q in self.asked if kind == "letters.request" and q["what"] == what]
 
 
 @pytest.fixture(name="patient")
@@ -212,26 +227,26 @@ def make_patient(make_farm):
 def test_an_archiver_of_the_first_release_is_never_asked(patient):
     farm = patient
     farm.producer()
-    old = OldArchiver(farm)
+    old = MadeArchiver(farm)
     old.start()
     for method, path in (("GET", "/dead"), ("DELETE", f"/dead/{'0' * 32}"),
                          ("POST", f"/dead/{'0' * 32}/requeue")):
         refused = farm.person("root").call(method, f"{path}?site={farm.site}")
         assert refused.status_code == 409 and "too old" in refused.json()["detail"], refused.text
     old.stop()
-    assert set(old.asked) == {"catalog.request"}
+    assert old.kinds() == {"catalog.request"}
     # It is upgraded: nobody needs to be told.
     farm.archiver()
     assert listed(farm)["letters"] == []
     # And is set back: what it said last counts until it answers again.
     farm.roles("archiver")[0].stop()
-    old = OldArchiver(farm)
+    old = MadeArchiver(farm)
     old.start()
     farm.person("ada").get("/courses?refresh=true")
     begun = len(old.asked)
     assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 409
     old.stop()
-    assert set(old.asked[begun:]) == {"catalog.request"}
+    assert {kind for kind, _ in old.asked[begun:]} == {"catalog.request"}
 
 
 def test_a_course_server_that_is_away_is_named(patient):
@@ -245,3 +260,26 @@ def test_a_course_server_that_is_away_is_named(patient):
     assert listed(farm)["letters"] == []
     archiver.stop()
     assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 504
+
+
+def made_letter(letter, **changes):
+    return {"id": letter, "kind": "restore.request", "size": 1, "rev": 1, "request": wire.uuid7(),
+            "reason": "export_failed", "since": wire.now_ms(), "attempts": 1, "requeued": 0, **changes}
+
+
+def test_what_is_no_id_of_a_letter_goes_no_further(patient):
+    """A course server's word must not become a path in an administrator's browser."""
+    farm = patient
+    farm.producer()
+    good, bad = "0" * 32, []
+    made = MadeArchiver(farm, lambda q: {"letters": [
+        *([made_letter(good)] if q["what"] == "list" else []), *(made_letter(x) for x in bad)]})
+    made.start()
+    root = farm.person("root")
+    assert [x["id"] for x in listed(farm)["letters"]] == [good]
+    for letter in ("../requests/a/cancel?b=" + "c" * 9, "A" * 32, "a" * 31, "a" * 31 + "/", "\u00e9" * 16):
+        bad[:] = [letter]
+        for answer in (root.call("GET", f"/dead?site={farm.site}"), settle(farm, "POST", good),
+                       settle(farm, "DELETE", good)):
+            assert (answer.status_code, answer.json()["reason"]) == (502, "bad_message"), answer.text
+    made.stop()
