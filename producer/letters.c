@@ -20,11 +20,12 @@ struct ask {
 	const struct nv_config_site *site;
 	char id[NV_UUID_SIZE];
 	enum nv_letters_what what;
-	const char *letter; /* NULL with NV_LETTERS_LIST */
-	const char *by;	    /* NULL: nobody, the producer itself */
-	unsigned ops;	    /* callbacks to come */
-	bool told;	    /* the callback was called */
-	bool closing;	    /* the timer is being closed */
+	const char *letter; /* as in letters_question, also the next two */
+	uint64_t since;
+	const char *by; /* NULL: nobody, the producer itself */
+	unsigned ops;	/* callbacks to come */
+	bool told;	/* the callback was called */
+	bool closing;	/* the timer is being closed */
 	letters_cb cb;
 	void *arg;
 };
@@ -191,6 +192,7 @@ static void send_question(struct ask *q)
 		.id = q->id,
 		.what = q->what,
 		.letter = (char *)(uintptr_t)q->letter,
+		.since = q->since,
 		.by = (char *)(uintptr_t)q->by,
 	};
 	struct nv_send s = {.kind = NV_KIND_LETTERS_REQUEST,
@@ -251,8 +253,12 @@ void letters_ask(struct app *app, const struct nv_config_site *site,
 		 const struct letters_question *question, letters_cb cb, void *arg)
 {
 	struct ask *q = nv_alloc(sizeof *q);
-	*q = (struct ask){
-		.all = app->letters, .site = site, .what = question->what, .cb = cb, .arg = arg};
+	*q = (struct ask){.all = app->letters,
+			  .site = site,
+			  .what = question->what,
+			  .since = question->since,
+			  .cb = cb,
+			  .arg = arg};
 	q->letter = question->letter ? nv_arena_strdup(&q->arena, question->letter) : NULL;
 	q->by = question->by ? nv_arena_strdup(&q->arena, question->by) : NULL;
 	nv_uuid_new(q->id);

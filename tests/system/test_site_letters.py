@@ -49,6 +49,16 @@ def bury(farm, body, reason="export_failed", queue=None):
         "nv-host": "somewhere", "nv-at": str(wire.now_ms())})
 
 
+def bury_many(farm, bodies):
+    """As bury, over one connection."""
+    with farm.broker.connect(farm.vhost) as c:
+        channel = c.channel()
+        for body in bodies:
+            channel.basic_publish(f"self.{farm.site}", f"dead.{farm.site}", body, pika.BasicProperties(
+                delivery_mode=2, headers={"nv-queue": f"archive.{farm.site}", "nv-reason": "export_failed",
+                                          "nv-at": str(wire.now_ms())}))
+
+
 def spy(farm, exchange, key):
     """A queue that gets a copy of what goes to another."""
     with farm.broker.connect(farm.vhost) as c:
@@ -139,6 +149,37 @@ def test_the_letters_of_others_are_neither_seen_nor_settled(farm):
             assert ask("discard", letter=letter["id"])["reason"] == "not_found"
     assert "reason" not in ask("discard", letter=own["id"])
     wait.until(lambda: depth(farm) == 2, "two are left")
+
+
+def test_many_letters_of_others_do_not_hide_ones_own(farm):
+    """Nor do many questions of another client keep one from them."""
+    farm.producer()
+    archiver = farm.daemon("archiver")
+    theirs = keys.Key()
+    archiver.config["clients"].append({"name": OTHER, "public_key": theirs.public})
+    archiver.configure(archiver.config)
+    archiver.start()
+    many = 1001
+    bury_many(farm, [b"nonsense %d" % n for n in range(many)])
+    ours = wire.restore_request(farm.site, "1", "ada")
+    bury(farm, wire.seal("restore.request", ours, farm.keys["client"], f"client:{farm.client}"))
+    wait.until(lambda: depth(farm) == many + 1, "all letters")
+    answer = listed(farm)
+    assert ([x["request"] for x in answer["letters"]], answer["more"], answer["others"]) == \
+        ([ours["id"]], False, many)
+    spy(farm, f"from.{farm.site}", f"events.{OTHER}")
+    questions = [{"id": wire.uuid7(), "what": "list"} for _ in range(4)]
+    questions.append({"id": wire.uuid7(), "what": "discard", "letter": "none"})
+    with farm.broker.connect(farm.vhost) as c:
+        channel = c.channel()
+        for question in questions:
+            channel.basic_publish(f"self.{farm.site}", f"catalog.{farm.site}", wire.seal(
+                "letters.request", question, theirs, f"client:{OTHER}"), pika.BasicProperties(delivery_mode=2))
+    assert [x["request"] for x in listed(farm)["letters"]] == [ours["id"]]
+    bodies = wait.until(lambda: (found := spied(farm)) and len(found) == len(questions) and found, "all answers")
+    reasons = {b["id"]: b.get("reason") for b in (wire.open_envelope(x)[1] for x in bodies)}
+    assert {reasons[q["id"]] for q in questions[:4]} == {None, "busy"}
+    assert reasons[questions[4]["id"]] == "not_found"
 
 
 def test_a_replay_can_only_be_thrown_away(farm):
@@ -282,4 +323,70 @@ def test_what_is_no_id_of_a_letter_goes_no_further(patient):
         for answer in (root.call("GET", f"/dead?site={farm.site}"), settle(farm, "POST", good),
                        settle(farm, "DELETE", good)):
             assert (answer.status_code, answer.json()["reason"]) == (502, "bad_message"), answer.text
+    made.stop()
+
+
+def test_the_tidy_sees_more_letters_than_one_answer_holds(farm):
+    farm.all()
+    done = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)))
+    farm.wait_state(done, "restored")
+    stays = failed(farm, "99")
+
+    def letter(request):
+        wish = wire.restore_request(farm.site, "1", "ada", id=request)
+        return wire.seal("restore.request", wish, farm.keys["client"], f"client:{farm.client}")
+    bury_many(farm, [letter(stays) for _ in range(200)] + [letter(done)])
+    wait.until(lambda: depth(farm) == 202, "all letters")
+    answer = listed(farm)
+    assert answer["more"] and {x["request"] for x in answer["letters"]} == {stays}
+    wait.until(lambda: depth(farm) == 201, "the last letter is gone")
+
+
+def settled_there(farm, made, letters):
+    """A cancelled request, whose letter the course server says to have: the tidy has heard of it before."""
+    made.start()
+    farm.producer()
+    request = ask_for(farm, "1")
+    letters[:] = [made_letter(x * 32, request=request) for x in "012"]
+    before = len(by_tidy(made, "list"))
+    assert len(listed(farm)["letters"]) == 3
+    wait.until(lambda: len(by_tidy(made, "list")) > before, "the tidy has seen them")
+    return request
+
+
+def by_tidy(made, what):
+    return [q for q in made.asked_for(what) if "by" not in q]
+
+
+def test_one_empty_answer_does_not_end_the_tidy(patient):
+    """Somebody else may hold the letters just then."""
+    farm, letters, held = patient, [], []
+
+    def answer(question):
+        return {"letters": [] if question["what"] == "list" and held and held.pop() else
+                letters if question["what"] == "list" else [made_letter(question["letter"])]}
+    made = MadeArchiver(farm, answer)
+    request = settled_there(farm, made, letters)
+    held.append(True)
+    farm.person("root").post(f"/requests/{request}/cancel")
+    wait.until(lambda: len(by_tidy(made, "discard")) >= 3, "it asks once more")
+    assert not held
+    made.stop()
+
+
+def test_the_tidy_waits_once_for_a_course_server_that_is_away(patient):
+    farm, letters, away = patient, [], []
+
+    def answer(question):
+        if question["what"] != "list" or away:
+            return None
+        return {"letters": letters}
+    made = MadeArchiver(farm, answer)
+    request = settled_there(farm, made, letters)
+    farm.person("root").post(f"/requests/{request}/cancel")
+    wait.until(lambda: farm.roles("producer")[0].events("dead.unremoved"), "no answer to the first")
+    away.append(True)
+    for _ in range(2):  # as long as two more would be waited for
+        assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 504
+    assert len(by_tidy(made, "discard")) == 1
     made.stop()
