@@ -5,6 +5,7 @@
 
 #include "broker-config/topology.h"
 #include "core/base/log.h"
+#include "core/dead/dead.h"
 #include "producer/body.h"
 #include "producer/producer.h"
 
@@ -83,7 +84,7 @@ static int check(struct nv_http_request *r, const struct nv_config_site *site,
 		return 0;
 	if (body_none(r, err) < 0)
 		return -1;
-	if (!letter || strlen(letter) != 32) /* what the message has room for */
+	if (!letter || !nv_letter_is_id(letter))
 		return api_err(err, 404, NV_R_not_found, "there is no such dead letter (any more)");
 	return 0;
 }
