@@ -254,6 +254,40 @@ static void what_two_asked_for_goes_when_both_are_refused(void **state)
 	assert_int_equal(take_back(f, id), NV_GONE);
 }
 
+/* They asked more than a minute ago. */
+static void age(struct fixture *f, const char *id)
+{
+	char command[100];
+
+	snprintf(command, sizeof command, "HSET nv:req:%s asked 1000", id);
+	raw(f, command);
+}
+
+static void who_died_while_asking_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", next[NV_UUID_SIZE] = "", kept[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), p = request(next, "ann", "8");
+	struct nv_restore_request k = request(kept, "ann", "9");
+
+	create(f, &q, true);
+	age(f, id);
+	create(f, &q, true);
+	assert_int_equal(take_back(f, id), NV_GONE);
+	/* Or whose disk takes so long. */
+	create(f, &p, true);
+	create(f, &p, true);
+	age(f, next);
+	assert_int_equal(take_back(f, next), NV_GONE);
+	/* But what is on a producer's disk was promised, however long ago. */
+	create(f, &k, true);
+	accepted(f, &k);
+	age(f, kept);
+	create(f, &k, true);
+	assert_int_equal(take_back(f, kept), NV_SHARED);
+	assert_int_equal(take_back(f, kept), NV_SHARED);
+}
+
 static void undo(struct fixture *f, const char *id, uint64_t rev)
 {
 	nv_status_undo(f->s, id, rev, on_record, fresh());
@@ -324,6 +358,25 @@ static void a_scheduled_request_waits_on_after_the_undo(void **state)
 	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:unpublished"), 1);
 }
 
+static void what_a_sweep_has_taken_is_not_undone(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, true);
+	nv_status_published(f->s, id, 1, on_plain, fresh());
+	ok(f);
+	q.rev = 2;
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	assert_int_equal(ok(f)->len, 1);
+	undo(f, id, 2);
+	assert_int_equal(got.err.reason, NV_R_conflict);
+	assert_int_equal(get(f, id)->rev, 2);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +389,8 @@ int main(int argc, char **argv)
 		T(a_request_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(what_is_taken_back_is_as_if_it_had_never_been),
 		T(what_two_asked_for_goes_when_both_are_refused),
+		T(who_died_while_asking_is_not_waited_for),
+		T(what_a_sweep_has_taken_is_not_undone),
 		T(a_change_that_is_refused_is_undone),
 		T(a_scheduled_request_waits_on_after_the_undo),
 		T(what_was_published_or_changed_meanwhile_is_not_taken_back),

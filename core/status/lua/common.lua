@@ -116,6 +116,11 @@ local function request(i)
 		user = ARGV[i + 4], created = ARGV[i + 5], request = ARGV[i + 6]}
 end
 
+-- Has anybody asked for this new request within a minute (create.lua)?
+local function asked_lately(id)
+	return NOW - tonumber(redis.call('HGET', key(id), 'asked') or '0') < 60000
+end
+
 -- Field-value pairs from ARGV[i] on.
 local function pairs_from(i)
 	local t = {}
