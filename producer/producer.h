@@ -327,7 +327,7 @@ void stats_steps(struct app *app, struct nv_http_request *r, const struct sessio
 /* Put this revision on its way and mark it published.  cb once: whether the broker has confirmed it
  * within a few seconds; if not, it is on the disk (spool.c), or Redis says that it has no queue,
  * and is published later.  err: none of these, so it is only in Redis; published then says whether
- * the broker may have got it all the same. */
+ * it may be sent all the same: the broker has got it perhaps, or the disk has kept a part. */
 typedef void (*dispatch_cb)(void *arg, const struct nv_err *err, bool published);
 void dispatch_request(struct app *app, const struct nv_restore_request *q, dispatch_cb cb,
 		      void *arg);
@@ -340,9 +340,12 @@ void dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint
 struct spool *spool_new(struct app *app, struct nv_err *err);
 /* 0: there is a folder for it. */
 int spool_usable(const struct app *app, struct nv_err *err);
-/* cb: it is on the disk, synced; or err.  body: the restore.request's, copied. */
+/* It is on the disk, synced; or err.  left: and what the disk has of it cannot be removed, so that
+ * it may be sent all the same. */
+typedef void (*spool_kept_cb)(void *arg, const struct nv_err *err, bool left);
+/* body: the restore.request's, copied. */
 void spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
-		nv_status_cb cb, void *arg);
+		spool_kept_cb cb, void *arg);
 /* The broker has it, or it was cancelled. */
 void spool_drop(struct app *app, const char *id, uint64_t rev);
 /* Have all that is kept in Redis again; the broker or Redis is back. */

@@ -132,7 +132,6 @@ static void refuse(struct item *it, const struct nv_err *err)
 static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back what)
 {
 	struct item *it = arg;
-	struct app *app = it->sub->app;
 	if (err) {
 		NV_LOG(NV_WARN, "request.not_taken_back", NV_S("req", it->q.id), NV_E(err));
 	} else if (what == NV_STAYS) {
@@ -140,7 +139,8 @@ static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back w
 		item_done(it->sub);
 		return;
 	} else if (what == NV_GONE) {
-		spool_drop(app, it->q.id, it->q.rev);
+		if (it->left) /* any other file is of somebody who has created it again */
+			spool_drop(it->sub->app, it->q.id, it->q.rev);
 		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
 	}
 	json_decref(it->record);
@@ -154,6 +154,7 @@ static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct item *it = arg;
 	it->published = published && !err;
+	it->left = published && err;
 	if (err) {
 		it->err = *err;
 		nv_status_take_back(it->sub->app->status, it->q.id, it->q.rev, taken_back, it);
