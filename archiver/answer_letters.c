@@ -2,7 +2,8 @@
 /* One question about dead letters: which of a client's messages were given up here; put one back,
  * throw one away.  Answered on a thread; a client sees and settles only what bears its own
  * signature.  Whoever looks into the dead queue holds its messages meanwhile, so that only one may
- * look at a time: these questions and the tidy (dead_tidy.c) share a lock.
+ * look at a time: these questions are answered one after another, and share a lock with the tidy
+ * (dead.c).  Each client has places of its own, so that none keeps the others from their letters.
  *
  * Asking twice does no harm: a letter's id names that letter only, and once it has gone there is
  * nothing of this id any more. */
@@ -15,10 +16,11 @@
 
 #define NAME "archiver, dead letters"
 #define ANSWER_TTL_MS 60000u
-#define AT_ONCE 2u	 /* one answered, one waiting: questions about courses need threads, too */
-#define LOOKED_MAX 1000u /* letters of one look */
+#define PLACES 2u      /* of a client: its administrators ask, and its tidy */
+#define OWN_MAX 10000u /* letters of the client in one look */
 
-struct question {
+struct letters_question {
+	struct letters_question *next;
 	struct archiver *a;
 	struct nv_delivery *delivery;
 	struct nv_envelope env;
@@ -26,14 +28,14 @@ struct question {
 	struct nv_letters_reply reply;
 };
 
-static const struct nv_letters_request *asked(const struct question *q)
+static const struct nv_letters_request *asked(const struct letters_question *q)
 {
 	return &q->env.body.letters_request;
 }
 
 /* --- on the thread --- */
 
-static char *clean(struct question *q, const char *text, size_t max)
+static char *clean(struct letters_question *q, const char *text, size_t max)
 {
 	char *copy = text ? nv_arena_strdup(&q->arena, text) : NULL;
 	if (copy)
@@ -42,7 +44,7 @@ static char *clean(struct question *q, const char *text, size_t max)
 }
 
 /* Headers may hold any bytes; kind, mid and request were verified or are plain ASCII. */
-static void add(struct question *q, const struct nv_letter *l)
+static void add(struct letters_question *q, const struct nv_letter *l)
 {
 	struct nv_dead_letter *all = q->reply.letters.items;
 	all[q->reply.letters.len++] = (struct nv_dead_letter){
@@ -62,7 +64,7 @@ static void add(struct question *q, const struct nv_letter *l)
 	};
 }
 
-static void find_owner(const struct question *q, struct nv_letter *l)
+static void find_owner(const struct letters_question *q, struct nv_letter *l)
 {
 	struct nv_whose w;
 	l->own = nv_letter_whose(l, &q->a->clients, &w) && strcmp(w.client, q->env.from) == 0;
@@ -73,47 +75,55 @@ static void find_owner(const struct question *q, struct nv_letter *l)
 	snprintf(l->kind, sizeof l->kind, "%s", w.kind);
 }
 
-static bool look_at_all(void *arg, struct nv_letter *l)
+/* The one that the asker has seen last, or before it. */
+static bool is_seen(const struct nv_letters_request *r, const struct nv_letter *l)
 {
-	find_owner(arg, l);
-	return false; /* it is not put anywhere */
+	if (l->at != r->since)
+		return l->at < r->since;
+	return r->letter && strcmp(l->id, r->letter) <= 0;
 }
 
-static bool look_for_one(void *arg, struct nv_letter *l)
+/* However many others' there are, they must not hide the client's. */
+static enum nv_look look_at_all(void *arg, struct nv_letter *l)
 {
-	const struct question *q = arg;
-	bool is_it = asked(q)->letter && strcmp(asked(q)->letter, l->id) == 0;
-	if (is_it)
-		find_owner(q, l);
-	return is_it;
+	struct letters_question *q = arg;
+	find_owner(q, l);
+	q->reply.others += !l->own;
+	return l->own && !is_seen(asked(q), l) ? NV_LOOK_NOTE : NV_LOOK_PASS;
 }
 
-static int list(struct question *q, struct nv_dead *d, struct nv_err *err)
+static enum nv_look look_for_one(void *arg, struct nv_letter *l)
 {
-	if (nv_dead_take_all(d, LOOKED_MAX, look_at_all, q, err) < 0)
+	const struct letters_question *q = arg;
+	if (strcmp(asked(q)->letter, l->id) != 0)
+		return NV_LOOK_PASS;
+	find_owner(q, l);
+	return NV_LOOK_KEEP;
+}
+
+static int list(struct letters_question *q, struct nv_dead *d, struct nv_err *err)
+{
+	if (nv_dead_take_all(d, OWN_MAX, look_at_all, q, err) < 0)
 		return -1;
-	for (size_t i = 0; i < d->len; i++) {
-		if (!d->letters[i].own)
-			q->reply.others++;
-		else if (q->reply.letters.len < NV_LETTERS_MAX)
-			add(q, &d->letters[i]);
-		else
-			q->reply.more = true;
-	}
-	q->reply.more = q->reply.more || d->more;
+	for (size_t i = 0; i < d->len && i < NV_LETTERS_MAX; i++)
+		add(q, &d->letters[i]);
+	q->reply.more = d->more || d->len > NV_LETTERS_MAX;
 	return 0;
 }
 
-static int settle(struct question *q, struct nv_dead *d, struct nv_err *err)
+static int fail_not_found(struct nv_err *err)
+{
+	return nv_fail(err, NV_REJECT, NV_R_not_found, "there is no such dead letter (any more)");
+}
+
+static int settle(struct letters_question *q, struct nv_dead *d, struct nv_err *err)
 {
 	bool requeue = asked(q)->what == NV_LETTERS_REQUEUE;
-	if (nv_dead_take_until(d, asked(q)->letter ? asked(q)->letter : "", look_for_one, q, err) <
-	    0)
+	if (nv_dead_take_until(d, asked(q)->letter, look_for_one, q, err) < 0)
 		return -1;
-	const struct nv_letter *l = nv_dead_by_id(d, asked(q)->letter ? asked(q)->letter : "");
+	const struct nv_letter *l = nv_dead_by_id(d, asked(q)->letter);
 	if (!l || !l->own) /* somebody else's is none of theirs to know of */
-		return nv_fail(err, NV_REJECT, NV_R_not_found,
-			       "there is no such dead letter (any more)");
+		return fail_not_found(err);
 	if (requeue && nv_letter_is_replay(l))
 		return nv_fail(err, NV_REJECT, NV_R_conflict,
 			       "this message was served before; it can only be thrown away");
@@ -123,7 +133,7 @@ static int settle(struct question *q, struct nv_dead *d, struct nv_err *err)
 	return 0;
 }
 
-static int use_queue(struct question *q, struct nv_err *err)
+static int use_queue(struct letters_question *q, struct nv_err *err)
 {
 	const struct nv_config *c = q->a->config;
 	struct nv_amqp_queue_state state = {0};
@@ -141,7 +151,7 @@ static int use_queue(struct question *q, struct nv_err *err)
 
 static int work(struct nv_job *job, void *arg, struct nv_err *err)
 {
-	struct question *q = arg;
+	struct letters_question *q = arg;
 	(void)job;
 	uv_mutex_lock(&q->a->dead_lock);
 	int rc = use_queue(q, err);
@@ -153,7 +163,7 @@ static int work(struct nv_job *job, void *arg, struct nv_err *err)
 
 static void answered(void *arg, const struct nv_err *err)
 {
-	struct question *q = arg;
+	struct letters_question *q = arg;
 	struct archiver *a = q->a;
 	if (err) /* whoever asked has given up by now and may ask again */
 		NV_LOG(NV_WARN, "letters.unanswered", NV_S("client", q->env.from), NV_E(err));
@@ -165,7 +175,7 @@ static void answered(void *arg, const struct nv_err *err)
 	a->on_idle_cb(a);
 }
 
-static void answer(struct question *q)
+static void answer(struct letters_question *q)
 {
 	q->reply.id = asked(q)->id;
 	q->reply.what = asked(q)->what;
@@ -178,7 +188,7 @@ static void answer(struct question *q)
 	nv_sender_send(&q->a->courier, &s, answered, q);
 }
 
-static void refuse(struct question *q, const struct nv_err *why)
+static void refuse(struct letters_question *q, const struct nv_err *why)
 {
 	NV_LOG(NV_INFO, "letters.refused", NV_S("client", q->env.from),
 	       NV_S("what", nv_letters_words[asked(q)->what]), NV_S("letter", asked(q)->letter),
@@ -190,10 +200,8 @@ static void refuse(struct question *q, const struct nv_err *why)
 	answer(q);
 }
 
-static void ended(void *arg, const struct nv_err *err)
+static void finish(struct letters_question *q, const struct nv_err *err)
 {
-	struct question *q = arg;
-	q->a->letters--;
 	if (err) {
 		refuse(q, err);
 		return;
@@ -207,20 +215,63 @@ static void ended(void *arg, const struct nv_err *err)
 	answer(q);
 }
 
+static void start_first(struct archiver *a);
+
+static void ended(void *arg, const struct nv_err *err)
+{
+	struct letters_question *q = arg;
+	struct archiver *a = q->a;
+	a->letters = q->next;
+	start_first(a);
+	finish(q, err);
+}
+
+static void start_first(struct archiver *a)
+{
+	struct letters_question *q;
+	struct nv_err stops;
+	nv_fail(&stops, NV_RETRY, NV_R_busy, "the archiver stops");
+	while (a->daemon->stopping && (q = a->letters)) {
+		a->letters = q->next;
+		refuse(q, &stops);
+	}
+	if (!a->letters)
+		return;
+	struct nv_run run = {.work = work, .on_done_cb = ended, .arg = a->letters};
+	nv_run_start(a->daemon->loop, &run);
+}
+
+/* What cannot be answered needs no look, and no place. */
+static int check(const struct letters_question *q, struct nv_err *err)
+{
+	if (asked(q)->what != NV_LETTERS_LIST &&
+	    !(asked(q)->letter && nv_letter_is_id(asked(q)->letter)))
+		return fail_not_found(err);
+	unsigned places = 0;
+	for (const struct letters_question *w = q->a->letters; w; w = w->next)
+		places += strcmp(w->env.from, q->env.from) == 0;
+	if (places >= PLACES)
+		return nv_fail(err, NV_RETRY, NV_R_busy,
+			       "this client asks too much about dead letters just now");
+	return 0;
+}
+
 void nv_archiver_letters(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
 {
-	struct question *q = nv_alloc(sizeof *q);
-	*q = (struct question){.a = a, .delivery = d, .env = *env};
+	struct letters_question *q = nv_alloc(sizeof *q);
+	struct letters_question **last = &a->letters;
+	struct nv_err err;
+	*q = (struct letters_question){.a = a, .delivery = d, .env = *env};
 	q->reply.letters.items =
 		nv_arena_alloc(&q->arena, NV_LETTERS_MAX * sizeof(struct nv_dead_letter));
 	a->questions++;
-	if (a->letters >= AT_ONCE) {
-		struct nv_err busy;
-		nv_fail(&busy, NV_RETRY, NV_R_busy, "too many ask for dead letters just now");
-		refuse(q, &busy);
+	if (check(q, &err) < 0) {
+		refuse(q, &err);
 		return;
 	}
-	a->letters++;
-	struct nv_run run = {.work = work, .on_done_cb = ended, .arg = q};
-	nv_run_start(a->daemon->loop, &run);
+	while (*last)
+		last = &(*last)->next;
+	*last = q;
+	if (a->letters == q)
+		start_first(a);
 }

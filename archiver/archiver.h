@@ -57,8 +57,9 @@ struct archiver {
 	struct nv_consumer *control;
 	struct export *exports; /* running, newest first */
 	unsigned questions;	/* being answered */
-	unsigned letters;	/* of these, about dead letters */
-	uv_mutex_t dead_lock;	/* held by the thread that looks into the dead queue */
+	/* Of these, about dead letters: the one that is answered, then those that wait. */
+	struct letters_question *letters;
+	uv_mutex_t dead_lock; /* held by the thread that looks into the dead queue */
 	struct gc *gc;
 	uv_timer_t stop_timer;
 	bool bus_stopping;

@@ -133,11 +133,11 @@ static void letter_row(struct cli_table *t, const struct nv_dead *d, const struc
 		   size, l->reason ? l->reason : "?", l->error ? l->error : "", NULL);
 }
 
-static bool keep_none(void *arg, struct nv_letter *l)
+static enum nv_look keep_none(void *arg, struct nv_letter *l)
 {
 	(void)arg;
 	(void)l;
-	return false;
+	return NV_LOOK_NOTE;
 }
 
 static int list_queue(struct nv_dead *d, json_t *list, struct cli_table *t, struct nv_err *err)

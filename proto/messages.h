@@ -199,10 +199,13 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(lang, false, 16, "language")                        \
 	FU(requested, true, NV_UNLIMITED, "ms since the epoch")
 
-#define NV_LETTERS_REQUEST_FIELDS                                  \
-	FI(id, true, "this question; the answer repeats it")       \
-	FE(what, true, nv_letters_words, "what to do")             \
-	FS(letter, false, 32, "requeue, discard: the letter's id") \
+#define NV_LETTERS_REQUEST_FIELDS                                                                \
+	FI(id, true, "this question; the answer repeats it")                                     \
+	FE(what, true, nv_letters_words, "what to do")                                           \
+	FS(letter, false, 32, "requeue, discard: the letter's id; list: with since")             \
+	FU(since, false, NV_UNLIMITED,                                                           \
+	   "list: only letters that were given up later, or at this time and have an id behind " \
+	   "letter's: those after the last one of an answer with more")                          \
 	FS(by, false, 255, "which person asks, for the archiver's log")
 
 #define NV_LETTERS_MAX 200u /* in one message */

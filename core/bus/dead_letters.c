@@ -86,6 +86,12 @@ static void describe(struct nv_letter *l)
 	make_id(l);
 }
 
+bool nv_letter_is_id(const char *text)
+{
+	uint8_t bytes[(NV_LETTER_ID - 1) / 2];
+	return nv_unhex(text, bytes, sizeof bytes) == 0;
+}
+
 /* --- taking them --- */
 
 /* 1 with the next letter (for letter_fini), 0 when there is none, -1. */
@@ -128,38 +134,43 @@ static void put_in_order(struct nv_dead *d)
 		d->letters[i].n = i + 1;
 }
 
-static int take_some(struct nv_dead *d, size_t most, const char *until,
-		     bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err)
+static void keep(struct nv_dead *d, struct nv_letter *l, enum nv_look how)
+{
+	if (how == NV_LOOK_NOTE) {
+		amqp_destroy_message(&l->message);
+		l->whole = false;
+	}
+	d->letters = nv_realloc(d->letters, (d->len + 1) * sizeof(*d->letters));
+	d->letters[d->len++] = *l;
+}
+
+static int take_some(struct nv_dead *d, size_t most, const char *until, nv_look_fn look, void *arg,
+		     struct nv_err *err)
 {
 	struct nv_letter l;
-	int rc;
-	while ((rc = take(d, &l, err)) > 0) {
-		if (look && !look(arg, &l)) {
-			amqp_destroy_message(&l.message);
-			l.whole = false;
-		}
-		if (most && d->len == most) {
+	int rc = 0;
+	while (!d->more && (rc = take(d, &l, err)) > 0) {
+		enum nv_look how = look ? look(arg, &l) : NV_LOOK_KEEP;
+		bool last = until && strcmp(l.id, until) == 0;
+		d->more = how != NV_LOOK_PASS && most && d->len == most;
+		if (how == NV_LOOK_PASS || d->more)
 			letter_fini(&l);
-			d->more = true;
-			break;
-		}
-		d->letters = nv_realloc(d->letters, (d->len + 1) * sizeof(*d->letters));
-		d->letters[d->len++] = l;
-		if (until && !strcmp(l.id, until))
+		else
+			keep(d, &l, how);
+		if (last)
 			break;
 	}
 	put_in_order(d);
 	return rc < 0 ? -1 : 0;
 }
 
-int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
-		     void *arg, struct nv_err *err)
+int nv_dead_take_all(struct nv_dead *d, size_t most, nv_look_fn look, void *arg, struct nv_err *err)
 {
 	return take_some(d, most, NULL, look, arg, err);
 }
 
-int nv_dead_take_until(struct nv_dead *d, const char *id,
-		       bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err)
+int nv_dead_take_until(struct nv_dead *d, const char *id, nv_look_fn look, void *arg,
+		       struct nv_err *err)
 {
 	return take_some(d, 0, id, look, arg, err);
 }

@@ -47,20 +47,27 @@ struct nv_dead {
 	uint64_t held; /* taken and not acknowledged */
 	struct nv_letter *letters;
 	size_t len;
-	bool more; /* there are more than were asked for */
+	bool more; /* there are more than `most` to keep */
 };
 
 /* name: what the broker shows of the connection. */
 int nv_dead_open(struct nv_dead *d, const struct nv_config *config, const char *owner,
 		 const char *name, struct nv_err *err);
-/* All of them, oldest first, but at most `most` (0: no limit).  look (NULL: keep all) sees each
- * with its message and says whether to keep that: only what is kept can be requeued. */
-int nv_dead_take_all(struct nv_dead *d, size_t most, bool (*look)(void *arg, struct nv_letter *l),
-		     void *arg, struct nv_err *err);
+/* Sees each letter with its message, and says what to keep of it. */
+enum nv_look {
+	NV_LOOK_PASS, /* nothing: it counts for no limit */
+	NV_LOOK_NOTE, /* the letter without its message: it can be discarded */
+	NV_LOOK_KEEP, /* the message, too: it can be requeued */
+};
+typedef enum nv_look (*nv_look_fn)(void *arg, struct nv_letter *l);
+/* All of them (look NULL: with their messages), oldest first; keeps at most `most` (0: no limit).
+ */
+int nv_dead_take_all(struct nv_dead *d, size_t most, nv_look_fn look, void *arg,
+		     struct nv_err *err);
 /* As nv_dead_take_all, but not beyond the letter with this id: the numbers are not those of the
  * whole queue. */
-int nv_dead_take_until(struct nv_dead *d, const char *id,
-		       bool (*look)(void *arg, struct nv_letter *l), void *arg, struct nv_err *err);
+int nv_dead_take_until(struct nv_dead *d, const char *id, nv_look_fn look, void *arg,
+		       struct nv_err *err);
 /* NULL: there is no such number or id (any more). */
 const struct nv_letter *nv_dead_by_number(const struct nv_dead *d, uint64_t n);
 const struct nv_letter *nv_dead_by_id(const struct nv_dead *d, const char *id);
@@ -75,6 +82,8 @@ int nv_dead_requeue_each(struct nv_dead *d, uint64_t *ret_done,
 /* Gives back what is left and sees it back in the queue.  NULL-safe in its parts: also after an
  * opening that failed. */
 void nv_dead_close(struct nv_dead *d);
+/* It has the form of a letter's id. */
+bool nv_letter_is_id(const char *text);
 /* A text header of a letter that was kept, owned; NULL where there is none. */
 char *nv_letter_header(const struct nv_letter *l, const char *key);
 const amqp_table_t *nv_letter_headers(const struct nv_letter *l);

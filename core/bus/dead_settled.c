@@ -10,20 +10,20 @@ struct looking {
 	struct nv_dead_requests *ret;
 };
 
-static bool look(void *arg, struct nv_letter *l)
+static enum nv_look look(void *arg, struct nv_letter *l)
 {
 	struct looking *k = arg;
 	struct nv_dead_requests *r = k->ret;
 	struct nv_whose w;
 	if (nv_letter_is_replay(l) || !nv_letter_whose(l, k->clients, &w) || !w.rev)
-		return false;
+		return NV_LOOK_PASS;
 	r->items = nv_realloc(r->items, (r->len + 1) * sizeof *r->items);
 	struct nv_dead_request *one = &r->items[r->len++];
 	*one = (struct nv_dead_request){.rev = w.rev};
 	memcpy(one->letter, l->id, sizeof one->letter);
 	memcpy(one->client, w.client, sizeof one->client);
 	memcpy(one->id, w.request, sizeof one->id);
-	return false; /* it is not put anywhere */
+	return NV_LOOK_NOTE;
 }
 
 /* 1: there are letters. */
@@ -58,11 +58,9 @@ static bool is_settled(const struct nv_dead_requests *list, const char *letter)
 	return false;
 }
 
-static bool look_at_none(void *arg, struct nv_letter *l)
+static enum nv_look look_for_settled(void *arg, struct nv_letter *l)
 {
-	(void)arg;
-	(void)l;
-	return false;
+	return is_settled(arg, l->id) ? NV_LOOK_NOTE : NV_LOOK_PASS;
 }
 
 int nv_dead_remove_settled(const struct nv_config *config, const char *owner, const char *name,
@@ -73,10 +71,9 @@ int nv_dead_remove_settled(const struct nv_config *config, const char *owner, co
 	*ret_gone = 0;
 	int rc = open_queue(&d, config, owner, name, err);
 	if (rc > 0)
-		rc = nv_dead_take_all(&d, NV_SETTLED_MAX, look_at_none, NULL, err);
+		rc = nv_dead_take_all(&d, NV_SETTLED_MAX, look_for_settled, (void *)(uintptr_t)list,
+				      err);
 	for (size_t i = 0; rc == 0 && i < d.len; i++) {
-		if (!is_settled(list, d.letters[i].id))
-			continue;
 		rc = nv_dead_discard(&d, &d.letters[i], err);
 		*ret_gone += rc == 0;
 	}

@@ -10,7 +10,7 @@
 #include "core/bus/dead_letters.h"
 #include "proto/envelope.h"
 
-#define NV_SETTLED_MAX 1000u /* letters of one look */
+#define NV_SETTLED_MAX 1000u /* letters of one look that carry a request */
 
 struct nv_dead_request {
 	char letter[NV_LETTER_ID];

@@ -86,7 +86,8 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 		nv_token_new(token);
 		t->path = nv_asprintf("%s/%s", d->tmp, token);
 		t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-		if (t->fd < 0 && errno == ENOENT && mkdir(d->tmp, 0750) == 0)
+		/* Another may make the folder at the same time. */
+		if (t->fd < 0 && errno == ENOENT && (mkdir(d->tmp, 0750) == 0 || errno == EEXIST))
 			t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 		if (t->fd < 0)
 			return dir_errno(errno, "put", key, err);

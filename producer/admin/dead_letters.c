@@ -28,13 +28,13 @@ struct post {
 
 /* --- on the thread --- */
 
-static bool look(void *arg, struct nv_letter *l)
+static enum nv_look look(void *arg, struct nv_letter *l)
 {
 	struct post *p = arg;
 	struct nv_whose w;
 	if (nv_letter_whose(l, &p->app->own, &w))
 		memcpy(l->request, w.request, sizeof l->request);
-	return p->id && !strcmp(p->id, l->id);
+	return p->id && !strcmp(p->id, l->id) ? NV_LOOK_KEEP : NV_LOOK_NOTE;
 }
 
 /* A header may hold any bytes. */

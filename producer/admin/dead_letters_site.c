@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters of a course server, as dead_letters.c shows and settles our own: by questions to its
+/* Dead letters of a course server, as dead.c shows and settles our own: by questions to its
  * archivers. */
 #include <string.h>
 
 #include "base/log.h"
 #include "broker-config/topology.h"
+#include "core/bus/dead_letters.h"
 #include "producer/admin/admin.h"
 #include "producer/admin/dead_tidy.h"
 #include "producer/admin/site_letters.h"
@@ -88,7 +89,7 @@ static int check(struct nv_http_request *r, const struct nv_config_site *site,
 		return 0;
 	if (nv_body_none(r, err) < 0)
 		return -1;
-	if (!letter || strlen(letter) != 32) /* what the message has room for */
+	if (!letter || !nv_letter_is_id(letter))
 		return nv_api_err(err, 404, NV_R_not_found,
 				  "there is no such dead letter (any more)");
 	return 0;

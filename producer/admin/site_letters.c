@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/bus/dead_letters.h"
 #include "core/status/kv.h"
-#include "core/status/status.h"
 #include "producer/admin/admin.h"
 #include "producer/admin/site_letters.h"
 #include "producer/answer.h"
@@ -26,11 +26,12 @@ struct ask {
 	const struct nv_config_site *site;
 	char id[NV_UUID_SIZE];
 	enum nv_letters_what what;
-	const char *letter; /* NULL with NV_LETTERS_LIST */
-	const char *by;	    /* NULL: nobody, the producer itself */
-	unsigned ops;	    /* callbacks to come */
-	bool told;	    /* the callback was called */
-	bool closing;	    /* the timer is being closed */
+	const char *letter; /* as in letters_question, also the next two */
+	uint64_t since;
+	const char *by; /* NULL: nobody, the producer itself */
+	unsigned ops;	/* callbacks to come */
+	bool told;	/* the callback was called */
+	bool closing;	/* the timer is being closed */
 	letters_cb cb;
 	void *arg;
 };
@@ -124,6 +125,16 @@ static unsigned status_of(enum nv_reason reason)
 	}
 }
 
+/* Their ids go into paths of the API, and into those that a page makes. */
+static bool are_ids(const struct nv_letters_reply *reply)
+{
+	const struct nv_dead_letter *l = reply->letters.items;
+	for (size_t i = 0; i < reply->letters.len; i++)
+		if (!nv_letter_is_id(l[i].id))
+			return false;
+	return true;
+}
+
 static void stored_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct ask *q = arg;
@@ -139,6 +150,8 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 		enum nv_reason reason = nv_reason_from(reply.reason);
 		tell_failure(q, status_of(reason), reason,
 			     reply.message ? reply.message : nv_reason_text(reason));
+	} else if (!are_ids(&reply)) {
+		tell_failure(q, 502, NV_R_bad_message, "an answer with what is no id of a letter");
 	} else {
 		tell(q, NULL, &reply);
 	}
@@ -186,6 +199,7 @@ static void send_question(struct ask *q)
 		.id = q->id,
 		.what = q->what,
 		.letter = (char *)(uintptr_t)q->letter,
+		.since = q->since,
 		.by = (char *)(uintptr_t)q->by,
 	};
 	struct nv_send s = {.kind = NV_KIND_LETTERS_REQUEST,
@@ -246,8 +260,12 @@ void nv_site_letters_ask(struct app *app, const struct nv_config_site *site,
 			 const struct letters_question *question, letters_cb cb, void *arg)
 {
 	struct ask *q = nv_alloc(sizeof *q);
-	*q = (struct ask){
-		.all = app->letters, .site = site, .what = question->what, .cb = cb, .arg = arg};
+	*q = (struct ask){.all = app->letters,
+			  .site = site,
+			  .what = question->what,
+			  .since = question->since,
+			  .cb = cb,
+			  .arg = arg};
 	q->letter = question->letter ? nv_arena_strdup(&q->arena, question->letter) : NULL;
 	q->by = question->by ? nv_arena_strdup(&q->arena, question->by) : NULL;
 	nv_uuid_new(q->id);

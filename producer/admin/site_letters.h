@@ -9,8 +9,11 @@
 #define LETTERS_EVENT "letters"
 struct letters_question {
 	enum nv_letters_what what;
-	const char *letter; /* NULL with NV_LETTERS_LIST */
-	const char *by;	    /* who asks; NULL: the producer itself */
+	/* List: only those given up later than since, or then, with an id behind this (0, NULL:
+	 * all). */
+	const char *letter;
+	uint64_t since;
+	const char *by; /* who asks; NULL: the producer itself */
 };
 /* err: also what the course server refuses, that it does not answer, or is too old to be asked
  * (409). reply: borrowed for the call. */

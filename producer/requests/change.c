@@ -132,14 +132,26 @@ static void withdraw_older(struct act *a)
 	nv_dispatch_withdraw(a->app, &a->q, a->q.rev - 1, a->s->username);
 }
 
-/* It could not be kept, and cannot be undone either: a message of it is on its way, perhaps. */
+/* It could not be kept, and cannot be undone either: it is on its way, perhaps. */
 static void answer_unsafe(struct act *a)
 {
 	struct nv_err err;
 	withdraw_older(a);
 	nv_fail(&err, a->why.kind, a->why.reason,
-		"the request has changed, it is at revision %llu and will be sent; but that could "
-		"not be kept on the disk, so it would be lost with the status database: %s",
+		"the request has changed, it is at revision %llu and will be sent; but it may not "
+		"be "
+		"on the disk, and then would be lost with the status database: %s",
+		(unsigned long long)a->q.rev, a->why.msg);
+	nv_api_fail(a->r, &err);
+}
+
+/* The status database does not say whether it has undone it. */
+static void answer_unknown(struct act *a)
+{
+	struct nv_err err;
+	nv_fail(&err, a->why.kind, a->why.reason,
+		"it is not known whether the request has changed (to revision %llu), look at it "
+		"again: %s",
 		(unsigned long long)a->q.rev, a->why.msg);
 	nv_api_fail(a->r, &err);
 }
@@ -150,7 +162,10 @@ static void undone(void *arg, const struct nv_err *err, const struct nv_status_r
 	struct nv_err why;
 	if (err) {
 		NV_LOG(NV_WARN, "request.not_undone", NV_S("req", a->id), NV_E(err));
-		answer_unsafe(a);
+		if (err->kind == NV_REJECT)
+			answer_unsafe(a);
+		else
+			answer_unknown(a);
 		return;
 	}
 	NV_LOG(NV_INFO, "request.undone", NV_S("req", a->id), NV_U("rev", a->q.rev));

@@ -49,13 +49,13 @@ static void tell(struct dispatch *d, const struct nv_err *err, bool published)
 		cb(d->arg, err, published);
 }
 
-static void kept(void *arg, const struct nv_err *err)
+static void kept(void *arg, const struct nv_err *err, bool left)
 {
 	struct dispatch *d = arg;
 	d->keeping = false;
 	/* what has no queue stands in Redis with its reason, whatever becomes of the disk */
 	err = d->unroutable ? NULL : err;
-	tell(d, err, err && d->sent);
+	tell(d, err, err && (d->sent || left));
 	close_when_done(d);
 }
 

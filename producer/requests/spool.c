@@ -8,7 +8,9 @@
  * it; the sweep publishes it from there.
  *
  * Nothing about the files is kept in memory: producers may share a folder, and whoever dies leaves
- * its files to the others, or to the next start. */
+ * its files to the others, or to the next start.  A lock beside the folder is held while files are
+ * made: what is found there under it is durable, and nobody takes it away again because a disk
+ * fails. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +24,6 @@
 #include "base/sync_group.h"
 #include "core/daemon/runner.h"
 #include "core/status/requests.h"
-#include "core/status/status.h"
 #include "producer/app.h"
 #include "producer/requests/spool.h"
 #include "producer/requests/sweep.h"
@@ -35,9 +36,11 @@
 struct keep {
 	struct keep *next;
 	char name[NAME_SIZE];
-	bool named; /* by the batch under way; not yet durable */
+	bool there; /* before the batch began */
+	bool named; /* by the batch */
+	bool left;  /* could not be removed when the batch failed */
 	struct nv_buf body;
-	nv_status_cb cb;
+	spool_kept_cb cb;
 	void *arg;
 };
 
@@ -83,12 +86,14 @@ static bool is_ours(const char *name)
 	return nv_uuid_valid(id) && strspn(rev, "0123456789") == strlen(rev);
 }
 
-static void drop(const struct spool *s, const char *name)
+/* Is it gone? */
+static bool drop(const struct spool *s, const char *name)
 {
 	nv_auto_free char *path = path_of(s, name);
-	if (unlink(path) < 0 && errno != ENOENT)
-		NV_LOG(NV_WARN, "spool.unremoved", NV_S("path", path),
-		       NV_S("err", strerror(errno)));
+	if (unlink(path) == 0 || errno == ENOENT)
+		return true;
+	NV_LOG(NV_WARN, "spool.unremoved", NV_S("path", path), NV_S("err", strerror(errno)));
+	return false;
 }
 
 /* --- keeping, on a thread --- */
@@ -124,62 +129,89 @@ static int write_temp(const struct spool *s, const struct keep *k, struct nv_syn
 	return nv_sync_group_content(group, &fd, temp, err);
 }
 
-/* Two who keep the same revision at once have one temporary file: the first has named it for both.
- * What an earlier batch has kept stays that one's. */
+/* Two of a batch who keep the same revision have one temporary file: the first has named it for
+ * both.  Not link(2), which would not take another's name: not every file system has it. */
 static int name_file(const struct spool *s, struct keep *k, struct nv_err *err)
 {
 	nv_auto_free char *temp = temp_of(s, k);
 	nv_auto_free char *path = path_of(s, k->name);
-	if (link(temp, path) == 0) {
-		k->named = true;
-		(void)unlink(temp);
+	int why = rename(temp, path) < 0 ? errno : 0;
+	k->named = !why || (why == ENOENT && access(path, F_OK) == 0);
+	if (k->named)
 		return 0;
-	}
-	int why = errno;
-	if ((why == ENOENT || why == EEXIST) && access(path, F_OK) == 0)
-		return 0;
-	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: link %s", temp);
+	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "spool: rename %s", temp);
 }
 
 static int name_files(const struct batch *b, struct nv_err *err)
 {
 	for (struct keep *k = b->first; k; k = k->next)
-		if (name_file(b->spool, k, err) < 0)
+		if (!k->there && name_file(b->spool, k, err) < 0)
 			return -1;
 	return nv_fsync_dir(b->spool->folder, err);
 }
 
 /* What is refused leaves no file, or a later one would take it for kept. */
-static void clean_up(const struct batch *b, bool kept)
+static void clean_up(const struct batch *b)
 {
-	for (const struct keep *k = b->first; k; k = k->next) {
+	for (struct keep *k = b->first; k; k = k->next) {
 		nv_auto_free char *temp = temp_of(b->spool, k);
 		(void)unlink(temp);
-		if (k->named && !kept)
-			drop(b->spool, k->name);
+		k->left = k->named && !drop(b->spool, k->name);
 	}
 }
 
-static int write_batch(struct nv_job *job, void *arg, struct nv_err *err)
+/* How many are not there yet? */
+static size_t look_for_files(const struct batch *b)
 {
-	const struct batch *b = arg;
+	size_t missing = 0;
+	for (struct keep *k = b->first; k; k = k->next) {
+		nv_auto_free char *path = path_of(b->spool, k->name);
+		k->there = access(path, F_OK) == 0;
+		missing += !k->there;
+	}
+	return missing;
+}
+
+static int write_missing(const struct batch *b, struct nv_err *err)
+{
 	const struct spool *s = b->spool;
 	struct nv_sync_group group;
 	size_t files = 0;
-	(void)job; /* what is kept is a matter of milliseconds */
 	int rc = count_files(s->folder, &files, err);
 	if (rc == 0 && files >= FILES_MAX)
 		rc = nv_fail(err, NV_RETRY, NV_R_disk_full,
 			     "spool: %zu requests wait for the message broker already", files);
 	nv_sync_group_init(&group);
 	for (const struct keep *k = b->first; rc == 0 && k; k = k->next)
-		rc = write_temp(s, k, &group, err);
+		if (!k->there)
+			rc = write_temp(s, k, &group, err);
 	if (rc == 0)
 		rc = nv_sync_group_end(&group, err);
 	nv_sync_group_fini(&group);
-	if (rc == 0)
-		rc = name_files(b, err);
-	clean_up(b, rc == 0);
+	return rc < 0 ? rc : name_files(b, err);
+}
+
+/* Where there can be no lock, producers that share the folder may meet; each has one of its own
+ * usually. */
+static int lock_folder(const struct spool *s)
+{
+	nv_auto_free char *path = nv_asprintf("%s.lock", s->folder);
+	struct nv_err err = {0};
+	int fd = -1;
+	if (nv_lock_file(path, true, &fd, &err) < 0)
+		NV_LOG(NV_WARN, "spool.unlocked", NV_E(&err));
+	return fd;
+}
+
+static int write_batch(struct nv_job *job, void *arg, struct nv_err *err)
+{
+	const struct batch *b = arg;
+	(void)job; /* what is kept is a matter of milliseconds */
+	nv_auto_fd int lock = lock_folder(b->spool);
+	(void)lock;
+	int rc = look_for_files(b) ? write_missing(b, err) : 0;
+	if (rc < 0)
+		clean_up(b);
 	return rc;
 }
 
@@ -205,9 +237,9 @@ static void written(void *arg, const struct nv_err *err)
 		NV_LOG(NV_ERROR, "spool.unwritten", NV_E(err));
 	for (struct keep *k = b->first; k; k = next) {
 		next = k->next;
-		if (!err)
+		if (!err && !k->there)
 			NV_LOG(NV_INFO, "spool.kept", NV_S("req", k->name));
-		k->cb(k->arg, err);
+		k->cb(k->arg, k->there ? NULL : err, k->left);
 		nv_buf_fini(&k->body);
 		free(k);
 	}
@@ -239,36 +271,20 @@ int nv_spool_usable(const struct app *app, struct nv_err *err)
 		       "meanwhile (producer.work_dir is not set)");
 }
 
-/* Durable, too: what the thread is writing may be named already, and be taken back. */
-static bool is_kept(const struct spool *s, const char *name)
-{
-	nv_auto_free char *path = path_of(s, name);
-	for (const struct keep *k = s->writing ? s->writing->first : NULL; k; k = k->next)
-		if (strcmp(k->name, name) == 0)
-			return false;
-	return access(path, F_OK) == 0;
-}
-
 void nv_spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
-		   nv_status_cb cb, void *arg)
+		   spool_kept_cb cb, void *arg)
 {
 	struct spool *s = app->spool;
 	struct nv_err err = {0};
-	char name[NAME_SIZE];
 	if (nv_spool_usable(app, &err) < 0 || s->closed) {
 		if (!err.kind)
 			nv_fail(&err, NV_RETRY, NV_R_busy, "the producer is being stopped");
-		cb(arg, &err);
-		return;
-	}
-	make_name(name, id, rev);
-	if (is_kept(s, name)) {
-		cb(arg, NULL);
+		cb(arg, &err, false);
 		return;
 	}
 	struct keep *k = nv_alloc(sizeof *k);
 	*k = (struct keep){.cb = cb, .arg = arg};
-	memcpy(k->name, name, sizeof k->name);
+	make_name(k->name, id, rev);
 	nv_buf_put(&k->body, body->data, body->len);
 	if (s->last)
 		s->last->next = k;
@@ -283,7 +299,7 @@ void nv_spool_drop(struct app *app, const char *id, uint64_t rev)
 	char name[NAME_SIZE];
 	make_name(name, id, rev);
 	if (app->spool && app->spool->folder)
-		drop(app->spool, name);
+		(void)drop(app->spool, name);
 }
 
 /* --- looking after what is kept --- */
@@ -351,7 +367,7 @@ static void told(void *arg, const struct nv_err *err, const struct nv_status_rec
 	if (err)
 		NV_LOG(NV_WARN, "spool.dropped", NV_S("req", name), NV_E(err));
 	if (err || is_over(rec, strtoull(name + NV_UUID_SIZE, NULL, 10)))
-		drop(s, name);
+		(void)drop(s, name);
 	else
 		s->rebuilt = true;
 	look_at_next(s);
@@ -366,6 +382,15 @@ static void put_aside(const struct spool *s, const char *name, const struct nv_e
 	(void)rename(path, aside);
 }
 
+/* It may be taken away again, should the disk fail. */
+static bool is_being_written(const struct spool *s, const char *name)
+{
+	for (const struct keep *k = s->writing ? s->writing->first : NULL; k; k = k->next)
+		if (strcmp(k->name, name) == 0)
+			return true;
+	return false;
+}
+
 static void look_at_next(struct spool *s)
 {
 	while (!s->closed && s->next < s->names.len && nv_status_up(s->app->status)) {
@@ -375,6 +400,10 @@ static void look_at_next(struct spool *s)
 		struct nv_err err = {0};
 		const char *name = s->names.items[s->next];
 		nv_auto_free char *path = path_of(s, name);
+		if (is_being_written(s, name)) {
+			s->next++;
+			continue;
+		}
 		if (nv_read_file(path, NV_ENVELOPE_MAX, &body, &err) == 0 &&
 		    nv_record_decode(&nv_restore_request_record, body.data, body.len, &q, &arena,
 				     &err) == 0) {

@@ -9,9 +9,12 @@
 struct spool *nv_spool_new(struct app *app, struct nv_err *err);
 /* 0: there is a folder for it. */
 int nv_spool_usable(const struct app *app, struct nv_err *err);
-/* cb: it is on the disk, synced; or err.  body: the restore.request's, copied. */
+/* It is on the disk, synced; or err.  left: and what the disk has of it cannot be removed, so that
+ * it may be sent all the same. */
+typedef void (*spool_kept_cb)(void *arg, const struct nv_err *err, bool left);
+/* body: the restore.request's, copied. */
 void nv_spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
-		   nv_status_cb cb, void *arg);
+		   spool_kept_cb cb, void *arg);
 /* The broker has it, or it was cancelled. */
 void nv_spool_drop(struct app *app, const char *id, uint64_t rev);
 /* Have all that is kept in Redis again; the broker or Redis is back. */

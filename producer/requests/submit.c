@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "core/status/kv.h"
 #include "core/status/requests.h"
-#include "core/status/status.h"
 #include "producer/answer.h"
 #include "producer/body.h"
 #include "producer/requests/catalog.h"
@@ -144,7 +143,6 @@ static void refuse(struct item *it, const struct nv_err *err)
 static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back what)
 {
 	struct item *it = arg;
-	struct app *app = it->sub->app;
 	if (err) {
 		NV_LOG(NV_WARN, "request.not_taken_back", NV_S("req", it->q.id), NV_E(err));
 	} else if (what == NV_STAYS) {
@@ -152,7 +150,8 @@ static void taken_back(void *arg, const struct nv_err *err, enum nv_taken_back w
 		item_done(it->sub);
 		return;
 	} else if (what == NV_GONE) {
-		nv_spool_drop(app, it->q.id, it->q.rev);
+		if (it->left) /* any other file is of somebody who has created it again */
+			nv_spool_drop(it->sub->app, it->q.id, it->q.rev);
 		NV_LOG(NV_INFO, "request.taken_back", NV_S("req", it->q.id));
 	}
 	json_decref(it->record);
@@ -166,6 +165,7 @@ static void dispatched(void *arg, const struct nv_err *err, bool published)
 {
 	struct item *it = arg;
 	it->published = published && !err;
+	it->left = published && err;
 	if (err) {
 		it->err = *err;
 		nv_status_take_back(it->sub->app->status, it->q.id, it->q.rev, taken_back, it);

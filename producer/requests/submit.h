@@ -13,6 +13,7 @@ struct item {
 	struct nv_restore_request q;
 	struct nv_err err;
 	bool refused;
+	bool left; /* refused, and perhaps on the disk all the same */
 	bool published;
 	bool judged;   /* whether the course is theirs */
 	bool asked;    /* of a check: the course server knows them and the course is theirs */

@@ -378,7 +378,7 @@ def asked(broker, start_farm):
     log.touch()
     log.chmod(0o666)
     operations = ("preflight", "find", "contents", "import")
-    yield (start_farm({"worker": {"site": {"php": str(php)}, "worker": {"ahead": 0}}}),
+    yield (start_farm({"worker": {"site": {"php": str(php)}, "worker": {"ahead": 0}}}, only_one=False),
            lambda: [line for line in log.read_text().split() if line in operations])
     log.unlink()
 

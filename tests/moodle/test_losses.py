@@ -24,7 +24,7 @@ import pytest  # noqa: E402
 
 from harness import wait  # noqa: E402
 from test_daemons import LONG, broker, start_farm  # noqa: E402, F401
-from test_scripts import pair  # noqa: E402, F401
+from test_scripts import config_php, pair  # noqa: E402, F401
 
 pytestmark = gate.mark(gate.missing())
 
@@ -94,7 +94,7 @@ def upgrade(pair, site):  # noqa: F811
     # Moodle's upgrade refuses to run with PHP's own value.
     done = subprocess.run([*pair.drop, "php", "-d", "max_input_vars=5000", "admin/cli/upgrade.php",
                            "--non-interactive"], text=True, capture_output=True,
-                          cwd=pair.sites[site]["moodle"], check=False)
+                          cwd=config_php(pair, site).parent, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 

@@ -877,11 +877,15 @@ def test_four_imports_at_once_are_all_whole(pair):
     assert pair.traces("thisyear")["contents"] == 0
 
 
+def config_php(pair, site):
+    """With the web root in public/, the file there only leads to the one above."""
+    moodle = pathlib.Path(pair.sites[site]["moodle"])
+    return next(c for c in (moodle / "config.php", moodle.parent / "config.php") if "dbport" in c.read_text())
+
+
 def test_a_dead_database_is_something_to_try_again(pair):
     """Moodle's own configuration with another port: nothing listens there."""
-    moodle = pathlib.Path(pair.sites["thisyear"]["moodle"])
-    # With the web root in public/, the file there only leads to the one above.
-    config = next(c for c in (moodle / "config.php", moodle.parent / "config.php") if "dbport" in c.read_text())
+    config = config_php(pair, "thisyear")
     good = config.read_text()
     config.write_text(good.replace(f"'dbport' => {pair.state['db']['port']}", "'dbport' => 1"))
     try:

@@ -3,6 +3,7 @@
 emptied and a producer that is killed, each alone and together."""
 # one ctest entry per function
 import contextlib
+import fcntl
 import os
 import threading
 from concurrent import futures
@@ -147,6 +148,33 @@ def test_a_change_that_cannot_be_kept_is_not_made(farm):
     farm.worker()
     farm.wait_state(sent, "restored")
     assert farm.record(sent)["rev"] == "2" and farm.state(failed) == "cancelled"
+
+
+def test_producers_of_one_folder_wait_for_each_other(farm):
+    """What another is about to keep, and may take away again, is not taken for kept."""
+    producer = farm.producer()
+    root = api.Api(lambda: producer.url(""), "root")
+    root.get("/sites")  # signed in
+
+    def post():
+        return root.call("POST", "/requests", headers={"Idempotency-Key": "the same"},
+                         json={"site": farm.site, "course": "1", "user": "ada"})
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(2) as pool, \
+            open(farm.path("work", "producer", ".spool.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answers = [pool.submit(post)]
+        key = wait.until(lambda: farm.redis.client.keys("nv:req:*"), "the record")[0].decode()
+        name = key.removeprefix("nv:req:") + ".1"
+        path = farm.path("work", "producer", ".spool", name)
+        with open(path, "w", encoding="utf-8"):
+            pass
+        answers.append(pool.submit(post))
+        wait.until(lambda: farm.redis.client.hget(key, "asks") == b"2", "both have asked")
+        wait.until(lambda: len(producer.events("request.created")) == 2, "and are at the disk")
+        os.unlink(path)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert [a.result().status_code for a in answers] == [202, 202]
+        assert spooled(farm) == [name] and os.path.getsize(path) > 0
 
 
 def test_asked_for_twice_at_once_while_the_disk_fails_now_and_then(farm):

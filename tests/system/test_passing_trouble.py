@@ -259,11 +259,11 @@ def test_an_outage_that_one_course_brings_about_ends(town):
 
 @pytest.fixture
 def small_disk():
-    """Called with a daemon: its work_dir becomes a file system of 24 MiB."""
+    """Called with a daemon: its work_dir becomes a file system of 24 MiB, or of another size."""
     made = []
 
-    def make(d):
-        made.append(disk.small(d.config[d.role]["work_dir"]))
+    def make(d, size="24m"):
+        made.append(disk.small(d.config[d.role]["work_dir"], size))
         return made[-1]
     yield make
     for one in made:
@@ -302,6 +302,24 @@ def test_a_disk_full_of_what_was_fetched_before_makes_room_itself(town, small_di
     town.wait_state(request, "restored", "failed")
     assert (town.state(request), town.record(request)["failures"]) == ("restored", "0"), town.record(request)
     assert not os.path.exists(kept) and worker.events("workdir.swept")
+
+
+def test_a_course_that_fills_the_disk_itself_is_not_waited_for(make_farm, small_disk):
+    """What was fetched is not kept for the next try where it leaves too little room for any job: the
+    course fails for its own reason, and the worker takes other work."""
+    farm = make_farm(worker={"attempts": 2})
+    moodle = standin.Moodle(farm.path("moodle"))
+    worker = farm.daemon("worker")
+    worker.configure({**worker.config, "site": moodle.section()})
+    small_disk(worker, "6m")
+    moodle.trouble("import_failed", "an activity cannot be restored", only="import")
+    worker.start()
+    farm.producer()
+    farm.archiver()
+    request = farm.submit(farm.remote.add(samples.make(farm.path("1.mbz"), 1, 1, 5_800_000)), by="root")
+    farm.wait_state(request, "failed")
+    assert (farm.record(request)["reason"], farm.record(request)["failures"]) == ("import_failed", "2")
+    assert held(worker) is None and not worker.events("hold.begun")
 
 
 def test_a_failed_attempt_says_when_the_next_one_is(make_farm):

@@ -49,6 +49,16 @@ def bury(farm, body, reason="export_failed", queue=None):
         "nv-host": "somewhere", "nv-at": str(wire.now_ms())})
 
 
+def bury_many(farm, bodies):
+    """As bury, over one connection."""
+    with farm.broker.connect(farm.vhost) as c:
+        channel = c.channel()
+        for body in bodies:
+            channel.basic_publish(f"self.{farm.site}", f"dead.{farm.site}", body, pika.BasicProperties(
+                delivery_mode=2, headers={"nv-queue": f"archive.{farm.site}", "nv-reason": "export_failed",
+                                          "nv-at": str(wire.now_ms())}))
+
+
 def spy(farm, exchange, key):
     """A queue that gets a copy of what goes to another."""
     with farm.broker.connect(farm.vhost) as c:
@@ -141,6 +151,37 @@ def test_the_letters_of_others_are_neither_seen_nor_settled(farm):
     wait.until(lambda: depth(farm) == 2, "two are left")
 
 
+def test_many_letters_of_others_do_not_hide_ones_own(farm):
+    """Nor do many questions of another client keep one from them."""
+    farm.producer()
+    archiver = farm.daemon("archiver")
+    theirs = keys.Key()
+    archiver.config["clients"].append({"name": OTHER, "public_key": theirs.public})
+    archiver.configure(archiver.config)
+    archiver.start()
+    many = 1001
+    bury_many(farm, [b"nonsense %d" % n for n in range(many)])
+    ours = wire.restore_request(farm.site, "1", "ada")
+    bury(farm, wire.seal("restore.request", ours, farm.keys["client"], f"client:{farm.client}"))
+    wait.until(lambda: depth(farm) == many + 1, "all letters")
+    answer = listed(farm)
+    assert ([x["request"] for x in answer["letters"]], answer["more"], answer["others"]) == \
+        ([ours["id"]], False, many)
+    spy(farm, f"from.{farm.site}", f"events.{OTHER}")
+    questions = [{"id": wire.uuid7(), "what": "list"} for _ in range(4)]
+    questions.append({"id": wire.uuid7(), "what": "discard", "letter": "none"})
+    with farm.broker.connect(farm.vhost) as c:
+        channel = c.channel()
+        for question in questions:
+            channel.basic_publish(f"self.{farm.site}", f"catalog.{farm.site}", wire.seal(
+                "letters.request", question, theirs, f"client:{OTHER}"), pika.BasicProperties(delivery_mode=2))
+    assert [x["request"] for x in listed(farm)["letters"]] == [ours["id"]]
+    bodies = wait.until(lambda: (found := spied(farm)) and len(found) == len(questions) and found, "all answers")
+    reasons = {b["id"]: b.get("reason") for b in (wire.open_envelope(x)[1] for x in bodies)}
+    assert {reasons[q["id"]] for q in questions[:4]} == {None, "busy"}
+    assert reasons[questions[4]["id"]] == "not_found"
+
+
 def test_a_replay_can_only_be_thrown_away(farm):
     farm.all()
     spy(farm, f"from.{farm.client}", f"archive.{farm.site}")
@@ -173,12 +214,21 @@ def test_a_letter_leaves_when_another_copy_of_its_message_was_served(farm):
     assert (removed["letters"], removed["site"]) == ("1", farm.site)
 
 
-class OldArchiver(threading.Thread):
-    """Answers questions about courses as the first release does, and notes what it is asked."""
+class MadeArchiver(threading.Thread):
+    """Answers questions about courses as the first release does, and notes what it is asked. letters: what
+    it says to questions about letters, by their body; without that it does not know of such."""
 
-    def __init__(self, farm):
+    def __init__(self, farm, letters=None):
         super().__init__(daemon=True)
-        self.farm, self.asked, self.over = farm, [], threading.Event()
+        self.farm, self.asked, self.over, self.letters = farm, [], threading.Event(), letters
+
+    def answer(self, kind, question):
+        answer = {"id": question["id"], "at": wire.now_ms()}
+        if kind == "letters.request":
+            more = self.letters(question)
+            return more and ("letters.reply", {**answer, "what": question["what"], **more})
+        answer |= {"user": question.get("user", "?"), "status": "unknown-user", "courses": []}
+        return "catalog.reply", answer | ({"kinds": ["letters.request"]} if self.letters else {})
 
     def run(self):
         farm = self.farm
@@ -190,17 +240,23 @@ class OldArchiver(threading.Thread):
                 if method is None:
                     continue
                 envelope, question = wire.open_envelope(body)
-                self.asked.append(envelope["kind"])
-                answer = {"id": question["id"], "user": question.get("user", "?"), "status": "unknown-user",
-                          "courses": [], "at": wire.now_ms()}
-                channel.basic_publish(f"from.{farm.site}", f"events.{farm.client}", wire.seal(
-                    "catalog.reply", answer, farm.keys["site"], f"site:{farm.site}"),
-                    pika.BasicProperties(delivery_mode=2))
+                self.asked.append((envelope["kind"], question))
+                answer = self.answer(envelope["kind"], question)
+                if answer:
+                    channel.basic_publish(f"from.{farm.site}", f"events.{farm.client}", wire.seal(
+                        *answer, farm.keys["site"], f"site:{farm.site}"), pika.BasicProperties(delivery_mode=2))
                 channel.basic_ack(method.delivery_tag)
 
     def stop(self):
         self.over.set()
         self.join()
+
+    def kinds(self):
+        return {kind for kind, _ in self.asked}
+
+    def asked_for(self, what):
+        """Questions about letters."""
+        return [q for kind, q in self.asked if kind == "letters.request" and q["what"] == what]
 
 
 @pytest.fixture(name="patient")
@@ -212,26 +268,26 @@ def make_patient(make_farm):
 def test_an_archiver_of_the_first_release_is_never_asked(patient):
     farm = patient
     farm.producer()
-    old = OldArchiver(farm)
+    old = MadeArchiver(farm)
     old.start()
     for method, path in (("GET", "/dead"), ("DELETE", f"/dead/{'0' * 32}"),
                          ("POST", f"/dead/{'0' * 32}/requeue")):
         refused = farm.person("root").call(method, f"{path}?site={farm.site}")
         assert refused.status_code == 409 and "too old" in refused.json()["detail"], refused.text
     old.stop()
-    assert set(old.asked) == {"catalog.request"}
+    assert old.kinds() == {"catalog.request"}
     # It is upgraded: nobody needs to be told.
     farm.archiver()
     assert listed(farm)["letters"] == []
     # And is set back: what it said last counts until it answers again.
     farm.roles("archiver")[0].stop()
-    old = OldArchiver(farm)
+    old = MadeArchiver(farm)
     old.start()
     farm.person("ada").get("/courses?refresh=true")
     begun = len(old.asked)
     assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 409
     old.stop()
-    assert set(old.asked[begun:]) == {"catalog.request"}
+    assert {kind for kind, _ in old.asked[begun:]} == {"catalog.request"}
 
 
 def test_a_course_server_that_is_away_is_named(patient):
@@ -245,3 +301,92 @@ def test_a_course_server_that_is_away_is_named(patient):
     assert listed(farm)["letters"] == []
     archiver.stop()
     assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 504
+
+
+def made_letter(letter, **changes):
+    return {"id": letter, "kind": "restore.request", "size": 1, "rev": 1, "request": wire.uuid7(),
+            "reason": "export_failed", "since": wire.now_ms(), "attempts": 1, "requeued": 0, **changes}
+
+
+def test_what_is_no_id_of_a_letter_goes_no_further(patient):
+    """A course server's word must not become a path in an administrator's browser."""
+    farm = patient
+    farm.producer()
+    good, bad = "0" * 32, []
+    made = MadeArchiver(farm, lambda q: {"letters": [
+        *([made_letter(good)] if q["what"] == "list" else []), *(made_letter(x) for x in bad)]})
+    made.start()
+    root = farm.person("root")
+    assert [x["id"] for x in listed(farm)["letters"]] == [good]
+    for letter in ("../requests/a/cancel?b=" + "c" * 9, "A" * 32, "a" * 31, "a" * 31 + "/", "\u00e9" * 16):
+        bad[:] = [letter]
+        for answer in (root.call("GET", f"/dead?site={farm.site}"), settle(farm, "POST", good),
+                       settle(farm, "DELETE", good)):
+            assert (answer.status_code, answer.json()["reason"]) == (502, "bad_message"), answer.text
+    made.stop()
+
+
+def test_the_tidy_sees_more_letters_than_one_answer_holds(farm):
+    farm.all()
+    done = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)))
+    farm.wait_state(done, "restored")
+    stays = failed(farm, "99")
+
+    def letter(request):
+        wish = wire.restore_request(farm.site, "1", "ada", id=request)
+        return wire.seal("restore.request", wish, farm.keys["client"], f"client:{farm.client}")
+    bury_many(farm, [letter(stays) for _ in range(200)] + [letter(done)])
+    wait.until(lambda: depth(farm) == 202, "all letters")
+    answer = listed(farm)
+    assert answer["more"] and {x["request"] for x in answer["letters"]} == {stays}
+    wait.until(lambda: depth(farm) == 201, "the last letter is gone")
+
+
+def settled_there(farm, made, letters):
+    """A cancelled request, whose letter the course server says to have: the tidy has heard of it before."""
+    made.start()
+    farm.producer()
+    request = ask_for(farm, "1")
+    letters[:] = [made_letter(x * 32, request=request) for x in "012"]
+    before = len(by_tidy(made, "list"))
+    assert len(listed(farm)["letters"]) == 3
+    wait.until(lambda: len(by_tidy(made, "list")) > before, "the tidy has seen them")
+    return request
+
+
+def by_tidy(made, what):
+    return [q for q in made.asked_for(what) if "by" not in q]
+
+
+def test_one_empty_answer_does_not_end_the_tidy(patient):
+    """Somebody else may hold the letters just then."""
+    farm, letters, held = patient, [], []
+
+    def answer(question):
+        return {"letters": [] if question["what"] == "list" and held and held.pop() else
+                letters if question["what"] == "list" else [made_letter(question["letter"])]}
+    made = MadeArchiver(farm, answer)
+    request = settled_there(farm, made, letters)
+    held.append(True)
+    farm.person("root").post(f"/requests/{request}/cancel")
+    wait.until(lambda: len(by_tidy(made, "discard")) >= 3, "it asks once more")
+    assert not held
+    made.stop()
+
+
+def test_the_tidy_waits_once_for_a_course_server_that_is_away(patient):
+    farm, letters, away = patient, [], []
+
+    def answer(question):
+        if question["what"] != "list" or away:
+            return None
+        return {"letters": letters}
+    made = MadeArchiver(farm, answer)
+    request = settled_there(farm, made, letters)
+    farm.person("root").post(f"/requests/{request}/cancel")
+    wait.until(lambda: farm.roles("producer")[0].events("dead.unremoved"), "no answer to the first")
+    away.append(True)
+    for _ in range(2):  # as long as two more would be waited for
+        assert farm.person("root").call("GET", f"/dead?site={farm.site}").status_code == 504
+    assert len(by_tidy(made, "discard")) == 1
+    made.stop()

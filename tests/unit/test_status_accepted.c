@@ -112,6 +112,82 @@ static void what_waits_says_so_and_is_sent_again_by_its_reason(void **state)
 	assert_int_equal(got.held, 0);
 }
 
+static struct answer *given_up(struct fixture *f, const struct nv_restore_request *q)
+{
+	struct nv_status_outcome o = {.state = NV_ST_failed, .reason = "clock"};
+
+	nv_status_finish(f->s, q, NULL, &o, on_plain, fresh());
+	ok(f);
+	return get(f, q->id);
+}
+
+static void gives_up(struct fixture *f, const struct nv_restore_request *q, char *attempt)
+{
+	struct nv_status_event e = {.attempt = attempt,
+				    .seq = 1,
+				    .state = NV_EV_FAILED,
+				    .reason = (char[]){"clock"},
+				    .message = (char[]){"it has waited 7 days"}};
+
+	nv_status_apply_event(f->s, q, &e, on_plain, fresh());
+	ok(f);
+	get(f, q->id);
+}
+
+/* By two producers at once, which is one copy. */
+static void sent_again(struct fixture *f, const struct nv_restore_request *q)
+{
+	for (int i = 0; i < 2; i++) {
+		nv_status_republish_held(f->s, q->site, "clock", on_number, fresh());
+		assert_int_equal(ok(f)->number, 1);
+	}
+	unpublished(f, q->id);
+	unpublished(f, NULL);
+	nv_status_published(f->s, q->id, q->rev, on_plain, fresh());
+	ok(f);
+}
+
+static void an_archive_given_up_for_its_clock_fails_nothing_that_was_sent_again(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, false);
+	bring_to(f, &q, NV_ST_ready, token);
+	waits(f, &q);
+	sent_again(f, &q);
+	assert_int_equal(given_up(f, &q)->state, NV_ST_ready);
+	/* The copy is given up, too: there is no other. */
+	assert_int_equal(given_up(f, &q)->state, NV_ST_failed);
+}
+
+static void a_request_given_up_for_its_clock_fails_nothing_that_was_sent_again(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", old[NV_UUID_SIZE], good[NV_UUID_SIZE], last[NV_UUID_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	nv_uuid_new(good);
+	nv_uuid_new(old);
+	nv_uuid_new(last);
+	create(f, &q, false);
+	nv_status_published(f->s, id, 1, on_plain, fresh());
+	ok(f);
+	waits(f, &q);
+	sent_again(f, &q);
+	gives_up(f, &q, old); /* while the copy waits for its turn */
+	assert_int_equal(got.state, NV_ST_scheduled);
+	event(f, &q, good, 1, NV_EV_EXPORTING, 0);
+	gives_up(f, &q, last); /* and while it is exported, whoever sent that one */
+	assert_int_equal(got.state, NV_ST_exporting);
+	nv_uuid_new(last);
+	event(f, &q, good, 2, NV_EV_HELD, 0);
+	gives_up(f, &q, last);
+	assert_int_equal(got.state, NV_ST_failed);
+	assert_string_equal(got.reason, "clock");
+}
+
 static void on_taken_back(void *arg, const struct nv_err *err, enum nv_taken_back what)
 {
 	on_number(arg, err, what);
@@ -179,6 +255,40 @@ static void what_two_asked_for_goes_when_both_are_refused(void **state)
 	create(f, &q, true);
 	assert_int_equal(take_back(f, id), NV_SHARED);
 	assert_int_equal(take_back(f, id), NV_GONE);
+}
+
+/* They asked more than a minute ago. */
+static void age(struct fixture *f, const char *id)
+{
+	char command[100];
+
+	snprintf(command, sizeof command, "HSET nv:req:%s asked 1000", id);
+	raw(f, command);
+}
+
+static void who_died_while_asking_is_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", next[NV_UUID_SIZE] = "", kept[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), p = request(next, "ann", "8");
+	struct nv_restore_request k = request(kept, "ann", "9");
+
+	create(f, &q, true);
+	age(f, id);
+	create(f, &q, true);
+	assert_int_equal(take_back(f, id), NV_GONE);
+	/* Or whose disk takes so long. */
+	create(f, &p, true);
+	create(f, &p, true);
+	age(f, next);
+	assert_int_equal(take_back(f, next), NV_GONE);
+	/* But what is on a producer's disk was promised, however long ago. */
+	create(f, &k, true);
+	accepted(f, &k);
+	age(f, kept);
+	create(f, &k, true);
+	assert_int_equal(take_back(f, kept), NV_SHARED);
+	assert_int_equal(take_back(f, kept), NV_SHARED);
 }
 
 static void undo(struct fixture *f, const char *id, uint64_t rev)
@@ -251,6 +361,25 @@ static void a_scheduled_request_waits_on_after_the_undo(void **state)
 	assert_int_equal(raw_int(f, "ZCARD %s", "nv:idx:unpublished"), 1);
 }
 
+static void what_a_sweep_has_taken_is_not_undone(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, true);
+	nv_status_published(f->s, id, 1, on_plain, fresh());
+	ok(f);
+	q.rev = 2;
+	nv_status_change(f->s, &q, true, on_record, fresh());
+	ok(f);
+	nv_status_unpublished(f->s, 0, on_list, fresh());
+	assert_int_equal(ok(f)->len, 1);
+	undo(f, id, 2);
+	assert_int_equal(got.err.reason, NV_R_conflict);
+	assert_int_equal(get(f, id)->rev, 2);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,8 +388,12 @@ int main(int argc, char **argv)
 		T(a_newer_revision_takes_the_place_of_an_older_one),
 		T(a_course_that_another_holds_by_now_is_not_doubled),
 		T(what_waits_says_so_and_is_sent_again_by_its_reason),
+		T(an_archive_given_up_for_its_clock_fails_nothing_that_was_sent_again),
+		T(a_request_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(what_is_taken_back_is_as_if_it_had_never_been),
 		T(what_two_asked_for_goes_when_both_are_refused),
+		T(who_died_while_asking_is_not_waited_for),
+		T(what_a_sweep_has_taken_is_not_undone),
 		T(a_change_that_is_refused_is_undone),
 		T(a_scheduled_request_waits_on_after_the_undo),
 		T(what_was_published_or_changed_meanwhile_is_not_taken_back),

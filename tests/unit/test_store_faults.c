@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -65,6 +66,50 @@ static void a_folder_that_is_not_there_is_an_outage_and_not_made(void **state)
 	put_pattern(s, "a/b", 10, 0);
 	assert_int_equal(nv_store_probe(s, "c/d/", true, &err[6]), 0);
 	nv_store_close(s);
+}
+
+struct first {
+	struct nv_store *store;
+	pthread_barrier_t *begin;
+	int rc;
+	struct nv_err err;
+};
+
+static void *put_first(void *arg)
+{
+	struct first *f = arg;
+	struct pattern p = {.size = 10};
+	struct nv_source from = pattern_source(&p);
+	struct nv_expect expect = {.size = 10, .passing = true};
+	pthread_barrier_wait(f->begin);
+	f->rc = nv_store_put(f->store, "a", &expect, &from, NULL, NULL, &f->err);
+	return NULL;
+}
+
+static void the_first_writers_of_all_do_not_fail_each_other(void **state)
+{
+	(void)state;
+	pthread_barrier_t begin;
+	pthread_barrier_init(&begin, NULL, 4);
+	for (unsigned round = 0; round < 200; round++) {
+		nv_auto_free char *root = nv_asprintf("%s/first/%u", test_dir, round);
+		struct nv_config c = directory_config(root);
+		pthread_t threads[4];
+		struct first f[4];
+		make_folder(root);
+		struct nv_store *s = open_or_fail(&c);
+		for (size_t i = 0; i < 4; i++) {
+			f[i] = (struct first){.store = s, .begin = &begin};
+			assert_int_equal(pthread_create(&threads[i], NULL, put_first, &f[i]), 0);
+		}
+		for (size_t i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		for (size_t i = 0; i < 4; i++)
+			if (f[i].rc < 0)
+				fail_msg("%s", f[i].err.msg);
+		nv_store_close(s);
+	}
+	pthread_barrier_destroy(&begin);
 }
 
 static size_t temporaries(const char *root)
@@ -499,6 +544,7 @@ static void a_listing_tells_only_of_what_lies_in_the_folder(void **state)
 #define BAD(test) cmocka_unit_test_setup_teardown(test, start_bad_store, stop_bad_store)
 const struct CMUnitTest fault_tests[] = {
 	cmocka_unit_test(a_folder_that_is_not_there_is_an_outage_and_not_made),
+	cmocka_unit_test(the_first_writers_of_all_do_not_fail_each_other),
 	cmocka_unit_test(sweeping_removes_dead_writers_files_and_leaves_live_ones),
 	cmocka_unit_test(a_file_size_limit_is_told_as_a_full_store),
 	cmocka_unit_test(a_full_disk_is_told_as_a_full_store),

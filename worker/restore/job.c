@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "core/daemon/workdir.h"
 #include "worker/restore/known_plugins.h"
@@ -113,7 +114,7 @@ static void add_export_warnings(struct nv_restore_job *j)
  * which plugins the course needs. */
 static bool asks_first(const struct nv_restore_job *j)
 {
-	if (!nv_known_plugins_all(j->worker->known_plugins, &j->ready->needs))
+	if (!nv_hash_cache_plugins_all(j->worker->known_plugins, &j->ready->needs))
 		return true;
 	return !j->asked && (!j->first || j->ready->size > SMALL);
 }
@@ -129,8 +130,19 @@ static int ask_first(struct nv_restore_job *j, bool *ret_existed, struct nv_err 
 	if (nv_site_preflight(j->worker->site, &in, j->ready->size, ret_existed, err) < 0)
 		return -1;
 	if (!*ret_existed) /* otherwise nothing else was looked at */
-		nv_known_plugins_add(j->worker->known_plugins, &j->ready->needs);
+		nv_hash_cache_plugins_add(j->worker->known_plugins, &j->ready->needs);
 	return 0;
+}
+
+/* What was fetched is of use to the next try, and to nobody else.  Where the disk looks full with
+ * it, it goes: nv_hold_judge must find only what others have left there. */
+static bool is_kept(const struct nv_restore_job *j, const struct nv_err *why)
+{
+	struct nv_err full = {0};
+	if (why->kind != NV_HOLD && (why->kind != NV_RETRY || j->last))
+		return false;
+	return why->reason != NV_R_disk_full &&
+	       nv_disk_look(j->worker->config->worker.work_dir, &full) == 0;
 }
 
 static int restore(struct nv_restore_job *j, struct nv_job *job, struct nv_err *err)
@@ -153,10 +165,7 @@ static int restore(struct nv_restore_job *j, struct nv_job *job, struct nv_err *
 	int result = fetch_and_import(j, dir.path, job, err);
 	if (result == 0)
 		add_export_warnings(j);
-	/* What was fetched is of use to the next try, and to nobody else. */
-	bool again = result < 0 && ((err->kind == NV_RETRY && !j->last) || err->kind == NV_HOLD) &&
-		     err->reason != NV_R_disk_full; /* which it may be itself that fills it */
-	nv_workdir_close(&dir, !again);
+	nv_workdir_close(&dir, result == 0 || !is_kept(j, err));
 	return result;
 }
 

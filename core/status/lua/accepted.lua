@@ -4,6 +4,9 @@
 -- again where this Redis has not heard of it.
 local q = request(1)
 local r = load(q.id)
+if r and r.rev == q.rev then
+	redis.call('HSET', key(q.id), 'kept', '1')
+end
 if r and tonumber(r.rev) >= tonumber(q.rev) then
 	return {'ok', whole(q.id)}
 end

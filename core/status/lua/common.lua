@@ -11,7 +11,7 @@ local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than 
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
 	'published', 'course_deleted', 'last_token', 'finished', 'archived', 'unrouted', 'phase', 'phase_at',
-	'held', 'next_try',
+	'held', 'next_try', 'copies',
 	'spent_queued', 'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}
 
 local function int(n)
@@ -114,6 +114,11 @@ end
 local function request(i)
 	return {id = ARGV[i], rev = ARGV[i + 1], site = ARGV[i + 2], rcourse = ARGV[i + 3],
 		user = ARGV[i + 4], created = ARGV[i + 5], request = ARGV[i + 6]}
+end
+
+-- Has anybody asked for this new request within a minute (create.lua)?
+local function asked_lately(id)
+	return NOW - tonumber(redis.call('HGET', key(id), 'asked') or '0') < 60000
 end
 
 -- Field-value pairs from ARGV[i] on.
@@ -278,12 +283,24 @@ local function make(q, published)
 	return r
 end
 
+-- One of its messages has waited for a clock for too long and was given up.  Was another copy sent since
+-- (republish_held.lua), which goes on?
+local function others_go_on(r)
+	local copies = tonumber(r.copies or '0')
+	if copies == 0 then
+		return false
+	end
+	r.copies = copies > 1 and int(copies - 1) or nil
+	redis.call('HSET', key(r.id), 'copies', int(copies - 1))
+	return true
+end
+
 -- The record's request becomes q, a newer revision; all that was known of the older one goes.
 local function adopt(r, q, published)
 	local set = {request = q.request, rev = q.rev, site = q.site, rcourse = q.rcourse,
 		user = q.user, state = 'scheduled', failures = '0', published = published}
 	for _, f in ipairs({'attempt', 'seq', 'host', 'step', 'done', 'total', 'reason', 'message',
-		'started', 'finished', 'last_token', 'unrouted', 'phase', 'phase_at', 'spent_queued',
+		'started', 'finished', 'last_token', 'unrouted', 'again', 'copies', 'phase', 'phase_at', 'spent_queued',
 		'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}) do
 		set[f] = false
 	end

@@ -33,6 +33,12 @@ end
 if r.state == 'ready' and r.attempt and r.attempt ~= attempt then
 	return OLD
 end
+-- Of several copies that wait for a clock, the last that is given up fails the request; but not while
+-- another is being served.
+if to == 'failed' and ARGV[14] == 'clock' and
+	(others_go_on(r) or (r.state == 'exporting' and attempt ~= r.attempt)) then
+	return OLD
+end
 -- Held, or no longer held, says an attempt whose message another has begun to serve.
 if to == 'scheduled' and ARGV[17] == '1' and r.state == 'exporting' and attempt < (r.attempt or '') then
 	return OLD

@@ -1,14 +1,17 @@
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- id, rev
 -- The producer can neither publish nor keep this revision of a request that was there before, and refuses
--- the change: the record is again what it was, unless somebody has published or changed it meanwhile.
+-- the change: the record is again what it was, unless somebody has published or changed it meanwhile, or a
+-- sweep is sending it (unpublished.lua, whose scores are of half a millisecond).
 -- Nobody is told a second time of a state that was final before.
 local r = load(ARGV[1])
 if not r then
 	return not_found(ARGV[1])
 end
 local before = before_key(r.id)
-if r.rev ~= ARGV[2] or r.state ~= 'scheduled' or r.published == '1' or redis.call('EXISTS', before) == 0 then
+local score = redis.call('ZSCORE', UNPUBLISHED, r.id)
+local swept = not score or string.sub(score, -2) == '.5'
+if r.rev ~= ARGV[2] or r.state ~= 'scheduled' or swept or redis.call('EXISTS', before) == 0 then
 	return conflict('request ' .. r.id .. ' is ' .. r.state .. ' at revision ' .. r.rev)
 end
 unlist(r)

@@ -9,6 +9,9 @@ local out = {redis.call('ZCOUNT', UNPUBLISHED, '-inf', before)}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', UNPUBLISHED, '-inf', before, 'LIMIT', 0, ARGV[2])) do
 	if redis.call('EXISTS', key(id)) == 1 then
 		redis.call('ZADD', UNPUBLISHED, string.format('%.1f', NOW + SWEPT), id)
+		if redis.call('HDEL', key(id), 'again') == 1 then
+			redis.call('HINCRBY', key(id), 'copies', '1')
+		end
 		out[#out + 1] = whole(id)
 	else
 		redis.call('ZREM', UNPUBLISHED, id)

@@ -75,7 +75,7 @@ function downloadReason({status, reason}) {
 
 // The file itself is the browser's business; rejects with what keeps it from coming.
 export async function download(id) {
-	const path = `/requests/${id}/archive`;
+	const path = `/requests/${encodeURIComponent(id)}/archive`;
 	try {
 		await call('HEAD', path);
 	} catch (problem) {

@@ -174,7 +174,7 @@ export class Store {
 			return;
 		}
 		try {
-			this.put(await call('GET', `/requests/${event.id}`));
+			this.put(await call('GET', `/requests/${encodeURIComponent(event.id)}`));
 		} catch {
 			// gone again, or the connection is: that is told elsewhere
 		}
@@ -316,7 +316,7 @@ export class Store {
 	}
 
 	async changeRequest(row, action) {
-		const record = await this.act(row, 'POST', `/requests/${row.own.id}/${action}`);
+		const record = await this.act(row, 'POST', `/requests/${encodeURIComponent(row.own.id)}/${action}`);
 		if (record)
 			this.put(record);
 	}
@@ -338,7 +338,7 @@ export class Store {
 			if (name in change || wanted[name] !== before[name])
 				body[name] = wanted[name];
 		this.requests.set(before.id, {...before, ...body, rev: before.rev}); // as it will be, we hope
-		const record = await this.act(row, 'PATCH', `/requests/${before.id}`, body);
+		const record = await this.act(row, 'PATCH', `/requests/${encodeURIComponent(before.id)}`, body);
 		if (record)
 			this.put(record);
 		else if (this.requests.get(before.id)?.rev === before.rev)
@@ -348,7 +348,7 @@ export class Store {
 	async join(row) {
 		const id = row.other.id;
 		this.joining.add(id);
-		const answer = await this.act(row, 'POST', `/requests/${id}/enrolments`);
+		const answer = await this.act(row, 'POST', `/requests/${encodeURIComponent(id)}/enrolments`);
 		if (answer?.state !== 'pending') {
 			this.joining.delete(id);
 			this.loadCourses();

@@ -12,6 +12,7 @@ const ASK_AGAIN_MS = 60000; // course servers, through the broker
 // label: of the course server; none: they are ours.
 function Letter({letter: l, label, busy, act}) {
 	const [sure, setSure] = useState(false);
+	const path = `/dead/${encodeURIComponent(l.id)}`;
 	const where = l.site ? `?site=${encodeURIComponent(l.site)}` : '';
 	const name = label ? `${l.n}, ${label}` : l.n;
 	const reason = has(`reason.${l.reason}`) ? t(`reason.${l.reason}`) : l.reason || '';
@@ -25,10 +26,10 @@ function Letter({letter: l, label, busy, act}) {
 		<td><div class="nv-actions">
 			{!(l.site && l.reason === 'replayed') && <button type="button" class="btn btn-sm btn-outline-primary"
 				disabled={busy} aria-label={`${t('dead.requeue')}: ${name}`}
-				onClick={() => act('POST', `/dead/${l.id}/requeue${where}`, 'dead.back')}>{t('dead.requeue')}</button>}
+				onClick={() => act('POST', `${path}/requeue${where}`, 'dead.back')}>{t('dead.requeue')}</button>}
 			<button type="button" class={`btn btn-sm ${sure ? 'btn-danger' : 'btn-outline-danger'}`} disabled={busy}
 				aria-label={`${t(sure ? 'dead.sure' : 'dead.discard')}: ${name}`} onBlur={() => setSure(false)}
-				onClick={() => sure ? act('DELETE', `/dead/${l.id}${where}`, 'dead.gone') : setSure(true)}>
+				onClick={() => sure ? act('DELETE', `${path}${where}`, 'dead.gone') : setSure(true)}>
 				{t(sure ? 'dead.sure' : 'dead.discard')}</button>
 		</div></td>
 	</tr>;

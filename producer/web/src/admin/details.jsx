@@ -10,7 +10,7 @@ import {Trouble, useAnswer} from './shared.jsx';
 const LOOK_AGAIN_MS = 5000;
 
 function Log({id, active}) {
-	const {data, problem, load} = useAnswer(`/requests/${id}/log`, active ? LOOK_AGAIN_MS : 0);
+	const {data, problem, load} = useAnswer(`/requests/${encodeURIComponent(id)}/log`, active ? LOOK_AGAIN_MS : 0);
 	return <section class="nv-log"><h2>{t('log')}</h2>
 		<Trouble problem={problem} again={load} />
 		{data && data.dropped > 0 && <p>{tn('log.dropped', data.dropped)}</p>}
@@ -57,7 +57,7 @@ export function Details({request: r, name, downloads, reload}) {
 		setBusy(false);
 	};
 	const act = (method, path, body) => attempt(async () => {
-		await call(method, `/requests/${r.id}${path}`, body);
+		await call(method, `/requests/${encodeURIComponent(r.id)}${path}`, body);
 		setChange({});
 	}).then(reload);
 	const options = () => ({...change, ...('category' in change ? {category: change.category.trim() || null} : {})});
