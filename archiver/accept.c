@@ -49,7 +49,7 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 	if (genuine)
 		nv_export_decline(a, d, env, &err);
 	else
-		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 	return -1;
 }
 
@@ -76,7 +76,7 @@ void nv_archiver_request(void *arg, struct nv_delivery *d)
 		nv_envelope_fini(&env);
 	} else if (was_finished(a, d, &env)) {
 		nv_fail(&err, NV_REJECT, NV_R_replayed, "message %s was handled before", env.mid);
-		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		nv_envelope_fini(&env);
 	} else if (!running && nv_delivery_exhausted(d)) {
 		nv_fail(&err, NV_REJECT, NV_R_attempts_exhausted,
@@ -106,7 +106,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
 	    (err.reason != NV_R_clock ||
 	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {
-		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
 	const struct nv_cancel_request *q = &env.body.cancel_request;

@@ -73,7 +73,7 @@ static void catalog_ended(void *arg, const struct nv_err *err)
 			    .to = nv_queue_events(q->env.from),
 			    .ttl_ms = ANSWER_TTL_MS,
 			    .drop_when_expired = true};
-	nv_sender_send(&q->a->courier, &s, answered, q);
+	nv_sender_send(&q->a->sender, &s, answered, q);
 }
 
 static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
@@ -97,7 +97,7 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d)
 	/* Whatever the clocks say: the broker drops what nobody waits for any more, and the client
 	 * measures by the answer how far they differ. */
 	if (nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0) {
-		nv_sender_refuse(&a->courier, &a->settle, d, &err, a->metrics.refused);
+		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
 	if (env.kind == NV_KIND_LETTERS_REQUEST) {

@@ -185,7 +185,7 @@ static void answer(struct letters_question *q)
 			    .to = nv_queue_events(q->env.from),
 			    .ttl_ms = ANSWER_TTL_MS,
 			    .drop_when_expired = true};
-	nv_sender_send(&q->a->courier, &s, answered, q);
+	nv_sender_send(&q->a->sender, &s, answered, q);
 }
 
 static void refuse(struct letters_question *q, const struct nv_err *why)

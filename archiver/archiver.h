@@ -41,14 +41,14 @@ struct archiver {
 	struct nv_identity me;
 	struct nv_keyring clients;
 	struct nv_bus *bus;
-	struct nv_sender courier;
+	struct nv_sender sender;
 	struct nv_settle settle;
 	struct nv_store *store;
 	struct nv_hash_cache *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct nv_seen_log *finished;  /* mid → when */
 	struct nv_seen_log *withdrawn; /* client/request id → revision */
-	struct nv_lanes *intake;
+	struct nv_lanes *lanes;
 	struct nv_hold *hold;
 	struct held *held; /* requests that met it */
 	bool hold_closed;

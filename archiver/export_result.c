@@ -50,7 +50,7 @@ void nv_export_report(struct export *e, const struct nv_report *r,
 			    .to = nv_queue_events(e->env.from),
 			    .ttl_ms = passing ? PROGRESS_TTL_MS : NV_MESSAGE_TTL_MS,
 			    .drop_when_expired = passing};
-	nv_sender_send(&a->courier, &s, cb, arg);
+	nv_sender_send(&a->sender, &s, cb, arg);
 }
 
 static void announced(void *arg, const struct nv_err *err)
@@ -73,7 +73,7 @@ void nv_export_announce(struct export *e)
 	e->announced = true;
 	NV_LOG(NV_INFO, "export.opened", NV_S("req", nv_export_request(e)->id),
 	       NV_S("attempt", e->attempt));
-	nv_sender_send(&e->a->courier, &s, announced, NULL);
+	nv_sender_send(&e->a->sender, &s, announced, NULL);
 }
 
 /* --- the message --- */
@@ -184,7 +184,7 @@ void nv_export_succeeded(struct export *e)
 			    .ttl_ms = NV_MESSAGE_TTL_MS,
 			    .header = {asked ? NV_H_EXPORTS : NULL, exports}};
 	nv_fault("archiver.after-upload");
-	nv_sender_send(&e->a->courier, &s, ready_sent, e);
+	nv_sender_send(&e->a->sender, &s, ready_sent, e);
 }
 
 /* --- it was not --- */

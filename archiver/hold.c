@@ -34,7 +34,7 @@ static void say_passed(struct archiver *a, const struct held *h)
 			    .body = &event,
 			    .to = nv_queue_events(h->client),
 			    .ttl_ms = NV_MESSAGE_TTL_MS};
-	nv_sender_send(&a->courier, &s, NULL, NULL);
+	nv_sender_send(&a->sender, &s, NULL, NULL);
 }
 
 static void forget_all(struct archiver *a, bool passed)
@@ -83,7 +83,7 @@ static void changed(void *arg)
 	bool held = nv_hold_why(a->hold) != NULL;
 	if (!held)
 		forget_all(a, true);
-	nv_lanes_pause(a->intake, held);
+	nv_lanes_pause(a->lanes, held);
 }
 
 static void closed(void *arg)

@@ -89,7 +89,7 @@ static int connect_bus(struct archiver *a, struct nv_err *err)
 	if (!a->bus)
 		return -1;
 	const char *site = a->config->identity.site;
-	a->courier = (struct nv_sender){a->bus, &a->me, site};
+	a->sender = (struct nv_sender){a->bus, &a->me, site};
 	a->settle = (struct nv_settle){site, (unsigned)a->config->archiver.attempts};
 	return 0;
 }
@@ -123,7 +123,7 @@ static void consume(struct archiver *a)
 					  .arg = a};
 	a->control = nv_bus_consume(a->bus, &control_consume);
 	a->catalog = nv_bus_consume(a->bus, &catalog_consume);
-	a->intake = nv_lanes_open(&intake);
+	a->lanes = nv_lanes_open(&intake);
 }
 
 static void archiver_free(struct archiver *a)
@@ -201,7 +201,7 @@ static void patience_ended(uv_timer_t *timer)
 static void archiver_stop(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
-	nv_lanes_close(a->intake);
+	nv_lanes_close(a->lanes);
 	nv_hold_close(a->hold);
 	nv_gc_stop(a->gc);
 	nv_withdrawn_tidy_close(a->tidy);
@@ -214,7 +214,7 @@ static void archiver_stop(struct nv_daemon *d)
 static void archiver_reloaded(struct nv_daemon *d)
 {
 	struct archiver *a = d->state;
-	nv_lanes_look(a->intake);
+	nv_lanes_look(a->lanes);
 }
 
 static bool archiver_ready(struct nv_daemon *d, struct nv_err *err)

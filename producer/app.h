@@ -43,7 +43,7 @@ struct app {
 	struct nv_keyring own;	 /* ourselves: requests that come back inside a message */
 	struct nv_status *status;
 	struct nv_bus *bus;
-	struct nv_sender courier;
+	struct nv_sender sender;
 	struct nv_http *http;
 	struct nv_http_route *routes;
 	bool bus_was_up;

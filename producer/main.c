@@ -195,7 +195,7 @@ static void bus_stopped(void *arg)
 	struct app *app = arg;
 	nv_bus_free(app->bus);
 	app->bus = NULL;
-	app->courier.bus = NULL;
+	app->sender.bus = NULL;
 	if (app->spool)
 		nv_spool_close(app->spool, spool_closed);
 	else
@@ -259,7 +259,7 @@ static int connect_bus(struct app *app, struct nv_err *err)
 				   .on_fatal_cb = bus_fatal,
 				   .arg = app};
 	app->bus = nv_bus_new(app->d->loop, &o, err);
-	app->courier = (struct nv_sender){.bus = app->bus, .me = &app->me, .owner = app->me.name};
+	app->sender = (struct nv_sender){.bus = app->bus, .me = &app->me, .owner = app->me.name};
 	return app->bus ? 0 : -1;
 }
 

@@ -81,7 +81,7 @@ static void changed(void *arg)
 	bool held = nv_hold_why(w->hold) != NULL;
 	if (!held)
 		forget_all(w, true);
-	nv_lanes_pause(w->intake, held);
+	nv_lanes_pause(w->lanes, held);
 }
 
 static void closed(void *arg)

@@ -86,7 +86,7 @@ static int connect_parts(struct worker *w, struct nv_err *err)
 	if (!w->status)
 		return -1;
 	const char *client = w->config->identity.client;
-	w->courier = (struct nv_sender){w->bus, &w->me, client};
+	w->sender = (struct nv_sender){w->bus, &w->me, client};
 	w->settle = (struct nv_settle){client, (unsigned)w->config->worker.attempts};
 	return 0;
 }
@@ -111,7 +111,7 @@ static void begin(struct worker *w)
 	w->follow = nv_follow_start(w->daemon->loop, w->daemon->config);
 	w->history = nv_history_start(w);
 	w->notifier = nv_notifier_start(w);
-	w->intake = nv_lanes_open(&o);
+	w->lanes = nv_lanes_open(&o);
 	struct nv_topology_name opened = nv_queue_opened(client);
 	struct nv_consume ahead = {.queue = opened.s,
 				   .prefetch = (uint16_t)w->config->worker.ahead,
@@ -195,7 +195,7 @@ static void patience_ended(uv_timer_t *timer)
 static void worker_stop(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
-	nv_lanes_close(w->intake);
+	nv_lanes_close(w->lanes);
 	nv_hold_close(w->hold);
 	if (w->opened)
 		nv_bus_cancel(w->opened, false);
@@ -212,7 +212,7 @@ static void worker_stop(struct nv_daemon *d)
 static void worker_reloaded(struct nv_daemon *d)
 {
 	struct worker *w = d->state;
-	nv_lanes_look(w->intake);
+	nv_lanes_look(w->lanes);
 }
 
 static bool worker_ready(struct nv_daemon *d, struct nv_err *err)

@@ -46,14 +46,14 @@ struct worker {
 	struct nv_keyring sites;  /* the course servers' keys */
 	struct nv_keyring myself; /* our client's own key: what we asked */
 	struct nv_bus *bus;
-	struct nv_sender courier;
+	struct nv_sender sender;
 	struct nv_settle settle;
 	struct nv_status *status;
 	struct nv_store *store;
 	struct nv_hash_cache *known; /* hashes of the site's contents; NULL: none */
 	struct nv_site *site;
 	struct known_plugins *known_plugins; /* plugins it has */
-	struct nv_lanes *intake;
+	struct nv_lanes *lanes;
 	struct nv_hold *hold;
 	struct held *held;	    /* requests that met it */
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */

@@ -148,7 +148,7 @@ static void ask(struct app *app, const char *site)
 			       .to = nv_queue_catalog(site),
 			       .ttl_ms = app->config->producer.catalog_timeout,
 			       .drop_when_expired = true};
-	nv_sender_send(&app->courier, &send, NULL, NULL);
+	nv_sender_send(&app->sender, &send, NULL, NULL);
 }
 
 static void tick(uv_timer_t *timer)

@@ -208,7 +208,7 @@ static void send_question(struct ask *q)
 			    .ttl_ms = app->config->producer.catalog_timeout,
 			    .drop_when_expired = true};
 	q->ops++;
-	nv_sender_send(&app->courier, &s, sent, q);
+	nv_sender_send(&app->sender, &s, sent, q);
 }
 
 static bool takes_them(const struct nv_strs *kinds)

@@ -204,7 +204,7 @@ static void ask_site(struct lookup *l, struct part *p)
 			       .drop_when_expired = true};
 	struct question *q = nv_alloc(sizeof *q);
 	*q = (struct question){.c = l->c, .site = site, .user = nv_strdup(l->user)};
-	nv_sender_send(&app->courier, &send, question_sent, q);
+	nv_sender_send(&app->sender, &send, question_sent, q);
 }
 
 /* --- answers --- */

@@ -391,7 +391,7 @@ static void enrol_pending(void *arg, const struct nv_err *err)
 			       .to = nv_queue_restore(a->app->me.name, true),
 			       .ttl_ms = a->app->config->producer.request_ttl};
 	NV_LOG(NV_INFO, "request.enrol", NV_S("req", a->id), NV_P("user", a->s->identity));
-	nv_sender_send(&a->app->courier, &send, enrol_sent, a);
+	nv_sender_send(&a->app->sender, &send, enrol_sent, a);
 }
 
 /* The course is one of theirs: now its copy must be there. */

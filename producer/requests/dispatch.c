@@ -172,7 +172,7 @@ void nv_dispatch_request(struct app *app, const struct nv_restore_request *q, di
 			       .body = q,
 			       .to = nv_queue_archive(q->site, q->now),
 			       .ttl_ms = app->config->producer.request_ttl};
-	nv_sender_send(&app->courier, &send, confirmed, d);
+	nv_sender_send(&app->sender, &send, confirmed, d);
 }
 
 /* --- withdrawing --- */
@@ -203,5 +203,5 @@ void nv_dispatch_withdraw(struct app *app, const struct nv_restore_request *q, u
 	struct withdrawal *w = nv_alloc(sizeof *w);
 	snprintf(w->id, sizeof w->id, "%s", q->id);
 	w->rev = rev;
-	nv_sender_send(&app->courier, &send, withdrawn, w);
+	nv_sender_send(&app->sender, &send, withdrawn, w);
 }

@@ -135,11 +135,11 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 		if (err.kind == NV_HOLD && !enrol)
 			note_early(w, body, len, &err);
 		if (enrol || (!decline_untimely(w, d, &err) && !decline_untrusted(w, d, &err)))
-			nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+			nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
 	} else if (open_request_of_ready(w, &env, &request, &err) < 0) {
-		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
 		nv_clock_note(w->metrics.clock_skew, &env);
@@ -166,9 +166,9 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 	    (err.reason == NV_R_expired || err.reason == NV_R_clock)) {
 		nv_bus_ack(d); /* a hint out of time */
 	} else if (err.kind != NV_OK) {
-		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 	} else if (open_request(w, &env, &env.body.archive_opened.request, &request, &err) < 0) {
-		nv_sender_refuse(&w->courier, &w->settle, d, &err, w->metrics.refused);
+		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else if (nv_hold_why(w->hold) || !is_time(w, &request.body.restore_request)) {
 		nv_bus_ack(d);

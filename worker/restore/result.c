@@ -174,7 +174,7 @@ static void export_asked(void *arg, const struct nv_err *err)
 static void ask_export(struct restore *r)
 {
 	const struct nv_bytes *sealed = &r->ready.body.archive_ready.request;
-	struct nv_topology_name exchange = nv_exchange_from(r->w->courier.owner);
+	struct nv_topology_name exchange = nv_exchange_from(r->w->sender.owner);
 	struct nv_topology_name queue =
 		nv_queue_archive(nv_restore_request(r)->site, nv_restore_request(r)->now);
 	char attempt[16], exports[16];
