@@ -410,7 +410,7 @@ def test_what_is_set_in_moodle_counts_unless_the_daemons_file_has_it(plain_farm)
                             "checkrequestercapascoursecreate": "0"}.items():
             put(name, value)
         # The last of them that this shows.
-        wait.until(lambda: farm.may_choose()["user_data"], lambda: f"the producer follows: {farm.may_choose()}", FOLLOW, 0.5)
+        wait.until(lambda: farm.may_choose()["user_data"], lambda: f"followed: {farm.may_choose()}", FOLLOW, 0.5)
         assert farm.may_choose()["choose_category"]
         now = farm.may_choose()
         assert not now["enrol_me"] and not now["keep_category"] and now["user_data"]
