@@ -60,7 +60,8 @@ try {
 	await page.waitForURL(`${way.moodle}/course/view.php?id=*`);
 	const id = Number(new URL(page.url()).searchParams.get('id'));
 	await page.waitForSelector('#page-content');
-	assert.ok(name.includes(await page.locator('h1').first().textContent()), name);
+	const title = (await page.locator('h1').first().textContent()).trim();
+	assert.ok(name.includes(title), `${page.url()}: "${title}" is not of "${name}"`);
 	await picture(page, 'moodle-course');
 
 	// Back to the pages, and from there home again.
