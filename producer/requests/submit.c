@@ -28,6 +28,7 @@
 
 #define ITEMS_MAX 1000u
 #define IDEMPOTENCY_MS 86400000u
+#define KEY_TRIES 5u
 
 void nv_submit_fail(struct submit *sub, const struct nv_err *err)
 {
@@ -372,6 +373,8 @@ static bool take_ids(struct submit *sub, json_t *o)
 	return true;
 }
 
+static void take_key(struct submit *sub);
+
 static void earlier_read(void *arg, const struct nv_err *err, const void *value, size_t len)
 {
 	struct submit *sub = arg;
@@ -380,7 +383,11 @@ static void earlier_read(void *arg, const struct nv_err *err, const void *value,
 		nv_submit_fail(sub, err);
 		return;
 	}
-	json_t *o = value ? json_loadb(value, len, 0, NULL) : NULL;
+	if (!value) { /* gone since: refused meanwhile, or Redis was emptied */
+		take_key(sub);
+		return;
+	}
+	json_t *o = json_loadb(value, len, 0, NULL);
 	const char *hash = json_string_value(json_object_get(o, "hash"));
 	json_t *answer = json_object_get(o, "answer");
 	if (!hash || strcmp(hash, sub->hash) != 0) {
@@ -409,6 +416,18 @@ static void key_kept(void *arg, const struct nv_err *err, bool set)
 		ask_catalog(sub);
 	else
 		nv_kv_get(sub->app->status, sub->key, earlier_read, sub);
+}
+
+/* The key is ours, or somebody's before; a few times, since it may go between the two questions. */
+static void take_key(struct submit *sub)
+{
+	struct nv_err err;
+	if (sub->key_tries++ < KEY_TRIES) {
+		keep(sub, NULL, true, key_kept);
+		return;
+	}
+	nv_fail(&err, NV_RETRY, NV_R_busy, "Idempotency-Key: others use it just now");
+	submit_fail(sub, &err);
 }
 
 static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
@@ -540,7 +559,7 @@ static void begin(struct app *app, struct nv_http_request *r, const struct sessi
 	else if (check)
 		nv_check_all(sub);
 	else if (sub->key)
-		keep(sub, NULL, true, key_kept);
+		take_key(sub);
 	else
 		ask_catalog(sub);
 }

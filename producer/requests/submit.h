@@ -31,6 +31,7 @@ struct submit {
 	size_t pending;
 	const char *afresh; /* the course server that is asked itself; NULL: what is kept will do */
 	const char *key;    /* in Redis; NULL: without Idempotency-Key */
+	unsigned key_tries;
 	char hash[65];
 	unsigned status;
 	json_t *answer;

@@ -247,3 +247,24 @@ def test_the_same_request_many_times_at_once_is_kept_once(farm):
         assert {r["status"] for r in results} == {202}
         assert len({a.json()["results"][0]["id"] for a in answers}) == 1
         assert not producer.events("spool.unwritten") and len(spooled(farm)) == 801
+
+
+def test_a_key_that_goes_between_two_questions_is_no_other_body(farm):
+    """As with a Redis that is emptied just then: what was there when the key was taken is gone when it is read."""
+    producer = farm.producer()
+    root = api.Api(lambda: producer.url(""), "root")
+    root.get("/sites")  # signed in
+    over = threading.Event()
+
+    def forget():
+        while not over.is_set():
+            farm.redis.client.delete(*(farm.redis.client.keys("*idempotency:*") or ["nothing"]))
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(5) as pool:
+        forgetting = pool.submit(forget)
+        try:
+            answers = list(pool.map(lambda _: root.call("POST", "/requests", headers={"Idempotency-Key": "k"}, json={
+                "site": farm.site, "course": "no-such", "user": None}), range(400)))
+        finally:
+            over.set()
+        forgetting.result()
+    assert {a.status_code for a in answers} & {422, 500} == set(), {a.status_code: a.text for a in answers}
