@@ -427,7 +427,7 @@ static void take_key(struct submit *sub)
 		return;
 	}
 	nv_fail(&err, NV_RETRY, NV_R_busy, "Idempotency-Key: others use it just now");
-	submit_fail(sub, &err);
+	nv_submit_fail(sub, &err);
 }
 
 static int read_key(struct submit *sub, const json_t *body, struct nv_err *err)
