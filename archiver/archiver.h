@@ -3,16 +3,16 @@
  * staging store, and says archive.ready; answers catalog questions.  Makes outgoing connections
  * only and never sees Redis.
  *
- * main.c     life of the process, what it holds
- * accept.c   which requests are served: trust, policy, replays, withdrawals
- * export.c   one request's course: export → upload
- * export_result.c  what is said of it: archive.ready → status.event → ack
- * hold.c     what stands in the way of every export, and passes by itself
+ * main.c            life of the process, what it holds
+ * accept.c          which requests are served: trust, policy, replays, withdrawals
+ * export.c          one request's course: export → upload
+ * export_result.c   what is said of it: archive.ready → status.event → ack
+ * hold.c            what stands in the way of every export, and passes by itself
  * answer_catalog.c  one question: whose courses
  * answer_letters.c  one question: a client's dead letters
- * dead_tidy.c     dead letters of what was withdrawn go
- * gc.c   what nobody needs any more goes from the store
- * seen_log.c     what it remembers across restarts */
+ * dead_tidy.c       dead letters of what was withdrawn go
+ * gc.c              unreferenced objects go from the store
+ * seen_log.c        what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 

@@ -2,19 +2,24 @@
 /* The restore worker: takes archive.ready from restore.<client>, claims the request, fetches what
  * is missing, imports it into the client's site, enrols, and tells people.
  *
- * main.c      life of the process, what it holds
- * intake.c    which messages are served: trust, the request inside, replays
- * claim.c   one request, on the loop: claim → job
- * prefetch.c     the same, begun while the archive is still being written
- * result.c   what is written of it: status → ack, dead queue, delay tier or a new export
- * job.c       the same request, on its thread: preflight → fetch what is missing → import
- * hold.c      what stands in the way of every restore, and passes by itself
- * known_plugins.c  plugins that the site has, as far as it was asked
- * enrol.c     one "enrol me"
- * notifier.c  final states → messages for people; mail_text.c the words, mail.c the way by SMTP
- * history.c   finished history back into an emptied Redis
- * sweeper.c    sweeping what crashed attempts left
- * erase.c   removing from the store what belongs to who asked to be forgotten */
+ * main.c     life of the process, what it holds
+ * enrol.c    one "enrol me"
+ * hold.c     what stands in the way of every restore, and passes by itself
+ * history.c  finished history back into an emptied Redis
+ * sweeper.c  sweeping what crashed attempts left
+ * erase.c    removing from the store what belongs to users who were erased
+ *
+ * restore/   intake.c         which messages are served: trust, the request inside, replays
+ *            claim.c          one request, on the loop: claim → job
+ *            prefetch.c       the same, begun while the archive is still being written
+ *            job.c            the same request, on its thread: preflight → fetch → import
+ *            known_plugins.c  plugins that the site has, as far as it was asked
+ *            result.c         what is written of it: status → ack, dead queue, delay tier or a new
+ *                             export
+ * notify/    notifier.c       final states → messages for people
+ *            mail_text.c      what they say, by the phrases of strings.c
+ *            mail_builder.c   the same as plain text and HTML
+ *            mail.c           the way by SMTP */
 #ifndef NV_WORKER_H
 #define NV_WORKER_H
 

@@ -15,12 +15,12 @@
 
 /* --- path_set.c: the entries of one archive, against doubles --- */
 
-struct nv_names; /* a hash set of paths and what they are */
-struct nv_names *nv_names_new(void);
-void nv_names_free(struct nv_names *n); /* NULL allowed */
+struct nv_path_set; /* a hash set of paths and what they are */
+struct nv_path_set *nv_path_set_new(void);
+void nv_path_set_free(struct nv_path_set *n); /* NULL allowed */
 /* Takes a path in.  NV_REJECT/archive_unsafe when it is not a safe path, stands twice, or lies
  * below a file. */
-int nv_names_add(struct nv_names *n, const char *path, bool folder, struct nv_err *err);
+int nv_path_set_add(struct nv_path_set *n, const char *path, bool folder, struct nv_err *err);
 
 /* --- limits --- */
 

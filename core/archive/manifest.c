@@ -177,11 +177,11 @@ int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_
 
 /* --- what it must be --- */
 
-static int check_entry(const struct nv_manifest_entry *e, struct nv_names *names,
+static int check_entry(const struct nv_manifest_entry *e, struct nv_path_set *names,
 		       struct nv_limits_count *count, struct nv_err *err)
 {
 	uint8_t sha1[NV_SHA1_LEN];
-	if (nv_names_add(names, e->path, e->folder, err) < 0 ||
+	if (nv_path_set_add(names, e->path, e->folder, err) < 0 ||
 	    nv_limits_add(count, e->size, err) < 0)
 		return -1;
 	bool good = !(e->folder && (e->size || e->blob));
@@ -207,13 +207,13 @@ static int check_manifest(const struct nv_manifest *m, const struct nv_archive_p
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			       "archive: the manifest is of %s/%s, not of %s/%s", m->id, m->attempt,
 			       place->id, place->attempt);
-	struct nv_names *names = nv_names_new();
+	struct nv_path_set *names = nv_path_set_new();
 	struct nv_limits_count count = {.limits = limits};
 	const struct nv_manifest_entry *e = m->entries.items;
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < m->entries.len; i++)
 		rc = check_entry(&e[i], names, &count, err);
-	nv_names_free(names);
+	nv_path_set_free(names);
 	if (rc == 0 && count.bytes != m->size)
 		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			     "archive: the manifest's sizes do not add up");

@@ -13,7 +13,7 @@ struct reading {
 	struct nv_unpack *unpack;
 	const struct nv_sink *to;
 	const struct nv_job *job;
-	struct nv_names *names;
+	struct nv_path_set *names;
 	struct nv_limits_count count;
 	bool index_seen;
 	uint64_t index_count; /* entries the index announces, 0: no index */
@@ -92,7 +92,7 @@ static int read_entry(struct reading *r, const struct nv_entry *entry, struct nv
 {
 	if (!entry->folder && strcmp(entry->path, INDEX_NAME) == 0)
 		return read_index(r, entry, err);
-	if (nv_names_add(r->names, entry->path, entry->folder, err) < 0 ||
+	if (nv_path_set_add(r->names, entry->path, entry->folder, err) < 0 ||
 	    nv_limits_add(&r->count, entry->size, err) < 0)
 		return -1;
 	struct checked c = {.inner = nv_unpack_source(r->unpack), .job = r->job};
@@ -157,9 +157,9 @@ int nv_mbz_read(const char *path, const struct nv_archive_limits *limits, const 
 	if (!r.unpack)
 		return -1;
 	r.count.packed = nv_unpack_packed(r.unpack);
-	r.names = nv_names_new();
+	r.names = nv_path_set_new();
 	int rc = read_all(&r, err);
-	nv_names_free(r.names);
+	nv_path_set_free(r.names);
 	nv_unpack_free(r.unpack);
 	free(r.first_link);
 	return rc;

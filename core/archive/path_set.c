@@ -16,7 +16,7 @@ struct slot {
 	enum kind kind;
 };
 
-struct nv_names {
+struct nv_path_set {
 	struct slot *slots;
 	size_t cap; /* a power of two */
 	size_t len;
@@ -24,9 +24,9 @@ struct nv_names {
 	struct nv_arena arena;
 };
 
-struct nv_names *nv_names_new(void)
+struct nv_path_set *nv_path_set_new(void)
 {
-	struct nv_names *n = nv_alloc(sizeof(*n));
+	struct nv_path_set *n = nv_alloc(sizeof(*n));
 	n->cap = 256;
 	n->slots = nv_alloc(n->cap * sizeof(*n->slots));
 	if (getrandom(&n->seed, sizeof(n->seed), 0) != (ssize_t)sizeof(n->seed))
@@ -34,7 +34,7 @@ struct nv_names *nv_names_new(void)
 	return n;
 }
 
-void nv_names_free(struct nv_names *n)
+void nv_path_set_free(struct nv_path_set *n)
 {
 	if (!n)
 		return;
@@ -44,7 +44,7 @@ void nv_names_free(struct nv_names *n)
 }
 
 /* FNV-1a with a seed, and a finishing mix for the low bits. */
-static uint64_t hash_path(const struct nv_names *n, const char *path, size_t len)
+static uint64_t hash_path(const struct nv_path_set *n, const char *path, size_t len)
 {
 	uint64_t h = 0xcbf29ce484222325u ^ n->seed;
 	for (size_t i = 0; i < len; i++)
@@ -54,7 +54,7 @@ static uint64_t hash_path(const struct nv_names *n, const char *path, size_t len
 	return h ^ (h >> 33);
 }
 
-static struct slot *find(const struct nv_names *n, const char *path, size_t len, uint64_t hash)
+static struct slot *find(const struct nv_path_set *n, const char *path, size_t len, uint64_t hash)
 {
 	for (size_t i = hash & (n->cap - 1);; i = (i + 1) & (n->cap - 1)) {
 		struct slot *s = &n->slots[i];
@@ -64,7 +64,7 @@ static struct slot *find(const struct nv_names *n, const char *path, size_t len,
 	}
 }
 
-static void grow(struct nv_names *n)
+static void grow(struct nv_path_set *n)
 {
 	struct slot *old = n->slots;
 	size_t old_cap = n->cap;
@@ -81,7 +81,7 @@ static void grow(struct nv_names *n)
 	free(old);
 }
 
-static enum kind put_in(struct nv_names *n, const char *path, size_t len, enum kind kind)
+static enum kind put_in(struct nv_path_set *n, const char *path, size_t len, enum kind kind)
 {
 	if ((n->len + 1) * 10 > n->cap * 7)
 		grow(n);
@@ -97,7 +97,7 @@ static enum kind put_in(struct nv_names *n, const char *path, size_t len, enum k
 	return was;
 }
 
-int nv_names_add(struct nv_names *n, const char *path, bool folder, struct nv_err *err)
+int nv_path_set_add(struct nv_path_set *n, const char *path, bool folder, struct nv_err *err)
 {
 	if (!nv_path_is_safe(path))
 		return nv_fail(err, NV_REJECT, NV_R_archive_unsafe,

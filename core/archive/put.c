@@ -29,7 +29,7 @@ struct nv_archive_put {
 	struct nv_sync_group together; /* all that the manifest names */
 	char *skeleton_path;
 	struct nv_pack *skeleton;
-	struct nv_names *names;
+	struct nv_path_set *names;
 	struct nv_partial_writer *teller; /* NULL: nobody is told before the end */
 	void (*opened_cb)(void *arg);
 	void *opened_arg;
@@ -94,7 +94,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 	p->skeleton_path = path;
 	p->skeleton = skeleton;
 	nv_sync_group_init(&p->together);
-	p->names = nv_names_new();
+	p->names = nv_path_set_new();
 	p->count.limits = limits;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->figures, NULL);
@@ -245,7 +245,7 @@ static int begin_entry(struct nv_archive_put *p, struct entries *to, const struc
 		       bool blob, const struct nv_source *from, size_t *ret_i, struct nv_err *err)
 {
 	pthread_mutex_lock(&p->lock);
-	int rc = nv_names_add(p->names, entry->path, entry->folder, err);
+	int rc = nv_path_set_add(p->names, entry->path, entry->folder, err);
 	if (rc == 0)
 		rc = nv_limits_add(&p->count, entry->size, err);
 	if (rc == 0 && !blob)
@@ -424,7 +424,7 @@ void nv_archive_put_free(struct nv_archive_put *p)
 	nv_pack_free(p->skeleton);
 	unlink(p->skeleton_path);
 	free(p->skeleton_path);
-	nv_names_free(p->names);
+	nv_path_set_free(p->names);
 	free(p->entries.items);
 	free(p->contents.items);
 	pthread_mutex_destroy(&p->lock);

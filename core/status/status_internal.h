@@ -6,7 +6,7 @@
  *   scripts.c      struct nv_op: one call of the public interface: a Lua script (or a plain
  *                  command), its arguments and whoever waits for it
  *
- * and above them one file per part of status.h. */
+ * and above them one file per subject, each with its header. */
 #ifndef NV_STATUS_STATUS_INTERNAL_H
 #define NV_STATUS_STATUS_INTERNAL_H
 

@@ -104,14 +104,15 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 	return dir_errno(EAGAIN, "put", key, err);
 }
 
-static int temp_fill(int fd, struct nv_lanes *in, const struct nv_job *job, struct nv_err *err)
+static int temp_fill(int fd, struct nv_checked_source *in, const struct nv_job *job,
+		     struct nv_err *err)
 {
 	nv_auto_free uint8_t *buf = nv_alloc_block(NV_STORE_BLOCK);
 	uint64_t behind = 0;
 	for (;;) {
 		if (nv_job_check(job, err) < 0)
 			return -1;
-		ssize_t n = nv_lanes_read(in, buf, NV_STORE_BLOCK, err);
+		ssize_t n = nv_checked_source_read(in, buf, NV_STORE_BLOCK, err);
 		if (n <= 0)
 			return (int)n;
 		for (size_t done = 0; done < (size_t)n;) {
@@ -227,10 +228,10 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	struct dir_temp temp = {.fd = -1};
 	struct nv_sync_group own;
 	struct nv_sync_group *g = expect->together ? expect->together : &own;
-	struct nv_lanes in;
+	struct nv_checked_source in;
 	nv_auto_free char *path = nv_asprintf("%s/%s", d->root, key);
 	nv_sync_group_init(&own);
-	nv_lanes_init(&in, key, from, expect);
+	nv_checked_source_init(&in, key, from, expect);
 	int rc = look_for_root(d, "put", key, err);
 	if (rc == 0)
 		rc = temp_open(d, key, &temp, err);
@@ -245,7 +246,7 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	temp_fini(&temp);
-	nv_lanes_fini(&in);
+	nv_checked_source_fini(&in);
 	nv_sync_group_fini(&own);
 	return rc;
 }

@@ -91,7 +91,7 @@ int nv_s3_ask(struct nv_web_call *c, struct nv_buf *ret, struct nv_err *err)
 /* --- put --- */
 
 /* All of it in memory: its hash goes into the signature, which is sent first. */
-static int put_whole(struct nv_s3 *s3, struct nv_lanes *in, const struct nv_job *job,
+static int put_whole(struct nv_s3 *s3, struct nv_checked_source *in, const struct nv_job *job,
 		     struct nv_err *err)
 {
 	size_t size = (size_t)in->expect->size;
@@ -100,7 +100,7 @@ static int put_whole(struct nv_s3 *s3, struct nv_lanes *in, const struct nv_job 
 	for (ssize_t n = 1; n > 0; have += (size_t)n) {
 		n = nv_job_check(job, err) < 0
 			    ? -1
-			    : nv_lanes_read(in, data + have, size + 1 - have, err);
+			    : nv_checked_source_read(in, data + have, size + 1 - have, err);
 		if (n < 0)
 			return -1;
 	}
@@ -121,13 +121,13 @@ static int s3_put(void *impl, const char *key, const struct nv_expect *expect,
 		  uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
 {
 	struct nv_s3 *s3 = impl;
-	struct nv_lanes in;
-	nv_lanes_init(&in, key, from, expect);
+	struct nv_checked_source in;
+	nv_checked_source_init(&in, key, from, expect);
 	int rc = expect->size <= NV_S3_PART ? put_whole(s3, &in, job, err)
 					    : nv_s3_put_parts(s3, &in, job, err);
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
-	nv_lanes_fini(&in);
+	nv_checked_source_fini(&in);
 	return rc;
 }
 

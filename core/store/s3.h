@@ -46,7 +46,7 @@ int nv_s3_refused(const struct nv_web_call *c, struct nv_err *err);
 char *nv_s3_escape(const char *text); /* for a query; owned */
 
 /* s3_upload.c */
-int nv_s3_put_parts(struct nv_s3 *s3, struct nv_lanes *in, const struct nv_job *job,
+int nv_s3_put_parts(struct nv_s3 *s3, struct nv_checked_source *in, const struct nv_job *job,
 		    struct nv_err *err);
 int nv_s3_sweep(void *impl, struct nv_err *err);
 

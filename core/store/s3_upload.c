@@ -30,7 +30,7 @@ struct buffer {
 
 struct upload {
 	struct nv_s3 *s3;
-	struct nv_lanes *in;
+	struct nv_checked_source *in;
 	const struct nv_job *job;
 	char *id; /* encoded for a query */
 	uint64_t part_size;
@@ -307,7 +307,8 @@ static int read_part(struct upload *u, struct buffer *b, struct nv_err *err)
 	for (size_t have = 0; have < b->size;) {
 		ssize_t n = nv_job_check(u->job, err) < 0
 				    ? -1
-				    : nv_lanes_read(u->in, b->data + have, b->size - have, err);
+				    : nv_checked_source_read(u->in, b->data + have, b->size - have,
+							     err);
 		if (n < 0)
 			return -1;
 		have += (size_t)n;
@@ -372,7 +373,7 @@ static int send_all(struct upload *u, struct nv_err *err)
 	return rc;
 }
 
-int nv_s3_put_parts(struct nv_s3 *s3, struct nv_lanes *in, const struct nv_job *job,
+int nv_s3_put_parts(struct nv_s3 *s3, struct nv_checked_source *in, const struct nv_job *job,
 		    struct nv_err *err)
 {
 	uint64_t size = in->expect->size;

@@ -2,8 +2,8 @@
 /* Between store.c and its backends: nothing else includes this.
  *
  * A backend brings a table of functions.  Both ways of an object are done once for all backends:
- * struct nv_lanes hashes what is written and lets the last bytes go only when the hash is right;
- * struct nv_part is the `.part` file that a reading fills, resumes and verifies. */
+ * struct nv_checked_source hashes what is written and lets the last bytes go only when the hash is
+ * right; struct nv_part is the `.part` file that a reading fills, resumes and verifies. */
 #ifndef NV_STORE_STORE_INTERNAL_H
 #define NV_STORE_STORE_INTERNAL_H
 
@@ -62,7 +62,7 @@ const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expec
 void nv_digest_fini(struct nv_digest *d);
 
 /* What goes into the store. */
-struct nv_lanes {
+struct nv_checked_source {
 	const char *key;
 	const struct nv_source *from;
 	const struct nv_expect *expect;
@@ -71,13 +71,14 @@ struct nv_lanes {
 	bool verified; /* all bytes were read and are what was expected */
 	uint8_t sha256[NV_SHA256_LEN];
 };
-void nv_lanes_init(struct nv_lanes *in, const char *key, const struct nv_source *from,
-		   const struct nv_expect *expect);
+void nv_checked_source_init(struct nv_checked_source *in, const char *key,
+			    const struct nv_source *from, const struct nv_expect *expect);
 /* As a source's read_cb.  The call that returns the last byte has verified the whole; for an empty
  * object the first call has. */
-ssize_t nv_lanes_read(struct nv_lanes *in, void *buf, size_t len, struct nv_err *err);
-struct nv_source nv_lanes_source(struct nv_lanes *in);
-void nv_lanes_fini(struct nv_lanes *in);
+ssize_t nv_checked_source_read(struct nv_checked_source *in, void *buf, size_t len,
+			       struct nv_err *err);
+struct nv_source nv_checked_source_as_source(struct nv_checked_source *in);
+void nv_checked_source_fini(struct nv_checked_source *in);
 
 /* --- part files (part.c) --- */
 

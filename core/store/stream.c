@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sources, and the intake that checks what passes by. */
+/* Sources, and the checked source, which hashes what passes by. */
 #include "core/store/store_internal.h"
 
 #include <errno.h>
@@ -24,15 +24,15 @@ struct nv_source nv_source_fd(const int *fd)
 	return (struct nv_source){.read_cb = fd_read, .ctx = (void *)(uintptr_t)fd};
 }
 
-void nv_lanes_init(struct nv_lanes *in, const char *key, const struct nv_source *from,
-		   const struct nv_expect *expect)
+void nv_checked_source_init(struct nv_checked_source *in, const char *key,
+			    const struct nv_source *from, const struct nv_expect *expect)
 {
-	*in = (struct nv_lanes){.key = key, .from = from, .expect = expect};
+	*in = (struct nv_checked_source){.key = key, .from = from, .expect = expect};
 	nv_digest_init(&in->digest, expect, true);
 }
 
 /* All announced bytes were read: is that the end, and are they the right ones? */
-static int intake_verify(struct nv_lanes *in, struct nv_err *err)
+static int checked_verify(struct nv_checked_source *in, struct nv_err *err)
 {
 	uint8_t more;
 	ssize_t n = in->from->read_cb(in->from->ctx, &more, 1, err);
@@ -51,11 +51,12 @@ static int intake_verify(struct nv_lanes *in, struct nv_err *err)
 	return 0;
 }
 
-ssize_t nv_lanes_read(struct nv_lanes *in, void *buf, size_t len, struct nv_err *err)
+ssize_t nv_checked_source_read(struct nv_checked_source *in, void *buf, size_t len,
+			       struct nv_err *err)
 {
 	uint64_t left = in->expect->size - in->done;
 	if (left == 0)
-		return in->verified ? 0 : intake_verify(in, err);
+		return in->verified ? 0 : checked_verify(in, err);
 	if (len > left)
 		len = (size_t)left;
 	ssize_t n = in->from->read_cb(in->from->ctx, buf, len, err);
@@ -67,22 +68,22 @@ ssize_t nv_lanes_read(struct nv_lanes *in, void *buf, size_t len, struct nv_err 
 			       (unsigned long long)in->done, (unsigned long long)in->expect->size);
 	nv_digest_update(&in->digest, buf, (size_t)n);
 	in->done += (uint64_t)n;
-	if (in->done == in->expect->size && intake_verify(in, err) < 0)
+	if (in->done == in->expect->size && checked_verify(in, err) < 0)
 		return -1;
 	return n;
 }
 
-static ssize_t intake_source_read(void *ctx, void *buf, size_t len, struct nv_err *err)
+static ssize_t checked_source_read(void *ctx, void *buf, size_t len, struct nv_err *err)
 {
-	return nv_lanes_read(ctx, buf, len, err);
+	return nv_checked_source_read(ctx, buf, len, err);
 }
 
-struct nv_source nv_lanes_source(struct nv_lanes *in)
+struct nv_source nv_checked_source_as_source(struct nv_checked_source *in)
 {
-	return (struct nv_source){.read_cb = intake_source_read, .ctx = in};
+	return (struct nv_source){.read_cb = checked_source_read, .ctx = in};
 }
 
-void nv_lanes_fini(struct nv_lanes *in)
+void nv_checked_source_fini(struct nv_checked_source *in)
 {
 	nv_digest_fini(&in->digest);
 }

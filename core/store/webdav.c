@@ -13,21 +13,21 @@ static int dav_put(void *impl, const char *key, const struct nv_expect *expect,
 		   uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
 {
 	struct nv_dav *dav = impl;
-	struct nv_lanes in;
-	nv_lanes_init(&in, key, from, expect);
+	struct nv_checked_source in;
+	nv_checked_source_init(&in, key, from, expect);
 	int rc = nv_dav_folders_for(dav, key, job, err);
 	if (rc < 0)
 		nv_err_prefix(err, "store: put %s", key);
 	/* Of an empty object there is no last byte to hold back. */
 	if (rc == 0 && expect->size == 0)
-		rc = (int)nv_lanes_read(&in, ret_sha256, 1, err);
+		rc = (int)nv_checked_source_read(&in, ret_sha256, 1, err);
 	if (rc < 0) {
-		nv_lanes_fini(&in);
+		nv_checked_source_fini(&in);
 		return -1;
 	}
 	struct nv_web_call c;
 	nv_web_begin(&c, &dav->web, "put", key, job);
-	struct nv_source body = nv_lanes_source(&in);
+	struct nv_source body = nv_checked_source_as_source(&in);
 	nv_web_upload(&c, &body, expect->size, expect->size >= NV_WEB_ASK_FROM);
 	rc = nv_web_perform(&c, NULL, err);
 	if (rc == 0 && (c.status == 404 || c.status == 409))
@@ -41,7 +41,7 @@ static int dav_put(void *impl, const char *key, const struct nv_expect *expect,
 	if (rc == 0)
 		memcpy(ret_sha256, in.sha256, NV_SHA256_LEN);
 	nv_web_end(&c);
-	nv_lanes_fini(&in);
+	nv_checked_source_fini(&in);
 	return rc;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Who asks: sessions.c begins and ends sessions, nv_session_find.c finds them, events.c asks again
+/* Who asks: sessions.c begins and ends sessions, session_find.c finds them, events.c asks again
  * and again. */
 #ifndef NV_PRODUCER_SESSION_SESSION_H
 #define NV_PRODUCER_SESSION_SESSION_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
- * What they are worth nv_session_find.c says. */
+ * What they are worth session_find.c says. */
 #include <string.h>
 #include <strings.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One request in the worker, between the files that serve it:
  *
- *   claim.c   the course: seen before? → claim → job, on a thread (job.c), while the lease is
+ *   claim.c    the course: seen before? → claim → job, on a thread (job.c), while the lease is
  *               renewed → ended
  *   result.c   what is written of it, and what becomes of its message:
  *               restored, cancelled: status → seen → archive deleted → ack

@@ -93,7 +93,7 @@ const struct nv_folder_course *nv_folder_find_course(const struct nv_folder_mode
 size_t nv_folder_find_category(const struct nv_folder_model *m, const char *identifier, bool by_id)
 {
 	if (!identifier || !*identifier)
-		return NV_DIR_NONE;
+		return NV_FOLDER_NONE;
 	for (size_t i = 0; i < m->categories_len; i++) {
 		const char *idnumber = m->categories[i].idnumber;
 		if (idnumber && strcmp(idnumber, identifier) == 0)
@@ -103,12 +103,12 @@ size_t nv_folder_find_category(const struct nv_folder_model *m, const char *iden
 		if (strcmp(m->categories[i].id, identifier) == 0)
 			return i;
 	}
-	return NV_DIR_NONE;
+	return NV_FOLDER_NONE;
 }
 
 bool nv_folder_within(const struct nv_folder_model *m, size_t at, size_t above)
 {
-	for (size_t steps = 0; at != NV_DIR_NONE && steps <= m->categories_len; steps++) {
+	for (size_t steps = 0; at != NV_FOLDER_NONE && steps <= m->categories_len; steps++) {
 		if (at == above)
 			return true;
 		at = m->categories[at].parent;
@@ -119,7 +119,7 @@ bool nv_folder_within(const struct nv_folder_model *m, size_t at, size_t above)
 static bool role_reaches(const struct nv_folder_model *m, const struct nv_folder_role *r,
 			 const struct nv_folder_course *course)
 {
-	if (r->course != NV_DIR_NONE)
+	if (r->course != NV_FOLDER_NONE)
 		return &m->courses[r->course] == course;
 	return nv_folder_within(m, course->category, r->category);
 }
@@ -166,8 +166,8 @@ static void copy_info(const struct nv_folder_course *course, const struct nv_mbz
 		shortname = course->id;
 	if (!fullname || !*fullname)
 		fullname = shortname;
-	ret->shortname = cut(arena, shortname, NV_DIR_NAME_MAX);
-	ret->fullname = cut(arena, fullname, NV_DIR_NAME_MAX);
+	ret->shortname = cut(arena, shortname, NV_FOLDER_NAME_MAX);
+	ret->fullname = cut(arena, fullname, NV_FOLDER_NAME_MAX);
 	ret->moodle_version = nv_arena_strdup(arena, i->moodle_version);
 	ret->users = i->users;
 	ret->packed = i->packed;
@@ -297,7 +297,7 @@ static void directory_close(struct nv_site *base)
 
 static uint64_t or_no_limit(uint64_t limit)
 {
-	return limit ? limit : NV_DIR_NO_LIMIT;
+	return limit ? limit : NV_FOLDER_NO_LIMIT;
 }
 
 static struct nv_site *directory_open(const struct nv_config *config, struct nv_err *err)

@@ -17,8 +17,8 @@ static void name_damaged(const struct nv_folder_course *course, struct nv_folder
 	const char *name = course->shortname ? course->shortname : course->fullname;
 	io->shortname = nv_arena_strdup(arena, name ? name : course->file);
 	io->fullname = nv_arena_strdup(arena, course->fullname ? course->fullname : io->shortname);
-	nv_text_clean(io->shortname, NV_DIR_NAME_MAX);
-	nv_text_clean(io->fullname, NV_DIR_NAME_MAX);
+	nv_text_clean(io->shortname, NV_FOLDER_NAME_MAX);
+	nv_text_clean(io->fullname, NV_FOLDER_NAME_MAX);
 }
 
 static void add_course(struct nv_folder_site *s, const struct nv_folder_model *m,

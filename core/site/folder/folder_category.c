@@ -33,14 +33,14 @@ static void warn_default(struct nv_strs *warnings, struct nv_arena *arena, const
 			   arena);
 }
 
-/* The category that was asked for; NV_DIR_NONE: the default. */
+/* The category that was asked for; NV_FOLDER_NONE: the default. */
 static size_t wanted_category(const struct nv_folder_model *m, const struct nv_import *in,
 			      struct nv_strs *warnings, struct nv_arena *arena)
 {
 	const struct nv_restore_request *q = in->request;
 	if (q->keep_category && in->category && *in->category) {
 		size_t kept = nv_folder_find_category(m, in->category, false);
-		if (kept == NV_DIR_NONE)
+		if (kept == NV_FOLDER_NONE)
 			warn_default(warnings, arena,
 				     "There is no category with the original identifier",
 				     in->category);
@@ -52,9 +52,9 @@ static size_t wanted_category(const struct nv_folder_model *m, const struct nv_i
 				   "the course was restored into the default category.",
 				   arena);
 	if (q->keep_category || !q->category || !*q->category)
-		return NV_DIR_NONE;
+		return NV_FOLDER_NONE;
 	size_t asked = nv_folder_find_category(m, q->category, true);
-	if (asked == NV_DIR_NONE)
+	if (asked == NV_FOLDER_NONE)
 		warn_default(warnings, arena, "There is no category with the identifier",
 			     q->category);
 	return asked;
@@ -86,9 +86,9 @@ int nv_folder_choose_target(const struct nv_folder_model *m, const struct nv_imp
 	size_t target = wanted_category(m, in, warnings, arena);
 	if (find_requester(m, in, &ret->user, err) < 0)
 		return -1;
-	if (target == NV_DIR_NONE)
+	if (target == NV_FOLDER_NONE)
 		target = fallback;
-	if (target == NV_DIR_NONE)
+	if (target == NV_FOLDER_NONE)
 		return nv_fail(err, NV_REJECT, NV_R_category_missing,
 			       "restore.default_category: there is no category \"%s\" on %s",
 			       name ? name : "", m->name);
@@ -96,7 +96,7 @@ int nv_folder_choose_target(const struct nv_folder_model *m, const struct nv_imp
 	if (!ret->user || !in->config->restore.check_course_create ||
 	    may_create(m, ret->user, target))
 		return 0;
-	if (fallback == NV_DIR_NONE || !may_create(m, ret->user, fallback))
+	if (fallback == NV_FOLDER_NONE || !may_create(m, ret->user, fallback))
 		return nv_fail(
 			err, NV_REJECT, NV_R_capability_missing,
 			"the requester may create courses neither in the category \"%s\" nor in "

@@ -107,8 +107,8 @@ struct making {
 
 static int take_backup(struct making *m, const char *name, size_t id, struct nv_err *err)
 {
-	static const struct nv_archive_limits limits = {NV_DIR_NO_LIMIT, NV_DIR_NO_LIMIT,
-							NV_DIR_NO_LIMIT};
+	static const struct nv_archive_limits limits = {NV_FOLDER_NO_LIMIT, NV_FOLDER_NO_LIMIT,
+							NV_FOLDER_NO_LIMIT};
 	nv_auto_free char *file = name_in_site(name, id);
 	nv_auto_free char *from = nv_asprintf("%s/%s", m->folder, name);
 	nv_auto_free char *to = nv_asprintf("%s/backups/%s", m->site, file);

@@ -19,7 +19,7 @@ static int check_policy(const struct nv_folder_model *m, const struct nv_folder_
 			       policy->name);
 	for (size_t i = 0; i < policy->categories_len; i++) {
 		size_t allowed = nv_folder_find_category(m, policy->categories[i], false);
-		if (allowed != NV_DIR_NONE && nv_folder_within(m, course->category, allowed))
+		if (allowed != NV_FOLDER_NONE && nv_folder_within(m, course->category, allowed))
 			return 0;
 	}
 	if (!policy->categories_len)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the directory site share; nobody else includes this. */
+/* What the files of the folder site share; nobody else includes this. */
 #ifndef NV_SITE_FOLDER_FOLDER_INTERNAL_H
 #define NV_SITE_FOLDER_FOLDER_INTERNAL_H
 
@@ -10,13 +10,14 @@
 #include "core/site/record_json.h"
 #include "core/site/site.h"
 
-#define NV_DIR_NONE SIZE_MAX  /* no index */
-#define NV_DIR_NAME_MAX 1333u /* bytes of a course's or category's name, as in the messages */
-#define NV_DIR_NO_LIMIT (UINT64_MAX / 4) /* where the configuration sets no limit */
+#define NV_FOLDER_NONE SIZE_MAX	 /* no index */
+#define NV_FOLDER_NAME_MAX 1333u /* bytes of a course's or category's name, as in the messages */
+#define NV_FOLDER_NO_LIMIT (UINT64_MAX / 4) /* where the configuration sets no limit */
 
 /* --- site.json (folder_model.c) --- */
 
-/* References between items are indexes into the model's arrays, NV_DIR_NONE where there is none. */
+/* References between items are indexes into the model's arrays, NV_FOLDER_NONE where there is none.
+ */
 struct nv_folder_category {
 	const char *id;
 	const char *idnumber; /* NULL: it has none */
@@ -125,7 +126,7 @@ int nv_folder_find_user(const struct nv_folder_model *m, const char *field, cons
 			size_t *ret, size_t *ret_matches, struct nv_err *err);
 const struct nv_folder_course *nv_folder_find_course(const struct nv_folder_model *m,
 						     const char *id);
-/* By its idnumber, else (by_id) by its id; NV_DIR_NONE when there is none. */
+/* By its idnumber, else (by_id) by its id; NV_FOLDER_NONE when there is none. */
 size_t nv_folder_find_category(const struct nv_folder_model *m, const char *identifier, bool by_id);
 /* Is category `at` the same as `above` or somewhere below it?  Ends on circular parents too. */
 bool nv_folder_within(const struct nv_folder_model *m, size_t at, size_t above);

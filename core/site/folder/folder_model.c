@@ -138,19 +138,19 @@ static uint64_t get_version(struct reader *r, const struct item *at, const char 
 	return 0;
 }
 
-/* What a reference names; NV_DIR_NONE where it is absent and need not be there. */
+/* What a reference names; NV_FOLDER_NONE where it is absent and need not be there. */
 static size_t get_reference(struct reader *r, const struct item *at, const char *key,
 			    const json_t *index, const char *what, bool required)
 {
 	if (!required && !json_object_get(at->json, key))
-		return NV_DIR_NONE;
+		return NV_FOLDER_NONE;
 	if (!required && json_is_null(json_object_get(at->json, key)))
-		return NV_DIR_NONE;
+		return NV_FOLDER_NONE;
 	const char *id = get_text(r, at, key, TEXT_ID, 255);
 	const json_t *found = id ? json_object_get(index, id) : NULL;
 	if (id && !found)
 		mistake(r, at, key, "there is no %s \"%s\"", what, id);
-	return found ? (size_t)json_integer_value(found) : NV_DIR_NONE;
+	return found ? (size_t)json_integer_value(found) : NV_FOLDER_NONE;
 }
 
 static void remember(struct reader *r, const struct item *at, const char *key, json_t *index,
@@ -218,8 +218,8 @@ static void read_categories(struct reader *r, const json_t *root)
 		c[at.index] = (struct nv_folder_category){
 			.id = get_text(r, &at, "id", TEXT_ID, 64),
 			.idnumber = get_text(r, &at, "idnumber", TEXT_OPTIONAL, 255),
-			.name = get_text(r, &at, "name", TEXT_REQUIRED, NV_DIR_NAME_MAX),
-			.parent = NV_DIR_NONE,
+			.name = get_text(r, &at, "name", TEXT_REQUIRED, NV_FOLDER_NAME_MAX),
+			.parent = NV_FOLDER_NONE,
 		};
 		remember(r, &at, "id", r->categories, c[at.index].id);
 	}
@@ -311,8 +311,9 @@ static void read_courses(struct reader *r, const json_t *root)
 			.file = get_text(r, &at, "file", TEXT_REQUIRED, 1024),
 			.category =
 				get_reference(r, &at, "category", r->categories, "category", true),
-			.shortname = get_text(r, &at, "shortname", TEXT_OPTIONAL, NV_DIR_NAME_MAX),
-			.fullname = get_text(r, &at, "fullname", TEXT_OPTIONAL, NV_DIR_NAME_MAX),
+			.shortname =
+				get_text(r, &at, "shortname", TEXT_OPTIONAL, NV_FOLDER_NAME_MAX),
+			.fullname = get_text(r, &at, "fullname", TEXT_OPTIONAL, NV_FOLDER_NAME_MAX),
 		};
 		if (c[at.index].file && !nv_path_is_safe(c[at.index].file))
 			mistake(r, &at, "file",
@@ -338,8 +339,8 @@ static void read_roles(struct reader *r, const json_t *root)
 			.category =
 				get_reference(r, &at, "category", r->categories, "category", false),
 		};
-		bool in_course = o[at.index].course != NV_DIR_NONE;
-		bool in_category = o[at.index].category != NV_DIR_NONE;
+		bool in_course = o[at.index].course != NV_FOLDER_NONE;
+		bool in_category = o[at.index].category != NV_FOLDER_NONE;
 		if (in_course == in_category)
 			mistake(r, &at, NULL, "either course or category is expected");
 	}
