@@ -277,14 +277,14 @@ def test_the_store_lets_nobody_in_without_the_password(store):
 
 
 def test_a_daemon_with_anothers_credentials_says_so(make_farm, store):
-    """The archiver of one site with the store's user of another: refused by the store, the request
-    fails with the reason, nothing lies anywhere."""
+    """The archiver of one site with the store's user of another: the store refuses it, the request waits until
+    an administrator has put that right, and nothing lies anywhere."""
     farm = make_farm(archiver={"attempts": 2})
     d = farm.daemon("archiver")
     d.configure({**d.config, "store": store.section("archiver.east")})
     d.start()
     request = farm.ask(farm.remote.add(samples.make(farm.path("m.mbz"), 1, 1)))
-    dead = wait.until(lambda: farm.broker.look(farm.vhost, f"dead.{farm.site}"), "a dead letter")
-    assert dead[0][0].headers["nv-reason"] == "store_denied"
-    assert "403" in dead[0][0].headers["nv-error"]
+    begun = wait.until(lambda: d.events("hold.begun"), "it is held")
+    assert begun[0]["reason"] == "store_denied" and "403" in begun[0]["err"], begun
+    assert not farm.broker.look(farm.vhost, f"dead.{farm.site}")
     assert request and not store.objects()
