@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One connection to the broker, and the only place where librabbitmq's errors get their meaning. */
+/* One connection to the broker of a daemon, and where librabbitmq's errors get their meaning there;
+ * for the blocking calls of the command and of threads: sync_client.c, where what the broker
+ * refuses concerns the one thing that was asked. */
 #include "core/bus/bus_internal.h"
 
 #include <amqp_ssl_socket.h>

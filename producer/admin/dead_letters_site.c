@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters of a course server, as dead.c shows and settles our own: by questions to its
+/* Dead letters of a course server, as dead_letters.c shows and settles our own: by questions to its
  * archivers. */
 #include <string.h>
 
