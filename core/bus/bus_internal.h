@@ -9,8 +9,8 @@
  *
  * The threads share nothing but two kinds of queues, commands to a connection thread and events to
  * the loop, and a few atomic numbers for the metrics.  An item and what hangs on it belong to
- * whoever took it from the queue.  link.c holds one connection and is the only file that maps
- * librabbitmq's errors; connection_thread.c is the life all these threads lead. */
+ * whoever took it from the queue.  link.c holds one connection and maps librabbitmq's errors;
+ * connection_thread.c is the life all these threads lead. */
 #ifndef NV_BUS_BUS_INTERNAL_H
 #define NV_BUS_BUS_INTERNAL_H
 
