@@ -25,6 +25,7 @@ class Town:
     def __init__(self, folder):
         self.folder, self.began = folder, time.monotonic()
         self.sink, self.disks, self.emptied_at = Sink(), {}, []
+        self.clock_was_wrong = False
         self.clocks = {side: os.path.join(folder, f"{side}.clock") for side in ("server", "client")}
         for side in self.clocks:
             self.set_clock(side, 0)
@@ -65,6 +66,7 @@ class Town:
 
     def set_clock(self, side, minutes):
         """So many ahead; of all daemons on that side, at once."""
+        self.clock_was_wrong |= minutes != 0
         with open(self.clocks[side] + ".new", "w", encoding="ascii") as f:
             f.write(f"{minutes * 60_000}\n")
         os.rename(self.clocks[side] + ".new", self.clocks[side])

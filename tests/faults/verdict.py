@@ -15,7 +15,7 @@ def judge(town, crowd):
     states = _ends(town, crowd, wrong)
     courses = _courses(town, crowd, states, wrong)
     mails = _mails(town, crowd, states, wrong)
-    _queues(town, wrong)
+    copies = _queues(town, wrong)
     _leftovers(town, wrong)
     if not courses:
         wrong.append("not one course was restored: the campaign shows nothing")
@@ -23,7 +23,8 @@ def judge(town, crowd):
         print(f"WRONG: {sentence}")
     return {"requests": len(crowd.asked), "restored": states.count("restored"), "cancelled": states.count("cancelled"),
             "failed as they must": len(crowd.impossible), "archives compared": courses, **mails,
-            "submissions to be tried again": crowd.refused, "Redis emptied": len(town.emptied_at), "wrong": wrong}
+            "submissions to be tried again": crowd.refused, "copies that wait for a clock": copies,
+            "Redis emptied": len(town.emptied_at), "wrong": wrong}
 
 
 class States(dict):
@@ -118,22 +119,29 @@ def _mails(town, crowd, states, wrong):
 
 
 def _queues(town, wrong):
+    """Nothing waits anywhere but what was signed when a clock was ahead: such a request was sent again and has ended,
+    and the old copy goes round once a minute until the time has come that it says.  How many do."""
     broker, farm = town.broker, town.farm
+    held = {f"retry.{owner}.1m" for owner in (farm.site, farm.client)} if town.clock_was_wrong else set()
 
     def waiting():
         return {q["name"]: q["messages"] for q in broker.call("GET", "queues", farm.vhost)
                 if q.get("messages") and not q["name"].startswith(("events.", "dead."))}
     try:
-        wait.until(lambda: not waiting(), "queues empty", 120, 1)
+        wait.until(lambda: waiting().keys() <= held, "queues empty", 120, 1)
     except AssertionError:
         wrong.append(f"left in queues: {waiting()}")
+    return sum(n for name, n in waiting().items() if name in held)
 
 
 def _leftovers(town, wrong):
-    try:
-        town.farm.assert_nothing_left()
-    except AssertionError as e:
-        wrong.append(str(e))
+    for attempt in range(4):  # with thousands of objects the archivers collect for longer than a test waits
+        try:
+            town.farm.assert_nothing_left()
+            break
+        except AssertionError as e:
+            if attempt == 3:
+                wrong.append(str(e))
     try:
         town.check()
     except AssertionError as e:
