@@ -2,6 +2,7 @@
 """An archive is fetched while the course server still writes it; whatever happens to whoever fetches,
 the course is restored once."""
 # one ctest entry per function
+import contextlib
 import os
 import signal
 import threading
@@ -102,11 +103,9 @@ def test_a_worker_that_may_not_does_without(town):
     mbz.assert_same(town.source, town.farm.local.archive(request))
 
 
-def test_a_message_that_another_has_met_comes_to_whoever_is_ahead(town):
-    """Another worker, played here: it gets archive.ready, gives it, and holds it back."""
-    worker = town.worker()
-    request = town.farm.submit(town.course)
-    town.ahead(request, worker)
+@contextlib.contextmanager
+def met_by_another(town, request):
+    """Another worker, played here, gets archive.ready, gives it to whoever is ahead, and holds it back meanwhile."""
     with town.farm.broker.connect(town.farm.vhost) as connection:
         channel = connection.channel()
         channel.basic_qos(prefetch_count=1)
@@ -115,8 +114,16 @@ def test_a_message_that_another_has_met_comes_to_whoever_is_ahead(town):
         _, _, body = next(messages)
         assert town.farm.redis.client.exists(f"nv:ahead:{request}")
         town.farm.redis.client.set(f"nv:ahead:{request}:ready", body, px=60000)
-        wait.until(lambda: worker.events("restore.done"), "restored")
+        yield
         channel.cancel()
+
+
+def test_a_message_that_another_has_met_comes_to_whoever_is_ahead(town):
+    worker = town.worker()
+    request = town.farm.submit(town.course)
+    town.ahead(request, worker)
+    with met_by_another(town, request):
+        wait.until(lambda: worker.events("restore.done"), "restored")
     assert len(town.got()) == BLOBS
     # The message comes again, and finds it done.
     wait.until(lambda: len(worker.events("restore.done")) == 2, "the message was served")
@@ -130,18 +137,11 @@ def test_what_fails_on_a_message_that_another_has_is_not_called_held(town):
     worker = town.worker()
     request = town.farm.submit(town.course)
     town.ahead(request, worker)
-    with town.farm.broker.connect(town.farm.vhost) as connection:
-        channel = connection.channel()
-        channel.basic_qos(prefetch_count=1)
-        messages = channel.consume(f"restore.{town.farm.client}", arguments={"x-priority": 10})
-        threading.Timer(0, town.finish.set).start()
-        _, _, body = next(messages)
-        town.farm.redis.client.set(f"nv:ahead:{request}:ready", body, px=60000)
+    with met_by_another(town, request):
         done = wait.until(lambda: worker.events("restore.done"), "it has failed")
         assert done[0]["result"] == "left", done
         record = town.farm.record(request)
         assert (record["state"], record["reason"]) == ("ready", "store_denied") and "held" not in record, record
-        channel.cancel()
     town.farm.wait_state(request, "restored")
     assert town.farm.record(request)["failures"] == "0"
 
