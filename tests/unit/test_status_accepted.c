@@ -112,6 +112,31 @@ static void what_waits_says_so_and_is_sent_again_by_its_reason(void **state)
 	assert_int_equal(got.held, 0);
 }
 
+/* Before the sweep comes to it. */
+static void what_is_to_be_sent_again_is_whatever_the_held_message_says(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	create(f, &q, false);
+	bring_to(f, &q, NV_ST_ready, token);
+	waits(f, &q);
+	nv_status_republish_held(f->s, q.site, "clock", on_number, fresh());
+	assert_int_equal(ok(f)->number, 1);
+	waits(f, &q);
+	unpublished(f, id);
+	nv_status_published(f->s, q.id, q.rev, on_plain, fresh());
+	ok(f);
+	waits(f, &q);
+	unpublished(f, NULL);
+	/* An import that has begun needs no other message. */
+	nv_status_republish_held(f->s, q.site, "clock", on_number, fresh());
+	assert_int_equal(ok(f)->number, 1);
+	claim(f, &q, LEASE);
+	unpublished(f, NULL);
+}
+
 static struct answer *given_up(struct fixture *f, const struct nv_restore_request *q)
 {
 	struct nv_status_outcome o = {.state = NV_ST_failed, .reason = "clock"};
@@ -388,6 +413,7 @@ int main(int argc, char **argv)
 		T(a_newer_revision_takes_the_place_of_an_older_one),
 		T(a_course_that_another_holds_by_now_is_not_doubled),
 		T(what_waits_says_so_and_is_sent_again_by_its_reason),
+		T(what_is_to_be_sent_again_is_whatever_the_held_message_says),
 		T(an_archive_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(a_request_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(what_is_taken_back_is_as_if_it_had_never_been),

@@ -11,7 +11,7 @@ local LOG_DAYS = 31 -- how long it is remembered who has said what: longer than 
 local FIELDS = {'state', 'rev', 'user', 'site', 'rcourse', 'created', 'attempt', 'seq', 'host',
 	'step', 'done', 'total', 'reason', 'message', 'failures', 'started', 'modified',
 	'published', 'course_deleted', 'last_token', 'finished', 'archived', 'unrouted', 'phase', 'phase_at',
-	'held', 'next_try', 'copies',
+	'held', 'next_try', 'again', 'copies',
 	'spent_queued', 'spent_export', 'spent_upload', 'spent_wait', 'spent_download', 'spent_import'}
 
 local function int(n)
@@ -266,7 +266,9 @@ local function save(r, set, ago)
 		redis.call('ZADD', waiting_key(r.site), int(now_is[1] * 1000000 + now_is[2]), r.id)
 	end
 	redis.call('ZADD', MODIFIED, set.modified, r.id)
-	if r.state ~= 'scheduled' or r.published == '1' then
+	-- What goes out again beside a message that is held (republish_held.lua) does so whatever that one says.
+	local again = r.again == '1' and (r.state == 'scheduled' or r.state == 'ready')
+	if not again and (r.state ~= 'scheduled' or r.published == '1') then
 		redis.call('ZREM', UNPUBLISHED, r.id)
 	end
 end
