@@ -3,7 +3,7 @@
 """One course between two real Moodles: Navette, the older block, and Moodle's own backup, copy and restore.
 
     MOODLE_DIR=DIR NAVETTE_BUILD=build/bench /usr/bin/python3 tests/bench/moodle_restore.py
-        [--rounds N] [--courses S,M,FILES] [--cases first,again,there] [--who navette,block,plain,floor]
+        [--rounds N] [--courses S,M,FILES] [--cases first,again,there] [--who navette,later,block,plain,floor]
 
 MOODLE_DIR is a clean Moodle tree with the block my_external_backup_restore_courses in blocks/ (NAVETTE_PAIR: a
 pair that runs already, made with it).  Courses: S and M as Moodle's generator makes them (10 and 100 MB), FILES:
@@ -11,7 +11,8 @@ M and 30 files of 30 MiB, of bytes that nothing compresses.  Cases: first, nothi
 the course server; again, it was brought before and has changed a little since (1 MiB and a section); there, the
 client's Moodle has all its files and the staging store is empty.
 
-Who: navette, with its staging store behind nginx (WebDAV, without TLS), from the API's call to "restored"; block,
+Who: navette, with its staging store behind nginx (WebDAV, without TLS), from the API's call to "restored"; later, the same
+whose worker fetches nothing before the whole archive is ready (worker.ahead 0); block,
 from the start of its scheduled task to its end; plain, Moodle's command-line backup, cp and restore; floor, the
 seconds Moodle itself needs to export without contents and to import contents it has already.  All are measured
 in turn in each round, in one run.  Writes results/moodle_restore.json: what was measured replaces that course's case
@@ -39,6 +40,7 @@ from test_scripts import HERE as MOODLE_TESTS, standing_pair  # noqa: E402
 SEED = "my_external_backup_restore_courses"
 COURSES = {"S": ("S", 0, 0), "M": ("M", 0, 0), "FILES": ("M", 30, 30)}
 LIMIT = 600  # seconds
+NAVETTE = {"navette": {}, "later": {"ahead": 0}}  # contenders and their settings of the worker
 
 
 class Bench:
@@ -67,7 +69,8 @@ class Bench:
                        "foreach ($DB->get_records_select('course', 'id > 1') as $c) "
                        "{ delete_course($c, false); } fix_course_sortorder();"
                        "$DB->delete_records('block_navette_restores');"
-                       "$DB->delete_records('block_external_backuprestore');"
+                       "if ($DB->get_manager()->table_exists('block_external_backuprestore'))"
+                       "{ $DB->delete_records('block_external_backuprestore'); }"
                        # What is in somebody's trash or drafts is in the pool as well.
                        "set_config('fileslastcleanup', 0); get_file_storage()->cron();"
                        "foreach ($DB->get_records_select('files', \"component = 'user' AND filesize > 0\") as $f)"
@@ -87,7 +90,7 @@ class Bench:
             pids += [d.child.pid for d in self.farm.daemons] + [self.staging.child.pid]
         return pids + [os.getpid()]
 
-    def start_navette(self, broker):
+    def start_navette(self, broker, **worker):
         """Anew for each run, but in service: it has brought one small course, so that PHP's scripts are compiled.
         The older block and Moodle's commands have no such place to keep them."""
         self.farm = MoodleFarm(tempfile.mkdtemp(prefix="farm-", dir=self.folder), broker, self.pair,
@@ -95,7 +98,10 @@ class Bench:
         os.chmod(self.farm.folder, 0o711)
         self.staging = staging.of_farm(self.farm, tls=False)
         for role in ("archiver", "worker"):
-            staging.daemon(self.farm, role, self.staging).start()
+            daemon = staging.daemon(self.farm, role, self.staging)
+            daemon.config[role] |= worker if role == "worker" else {}
+            daemon.configure(daemon.config)
+            daemon.start()
         self.farm.producer()
         self.navette(self.pair.courses["XS"])
 
@@ -172,14 +178,14 @@ class Bench:
 
     def run(self, who, course, case, broker):
         self.empty_client()
-        if who == "navette":
-            self.start_navette(broker)
+        if who in NAVETTE:
+            self.start_navette(broker, **NAVETTE[who])
         try:
             if case != "first":
                 self.bring(who, course)
             if case == "again":
                 self.change(course)
-            if case == "there" and who == "navette":
+            if case == "there" and who in NAVETTE:
                 shutil.rmtree(self.staging.root)
                 os.mkdir(self.staging.root)
             os.sync()
@@ -187,7 +193,7 @@ class Bench:
             with measure.Usage(self.roots()) as usage:
                 seconds = self.bring(who, course)
             figures = {"seconds": round(seconds, 3), **usage.figures}
-            if who == "navette":
+            if who in NAVETTE:
                 figures["moved"] = self.moved(before)
                 figures["phases_s"] = self.phases()
             return figures
@@ -202,7 +208,7 @@ class Bench:
         if who == "block":
             return self.block(course)[0]
         began = time.perf_counter()
-        getattr(self, who)(course)
+        getattr(self, "navette" if who in NAVETTE else who)(course)
         return time.perf_counter() - began
 
     def phases(self):

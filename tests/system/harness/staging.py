@@ -2,6 +2,7 @@
 """The staging store as it is meant to be run: nginx with deploy/nginx/staging.conf, TLS, and a user
 of its own for each principal; and the same without either, for tests that put a proxy in front."""
 import base64
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -113,7 +114,8 @@ class Staging:
         for folder, _, names in os.walk(self.root):
             for name in names:
                 path = os.path.join(folder, name)
-                found[os.path.relpath(path, self.root)] = os.path.getsize(path)
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    found[os.path.relpath(path, self.root)] = os.path.getsize(path)
         return found
 
 
