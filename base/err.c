@@ -13,8 +13,9 @@
 static const struct {
 	const char *word;
 	const char *text;
+	enum nv_passes passes;
 } reasons[NV_R_COUNT] = {
-#define X(name, text) [NV_R_##name] = {#name, text},
+#define X(word, text, passes) [NV_R_##word] = {#word, text, passes},
 	NV_REASONS(X)
 #undef X
 };
@@ -48,24 +49,12 @@ enum nv_reason nv_reason_from(const char *word)
 
 bool nv_reason_passes(enum nv_reason reason)
 {
-	switch (reason) {
-	case NV_R_site_upgrading:
-	case NV_R_site_unavailable:
-	case NV_R_disk_full:
-	case NV_R_io:
-	case NV_R_store_unavailable:
-	case NV_R_store_full:
-	case NV_R_store_denied:
-		return true;
-	default:
-		return false;
-	}
+	return (unsigned)reason < NV_R_COUNT && reasons[reason].passes != NV_PASSES_no;
 }
 
 bool nv_reason_proves_outage(enum nv_reason reason)
 {
-	return reason == NV_R_site_upgrading || reason == NV_R_site_unavailable ||
-	       reason == NV_R_store_unavailable;
+	return (unsigned)reason < NV_R_COUNT && reasons[reason].passes == NV_PASSES_outage;
 }
 
 const char *nv_err_kind_word(enum nv_err_kind kind)

@@ -76,10 +76,11 @@ const char *nv_phrase(enum nv_lang lang, enum nv_phrase phrase);
 /* What is counted (proto/inventory.h), as the head of a list; a kind nobody knows as it is. */
 const char *nv_kind_words(enum nv_lang lang, const char *kind);
 
+/* From base/reasons.json, from which the pages have the same sentences. */
 struct nv_reason_words {
 	const char *why;   /* to the requester */
 	const char *to_do; /* by the requester */
-	const char *admin; /* why, where that does not fit administrators; NULL: it does */
+	const char *other; /* why, to anybody else; NULL: the same */
 };
 /* Never NULL; its first two neither. */
 const struct nv_reason_words *nv_reason_words(enum nv_lang lang, enum nv_reason reason);
