@@ -144,7 +144,7 @@ struct nv_config {
 
 	struct {
 		enum nv_site_type { NV_SITE_FOLDER, NV_SITE_MOODLE, NV_SITE_SEED_WS } type;
-		const char *path; /* directory: its folder; moodle: where config.php is */
+		const char *path; /* folder: that; moodle: where config.php is */
 		/* Of a moodle only: */
 		const char *php;  /* the interpreter; default /usr/bin/php */
 		const char *user; /* runs the scripts; "": our own user, another needs root */

@@ -30,7 +30,8 @@ static const char *const level_words[] = {"debug", "info", "warn", "error", NULL
 static const char *const store_words[] = {"directory", "webdav", "s3", NULL};
 static const char *const addressing_words[] = {"path", "host", NULL};
 /* In the order of enum nv_site_type, see config.h. */
-static const char *const site_words[] = {"directory", "moodle", "seed-ws", NULL};
+static const char *const site_words[] = {"folder", "moodle", "seed-ws", NULL};
+static const char *const old_site_words[] = {"directory", NULL};
 /* In the order of enum nv_enrolment, see proto/messages.h. */
 static const char *const enrolment_words[] = {"always", "with-users", "manual", NULL};
 static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
@@ -233,7 +234,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Objects that no archive needs any more are removed when they are older."},
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
-	 .required = ARCHIVER | WORKER, .sample = "directory",
+	 .old_words = old_site_words, .required = ARCHIVER | WORKER, .sample = "folder",
 	 .doc = "What the courses are in."},
 	{"site", "path", NV_CFG_PATH, AT(site.path), .sample = "/srv/navette/site",
 	 .doc = "Its folder; of a Moodle the one in which config.php is; seed-ws has none."},

@@ -42,13 +42,14 @@ struct nv_cfg_field {
 	size_t len_offset;
 	uint64_t min;
 	uint64_t max;
-	const char *const *words; /* NULL at the end */
-	const char *fallback;	  /* as it would be written in the file; NULL: none */
-	const char *sample;	  /* for the example where there is no default */
-	bool empty_ok;		  /* "" is allowed */
-	unsigned required;	  /* roles (enum nv_role) that cannot do without */
-	unsigned used;		  /* of a secret: roles that read it */
-	const char *env;	  /* of a secret: the variable that goes before the file */
+	const char *const *words;     /* NULL at the end */
+	const char *const *old_words; /* former names of the first of them, still read */
+	const char *fallback;	      /* as it would be written in the file; NULL: none */
+	const char *sample;	      /* for the example where there is no default */
+	bool empty_ok;		      /* "" is allowed */
+	unsigned required;	      /* roles (enum nv_role) that cannot do without */
+	unsigned used;		      /* of a secret: roles that read it */
+	const char *env;	      /* of a secret: the variable that goes before the file */
 	bool reloadable;
 	const char *doc;
 };

@@ -255,7 +255,10 @@ static int parse_uint(const struct nv_cfg_field *f, const char *text, void *dest
 	if (f->type == NV_CFG_BOOL)
 		rc = parse_bool(text, &n);
 	else if (f->type == NV_CFG_WORD)
-		rc = find_word(text, f->words, &n);
+		rc = find_word(text, f->words, &n) == 0 ||
+				     (f->old_words && find_word(text, f->old_words, &n) == 0)
+			     ? 0
+			     : -1;
 	else if (f->type == NV_CFG_NUMBER)
 		rc = parse_number(text, &n);
 	else if (f->type == NV_CFG_DURATION)

@@ -186,7 +186,7 @@ def test_disk(tmp_path):
     work = tmp_path / "work"
     work.mkdir(mode=0o750)
     config = write(tmp_path / "c.yaml", f"store:\n  max_archive: 10GiB\nworker:\n  work_dir: {work}\n"
-                   f"site:\n  type: directory\n  path: {tmp_path}/none\n")
+                   f"site:\n  type: folder\n  path: {tmp_path}/none\n")
     findings = doctor(config, **lies())
     only(findings, "disk_ok", "disk_unknown")
     only(doctor(config, **lies(LIE_ROOM=str(2 << 30))), "disk_low")
@@ -224,7 +224,7 @@ def test_root_looks_as_the_daemons_user_and_leaves_nothing_of_its_own(tmp_path):
         os.chown(path, NOBODY, NOBODY)
     work.chmod(0o750)
     config = write(tmp_path / "c.yaml", f"identity:\n  client: c\n  key_file: {key}\n"
-                   f"worker:\n  work_dir: {work}\nsite:\n  type: directory\n  path: {site}\n"
+                   f"worker:\n  work_dir: {work}\nsite:\n  type: folder\n  path: {site}\n"
                    f"sites:\n  - name: lastyear\n    public_key: \"{SITE_KEY}\"\n"
                    f"store:\n  type: directory\n  path: {store}\n", 0o644)
     findings = doctor(config)
@@ -261,7 +261,7 @@ def test_a_folder_site_that_the_worker_may_only_read(tmp_path):
         for name in folders + files:
             os.chmod(os.path.join(top, name), 0o777)
     config = write(tmp_path / "c.yaml", f"identity:\n  key_file: {tmp_path}/key\nworker:\n  work_dir: {work}\n"
-                   f"site:\n  type: directory\n  path: {site}\n", 0o644)
+                   f"site:\n  type: folder\n  path: {site}\n", 0o644)
     site.chmod(0o755)
     only(doctor(config), "site_read_only")
 
@@ -311,7 +311,7 @@ def test_hints_fit_what_is_wrong_with_a_site(tmp_path):
     config = write(tmp_path / "none.yaml", f"site:\n  type: moodle\n  user: \"\"\n  path: {tmp_path}/none\n  php: /bin/sh\n")
     found, = only(doctor(config), "site_config")
     assert "site.path" in found["way_out"] and "site create" not in found["way_out"]
-    config = write(tmp_path / "dir.yaml", f"site:\n  type: directory\n  path: {tmp_path}/none\n")
+    config = write(tmp_path / "dir.yaml", f"site:\n  type: folder\n  path: {tmp_path}/none\n")
     found, = only(doctor(config), "site_config")
     assert "site create" in found["way_out"]
 
