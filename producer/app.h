@@ -69,7 +69,7 @@ struct app {
 	struct used *used_tokens; /* launch.c */
 	struct blocking_jobs *blocking_jobs;
 	struct broker_view *broker_view;
-	struct note *notes; /* sites.c */
+	struct note *notes; /* site_presence.c */
 	struct download *downloads;
 	uint64_t downloads_len;
 	uint64_t metrics_refused; /* when it was last logged, nv_mono_ms; 0: not yet */

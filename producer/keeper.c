@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "core/status/events.h"
 #include "core/status/status.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/clock.h"
 #include "producer/admin/dead_tidy.h"
 #include "producer/admin/site_letters.h"
 #include "producer/app.h"
 #include "producer/keeper.h"
 #include "producer/requests/catalog.h"
+#include "producer/site_presence.h"
 
 #define PREFETCH 64u
 #define HELD_MS 1000u
@@ -224,7 +224,7 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		return;
 	}
 	nv_clock_heard(k->app, &n->env, comes_again(d));
-	nv_sites_heard(k->app, &n->env);
+	nv_site_presence_heard(k->app, &n->env);
 	write_news(n);
 }
 

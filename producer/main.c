@@ -10,7 +10,6 @@
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
 #include "core/status/status.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/broker_view.h"
 #include "producer/admin/clock.h"
 #include "producer/admin/dead_tidy.h"
@@ -27,6 +26,7 @@
 #include "producer/session/people.h"
 #include "producer/session/rights.h"
 #include "producer/session/signin.h"
+#include "producer/site_presence.h"
 
 #define HTTP_STOP_MS 5000u
 #define BUS_STOP_MS 5000u
@@ -164,7 +164,7 @@ static void free_app(struct app *app)
 	nv_spool_free(app->spool);
 	nv_people_free(app->people);
 	nv_broker_view_free(app->broker_view);
-	nv_sites_notes_free(app);
+	nv_site_presence_free(app);
 	nv_site_letters_free(app->letters);
 	nv_catalog_free(app->catalog);
 	nv_keyring_fini(&app->sites);

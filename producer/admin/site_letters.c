@@ -10,12 +10,12 @@
 #include "base/log.h"
 #include "core/bus/dead_letters.h"
 #include "core/status/kv.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/site_letters.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/requests/catalog.h"
 #include "producer/requests/replies.h"
+#include "producer/site_presence.h"
 
 /* Alive until its callback was called and no callback of others is under way. */
 struct ask {
@@ -277,5 +277,5 @@ void nv_site_letters_ask(struct app *app, const struct nv_config_site *site,
 	q->timer.data = q;
 	uv_timer_start(&q->timer, too_late, app->config->producer.catalog_timeout, 0);
 	q->ops++;
-	nv_sites_understand(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
+	nv_site_presence_understands(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
 }
