@@ -72,21 +72,21 @@ static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reaso
 	err->kind = kind;
 	err->reason = reason;
 	err->code = code;
-	len = strnlen(text, sizeof(err->msg) - 1);
+	len = strnlen(text, sizeof err->msg - 1);
 	memcpy(err->msg, text, len);
 	err->msg[len] = '\0';
-	nv_text_clean(err->msg, sizeof(err->msg) - 1);
+	nv_text_clean(err->msg, sizeof err->msg - 1);
 }
 
 int nv_fail(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, const char *fmt, ...)
 {
-	char text[sizeof(err->msg)];
+	char text[sizeof err->msg];
 	va_list ap;
 
 	if (!err)
 		return -1;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	fill(err, kind, reason, 0, text);
 	return -1;
@@ -114,7 +114,7 @@ static void classify_errno(int errnum, enum nv_err_kind *kind, enum nv_reason *r
 int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv_reason reason,
 		  const char *fmt, ...)
 {
-	char text[2 * sizeof(err->msg)]; /* fill cuts it */
+	char text[2 * sizeof err->msg]; /* fill cuts it */
 	char why[128];
 	va_list ap;
 	int len;
@@ -122,13 +122,13 @@ int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv
 	if (!err)
 		return -1;
 	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		len = 0;
-	if ((size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s",
-			       strerror_r(errnum, why, sizeof(why)));
+	if ((size_t)len < sizeof text)
+		(void)snprintf(text + len, sizeof text - (size_t)len, ": %s",
+			       strerror_r(errnum, why, sizeof why));
 	classify_errno(errnum, &kind, &reason);
 	fill(err, kind, reason, errnum, text);
 	return -1;
@@ -136,18 +136,18 @@ int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv
 
 void nv_err_prefix(struct nv_err *err, const char *fmt, ...)
 {
-	char text[2 * sizeof(err->msg)]; /* fill cuts it */
+	char text[2 * sizeof err->msg]; /* fill cuts it */
 	va_list ap;
 	int len;
 
 	if (!err)
 		return;
 	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		return;
-	if ((size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s", err->msg);
+	if ((size_t)len < sizeof text)
+		(void)snprintf(text + len, sizeof text - (size_t)len, ": %s", err->msg);
 	fill(err, err->kind, err->reason, err->code, text);
 }

@@ -318,7 +318,7 @@ static int try_to_write(const char *dir, struct nv_err *err)
 	struct nv_err why = {0};
 	nv_token_new(token);
 	nv_auto_free char *path = nv_asprintf("%s/.room-%s", dir, token);
-	int rc = nv_write_file(path, nothing, sizeof(nothing), 0600, &why);
+	int rc = nv_write_file(path, nothing, sizeof nothing, 0600, &why);
 	unlink(path);
 	if (rc == 0 || why.code == ENOENT)
 		return 0;
@@ -357,7 +357,7 @@ const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *
 						     : "is not a regular file");
 		return NULL;
 	}
-	len = read(fd, text, sizeof(text));
+	len = read(fd, text, sizeof text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
 	if (len <= 0 || len > (ssize_t)SECRET_MAX)
@@ -366,6 +366,6 @@ const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *
 		nv_buf_puts(why, "holds more than one line");
 	else
 		secret = nv_arena_strndup(a, text, (size_t)len);
-	explicit_bzero(text, sizeof(text));
+	explicit_bzero(text, sizeof text);
 	return secret;
 }

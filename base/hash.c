@@ -36,7 +36,7 @@ static const EVP_MD *method(enum nv_hash_kind kind)
 
 struct nv_hash *nv_hash_new(enum nv_hash_kind kind)
 {
-	struct nv_hash *h = nv_alloc(sizeof(*h));
+	struct nv_hash *h = nv_alloc(sizeof *h);
 
 	h->md = method(kind);
 	h->ctx = EVP_MD_CTX_new();

@@ -33,7 +33,7 @@ static json_t *parse(const void *data, size_t len, size_t flags, json_error_t *r
 	if (is_flat_enough(text, len))
 		return json_loadb(text, len, flags, ret_wrong);
 	*ret_wrong = (json_error_t){.line = 1};
-	(void)snprintf(ret_wrong->text, sizeof(ret_wrong->text), "nested more than %u deep",
+	(void)snprintf(ret_wrong->text, sizeof ret_wrong->text, "nested more than %u deep",
 		       NV_JSON_DEPTH_MAX);
 	return NULL;
 }

@@ -12,7 +12,7 @@ __attribute__((noreturn)) static void out_of_memory(void)
 {
 	static const char text[] = "navette: out of memory\n";
 
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)!write(STDERR_FILENO, text, sizeof text - 1);
 	abort();
 }
 
@@ -95,14 +95,14 @@ void *nv_arena_alloc(struct nv_arena *a, size_t size)
 	struct nv_arena_chunk *c = a->chunks;
 	void *p;
 
-	if (size > SIZE_MAX - ALIGNMENT - sizeof(*c))
+	if (size > SIZE_MAX - ALIGNMENT - sizeof *c)
 		out_of_memory();
 	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	if (!size)
 		size = ALIGNMENT;
 	if (!c || c->size - c->used < size) {
-		size_t room = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE - sizeof(*c);
-		struct nv_arena_chunk *fresh = nv_alloc(sizeof(*c) + room);
+		size_t room = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE - sizeof *c;
+		struct nv_arena_chunk *fresh = nv_alloc(sizeof *c + room);
 
 		fresh->size = room;
 		if (c && room == size) { /* big: behind the chunk that still has room */

@@ -78,7 +78,7 @@ static size_t add_folder(struct nv_sync_batch *b, const char *path)
 			return i;
 	if (b->folders_len == b->folders_cap) {
 		b->folders_cap = b->folders_cap ? 2 * b->folders_cap : 8;
-		b->folders = nv_realloc(b->folders, b->folders_cap * sizeof(*b->folders));
+		b->folders = nv_realloc(b->folders, b->folders_cap * sizeof *b->folders);
 	}
 	b->folders[b->folders_len] = nv_strdup(path);
 	return b->folders_len++;
@@ -88,7 +88,7 @@ static void add_name(struct nv_sync_batch *b, size_t folder, const struct nv_fol
 {
 	if (b->names_len == b->names_cap) {
 		b->names_cap = b->names_cap ? 2 * b->names_cap : 8;
-		b->names = nv_realloc(b->names, b->names_cap * sizeof(*b->names));
+		b->names = nv_realloc(b->names, b->names_cap * sizeof *b->names);
 	}
 	b->names[b->names_len++] = (struct nv_synced_name){folder, *birth};
 }

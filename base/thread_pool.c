@@ -32,7 +32,7 @@ struct nv_thread_pool *nv_thread_pool_new(unsigned threads,
 					  int (*work)(void *ctx, void *item, struct nv_err *err),
 					  void *ctx)
 {
-	struct nv_thread_pool *c = nv_alloc(sizeof(*c));
+	struct nv_thread_pool *c = nv_alloc(sizeof *c);
 	c->work = work;
 	c->ctx = ctx;
 	c->threads_max = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
@@ -89,7 +89,7 @@ void nv_thread_pool_give(struct nv_thread_pool *c, void *item)
 	pthread_mutex_lock(&c->lock);
 	if (c->len == c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
-		c->items = nv_realloc(c->items, c->cap * sizeof(*c->items));
+		c->items = nv_realloc(c->items, c->cap * sizeof *c->items);
 	}
 	c->items[c->len++] = item;
 	bool another = c->idle < c->len - c->next && c->threads < c->threads_max && !c->failed;

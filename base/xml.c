@@ -152,7 +152,7 @@ struct nv_xml *nv_xml_new(uint64_t max_bytes, nv_xml_end_cb cb, void *arg)
 		.serror = error_cb,
 	};
 	pthread_once(&once, init_libxml);
-	struct nv_xml *x = nv_alloc(sizeof(*x));
+	struct nv_xml *x = nv_alloc(sizeof *x);
 	x->end_cb = cb;
 	x->arg = arg;
 	x->left = max_bytes;

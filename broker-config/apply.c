@@ -95,7 +95,7 @@ static int walk_flag(struct walk *w, struct nv_err *err)
 	{
 		if (strcmp(text(flag, "name"), "stream_queue") != 0)
 			continue;
-		if (!strcmp(text(flag, "state"), "enabled"))
+		if (strcmp(text(flag, "state"), "enabled") == 0)
 			return 0;
 		nv_auto_json json_t *body = json_pack("{s:s}", "name", "stream_queue");
 		return mend(w, "PUT", "feature-flags/stream_queue/enable", body,
@@ -143,7 +143,7 @@ static json_t *named(json_t *list, const char *name)
 {
 	size_t i = 0;
 	json_t *item = NULL;
-	json_array_foreach(list, i, item) if (!strcmp(text(item, "name"), name)) return item;
+	json_array_foreach(list, i, item) if (strcmp(text(item, "name"), name) == 0) return item;
 	return NULL;
 }
 
@@ -186,10 +186,10 @@ static void compare_queue(struct walk *w, const char *what, const json_t *has, c
 
 static bool same_binding(const json_t *a, const json_t *b)
 {
-	return !strcmp(text(a, "source"), text(b, "source")) &&
-	       !strcmp(text(a, "destination"), text(b, "destination")) &&
-	       !strcmp(text(a, "destination_type"), text(b, "destination_type")) &&
-	       !strcmp(text(a, "routing_key"), text(b, "routing_key"));
+	return strcmp(text(a, "source"), text(b, "source")) == 0 &&
+	       strcmp(text(a, "destination"), text(b, "destination")) == 0 &&
+	       strcmp(text(a, "destination_type"), text(b, "destination_type")) == 0 &&
+	       strcmp(text(a, "routing_key"), text(b, "routing_key")) == 0;
 }
 
 static json_t *by_ends(json_t *list, const json_t *want)
@@ -202,7 +202,7 @@ static json_t *by_ends(json_t *list, const json_t *want)
 
 static char *binding_path(const struct walk *w, const struct part *p, const json_t *want)
 {
-	bool queue = !strcmp(text(want, "destination_type"), "queue");
+	bool queue = strcmp(text(want, "destination_type"), "queue") == 0;
 	return NV_MGMT_PATH(p->list, w->vhost, "e", text(want, "source"), queue ? "q" : "e",
 			    text(want, "destination"));
 }
@@ -215,7 +215,7 @@ static char *binding_what(const struct part *p, const json_t *want)
 
 static bool starts_with(const char *s, const char *prefix)
 {
-	return !strncmp(s, prefix, strlen(prefix));
+	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 /* A binding too many lets a principal reach what it should not.  (control.S has the queues of the
@@ -358,7 +358,7 @@ static int walk_permission(struct walk *w, const json_t *p, struct nv_err *err)
 	if (status == 404)
 		return mend(w, "PUT", path, p, what, err);
 	for (size_t i = 0; i < NV_ARRAY_LEN(keys); i++) {
-		if (!strcmp(text(have, keys[i]), text(p, keys[i])))
+		if (strcmp(text(have, keys[i]), text(p, keys[i])) == 0)
 			continue;
 		if (w->apply)
 			return mend(w, "PUT", path, p, what, err);

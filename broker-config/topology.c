@@ -10,7 +10,7 @@
 static struct nv_topology_name name2(const char *prefix, const char *owner, const char *suffix)
 {
 	struct nv_topology_name n;
-	snprintf(n.s, sizeof(n.s), "%s.%s%s", prefix, owner, suffix);
+	snprintf(n.s, sizeof n.s, "%s.%s%s", prefix, owner, suffix);
 	return n;
 }
 
@@ -58,7 +58,7 @@ struct nv_topology_name nv_queue_catalog(const char *site)
 struct nv_topology_name nv_queue_control(const char *site, const char *token)
 {
 	struct nv_topology_name n;
-	snprintf(n.s, sizeof(n.s), "control.%s.%s", site, token);
+	snprintf(n.s, sizeof n.s, "control.%s.%s", site, token);
 	return n;
 }
 
@@ -194,12 +194,12 @@ static void visit_site_user(const struct nv_topology_visitor *v, const char *s)
 	char write[512];
 	char read[512];
 	/* Only the queue this archiver is reached by; the token is 128 random bits in hex. */
-	snprintf(configure, sizeof(configure), "^control\\.%s\\.[0-9a-f]+$", s);
+	snprintf(configure, sizeof configure, "^control\\.%s\\.[0-9a-f]+$", s);
 	/* Binding a queue asks for the right to write to it. */
-	snprintf(write, sizeof(write),
+	snprintf(write, sizeof write,
 		 "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+|control\\.%s\\.[0-9a-f]+)$", s, s, s,
 		 s);
-	snprintf(read, sizeof(read),
+	snprintf(read, sizeof read,
 		 "^(archive\\.%s(\\.now)?|catalog\\.%s|control\\.%s(\\.[0-9a-f]+)?|dead\\.%s)$", s,
 		 s, s, s);
 	v->user(v->ctx, nv_broker_user("archiver", s).s, configure, write, read);
@@ -209,11 +209,11 @@ static void visit_client_users(const struct nv_topology_visitor *v, const char *
 {
 	char write[512];
 	char read[512];
-	snprintf(write, sizeof(write), "^(from\\.%s|self\\.%s)$", c, c);
-	snprintf(read, sizeof(read), "^(events\\.%s|dead\\.%s)$", c, c);
+	snprintf(write, sizeof write, "^(from\\.%s|self\\.%s)$", c, c);
+	snprintf(read, sizeof read, "^(events\\.%s|dead\\.%s)$", c, c);
 	v->user(v->ctx, nv_broker_user("producer", c).s, "^$", write, read);
-	snprintf(write, sizeof(write), "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+)$", c, c, c);
-	snprintf(read, sizeof(read), "^(restore\\.%s(\\.now)?|opened\\.%s|dead\\.%s)$", c, c, c);
+	snprintf(write, sizeof write, "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+)$", c, c, c);
+	snprintf(read, sizeof read, "^(restore\\.%s(\\.now)?|opened\\.%s|dead\\.%s)$", c, c, c);
 	v->user(v->ctx, nv_broker_user("worker", c).s, "^$", write, read);
 }
 
@@ -226,7 +226,7 @@ static bool name_ok(const char *const *clients, size_t clients_len, const char *
 		return false;
 	for (size_t i = 0; i < before; i++) {
 		const char *other = i < clients_len ? clients[i] : sites[i - clients_len];
-		if (!strcmp(other, name))
+		if (strcmp(other, name) == 0)
 			return false;
 	}
 	return true;

@@ -45,7 +45,7 @@ void nv_cli_found(struct nv_cli_doctor *d, enum cli_finding finding, const char 
 	char text[600];
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	d->counts[health]++;
 	if (health == CLI_GOOD)
@@ -275,7 +275,7 @@ static void check_libraries(struct nv_cli_doctor *d)
 {
 	char archive[32];
 	int n = archive_version_number();
-	snprintf(archive, sizeof(archive), "%d.%d.%d", n / 1000000, n / 1000 % 1000, n % 1000);
+	snprintf(archive, sizeof archive, "%d.%d.%d", n / 1000000, n / 1000 % 1000, n % 1000);
 	check_version(d, "librabbitmq", amqp_version(), "0.11.0", "librabbitmq4");
 	check_version(d, "libcurl", curl_version_info(CURLVERSION_NOW)->version, "7.88",
 		      "libcurl4");

@@ -370,8 +370,8 @@ static char *reason_given(const struct nv_buf *answer)
 static bool says_ready(const struct nv_buf *answer)
 {
 	static const char ready[] = READY;
-	return answer->len == sizeof(ready) - 1 &&
-	       memcmp(answer->data, ready, sizeof(ready) - 1) == 0;
+	return answer->len == sizeof ready - 1 &&
+	       memcmp(answer->data, ready, sizeof ready - 1) == 0;
 }
 
 static void daemon_answered(struct nv_cli_doctor *d, const char *daemon, CURL *curl,
@@ -434,8 +434,8 @@ static void report_clocks(struct nv_cli_doctor *d, char *metrics)
 {
 	static const char name[] = "navette_clock_skew_seconds{peer=\"";
 	for (char *line; (line = strsep(&metrics, "\n")) != NULL;) {
-		char *peer = line + sizeof(name) - 1;
-		char *end = strncmp(line, name, sizeof(name) - 1) == 0 ? strchr(peer, '"') : NULL;
+		char *peer = line + sizeof name - 1;
+		char *end = strncmp(line, name, sizeof name - 1) == 0 ? strchr(peer, '"') : NULL;
 		if (!end || end[1] != '}')
 			continue;
 		*end = '\0';
@@ -463,7 +463,7 @@ static void ask_clocks(struct nv_cli_doctor *d, const char *base)
 static bool is_address(const char *listen)
 {
 	size_t len = listen ? strlen(listen) : 0;
-	return len && !(len > 2 && !strcmp(listen + len - 2, ":0"));
+	return len && !(len > 2 && strcmp(listen + len - 2, ":0") == 0);
 }
 
 /* One of this machine: a queue that it cannot consume is named by nobody else, since the broker

@@ -14,7 +14,7 @@ static redisReply *ask(redisContext *r, const char *a, const char *b, const char
 	const char *argv[] = {a, b, c};
 	redisReply *reply = redisCommandArgv(r, c ? 3 : b ? 2 : 1, argv, NULL);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
-		snprintf(r->errstr, sizeof(r->errstr), "%.*s", 100, reply->str);
+		snprintf(r->errstr, sizeof r->errstr, "%.*s", 100, reply->str);
 		freeReplyObject(reply);
 		reply = NULL;
 	}
@@ -44,7 +44,7 @@ static bool ask_sentinels(struct nv_cli_doctor *d, struct timeval tv, struct red
 						       c->redis.master)
 						 : NULL;
 		if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-			snprintf(at.host, sizeof(at.host), "%s", reply->element[0]->str);
+			snprintf(at.host, sizeof at.host, "%s", reply->element[0]->str);
 			at.port = (uint16_t)strtoul(reply->element[1]->str, NULL, 10);
 			bool same = !ret->port ||
 				    (ret->port == at.port && strcmp(ret->host, at.host) == 0);
@@ -75,7 +75,7 @@ static redisContext *redis_open(struct nv_cli_doctor *d, char **ret_place)
 			     .tv_usec = (suseconds_t)(c->redis.timeout % 1000) * 1000};
 	struct redis_place at = {.port = c->redis.port};
 	redisContext *r;
-	snprintf(at.host, sizeof(at.host), "%s", c->redis.host);
+	snprintf(at.host, sizeof at.host, "%s", c->redis.host);
 	if (c->redis.sentinels_len && !ask_sentinels(d, tv, &at)) {
 		nv_cli_found(d, CLI_F_sentinel_none, "redis",
 			     "see redis.sentinels and redis.master",

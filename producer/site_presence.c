@@ -38,9 +38,9 @@ static bool is_due(struct app *app, const char *site, const char *name)
 			spare = n;
 			continue;
 		}
-		if (!strcmp(n->name, name))
+		if (strcmp(n->name, name) == 0)
 			return false;
-		if (!strcmp(n->site, site))
+		if (strcmp(n->site, site) == 0)
 			len++;
 	}
 	if (len >= NOTES_MAX)
@@ -122,7 +122,7 @@ void nv_site_presence_heard(struct app *app, const struct nv_envelope *env)
 const char *nv_site_presence_after(const char *name, const char *prefix)
 {
 	size_t len = strlen(prefix);
-	return !strncmp(name, prefix, len) ? name + len : NULL;
+	return strncmp(name, prefix, len) == 0 ? name + len : NULL;
 }
 
 struct understanding {
@@ -141,7 +141,7 @@ static bool names_kind(const struct nv_presence *answer, const char *word)
 	json_array_foreach(json_object_get(told, "kinds"), i, one)
 	{
 		const char *s = json_string_value(one);
-		found = found || (s && !strcmp(s, word));
+		found = found || (s && strcmp(s, word) == 0);
 	}
 	json_decref(told);
 	return found;
@@ -155,7 +155,7 @@ static void understood(void *arg, const struct nv_err *err, const struct nv_pres
 	bool found = false;
 	for (size_t i = 0; !err && i < len; i++) {
 		const char *name = nv_site_presence_after(list[i].name, "answer:");
-		if (name && !strcmp(name, u->site))
+		if (name && strcmp(name, u->site) == 0)
 			found = names_kind(&list[i], word);
 	}
 	u->cb(u->arg, err, found);

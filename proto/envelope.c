@@ -96,7 +96,7 @@ static void to_sign(const struct outer *o, struct nv_buf *ret)
 {
 	msgpack_packer pk;
 
-	nv_buf_put(ret, domain, sizeof(domain));
+	nv_buf_put(ret, domain, sizeof domain);
 	msgpack_packer_init(&pk, ret, to_buf);
 	msgpack_pack_array(&pk, 7);
 	msgpack_pack_uint64(&pk, o->v);
@@ -149,8 +149,8 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 			       "%s: %zu bytes, at most %zu are allowed", info->word, body_buf.len,
 			       info->max_body);
 	nv_uuid_new(mid);
-	snprintf(word, sizeof(word), "%s", info->word);
-	snprintf(from, sizeof(from), "%s:%s", signer_word(me->signer), me->name);
+	snprintf(word, sizeof word, "%s", info->word);
+	snprintf(from, sizeof from, "%s:%s", signer_word(me->signer), me->name);
 	o = (struct outer){
 		.v = NV_PROTO_VERSION,
 		.kind = word,
@@ -158,7 +158,7 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 		.mid = mid,
 		.issued = nv_now_ms(),
 		.body = {body_buf.data, body_buf.len},
-		.signature = {signature, sizeof(signature)},
+		.signature = {signature, sizeof signature},
 	};
 	o.expires = ttl_ms > UINT64_MAX - o.issued ? UINT64_MAX : o.issued + ttl_ms;
 	to_sign(&o, &signed_buf);
@@ -166,7 +166,7 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 	if (nv_record_encode(&outer_record, &o, out, err))
 		return -1;
 	if (ret_mid)
-		memcpy(ret_mid, mid, sizeof(mid));
+		memcpy(ret_mid, mid, sizeof mid);
 	return 0;
 }
 
@@ -310,7 +310,7 @@ static int open_into(const void *data, size_t len, const struct nv_keyring *keys
 	    check_kind(&o, want, &ret->kind, err) || parse_from(&o, ret, err) ||
 	    check_signature(&o, keys, ret, err) || check_times(&o, now_ms, err))
 		return -1;
-	memcpy(ret->mid, o.mid, sizeof(ret->mid));
+	memcpy(ret->mid, o.mid, sizeof ret->mid);
 	ret->issued = o.issued;
 	ret->expires = o.expires;
 	return nv_record_decode(nv_kind_info(ret->kind)->record, o.body.data, o.body.len,
@@ -322,7 +322,7 @@ int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys
 {
 	nv_auto_arena struct nv_arena scratch = {0};
 
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof *ret);
 	if (open_into(data, len, keys, want, now_ms, &scratch, ret, err)) {
 		nv_envelope_fini(ret);
 		return -1;
@@ -333,7 +333,7 @@ int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys
 void nv_envelope_fini(struct nv_envelope *e)
 {
 	nv_arena_fini(&e->arena);
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, sizeof *e);
 }
 
 /* --- looking without verifying --- */

@@ -87,17 +87,17 @@ int nv_keys_new(const char *path, char ret_public[NV_PUBLIC_KEY_TEXT], struct nv
 
 	if (ready(err))
 		return -1;
-	randombytes_buf(seed, sizeof(seed));
+	randombytes_buf(seed, sizeof seed);
 	crypto_sign_seed_keypair(key, secret, seed);
-	sodium_bin2base64(line + sizeof(SECRET_PREFIX) - 1, BASE64_LEN + 1, seed, sizeof(seed),
+	sodium_bin2base64(line + sizeof(SECRET_PREFIX) - 1, BASE64_LEN + 1, seed, sizeof seed,
 			  sodium_base64_VARIANT_ORIGINAL);
 	line[SECRET_TEXT_LEN] = '\n';
 	result = write_new(path, line, SECRET_TEXT_LEN + 1, err);
 	if (!result)
 		public_text(key, ret_public);
-	sodium_memzero(seed, sizeof(seed));
-	sodium_memzero(secret, sizeof(secret));
-	sodium_memzero(line, sizeof(line));
+	sodium_memzero(seed, sizeof seed);
+	sodium_memzero(secret, sizeof secret);
+	sodium_memzero(line, sizeof line);
 	return result;
 }
 
@@ -134,10 +134,10 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 	size_t len = 0;
 	int result = -1;
 
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof *ret);
 	if ((signer != 'c' && signer != 's') || !nv_name_valid(name))
 		return nv_fail(err, NV_FATAL, NV_R_config, "keys: \"%s\" cannot be a name", name);
-	if (ready(err) || read_private(path, text, sizeof(text), &len, err))
+	if (ready(err) || read_private(path, text, sizeof text, &len, err))
 		return -1;
 	if (len == SECRET_TEXT_LEN + 1 && text[SECRET_TEXT_LEN] == '\n')
 		len--;
@@ -151,8 +151,8 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 		memcpy(ret->name, name, strlen(name) + 1);
 		result = 0;
 	}
-	sodium_memzero(text, sizeof(text));
-	sodium_memzero(seed, sizeof(seed));
+	sodium_memzero(text, sizeof text);
+	sodium_memzero(seed, sizeof seed);
 	return result;
 }
 
@@ -163,7 +163,7 @@ void nv_identity_public(const struct nv_identity *me, char ret_public[NV_PUBLIC_
 
 void nv_identity_wipe(struct nv_identity *me)
 {
-	sodium_memzero(me, sizeof(*me));
+	sodium_memzero(me, sizeof *me);
 }
 
 int nv_keyring_add(struct nv_keyring *ring, char signer, const char *name, const char *text,
@@ -183,7 +183,7 @@ int nv_keyring_add(struct nv_keyring *ring, char signer, const char *name, const
 			       "<base64 of 32 bytes>\"",
 			       name);
 	memcpy(one.name, name, strlen(name) + 1);
-	ring->items = nv_realloc(ring->items, (ring->len + 1) * sizeof(*ring->items));
+	ring->items = nv_realloc(ring->items, (ring->len + 1) * sizeof *ring->items);
 	ring->items[ring->len++] = one;
 	return 0;
 }

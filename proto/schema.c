@@ -38,7 +38,7 @@ static int wrong(const struct place *p, enum nv_reason reason, struct nv_err *er
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
+	vsnprintf(what, sizeof what, fmt, args);
 	va_end(args);
 	place_put(p, &where);
 	return nv_fail(err, NV_REJECT, reason, "%s: %s", (const char *)where.data, what);
@@ -336,7 +336,7 @@ static int decode_strs(const struct nv_field *f, struct nv_wire *w, const struct
 		return -1;
 	if (head->value == 0)
 		return 0;
-	ret->items = nv_arena_alloc(arena, head->value * sizeof(*ret->items));
+	ret->items = nv_arena_alloc(arena, head->value * sizeof *ret->items);
 	for (size_t i = 0; i < head->value; i++) {
 		struct place item = item_place(p, i);
 		struct nv_wire_head text;

@@ -119,7 +119,7 @@ static int any_head(struct nv_wire *w, struct nv_wire_head *ret)
 
 int nv_wire_next(struct nv_wire *w, struct nv_wire_head *ret)
 {
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof *ret);
 	if (any_head(w, ret))
 		return -1;
 	switch (ret->kind) {

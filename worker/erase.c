@@ -82,7 +82,7 @@ static void looked(void *arg, const struct nv_err *err, const char *const *archi
 	}
 	nv_arena_fini(&u->arena);
 	u->arena = (struct nv_arena){0};
-	u->archives = nv_arena_alloc(&u->arena, len * sizeof(*u->archives));
+	u->archives = nv_arena_alloc(&u->arena, len * sizeof *u->archives);
 	u->len = len;
 	for (size_t i = 0; i < len; i++)
 		u->archives[i] = nv_arena_strdup(&u->arena, archives[i]);

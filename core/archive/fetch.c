@@ -78,7 +78,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 	*ret_good = expect->sha1 && expect->sha256 && (uint64_t)st.st_size == expect->size &&
 		    nv_hash_cache_get(f->help->known, expect->sha1, expect->size, st.st_mtim.tv_sec,
 				      known) &&
-		    memcmp(known, expect->sha256, sizeof(known)) == 0;
+		    memcmp(known, expect->sha256, sizeof known) == 0;
 	if (*ret_good)
 		return 0;
 	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
@@ -98,7 +98,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 	if (n < 0)
 		return -1;
 	*ret_good = (uint64_t)st.st_size == expect->size && expect->sha256 &&
-		    memcmp(digest, expect->sha256, sizeof(digest)) == 0;
+		    memcmp(digest, expect->sha256, sizeof digest) == 0;
 	if (!*ret_good)
 		unlink(path);
 	if (!*ret_good || !expect->together)
@@ -338,7 +338,7 @@ static void remember(struct fetching *f, const struct nv_manifest_entry *e)
 	struct stat st;
 	if (stat(path, &st) < 0 ||
 	    (nv_hash_cache_get(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, known) &&
-	     memcmp(known, e->sha256.data, sizeof(known)) == 0))
+	     memcmp(known, e->sha256.data, sizeof known) == 0))
 		return;
 	nv_hash_cache_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
 }
@@ -481,7 +481,7 @@ int nv_archive_to_mbz(const struct nv_fetched *f, const char *path, const struct
 {
 	const struct nv_manifest_entry *e = f->manifest.entries.items;
 	size_t len = f->manifest.entries.len;
-	nv_auto_free struct nv_entry *entries = nv_alloc((len + 1) * sizeof(*entries));
+	nv_auto_free struct nv_entry *entries = nv_alloc((len + 1) * sizeof *entries);
 	for (size_t i = 0; i < len; i++)
 		entries[i] = entry_of(&e[i]);
 	struct nv_mbz_writer *w = nv_mbz_create(path, entries, len, err);

@@ -36,7 +36,7 @@ static int add_object(void *arg, const char *key, uint64_t size, uint64_t modifi
 	struct objects *o = arg;
 	if (o->len == o->cap) {
 		o->cap = o->cap ? 2 * o->cap : 256;
-		o->items = nv_realloc(o->items, o->cap * sizeof(*o->items));
+		o->items = nv_realloc(o->items, o->cap * sizeof *o->items);
 	}
 	o->items[o->len++] = (struct object){nv_arena_strdup(&o->arena, key), size, modified_ms};
 	return nv_job_check(o->job, NULL);
@@ -122,7 +122,7 @@ static void add_named(struct named *n, char *key)
 {
 	if (n->len == n->cap) {
 		n->cap = n->cap ? 2 * n->cap : 256;
-		n->keys = nv_realloc(n->keys, n->cap * sizeof(*n->keys));
+		n->keys = nv_realloc(n->keys, n->cap * sizeof *n->keys);
 	}
 	n->keys[n->len++] = nv_arena_strdup(&n->arena, key);
 }
@@ -203,7 +203,7 @@ static int look_at_archives(const struct collecting *g, struct named *named, str
 	}
 	objects_fini(&all);
 	if (named->len)
-		qsort(named->keys, named->len, sizeof(*named->keys), compare);
+		qsort(named->keys, named->len, sizeof *named->keys, compare);
 	return rc;
 }
 
@@ -223,7 +223,7 @@ static int remove_blobs(const struct collecting *g, const struct named *named, s
 		struct object *o = &blobs.items[i];
 		if (!is_older(g, o, g->c->grace_ms) ||
 		    (named->len &&
-		     bsearch(&o->key, named->keys, named->len, sizeof(*named->keys), compare)))
+		     bsearch(&o->key, named->keys, named->len, sizeof *named->keys, compare)))
 			continue;
 		rc = remove_object(g, o->key, err);
 		if (rc == 0) {

@@ -151,7 +151,7 @@ static void count(struct inspecting *in, const char *kind, const char *type, uin
 	if (i == NV_INVENTORY_MAX)
 		return;
 	if (i == in->counts_len) {
-		in->counts = nv_realloc(in->counts, (i + 1) * sizeof(*in->counts));
+		in->counts = nv_realloc(in->counts, (i + 1) * sizeof *in->counts);
 		in->counts[in->counts_len++] =
 			(struct nv_count){.kind = nv_arena_strdup(&in->info->arena, kind),
 					  .type = nv_arena_strdup(&in->info->arena, type)};
@@ -261,7 +261,7 @@ static void begin_counts(struct inspecting *in)
 
 static void keep_counts(const struct inspecting *in, struct nv_list *ret, struct nv_arena *arena)
 {
-	size_t bytes = in->counts_len * sizeof(*in->counts);
+	size_t bytes = in->counts_len * sizeof *in->counts;
 	if (!bytes)
 		return;
 	*ret = (struct nv_list){nv_arena_alloc(arena, bytes), in->counts_len};

@@ -53,7 +53,7 @@ struct nv_partial_writer *nv_partial_writer_new(struct nv_store *store,
 						const struct nv_job *job,
 						void (*opened_cb)(void *arg), void *arg)
 {
-	struct nv_partial_writer *t = nv_alloc(sizeof(*t));
+	struct nv_partial_writer *t = nv_alloc(sizeof *t);
 	t->store = store;
 	t->place = place;
 	t->job = job;
@@ -85,7 +85,7 @@ static int write_list(struct nv_partial_writer *t, const struct nv_manifest_entr
 		/* The record's fields are not const; it is only read here. */
 		.id = (char *)(uintptr_t)t->place->id,
 		.attempt = (char *)(uintptr_t)t->place->attempt,
-		.skeleton_sha256 = {none, sizeof(none)},
+		.skeleton_sha256 = {none, sizeof none},
 		.entries = {.items = (void *)(uintptr_t)items, .len = len},
 	};
 	for (size_t i = 0; i < len; i++)
@@ -105,9 +105,9 @@ static void tell(struct nv_partial_writer *t)
 	size_t len = t->len < NV_OPENED_BLOBS ? t->len : NV_OPENED_BLOBS;
 	struct nv_err err = {0};
 	t->len = t->cap = t->len - len;
-	t->items = t->len ? nv_alloc(t->len * sizeof(*items)) : NULL;
+	t->items = t->len ? nv_alloc(t->len * sizeof *items) : NULL;
 	if (t->len)
-		memcpy(t->items, items + len, t->len * sizeof(*items));
+		memcpy(t->items, items + len, t->len * sizeof *items);
 	t->telling = true;
 	pthread_mutex_unlock(&t->lock);
 	int rc = write_list(t, items, len, &err);
@@ -129,7 +129,7 @@ void nv_partial_writer_add(struct nv_partial_writer *t, const struct nv_manifest
 	pthread_mutex_lock(&t->lock);
 	if (t->len == t->cap) {
 		t->cap = t->cap ? 2 * t->cap : 64;
-		t->items = nv_realloc(t->items, t->cap * sizeof(*t->items));
+		t->items = nv_realloc(t->items, t->cap * sizeof *t->items);
 	}
 	struct nv_manifest_entry *e = &t->items[t->len++];
 	*e = *blob;

@@ -266,9 +266,9 @@ static int open_socket(struct nv_link *l, const struct amqp_connection_info *inf
 	int fd = amqp_get_sockfd(l->conn);
 	int on = 1;
 	unsigned user_timeout = (unsigned)l->config->broker.timeout * 2;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	/* A peer that acknowledges nothing is given up although the library would wait on. */
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 	publish_fd(l, fd);
 	return 0;
 }

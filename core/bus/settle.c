@@ -124,7 +124,7 @@ static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv
 		       const struct nv_err *why)
 {
 	char host[256] = "";
-	gethostname(host, sizeof(host) - 1);
+	gethostname(host, sizeof host - 1);
 	add(p, NV_H_REASON, nv_reason_word(d->truncated ? NV_R_bad_message : why->reason));
 	if (d->truncated)
 		add(p, NV_H_ERROR,
@@ -187,7 +187,7 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
 	add_reason(&p, &a, d, why);
 
-	struct settling *settling = nv_alloc(sizeof(*settling));
+	struct settling *settling = nv_alloc(sizeof *settling);
 	*settling = (struct settling){.d = d, .dead = is_final, .done_cb = done_cb, .arg = arg};
 	nv_bus_publish(bus, &p, on_confirmed, settling);
 }

@@ -268,7 +268,7 @@ static void check_names(struct nv_cfg_load *l)
 {
 	struct nv_config *c = l->config;
 	const char **names =
-		nv_arena_alloc(&c->arena, (c->clients_len + c->sites_len) * sizeof(*names));
+		nv_arena_alloc(&c->arena, (c->clients_len + c->sites_len) * sizeof *names);
 
 	for (size_t i = 0; i < c->clients_len; i++)
 		names[i] = c->clients[i].name;

@@ -51,7 +51,7 @@ static int parse_listen(const char *text, union address *ret, socklen_t *ret_len
 		*ret_len = sizeof ret->v4;
 	}
 	void *to = v6 ? (void *)&ret->v6.sin6_addr : (void *)&ret->v4.sin_addr;
-	const char *name = !strcmp(host, "localhost") ? "127.0.0.1" : host;
+	const char *name = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, name, to) != 1)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "listen: \"%s\" is not a numeric address (\"127.0.0.1:8080\", "

@@ -99,7 +99,7 @@ struct nv_follow *nv_follow_start(uv_loop_t *loop, struct nv_config *c)
 {
 	if (!c->site.path || c->site.type != NV_SITE_MOODLE)
 		return NULL;
-	struct nv_follow *f = nv_alloc(sizeof(*f));
+	struct nv_follow *f = nv_alloc(sizeof *f);
 	f->config = c;
 	uv_timer_init(loop, &f->timer);
 	f->timer.data = f;

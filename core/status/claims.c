@@ -31,7 +31,7 @@ static int answer_word(const redisReply *r, const char *const *words, size_t len
 	if (nv_reply_check(r, err))
 		return -1;
 	for (size_t i = 0; i < len; i++)
-		if (word && !strcmp(words[i], word))
+		if (word && strcmp(words[i], word) == 0)
 			return (int)i;
 	return nv_reply_odd(err);
 }

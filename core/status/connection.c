@@ -237,7 +237,7 @@ static void reply_error(const struct nv_conn *c, const redisReply *r, struct nv_
 	char place[200];
 	/* "ERR …" is about the command: ours, so a bug.  Others are about the server: OOM, LOADING,
 	 * READONLY, MISCONF (disk full), BUSY, NOAUTH, WRONGPASS, NOPERM, … */
-	bool ours = !strncmp(r->str, "ERR ", 4) || !strncmp(r->str, "WRONGTYPE", 9);
+	bool ours = strncmp(r->str, "ERR ", 4) == 0 || strncmp(r->str, "WRONGTYPE", 9) == 0;
 
 	where(c, place, sizeof place);
 	nv_fail(err, NV_RETRY, ours ? NV_R_internal : NV_R_status_unavailable,

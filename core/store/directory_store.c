@@ -475,7 +475,7 @@ int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, 
 	const char *path = config->store.path;
 	if (!path || !path[0])
 		return nv_fail(err, NV_FATAL, NV_R_config, "store: store.path is not set");
-	struct dir_store *d = nv_alloc(sizeof(*d));
+	struct dir_store *d = nv_alloc(sizeof *d);
 	d->root = nv_strdup(path);
 	size_t len = strlen(d->root);
 	while (len > 1 && d->root[len - 1] == '/')

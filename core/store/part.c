@@ -99,7 +99,7 @@ int nv_part_corrupt(struct nv_part *p, struct nv_err *err, const char *fmt, ...)
 	char text[256];
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
+	(void)vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	unlink(p->part);
 	return nv_fail(err, NV_RETRY, NV_R_store_corrupt, "store: get %s: %s", p->key, text);

@@ -276,7 +276,7 @@ static int check_names(const struct nv_config *config, struct nv_err *err)
 
 int nv_store_open_s3(const struct nv_config *config, struct nv_store *s, struct nv_err *err)
 {
-	struct nv_s3 *s3 = nv_alloc(sizeof(*s3));
+	struct nv_s3 *s3 = nv_alloc(sizeof *s3);
 	const char *prefix = config->store.prefix;
 	bool has_prefix = prefix && *prefix;
 	if (check_names(config, err) < 0 || nv_web_init(&s3->web, config, err) < 0) {

@@ -47,7 +47,7 @@ static int check_key(const char *operation, const char *key, struct nv_err *err)
 
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err)
 {
-	struct nv_store *s = nv_alloc(sizeof(*s));
+	struct nv_store *s = nv_alloc(sizeof *s);
 	static int (*const open_backend[])(const struct nv_config *config, struct nv_store *s,
 					   struct nv_err *err) = {
 		[NV_STORE_DIRECTORY] = nv_store_open_directory,

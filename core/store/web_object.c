@@ -64,7 +64,7 @@ static int get_once(struct nv_web *h, struct nv_part *part, const struct nv_job 
 	c.body_ctx = &g;
 	c.object = true;
 	if (part->len) {
-		(void)snprintf(range, sizeof(range), "%llu-", (unsigned long long)part->len);
+		(void)snprintf(range, sizeof range, "%llu-", (unsigned long long)part->len);
 		curl_easy_setopt(c.curl, CURLOPT_RANGE, range);
 	}
 	int rc = nv_web_perform(&c, &broken, err);

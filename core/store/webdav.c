@@ -96,7 +96,7 @@ static const struct nv_store_ops dav_ops = {
 
 int nv_store_open_webdav(const struct nv_config *config, struct nv_store *s, struct nv_err *err)
 {
-	struct nv_dav *dav = nv_alloc(sizeof(*dav));
+	struct nv_dav *dav = nv_alloc(sizeof *dav);
 	if (nv_web_init(&dav->web, config, err) < 0) {
 		free(dav);
 		return -1;

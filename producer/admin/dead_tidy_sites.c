@@ -138,7 +138,7 @@ static void take(struct tidy_sites *t, const struct nv_letters_reply *reply)
 	t->list = nv_realloc(t->list, (reply->letters.len + 1) * sizeof *t->list);
 	t->len = t->next = 0;
 	for (size_t i = 0; i < reply->letters.len; i++, l++) {
-		bool replay = l->reason && !strcmp(l->reason, nv_reason_word(NV_R_replayed));
+		bool replay = l->reason && strcmp(l->reason, nv_reason_word(NV_R_replayed)) == 0;
 		if (replay || !l->request || !l->rev)
 			continue;
 		struct ours *one = &t->list[t->len++];

@@ -60,7 +60,7 @@ static const struct nv_presence *last_answer(const struct asking *a, const char 
 {
 	for (size_t i = 0; i < a->present_len; i++) {
 		const char *name = nv_site_presence_after(a->present[i].name, "answer:");
-		if (name && !strcmp(name, site))
+		if (name && strcmp(name, site) == 0)
 			return &a->present[i];
 	}
 	return NULL;
@@ -254,7 +254,7 @@ static json_t *worker_json(const struct nv_presence *p)
 static bool is(const json_t *o, const char *key, const char *value)
 {
 	const char *s = json_string_value(json_object_get(o, key));
-	return s && !strcmp(s, value);
+	return s && strcmp(s, value) == 0;
 }
 
 /* The archivers of one site on one host, from all that was said of them. */
@@ -279,7 +279,7 @@ static json_t *archiver_json(const struct asking *a, const char *site, const cha
 	}
 	for (i = 0; i < a->present_len; i++) {
 		const char *is_host = archiver_host(&a->present[i], site);
-		if (is_host && !strcmp(is_host, host))
+		if (is_host && strcmp(is_host, host) == 0)
 			heartbeat = a->present[i].at;
 	}
 	json_array_foreach(a->jobs, i, one)

@@ -407,7 +407,7 @@ static void enrol_there(struct act *a, const struct nv_status_record *rec)
 	}
 	bool joined = rec->enrolled && nv_request_is_ones_own(&rec->request, a->s);
 	for (size_t i = 0; i < rec->joined.len; i++)
-		joined = joined || !strcmp(rec->joined.items[i], a->s->identity);
+		joined = joined || strcmp(rec->joined.items[i], a->s->identity) == 0;
 	if (joined) {
 		answer_enrolment(a, "joined");
 		return;

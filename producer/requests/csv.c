@@ -112,7 +112,7 @@ static const char *trimmed(struct reader *r, size_t *ret_len)
 
 static bool is(const char *s, size_t len, const char *word)
 {
-	return len == strlen(word) && !strncasecmp(s, word, len);
+	return len == strlen(word) && strncasecmp(s, word, len) == 0;
 }
 
 /* --- the first line --- */
@@ -257,7 +257,7 @@ static int read_rows(struct reader *r, struct csv *ret)
 int nv_csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err)
 {
 	struct reader r = {.at = text, .end = text + len, .line = 1, .err = err};
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		r.at += 3;
 	r.separator = find_separator(r.at, r.end);
 	ret->requests = json_array();

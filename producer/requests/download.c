@@ -91,7 +91,7 @@ static bool has_room_for_one(struct app *app, const struct session *s, struct nv
 	const struct nv_config_producer *c = &app->config->producer;
 	uint64_t own = 0;
 	for (const struct download *d = app->downloads; d; d = d->next)
-		own += !strcmp(d->s->identity, s->identity);
+		own += strcmp(d->s->identity, s->identity) == 0;
 	if (own >= c->max_downloads_per_person)
 		nv_api_err(err, 429, NV_R_busy,
 			   "you are downloading %llu archives already; wait until one has arrived",
@@ -255,8 +255,11 @@ void nv_download(struct app *app, struct nv_http_request *r, const struct sessio
 				"and the section store)");
 		return;
 	}
-	*d = (struct download){
-		.app = app, .r = r, .s = s, .look = !strcmp(nv_http_method(r), "HEAD"), .fd = -1};
+	*d = (struct download){.app = app,
+			       .r = r,
+			       .s = s,
+			       .look = strcmp(nv_http_method(r), "HEAD") == 0,
+			       .fd = -1};
 	d->place = (struct nv_archive_place){.site = nv_arena_strdup(arena, rec->request.site),
 					     .client = app->me.name,
 					     .id = nv_arena_strdup(arena, rec->request.id)};

@@ -68,7 +68,7 @@ static bool wants_html(const struct nv_http_request *r)
 static const struct words *words_for(const struct nv_http_request *r)
 {
 	const char *wanted = nv_http_header(r, "Accept-Language");
-	return wanted && !strncmp(wanted, "fr", 2) ? &french : &english;
+	return wanted && strncmp(wanted, "fr", 2) == 0 ? &french : &english;
 }
 
 /* Addresses from the configuration hold no quotes, but an ampersand perhaps. */
@@ -171,7 +171,7 @@ static void forget_old(struct app *app)
 static bool is_used(const struct app *app, const char *id)
 {
 	for (const struct used *u = app->used_tokens; u; u = u->next)
-		if (!strcmp(u->id, id))
+		if (strcmp(u->id, id) == 0)
 			return true;
 	return false;
 }
@@ -241,8 +241,8 @@ static const char *find_token(struct nv_http_request *r)
 	static const char name[] = "token=";
 	size_t len;
 	const char *body = nv_http_body(r, &len);
-	if (!strcmp(nv_http_method(r), "POST") && len > sizeof name &&
-	    !memcmp(body, name, sizeof name - 1))
+	if (strcmp(nv_http_method(r), "POST") == 0 && len > sizeof name &&
+	    memcmp(body, name, sizeof name - 1) == 0)
 		return nv_arena_strndup(nv_http_arena(r), body + sizeof name - 1,
 					len - (sizeof name - 1));
 	return nv_http_query(r, "token");

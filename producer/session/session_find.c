@@ -77,7 +77,7 @@ const char *nv_session_renewal(const struct app *app, const struct session *s, s
 
 static bool tag_is(const char *tag, const char *now)
 {
-	return !strcmp(tag, now);
+	return strcmp(tag, now) == 0;
 }
 
 static bool of_moodle(struct finding *f, json_t *o, const char *user, uint64_t begun)

@@ -142,7 +142,7 @@ void rig_init(struct rig *r, const char *user)
 	*r = (struct rig){.stopped = false};
 	assert_int_equal(uv_loop_init(&r->loop), 0);
 	r->uri = nv_asprintf("amqp://%s@127.0.0.1:%s/", user, env("NAVETTE_TEST_AMQP_PORT"));
-	r->password = !strcmp(user, "guest") ? nv_strdup("guest") : rig_password(user);
+	r->password = strcmp(user, "guest") == 0 ? nv_strdup("guest") : rig_password(user);
 	r->config.broker.uris = (const char **)(uintptr_t)&r->uri;
 	r->config.broker.uris_len = 1;
 	r->config.broker.password = r->password;

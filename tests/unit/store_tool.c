@@ -48,7 +48,7 @@ static int put(struct nv_store *s, char **args, struct nv_err *err)
 		return nv_fail(err, NV_REJECT, NV_R_io, "%s cannot be read", args[1]);
 	struct nv_source from = nv_source_fd(&fd);
 	struct nv_expect expect = {.size = (uint64_t)st.st_size};
-	if (*args[2] && nv_unhex(args[2], wanted, sizeof(wanted)) == 0)
+	if (*args[2] && nv_unhex(args[2], wanted, sizeof wanted) == 0)
 		expect.sha256 = wanted;
 	return nv_store_put(s, args[0], &expect, &from, NULL, NULL, err);
 }

@@ -24,10 +24,10 @@ static char file[128];
 static int make_folder(void **state)
 {
 	(void)state;
-	(void)snprintf(folder, sizeof(folder), "/tmp/navette-config-XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/navette-config-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
-	(void)snprintf(file, sizeof(file), "%s/navette.yaml", folder);
+	(void)snprintf(file, sizeof file, "%s/navette.yaml", folder);
 	for (size_t i = 0; i < nv_cfg_fields_len; i++)
 		if (nv_cfg_fields[i].env)
 			unsetenv(nv_cfg_fields[i].env);
@@ -502,7 +502,7 @@ static void a_store_needs_what_its_type_needs(void **state)
 	char *at;
 
 	(void)state;
-	(void)snprintf(text, sizeof(text), "%s", complete);
+	(void)snprintf(text, sizeof text, "%s", complete);
 	at = strstr(text, "path: /s}");
 	memcpy(at, "user: ux}", 9);
 	expect_mistake(text, ALL, "4: store.path: is missing, needed by a store of type directory");

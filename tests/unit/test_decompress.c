@@ -46,9 +46,9 @@ static void gzip(const void *data, size_t len, struct nv_buf *ret)
 			 Z_OK);
 	while (rc == Z_OK) {
 		z.next_out = out;
-		z.avail_out = sizeof(out);
+		z.avail_out = sizeof out;
 		rc = deflate(&z, Z_FINISH);
-		nv_buf_put(ret, out, sizeof(out) - z.avail_out);
+		nv_buf_put(ret, out, sizeof out - z.avail_out);
 	}
 	assert_int_equal(rc, Z_STREAM_END);
 	deflateEnd(&z);
@@ -129,7 +129,7 @@ static void gzip_in_gzip_is_no_backup(void **state)
 	nv_auto_buf struct nv_buf once = {0};
 	nv_auto_buf struct nv_buf twice = {0};
 	static const uint8_t tar[10240];
-	gzip(tar, sizeof(tar), &once);
+	gzip(tar, sizeof tar, &once);
 	gzip(once.data, once.len, &twice);
 	assert_mbz_refused(twice.data, twice.len, NV_R_archive_corrupt);
 }

@@ -57,7 +57,7 @@ void pattern_digests(uint64_t size, uint64_t seed, uint8_t sha1[NV_SHA1_LEN],
 	struct nv_hash *h256 = nv_hash_new(NV_SHA256);
 	uint8_t buf[4096];
 	ssize_t n;
-	while ((n = pattern_read(&p, buf, sizeof(buf), NULL)) > 0) {
+	while ((n = pattern_read(&p, buf, sizeof buf, NULL)) > 0) {
 		nv_hash_update(h1, buf, (size_t)n);
 		nv_hash_update(h256, buf, (size_t)n);
 	}
@@ -109,7 +109,7 @@ void put_pattern(struct nv_store *s, const char *key, uint64_t size, uint64_t se
 	struct nv_expect expect = {.size = size, .sha1 = sha1, .sha256 = sha256};
 	if (nv_store_put(s, key, &expect, &from, NULL, told, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_memory_equal(told, sha256, sizeof(told));
+	assert_memory_equal(told, sha256, sizeof told);
 }
 
 /* --- the backends --- */
@@ -288,7 +288,7 @@ static int found_cb(void *arg, const char *key, uint64_t size, uint64_t modified
 	f->count++;
 	f->bytes += size;
 	f->recent = modified_ms > 1700000000000u;
-	(void)snprintf(f->keys + strlen(f->keys), sizeof(f->keys) - strlen(f->keys), "%s ", key);
+	(void)snprintf(f->keys + strlen(f->keys), sizeof f->keys - strlen(f->keys), "%s ", key);
 	return f->count == f->stop_at;
 }
 
@@ -511,7 +511,7 @@ int main(void)
 		backends[i].folder = nv_asprintf("%s/%s", test_dir, backends[i].name);
 		if (mkdir(backends[i].folder, 0750) < 0)
 			return 2;
-		memcpy(tests, common, sizeof(tests));
+		memcpy(tests, common, sizeof tests);
 		for (size_t k = 0; k < NV_ARRAY_LEN(common); k++)
 			tests[k].initial_state = &backends[i];
 		failed += _cmocka_run_group_tests(backends[i].name, tests, NV_ARRAY_LEN(tests),

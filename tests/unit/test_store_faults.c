@@ -118,7 +118,7 @@ static size_t temporaries(const char *root)
 	FILE *f = popen(command, "r"); /* NOLINT(cert-env33-c): a test's own path */
 	char text[32] = "";
 	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof(text), f));
+	assert_non_null(fgets(text, sizeof text, f));
 	pclose(f);
 	return strtoul(text, NULL, 10);
 }
@@ -322,8 +322,8 @@ static int start_bad_store(void **state)
 	char line[32] = "";
 	size_t have = 0;
 	ssize_t n = 1;
-	while (n > 0 && have < sizeof(line) - 1 && !strchr(line, '\n')) {
-		n = read(out[0], line + have, sizeof(line) - 1 - have);
+	while (n > 0 && have < sizeof line - 1 && !strchr(line, '\n')) {
+		n = read(out[0], line + have, sizeof line - 1 - have);
 		have += n > 0 ? (size_t)n : 0;
 	}
 	close(out[0]);

@@ -133,8 +133,8 @@ int nv_folder_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err
 static bool names_hold(const struct nv_folder_site *s, int lock)
 {
 	char now[NV_TOKEN_SIZE] = "";
-	return s->courses && pread(lock, now, sizeof(now), 0) == sizeof(now) &&
-	       memcmp(now, s->names_token, sizeof(now)) == 0;
+	return s->courses && pread(lock, now, sizeof now, 0) == sizeof now &&
+	       memcmp(now, s->names_token, sizeof now) == 0;
 }
 
 static void forget_names(struct nv_folder_site *s)
@@ -158,7 +158,7 @@ void nv_folder_names_taken(struct nv_folder_site *s, const struct nv_imported *c
 {
 	pthread_mutex_lock(&s->names_mutex);
 	know_names(s, course->course, course);
-	memcpy(s->names_token, token, sizeof(s->names_token));
+	memcpy(s->names_token, token, sizeof s->names_token);
 	pthread_mutex_unlock(&s->names_mutex);
 }
 
@@ -234,7 +234,7 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 {
 	char suffix[16] = "";
 	if (copy)
-		snprintf(suffix, sizeof(suffix), "_%u", copy);
+		snprintf(suffix, sizeof suffix, "_%u", copy);
 	size_t room = MOODLE_SHORTNAME_MAX - strlen(suffix);
 	size_t len = 0;
 	for (; shortname[len]; len++) {

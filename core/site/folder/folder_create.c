@@ -38,7 +38,7 @@ static int find_backups(const char *folder, struct nv_strs *ret, struct nv_arena
 	}
 	ret->len = kept;
 	if (kept)
-		qsort(ret->items, kept, sizeof(*ret->items), by_name);
+		qsort(ret->items, kept, sizeof *ret->items, by_name);
 	return 0;
 }
 

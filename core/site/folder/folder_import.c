@@ -39,7 +39,7 @@ static char *remote_row(const char *course_server, const char *course)
 	uint8_t digest[NV_SHA256_LEN];
 	char hex[NV_SHA256_HEX];
 	nv_sha256(course, strlen(course), digest);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	return nv_asprintf("%s-%s", course_server, hex);
 }
 
@@ -87,7 +87,7 @@ static int write_row(struct import *im, struct nv_sync_group *together, struct n
 {
 	nv_auto_free char *name = nv_asprintf("remote/%s", im->row);
 	char text[NV_UUID_SIZE + 1];
-	int len = snprintf(text, sizeof(text), "%s\n", im->in->request->id);
+	int len = snprintf(text, sizeof text, "%s\n", im->in->request->id);
 	if (nv_folder_write(im->s->path, im->in->request->id, name, text, (size_t)len, false,
 			    together, err) < 0)
 		return -1;

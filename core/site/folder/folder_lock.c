@@ -127,23 +127,23 @@ int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *ar
 			continue;
 		if (ret->len == cap) {
 			cap = cap ? 2 * cap : 64;
-			items = nv_realloc(items, cap * sizeof(*items));
+			items = nv_realloc(items, cap * sizeof *items);
 		}
 		items[ret->len++] = nv_arena_strdup(arena, e->d_name);
 	}
 	closedir(dir);
-	ret->items = nv_arena_alloc(arena, (ret->len + 1) * sizeof(*items));
+	ret->items = nv_arena_alloc(arena, (ret->len + 1) * sizeof *items);
 	if (ret->len)
-		memcpy(ret->items, items, ret->len * sizeof(*items));
+		memcpy(ret->items, items, ret->len * sizeof *items);
 	free(items);
 	return 0;
 }
 
 void nv_folder_strs_add(struct nv_strs *to, const char *text, struct nv_arena *arena)
 {
-	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof(*items));
+	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof *items);
 	if (to->len)
-		memcpy(items, to->items, to->len * sizeof(*items));
+		memcpy(items, to->items, to->len * sizeof *items);
 	items[to->len] = nv_arena_strdup(arena, text);
 	*to = (struct nv_strs){items, to->len + 1};
 }

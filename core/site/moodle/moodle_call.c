@@ -55,7 +55,7 @@ static void log_err_line(struct run *r, const char *event, char *line)
 	/* The last lines of a PHP trace tell nothing. */
 	if (*line && *line != '#' && strncmp(line, "  thrown in", 11) != 0) {
 		size_t len = strlen(line);
-		size_t max = sizeof(r->last) - 1;
+		size_t max = sizeof r->last - 1;
 		len = len < max ? len : max;
 		while (len && len == max && ((unsigned char)line[len] & 0xc0) == 0x80)
 			len--;
@@ -301,7 +301,7 @@ static void take_err(struct run *r, bool end)
 /* Bytes read, 0 when there are none now; the descriptor is closed at its end. */
 static size_t pull(struct run *r, int *fd, struct nv_buf *to)
 {
-	ssize_t n = *fd >= 0 ? read(*fd, r->block, sizeof(r->block)) : 0;
+	ssize_t n = *fd >= 0 ? read(*fd, r->block, sizeof r->block) : 0;
 	if (n > 0) {
 		nv_buf_put(to, r->block, (size_t)n);
 		return (size_t)n;
@@ -411,7 +411,7 @@ int nv_moodle_ask(const struct nv_moodle *s, const struct nv_moodle_call *call, 
 		*ret_result = NULL;
 	if (nv_job_check(call->job, err) < 0)
 		return -1;
-	struct run *r = nv_alloc(sizeof(*r));
+	struct run *r = nv_alloc(sizeof *r);
 	r->s = s;
 	r->call = call;
 	int rc = nv_moodle_spawn(s, call->operation, call->tmp, &r->child, err);

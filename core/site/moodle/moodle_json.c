@@ -74,7 +74,7 @@ void nv_moodle_warn(struct nv_strs *to, const char *text, struct nv_arena *arena
 	if (!text || !*text || to->len == WARNINGS_MAX)
 		return;
 	if (!to->items)
-		to->items = nv_arena_alloc(arena, WARNINGS_MAX * sizeof(*to->items));
+		to->items = nv_arena_alloc(arena, WARNINGS_MAX * sizeof *to->items);
 	to->items[to->len++] = nv_moodle_cut(text, WARNING_BYTES, arena);
 }
 

@@ -73,7 +73,7 @@ static struct nv_site *seed_open(const struct nv_config *c, struct nv_err *err)
 	pthread_once(&once, init_curl);
 	if (check(c, err) < 0)
 		return NULL;
-	struct nv_seed *s = nv_alloc(sizeof(*s));
+	struct nv_seed *s = nv_alloc(sizeof *s);
 	s->base.ops = &nv_site_seed_ws_ops;
 	s->url = nv_strdup(c->site.url);
 	size_t len = strlen(s->url);
