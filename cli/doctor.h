@@ -10,7 +10,7 @@
 enum cli_health { CLI_GOOD, CLI_WARNING, CLI_BAD };
 
 /* Everything doctor can say: X(name, health).  The name is stable, scripts read it as `id`; for
- * each, tests/unit/doctor_test.py or cli_test.py brings about the cause. */
+ * each, tests/integration/doctor_test.py or cli_test.py brings about the cause. */
 #define CLI_FINDINGS(X)                     \
 	X(config_ok, GOOD)                  \
 	X(config_missing, BAD)              \

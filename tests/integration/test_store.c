@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The staging store: what every backend guarantees, run against each of them.  The WebDAV backends
  * are real servers: nginx, Apache and rclone (with_dav). */
-#include "tests/unit/test_store.h"
+#include "tests/integration/test_store.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 #define GOOD "queues.good"
 #define BAD "queues.bad"

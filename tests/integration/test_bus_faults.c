@@ -2,7 +2,7 @@
 /* What the bus guarantees when the broker or the way to it is not well. */
 #include <string.h>
 
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 static void broker(const char *action, const char *more)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the store does when disks fill up, writers die, and servers misbehave. */
-#include "tests/unit/test_store.h"
+#include "tests/integration/test_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -308,7 +308,7 @@ static int start_bad_store(void **state)
 		return -1;
 	const char *source = getenv("NAVETTE_SOURCE");
 	nv_auto_free char *script =
-		nv_asprintf("%s/tests/unit/bad_store.py", source ? source : ".");
+		nv_asprintf("%s/tests/integration/bad_store.py", source ? source : ".");
 	bad_pid = fork();
 	if (bad_pid == 0) {
 		dup2(in[0], 0);

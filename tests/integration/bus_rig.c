@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 #include <amqp_tcp_socket.h>
 #include <signal.h>
@@ -18,7 +18,7 @@ static const char *env(const char *name)
 {
 	const char *value = getenv(name);
 	if (!value)
-		fail_msg("%s is not set: run this under tests/unit/with_rabbitmq", name);
+		fail_msg("%s is not set: run this under tests/integration/with_rabbitmq", name);
 	return value;
 }
 
