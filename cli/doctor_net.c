@@ -245,7 +245,7 @@ static int probe_object(struct nv_store *s, const char *folder, const char *key,
 		rc = nv_fail(err, NV_REJECT, NV_R_store_missing,
 			     "store: %s was written and is not there", key);
 	if (rc == 0)
-		rc = nv_store_get(s, key, &expect, local, NULL, NULL, NULL, err);
+		rc = nv_store_get(s, key, &expect, &(struct nv_store_to){.path = local}, err);
 	if (rc == 0 && (nv_store_list(s, folder, listed_cb, &wanted, err) < 0 || !wanted.listed)) {
 		*ret_unlisted = true;
 		rc = err->reason

@@ -300,13 +300,13 @@ static int check_times(const struct outer *o, uint64_t now_ms, struct nv_err *er
 }
 
 static int open_into(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
-		     uint64_t now_ms, struct nv_arena *scratch, struct nv_envelope *ret,
-		     struct nv_err *err)
+		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err)
 {
+	nv_auto_arena struct nv_arena scratch = {0};
 	struct outer o;
 
 	if (check_version(data, len, err) ||
-	    nv_record_decode(&outer_record, data, len, &o, scratch, err) ||
+	    nv_record_decode(&outer_record, data, len, &o, &scratch, err) ||
 	    check_kind(&o, want, &ret->kind, err) || parse_from(&o, ret, err) ||
 	    check_signature(&o, keys, ret, err) || check_times(&o, now_ms, err))
 		return -1;
@@ -320,10 +320,8 @@ static int open_into(const void *data, size_t len, const struct nv_keyring *keys
 int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err)
 {
-	nv_auto_arena struct nv_arena scratch = {0};
-
 	memset(ret, 0, sizeof *ret);
-	if (open_into(data, len, keys, want, now_ms, &scratch, ret, err)) {
+	if (open_into(data, len, keys, want, now_ms, ret, err)) {
 		nv_envelope_fini(ret);
 		return -1;
 	}

@@ -106,8 +106,9 @@ static void recall_next(struct history *h)
 				      .enrolled = e->outcome.enrolled,
 				      .warnings = e->outcome.warnings,
 				      .differences = e->outcome.differences};
-	nv_status_recall(h->w->status, &e->request, &o, e->outcome.at, e->deleted, h->audit,
-			 recalled, h);
+	const struct nv_status_recalled r = {
+		.outcome = &o, .at = e->outcome.at, .deleted = e->deleted, .only_known = h->audit};
+	nv_status_recall(h->w->status, &e->request, &r, recalled, h);
 }
 
 /* Copies by the message's own codec, so that no field is forgotten. */

@@ -99,9 +99,14 @@ char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uin
 int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
-/* Decode and check everything a manifest must be.  max: bytes it may have when unpacked. */
-int nv_manifest_unpack(const void *data, size_t len, size_t max,
-		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+/* What a manifest must keep to. */
+struct nv_manifest_rules {
+	const struct nv_archive_place *place;
+	const struct nv_archive_limits *limits;
+	size_t max; /* bytes it may have when unpacked */
+};
+/* Decode and check everything a manifest must be. */
+int nv_manifest_unpack(const void *data, size_t len, const struct nv_manifest_rules *rules,
 		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
 		       struct nv_err *err);
 

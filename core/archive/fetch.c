@@ -113,10 +113,12 @@ static int have_object(struct fetching *f, const char *key, const struct nv_expe
 {
 	bool good = false;
 	struct moving m = {f, 0};
+	const struct nv_store_to to = {
+		.path = path, .job = f->job, .moved_cb = moved_cb, .arg = &m};
 	struct nv_err local = {0};
 	if (verify_file(f, path, expect, &good, err) < 0)
 		return -1;
-	if (!good && nv_store_get(f->store, key, expect, path, f->job, moved_cb, &m, &local) < 0) {
+	if (!good && nv_store_get(f->store, key, expect, &to, &local) < 0) {
 		struct nv_err deletion = {0};
 		if (remove_damaged && local.reason == NV_R_store_corrupt &&
 		    nv_store_delete(f->store, key, &deletion) < 0)
@@ -146,8 +148,9 @@ static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t si
 	nv_auto_buf struct nv_buf packed = {0};
 	if (nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err) < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, f->place, f->limits,
-				  f->job, &f->ret->manifest, &f->ret->arena, err);
+	const struct nv_manifest_rules rules = {f->place, f->limits, NV_MANIFEST_MAX};
+	return nv_manifest_unpack(packed.data, packed.len, &rules, f->job, &f->ret->manifest,
+				  &f->ret->arena, err);
 }
 
 static char *blob_path(const char *dir, const struct nv_manifest_entry *e)

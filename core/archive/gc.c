@@ -137,17 +137,18 @@ static int read_manifest(const struct collecting *g, const struct nv_archive_pla
 	nv_auto_free char *path = nv_asprintf("%s/manifest", g->work_dir);
 	struct nv_expect expect = {.size = size, .passing = true};
 	struct nv_manifest m = {0};
+	const struct nv_manifest_rules rules = {place, &any, NV_MANIFEST_MAX};
 	if (size > NV_MANIFEST_PACKED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: %s has %llu bytes: refused", key,
 			       (unsigned long long)size);
-	int rc = nv_store_get(g->store, key, &expect, path, g->job, NULL, NULL, err);
+	const struct nv_store_to to = {.path = path, .job = g->job};
+	int rc = nv_store_get(g->store, key, &expect, &to, err);
 	if (rc == 0)
 		rc = nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err);
 	unlink(path);
 	if (rc == 0)
-		rc = nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, place, &any,
-					g->job, &m, &arena, err);
+		rc = nv_manifest_unpack(packed.data, packed.len, &rules, g->job, &m, &arena, err);
 	if (rc < 0)
 		return -1;
 	const struct nv_manifest_entry *e = m.entries.items;

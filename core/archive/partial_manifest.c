@@ -204,14 +204,15 @@ static int read_list(const struct hearing *h, const char *key, uint64_t size,
 	if (size > NV_OPENED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: a list of %" PRIu64 " bytes is refused", size);
-	int rc = nv_store_get(h->store, key, &expect, path, h->job, NULL, NULL, err);
+	const struct nv_store_to to = {.path = path, .job = h->job};
+	int rc = nv_store_get(h->store, key, &expect, &to, err);
 	if (rc == 0)
 		rc = nv_read_file(path, NV_OPENED_MAX, &packed, err);
 	unlink(path);
 	if (rc < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, NV_OPENED_MAX, h->place, h->limits,
-				  h->job, ret, arena, err);
+	const struct nv_manifest_rules rules = {h->place, h->limits, NV_OPENED_MAX};
+	return nv_manifest_unpack(packed.data, packed.len, &rules, h->job, ret, arena, err);
 }
 
 int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,

@@ -77,12 +77,17 @@ void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, c
 /* What a request was given back for (held) has passed; one that goes on already is left alone. */
 void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void *arg);
 
-/* Finished history from the site: made when not there (unless only_known: what went by its age, or
- * on request, stays away), deleted marked; a record in flight is left alone.  What ended within the
- * last ten minutes is given to the notifiers again: its notice may have been lost with Redis. */
+struct nv_status_recalled {
+	const struct nv_status_outcome *outcome;
+	uint64_t at;	 /* ms since the epoch */
+	bool deleted;	 /* the course is gone since */
+	bool only_known; /* a record that expired or was erased on request is not made again */
+};
+/* Finished history from the site: made when not there, deleted marked; a record in flight is left
+ * alone.  What ended within the last ten minutes is given to the notifiers again: its notice may
+ * have been lost with Redis. */
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
-		      const struct nv_status_outcome *o, uint64_t at, bool deleted, bool only_known,
-		      nv_status_cb cb, void *arg);
+		      const struct nv_status_recalled *r, nv_status_cb cb, void *arg);
 /* Is this a Redis that nobody has rebuilt history in?  True for exactly one asker (who then recalls
  * all), again after failure: call nv_status_rebuilt when done. */
 void nv_status_needs_rebuild(struct nv_status *s,

@@ -296,8 +296,8 @@ static int read_object(int fd, struct nv_part *part, const struct nv_job *job, s
 	return 0;
 }
 
-static int dir_get(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err)
+static int dir_get(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_store_to *to, struct nv_err *err)
 {
 	const struct dir_store *d = impl;
 	nv_auto_free char *object = nv_asprintf("%s/%s", d->root, key);
@@ -309,9 +309,9 @@ static int dir_get(void *impl, const char *key, const struct nv_expect *expect, 
 		return dir_errno(why, "get", key, err);
 	}
 	struct nv_part part;
-	if (nv_part_open(&part, key, path, expect, job, moved_cb, arg, err) < 0)
+	if (nv_part_open(&part, key, expect, to, err) < 0)
 		return -1;
-	int rc = read_object(fd, &part, job, err);
+	int rc = read_object(fd, &part, to->job, err);
 	nv_part_close(&part);
 	return rc;
 }

@@ -69,14 +69,20 @@ int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *ex
  * own to keep. */
 int nv_store_sync(struct nv_store *s, struct nv_sync_group *together, struct nv_err *err);
 
+/* Where an object that is read goes. */
+struct nv_store_to {
+	const char *path;
+	const struct nv_job *job; /* may be NULL */
+	/* Told the length of each block, for progress; may be NULL. */
+	void (*moved_cb)(void *arg, uint64_t bytes);
+	void *arg;
+};
 /* Read an object into the file `path`: into `path`.part, resumed at its length when that exists
  * (Range), verified, fsynced, renamed (with expect->together: verified, renamed, and durable when
  * the group has ended).  A break in the middle is resumed here up to 5 times while
- * bytes keep coming.  On store_corrupt the part file is gone.  moved_cb (may be NULL) is told each
- * block's length, for progress. */
+ * bytes keep coming.  On store_corrupt the part file is gone. */
 int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
-		 const char *path, const struct nv_job *job,
-		 void (*moved_cb)(void *arg, uint64_t bytes), void *arg, struct nv_err *err);
+		 const struct nv_store_to *to, struct nv_err *err);
 
 /* 0 with *ret_exists; *ret_size where it exists. */
 int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_t *ret_size,

@@ -11,14 +11,12 @@
 
 #define NV_STORE_BLOCK 262144u /* bytes */
 
-typedef void (*nv_moved_cb)(void *arg, uint64_t bytes);
-
 struct nv_store_ops {
 	int (*put)(void *impl, const char *key, const struct nv_expect *expect,
 		   const struct nv_source *from, const struct nv_job *job,
 		   uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);
-	int (*get)(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err);
+	int (*get)(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_store_to *to, struct nv_err *err);
 	int (*head)(void *impl, const char *key, bool *ret_exists, uint64_t *ret_size,
 		    struct nv_err *err);
 	int (*del)(void *impl, const char *key, struct nv_err *err);
@@ -84,20 +82,17 @@ void nv_checked_source_fini(struct nv_checked_source *in);
 
 struct nv_part {
 	const char *key;
-	const char *path; /* where the object goes */
-	char *part;	  /* path.part */
+	char *part; /* path.part */
 	int fd;
 	const struct nv_expect *expect;
 	uint64_t len;	 /* bytes in the file, all of them hashed */
 	bool resumed;	 /* some of them come from an earlier try */
 	uint64_t behind; /* of nv_write_behind */
 	struct nv_digest digest;
-	nv_moved_cb moved_cb;
-	void *arg;
+	const struct nv_store_to *to;
 };
-int nv_part_open(struct nv_part *p, const char *key, const char *path,
-		 const struct nv_expect *expect, const struct nv_job *job, nv_moved_cb moved_cb,
-		 void *arg, struct nv_err *err);
+int nv_part_open(struct nv_part *p, const char *key, const struct nv_expect *expect,
+		 const struct nv_store_to *to, struct nv_err *err);
 int nv_part_write(struct nv_part *p, const void *data, size_t len, struct nv_err *err);
 /* Forget what is there. */
 int nv_part_restart(struct nv_part *p, struct nv_err *err);

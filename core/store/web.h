@@ -87,9 +87,8 @@ void nv_web_end(struct nv_web_call *c);
 /* What an answer other than 2xx means, where it is not the usual. */
 typedef int (*nv_web_refused_fn)(const struct nv_web_call *c, struct nv_err *err);
 /* nv_store_get, _head and _delete. */
-int nv_web_get(struct nv_web *h, const char *key, const struct nv_expect *expect, const char *path,
-	       const struct nv_job *job, nv_moved_cb moved_cb, void *arg, nv_web_refused_fn refused,
-	       struct nv_err *err);
+int nv_web_get(struct nv_web *h, const char *key, const struct nv_expect *expect,
+	       const struct nv_store_to *to, nv_web_refused_fn refused, struct nv_err *err);
 int nv_web_head(struct nv_web *h, const char *key, bool *ret_exists, uint64_t *ret_size,
 		nv_web_refused_fn refused, struct nv_err *err);
 int nv_web_delete(struct nv_web *h, const char *key, nv_web_refused_fn refused, struct nv_err *err);

@@ -59,7 +59,7 @@ static int get(struct nv_store *s, char **args, struct nv_err *err)
 	struct nv_expect expect = {0};
 	if (nv_store_head(s, args[0], &exists, &expect.size, err) < 0)
 		return -1;
-	return nv_store_get(s, args[0], &expect, args[1], NULL, NULL, NULL, err);
+	return nv_store_get(s, args[0], &expect, &(struct nv_store_to){.path = args[1]}, err);
 }
 
 static int tell(void *arg, const char *key, uint64_t size, uint64_t modified_ms)

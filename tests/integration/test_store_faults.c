@@ -49,7 +49,8 @@ static void a_folder_that_is_not_there_is_an_outage_and_not_made(void **state)
 	uint64_t size;
 	struct nv_err err[7] = {{0}};
 	assert_int_equal(nv_store_put(s, "a/b", &expect, &from, NULL, NULL, &err[0]), -1);
-	assert_int_equal(nv_store_get(s, "a/b", &expect, local, NULL, NULL, NULL, &err[1]), -1);
+	assert_int_equal(
+		nv_store_get(s, "a/b", &expect, &(struct nv_store_to){.path = local}, &err[1]), -1);
 	assert_int_equal(nv_store_head(s, "a/b", &exists, &size, &err[2]), -1);
 	assert_int_equal(nv_store_delete(s, "a/b", &err[3]), -1);
 	assert_int_equal(nv_store_list(s, "a/", NULL, NULL, &err[4]), -1);
@@ -395,7 +396,7 @@ static int get_bad(const char *mode, uint64_t size, uint64_t *ret_moved, struct 
 	nv_auto_free char *key = nv_asprintf("k/obj-%llu", (unsigned long long)size);
 	pattern_digests(size, 0, sha1, sha256);
 	struct nv_expect expect = {.size = size, .sha256 = sha256};
-	int rc = nv_store_get(s, key, &expect, path, NULL, NULL, NULL, err);
+	int rc = nv_store_get(s, key, &expect, &(struct nv_store_to){.path = path}, err);
 	if (rc == 0)
 		assert_true(pattern_is_file(path, size, 0));
 	else

@@ -87,8 +87,10 @@ static void zstd_in_zstd_is_not_unpacked(void **state)
 		assert_memory_equal(out.data, "\x28\xb5\x2f\xfd", 4); /* what is inside */
 		assert_true(out.len < 1048576);
 		/* As a manifest, and as a skeleton. */
-		assert_int_equal(nv_manifest_unpack(seed.data, seed.len, NV_MANIFEST_MAX, &place,
-						    &limits, NULL, &m, &arena, &err),
+		assert_int_equal(nv_manifest_unpack(seed.data, seed.len,
+						    &(struct nv_manifest_rules){&place, &limits,
+										NV_MANIFEST_MAX},
+						    NULL, &m, &arena, &err),
 				 -1);
 		assert_int_equal(err.kind, NV_REJECT);
 		nv_auto_free char *path = write_temp(seed.data, seed.len);

@@ -245,18 +245,18 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 	return nv_arena_printf(arena, "%.*s%s", (int)len, shortname, suffix);
 }
 
-static int choose(struct nv_folder_site *s, const struct nv_folder_model *m, const char *shortname,
-		  const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
-		  struct nv_err *err)
+static int choose(struct nv_folder_site *s, const struct nv_folder_wanted *wanted,
+		  struct nv_imported *ret, struct nv_arena *arena, struct nv_err *err)
 {
+	const char *shortname = wanted->shortname;
 	unsigned copy = (unsigned)json_integer_value(json_object_get(s->copies, shortname));
 	for (; copy < COPIES_MAX; copy++) {
 		ret->shortname = shortname_of_copy(shortname, copy, arena);
-		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", fullname, copy)
-				     : nv_arena_strdup(arena, fullname);
+		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", wanted->fullname, copy)
+				     : nv_arena_strdup(arena, wanted->fullname);
 		if (!json_object_get(s->shortnames, ret->shortname) &&
 		    !json_object_get(s->fullnames, ret->fullname) &&
-		    !is_in_model(m, ret->shortname, ret->fullname)) {
+		    !is_in_model(wanted->model, ret->shortname, ret->fullname)) {
 			json_object_set_new(s->copies, shortname, json_integer((json_int_t)copy));
 			return 0;
 		}
@@ -265,14 +265,14 @@ static int choose(struct nv_folder_site *s, const struct nv_folder_model *m, con
 		       shortname);
 }
 
-int nv_folder_choose_names(struct nv_folder_site *s, int lock, const struct nv_folder_model *m,
-			   const char *shortname, const char *fullname, struct nv_imported *ret,
+int nv_folder_choose_names(struct nv_folder_site *s, int lock,
+			   const struct nv_folder_wanted *wanted, struct nv_imported *ret,
 			   struct nv_arena *arena, struct nv_err *err)
 {
 	pthread_mutex_lock(&s->names_mutex);
 	int rc = names_hold(s, lock) ? 0 : look_at_names(s, err);
 	if (rc == 0)
-		rc = choose(s, m, shortname, fullname, ret, arena, err);
+		rc = choose(s, wanted, ret, arena, err);
 	pthread_mutex_unlock(&s->names_mutex);
 	return rc;
 }

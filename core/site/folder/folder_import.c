@@ -88,8 +88,12 @@ static int write_row(struct import *im, struct nv_sync_group *together, struct n
 	nv_auto_free char *name = nv_asprintf("remote/%s", im->row);
 	char text[NV_UUID_SIZE + 1];
 	int len = snprintf(text, sizeof text, "%s\n", im->in->request->id);
-	if (nv_folder_write(im->s->path, im->in->request->id, name, text, (size_t)len, false,
-			    together, err) < 0)
+	const struct nv_folder_file file = {.lock = im->in->request->id,
+					    .name = name,
+					    .data = text,
+					    .len = (size_t)len,
+					    .together = together};
+	if (nv_folder_write(im->s->path, &file, err) < 0)
 		return -1;
 	im->row_written = true;
 	return 0;
@@ -230,15 +234,15 @@ static int write_course(struct import *im, int names, struct nv_err *err)
 	const struct nv_restore_request *q = im->in->request;
 	const struct nv_manifest *about = &im->from->manifest;
 	struct nv_imported *ret = im->ret;
-	const char *shortname = first_of(about->shortname, q->shortname, q->course);
-	const char *fullname = first_of(about->fullname, q->fullname, shortname);
+	struct nv_folder_wanted wanted = {
+		.shortname = first_of(about->shortname, q->shortname, q->course), .model = im->m};
 	const char *role = im->in->config->restore.enrol_role;
 	bool enrol = im->in->config->restore.enrol_requester && im->target.user;
 
 	if (enrol && (!role || !*role))
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (nv_folder_choose_names(im->s, names, im->m, shortname, fullname, ret, im->arena, err) <
-	    0)
+	wanted.fullname = first_of(about->fullname, q->fullname, wanted.shortname);
+	if (nv_folder_choose_names(im->s, names, &wanted, ret, im->arena, err) < 0)
 		return -1;
 	ret->course = nv_arena_strdup(im->arena, q->id);
 	ret->category =

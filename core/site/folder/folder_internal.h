@@ -181,11 +181,17 @@ char *nv_folder_temporary(const char *site, const char *lock);
  * it could not be made. */
 int nv_folder_write_new(const char *path, const void *data, size_t len, int *ret_fd,
 			struct nv_err *err);
-/* Write the file <site>/<name> atomically under a held lock.  only_new: one that exists already
- * stays as it is.  together: it may be damaged by a crash until that has ended; NULL: durable when
- * the call returns. */
-int nv_folder_write(const char *site, const char *lock, const char *name, const void *data,
-		    size_t len, bool only_new, struct nv_sync_group *together, struct nv_err *err);
+struct nv_folder_file {
+	const char *lock; /* held */
+	const char *name; /* below the site's folder */
+	const void *data;
+	size_t len;
+	bool only_new; /* one that exists already stays as it is */
+	/* A crash may damage it until that has ended; NULL: durable when the call returns. */
+	struct nv_sync_group *together;
+};
+/* Write the file atomically. */
+int nv_folder_write(const char *site, const struct nv_folder_file *file, struct nv_err *err);
 /* The folders that are written to; made when something is first written. */
 int nv_folder_make_folders(const char *site, struct nv_err *err);
 /* Each name in a folder but "." and ".."; a folder that is not there has none. */
@@ -231,9 +237,13 @@ int nv_folder_choose_target(const struct nv_folder_model *m, const struct nv_imp
 int nv_folder_names_lock(const char *site, int *ret_fd, struct nv_err *err);
 /* Courses change now: whoever knows their names looks again.  Under the lock; returns the token. */
 int nv_folder_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err);
+struct nv_folder_wanted {
+	const char *shortname, *fullname;
+	const struct nv_folder_model *model;
+};
 /* Names as Moodle makes them unique: "X copy 1", X_1.  Under the lock, as the next one. */
-int nv_folder_choose_names(struct nv_folder_site *s, int lock, const struct nv_folder_model *m,
-			   const char *shortname, const char *fullname, struct nv_imported *ret,
+int nv_folder_choose_names(struct nv_folder_site *s, int lock,
+			   const struct nv_folder_wanted *wanted, struct nv_imported *ret,
 			   struct nv_arena *arena, struct nv_err *err);
 /* The course of these names was made; token: of the change that was announced before. */
 void nv_folder_names_taken(struct nv_folder_site *s, const struct nv_imported *course,

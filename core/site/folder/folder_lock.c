@@ -83,31 +83,30 @@ static int sync_file(int fd, const char *path, struct nv_err *err)
 	return 0;
 }
 
-int nv_folder_write(const char *site, const char *lock, const char *name, const void *data,
-		    size_t len, bool only_new, struct nv_sync_group *together, struct nv_err *err)
+int nv_folder_write(const char *site, const struct nv_folder_file *f, struct nv_err *err)
 {
-	nv_auto_free char *path = nv_asprintf("%s/%s", site, name);
-	nv_auto_free char *temporary = nv_folder_temporary(site, lock);
+	nv_auto_free char *path = nv_asprintf("%s/%s", site, f->name);
+	nv_auto_free char *temporary = nv_folder_temporary(site, f->lock);
 	nv_auto_free char *folder = nv_folder_of(path);
 	nv_auto_fd int fd = -1;
-	int rc = nv_folder_write_new(temporary, data, len, &fd, err);
-	if (rc == 0 && !together)
+	int rc = nv_folder_write_new(temporary, f->data, f->len, &fd, err);
+	if (rc == 0 && !f->together)
 		rc = sync_file(fd, temporary, err);
-	if (rc == 0 && only_new)
+	if (rc == 0 && f->only_new)
 		rc = link(temporary, path) == 0 || errno == EEXIST ? 0 : -errno;
 	else if (rc == 0)
 		rc = rename(temporary, path) == 0 ? 0 : -errno;
 	else
 		rc = 1; /* err is filled */
-	if (rc != 0 || only_new)
+	if (rc != 0 || f->only_new)
 		unlink(temporary);
 	if (rc < 0)
 		return nv_fail_errno(err, -rc, NV_RETRY, NV_R_io, "write %s", path);
 	if (rc)
 		return -1;
-	if (!together)
+	if (!f->together)
 		return nv_fsync_dir(folder, err);
-	return nv_sync_group_file(together, &fd, path, err);
+	return nv_sync_group_file(f->together, &fd, path, err);
 }
 
 int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,

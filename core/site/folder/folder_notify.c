@@ -152,5 +152,10 @@ int nv_folder_notify(struct nv_site *base, const struct nv_notice *n, struct nv_
 	    nv_folder_lock(s->path, lock_name, LOCK_WAIT_MS, &lock, err) < 0)
 		return -1;
 	compose(m, &m->users[user], n, id, &text);
-	return nv_folder_write(s->path, lock_name, name, text.data, text.len, true, NULL, err);
+	const struct nv_folder_file file = {.lock = lock_name,
+					    .name = name,
+					    .data = text.data,
+					    .len = text.len,
+					    .only_new = true};
+	return nv_folder_write(s->path, &file, err);
 }
