@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Errors: words, texts, and the one place where a message is put together. */
+/* Errors: words, texts, and the formatting of messages. */
 #include "base/err.h"
 
 #include <errno.h>
@@ -62,8 +62,9 @@ const char *nv_err_kind_word(enum nv_err_kind kind)
 	return (unsigned)kind < NV_ARRAY_LEN(kinds) ? kinds[kind] : "unknown";
 }
 
-/* The arguments may point into *err itself (an error that is wrapped), so the text is made aside.
- */
+/* The arguments may point into *err (when an error is wrapped), so the text is formatted in a
+ * separate buffer.
+ * */
 static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, int code,
 		 const char *text)
 {
@@ -92,7 +93,7 @@ int nv_fail(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, co
 	return -1;
 }
 
-/* What the machine lacks now it may have later, whoever asked. */
+/* Shortages of the machine are temporary whatever the caller classified. */
 static void classify_errno(int errnum, enum nv_err_kind *kind, enum nv_reason *reason)
 {
 	switch (errnum) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Errors: every function that can fail returns 0 or -1 and fills a struct nv_err.
  *
- * A failure is classified once, where it happens; the kind decides what becomes of the job, and
- * nobody further up guesses again.  The reason is a stable word for programs (API, pages,
- * translations, metrics); msg is a sentence for people and says what was being done and with what:
- * "store: put blobs/3f/3f…: 507 Insufficient Storage". */
+ * A failure is classified once, where it happens. The kind decides what happens to the job; callers
+ * never reclassify it.  The reason is a stable word for programs (API, pages, translations,
+ * metrics); msg is a sentence for people that names the operation and its object: "store: put
+ * blobs/3f/3f…: 507 Insufficient Storage". */
 #ifndef NV_ERR_H
 #define NV_ERR_H
 
@@ -15,19 +15,19 @@
 
 enum nv_err_kind {
 	NV_OK = 0,
-	NV_RETRY,     /* may work later: attempt counter + 1, next delay tier */
-	NV_HOLD,      /* it passes by itself (another attempt is at it, the site is being upgraded):
-		       * delay tier, no attempt used up */
-	NV_REJECT,    /* will never work: dead queue with the reason, status failed, people told */
-	NV_CANCELLED, /* somebody asked to stop: clean up, status cancelled */
-	NV_FATAL,     /* the process cannot work: exit, the message goes back by itself */
+	NV_RETRY,  /* may work later: attempt counter + 1, next delay tier */
+	NV_HOLD,   /* a temporary condition (another attempt holds the request, the site is being
+		    * upgraded): delay tier, no attempt used up */
+	NV_REJECT, /* permanent: dead queue with the reason, status failed, people are notified */
+	NV_CANCELLED, /* cancelled on request: clean up, status cancelled */
+	NV_FATAL,     /* the process cannot continue: exit; the broker requeues the message */
 };
 
-/* Does it pass by itself, since it is about what a daemon works with and not about one course? */
+/* Is it a temporary condition of something all jobs share (site, store, disk)? */
 enum nv_passes {
 	NV_PASSES_no,
-	NV_PASSES_yes,	  /* but the size of one course may also bring it about (a full disk) */
-	NV_PASSES_outage, /* a failed job that ends with it has met an outage */
+	NV_PASSES_yes,	  /* but one large course may also cause it (a full disk) */
+	NV_PASSES_outage, /* a job that fails with it has met an outage */
 };
 
 /* All reasons stand in base/reasons.json, from which nv_reasons.h is made.  The sentences that
@@ -46,16 +46,15 @@ struct nv_err {
 	char msg[512]; /* UTF-8, one line, NUL-terminated; cut when longer */
 };
 
-/* The stable word ("store_full") and its text; nv_reason_from returns NV_R_internal for a word
- * nobody knows (a newer peer may send one). */
+/* The stable word ("store_full") and its text; nv_reason_from returns NV_R_internal for an unknown
+ * word (a newer peer may send one). */
 const char *nv_reason_word(enum nv_reason reason);
 const char *nv_reason_text(enum nv_reason reason);
 enum nv_reason nv_reason_from(const char *word);
 const char *nv_err_kind_word(enum nv_err_kind kind);
-/* Is it about what a daemon works with, not about one course, so that it passes by itself? */
+/* Is it temporary (NV_PASSES_yes or _outage)? */
 bool nv_reason_passes(enum nv_reason reason);
-/* Of these: does a failed job that ends with it show by that alone that it met an outage?  A full
- * disk or a refusal may also come from the size of one course. */
+/* Does it prove an outage by itself (NV_PASSES_outage)? */
 bool nv_reason_proves_outage(enum nv_reason reason);
 
 /* Fill *err (NULL allowed) and return -1, so that an error path is one line.  Line breaks and

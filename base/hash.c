@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hashes by OpenSSL's EVP interface.  It fails only when memory or the library itself is broken;
- * then nothing that was verified could be trusted, and the process ends. */
+/* Hashes by OpenSSL's EVP interface.  It fails only when memory or the library is broken; no
+ * verification could be trusted then, so the process ends. */
 #include "base/hash.h"
 
 #include <stdio.h>

@@ -13,7 +13,7 @@
 
 #include "base/hash.h"
 
-/* Bytes nobody can guess; without them ids and tokens would be worthless, so the process ends. */
+/* Unpredictable bytes; without them ids and tokens would be worthless, so the process ends. */
 static void random_bytes(uint8_t *ret, size_t len)
 {
 	while (len > 0) {
@@ -30,9 +30,9 @@ static void random_bytes(uint8_t *ret, size_t len)
 	}
 }
 
-/* The last id's 60 bits of order: 48 of milliseconds, 12 of a counter within them (RFC 9562,
- * section 6.2, method 1).  A clock set back, or more than 4096 ids in a millisecond, lets the time
- * part run ahead of the clock instead of losing the order. */
+/* The 60 ordering bits of the last id: 48 of milliseconds, 12 of a counter within the millisecond
+ * (RFC 9562, section 6.2, method 1).  A clock set back, or more than 4096 ids in a millisecond,
+ * makes the time part run ahead of the clock, so that the order is kept. */
 static uint64_t next_order(void)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -118,8 +118,8 @@ static uint64_t clock_ms(clockid_t which)
 }
 
 #ifdef NAVETTE_FAULTS
-/* A test sets the clock of one process: milliseconds to add, in the file that NAVETTE_FAULT_CLOCK
- * names; it may change at any time. */
+/* Tests shift the clock of one process: the file that NAVETTE_FAULT_CLOCK names holds the
+ * milliseconds to add, and may change at any time. */
 static int64_t set_wrong(void)
 {
 	const char *path = getenv("NAVETTE_FAULT_CLOCK");

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Brackets open at once, wherever they stand but in texts.  What is not JSON is for jansson to say.
- */
+/* The depth of nested brackets outside strings. Whether it is valid JSON, jansson decides.
+ * */
 static bool is_flat_enough(const char *text, size_t len)
 {
 	bool in_text = false;

@@ -7,7 +7,7 @@
 #define CHUNK_SIZE 4096u
 #define ALIGNMENT 16u
 
-/* Nothing below may allocate: it says so and ends the process. */
+/* Must not allocate itself: reports the failure and ends the process. */
 __attribute__((noreturn)) static void out_of_memory(void)
 {
 	static const char text[] = "navette: out of memory\n";
@@ -25,7 +25,7 @@ void *nv_alloc(size_t size)
 	return p;
 }
 
-/* Of a block for a small file most pages are never touched. */
+/* Reading a small file touches only few pages of a block. */
 void *nv_alloc_block(size_t size)
 {
 	return nv_realloc(NULL, size);
@@ -105,7 +105,7 @@ void *nv_arena_alloc(struct nv_arena *a, size_t size)
 		struct nv_arena_chunk *fresh = nv_alloc(sizeof *c + room);
 
 		fresh->size = room;
-		if (c && room == size) { /* big: behind the chunk that still has room */
+		if (c && room == size) { /* big: inserted after the chunk that still has room */
 			fresh->next = c->next;
 			c->next = fresh;
 		} else {

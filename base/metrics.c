@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Metrics: one lock over the whole registry.  Updates are a few hundred a second at most, so that a
- * cleverer structure would buy nothing. */
+/* Metrics: one lock for the whole registry; with at most a few hundred updates a second that is
+ * enough. */
 #include "base/metrics.h"
 
 #include <inttypes.h>
@@ -60,7 +60,7 @@ static struct series *find_series(struct nv_metric *m, const char *value)
 	return s;
 }
 
-/* Registered twice under one name: the same metric, so that a module may be started again. */
+/* Registering a name again returns the same metric, so that a module may be restarted. */
 static struct nv_metric *new_metric(enum type type, const char *name, const char *help,
 				    const char *label)
 {

@@ -44,7 +44,7 @@ static void forget_text(struct nv_xml *x)
 	x->text[0] = '\0';
 }
 
-/* Comes before libxml2 reads what is declared in it. */
+/* Called before libxml2 reads the declarations. */
 static void doctype_cb(void *ctx, const xmlChar *name, const xmlChar *external, const xmlChar *sys)
 {
 	(void)name;

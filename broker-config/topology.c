@@ -124,7 +124,7 @@ static void own_queue(const struct nv_topology_visitor *v, const char *owner, co
 	v->binding(v->ctx, self.s, queue, true, queue);
 }
 
-/* What sites and clients have alike: the two exchanges they write to, the delays, the dead. */
+/* Common to sites and clients: their two exchanges, the delay tiers, the dead queue. */
 static void visit_owner(const struct nv_topology_visitor *v, const char *owner, unsigned replicas)
 {
 	struct nv_topology_name self = nv_exchange_self(owner);
@@ -146,7 +146,7 @@ static void visit_site(const struct nv_topology_visitor *v, const char *site, un
 	v->exchange(v->ctx, nv_exchange_control(site).s, "fanout");
 	own_queue(v, site, nv_queue_archive(site, false).s, dead.s, replicas);
 	own_queue(v, site, nv_queue_archive(site, true).s, dead.s, replicas);
-	/* Questions expire by the dozen when a site is away: they are no dead letters. */
+	/* Questions expire in numbers when a site is away: they do not become dead letters. */
 	own_queue(v, site, nv_queue_catalog(site).s, NULL, replicas);
 }
 
@@ -158,7 +158,8 @@ static void visit_client(const struct nv_topology_visitor *v, const char *client
 	own_queue(v, client, nv_queue_restore(client, false).s, dead.s, replicas);
 	own_queue(v, client, now.s, dead.s, replicas);
 	own_queue(v, client, nv_queue_events(client).s, dead.s, replicas);
-	/* What nobody looks ahead at is no dead letter: archive.ready follows. */
+	/* An archive.opened that no worker takes does not become a dead letter: archive.ready
+	 * follows. */
 	own_queue(v, client, nv_queue_opened(client).s, NULL, replicas);
 	v->binding(v->ctx, nv_exchange_from(client).s, now.s, true, now.s);
 }

@@ -7,12 +7,12 @@
 
 #include "proto/wire.h"
 
-/* With its NUL: no other use of the key signs something that begins so. */
+/* With its NUL. Domain separation: no other use of the key signs data with this prefix. */
 static const char domain[] = "navette-v1";
 
 #define FROM_MAX (7u + NV_NAME_MAX) /* "client:" */
 
-/* The envelope as a record of its own, so that it is read as strictly as what it carries. */
+/* The envelope as a record, so that it is decoded as strictly as its body. */
 struct outer {
 	uint64_t v;
 	char *kind;
@@ -60,7 +60,7 @@ static const struct nv_field outer_fields[] = {
 	 .required = true,
 	 .offset = offsetof(struct outer, body),
 	 .max = NV_ENVELOPE_MAX},
-	/* Not required by the table: its absence has a reason of its own. */
+	/* Not required by the table, since its absence has a separate reason. */
 	{.name = "signature",
 	 .type = NV_T_BIN,
 	 .required = false,
@@ -90,8 +90,8 @@ static void pack_text(msgpack_packer *pk, const char *s)
 	msgpack_pack_str_body(pk, s, len);
 }
 
-/* What the signature is over.  Made from the decoded values, not cut out of the input: what was
- * verified is what is used. */
+/* The signed bytes, encoded again from the decoded values: so exactly the values that are used are
+ * verified. */
 static void to_sign(const struct outer *o, struct nv_buf *ret)
 {
 	msgpack_packer pk;
@@ -355,7 +355,7 @@ static bool peek_text(const void *data, size_t len, const char *key, char *ret, 
 
 	if (!find_key(data, len, key, &head) || head.kind != NV_W_STR || head.value >= size)
 		return false;
-	/* Plain characters only: what comes out goes into logs and onto terminals. */
+	/* Printable ASCII only: the result goes into logs and terminals. */
 	for (uint64_t i = 0; i < head.value; i++) {
 		if (head.data[i] <= ' ' || head.data[i] > '~')
 			return false;

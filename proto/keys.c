@@ -50,7 +50,7 @@ static void public_text(const uint8_t key[32], char ret[NV_PUBLIC_KEY_TEXT])
 			  sodium_base64_VARIANT_ORIGINAL);
 }
 
-/* Write the line to a file that must be new; a half-written one is taken away again. */
+/* Writes the line to a new file; a partly written one is removed. */
 static int write_new(const char *path, const char *line, size_t len, struct nv_err *err)
 {
 	nv_auto_free char *copy = nv_strdup(path);
@@ -105,7 +105,7 @@ int nv_keys_new(const char *path, char ret_public[NV_PUBLIC_KEY_TEXT], struct nv
 static int read_private(const char *path, char *ret, size_t size, size_t *ret_len,
 			struct nv_err *err)
 {
-	/* Not blocking: a FIFO in the key's place is an error, not a hang. */
+	/* Non-blocking, so that a FIFO in place of the key is an error and not a hang. */
 	nv_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 	ssize_t n;
@@ -142,7 +142,7 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 	if (len == SECRET_TEXT_LEN + 1 && text[SECRET_TEXT_LEN] == '\n')
 		len--;
 	if (parse_key(text, len, SECRET_PREFIX, seed)) {
-		/* Not a word of what is in it: it may be nearly a key. */
+		/* Nothing of its content: it may be nearly a key. */
 		nv_fail(err, NV_FATAL, NV_R_config,
 			"keys: %s is not one line \"" SECRET_PREFIX "<base64 of 32 bytes>\"", path);
 	} else {
