@@ -173,7 +173,7 @@ void nv_accounts_fini(struct nv_accounts *a)
 
 bool nv_password_verify(const char *hash, const char *password)
 {
-	/* of a password nobody knows, with the cost of a real one */
+	/* of an unknown password, with the cost of a real one */
 	static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$DWKG3yEbVZCUCU0m9YZrkA$"
 				     "8JcLIKqhCqcnIVhgMk5f0qWQLwtcqk5xuVcQ6nzXxJQ";
 	size_t len = strlen(password);

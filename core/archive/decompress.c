@@ -175,7 +175,7 @@ ssize_t nv_decompress_next(struct nv_decompress *d, const uint8_t **ret, struct 
 	ssize_t n = d->a ? zstd_next(d, ret, err) : gzip_next(d, ret, err);
 	if (n > 0 && (uint64_t)n > d->left)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
-			       "archive: %s: it unpacks to more than is allowed", d->name);
+			       "archive: %s: its unpacked size exceeds the limit", d->name);
 	if (n > 0)
 		d->left -= (uint64_t)n;
 	return n;

@@ -28,7 +28,7 @@ struct fetching {
 	struct nv_fetched *ret;
 	uint64_t total;
 	struct nv_sync_group together; /* blobs */
-	bool hint; /* nobody vouches for what is fetched: the store's object may be right */
+	bool hint;	      /* unverified hints: do not remove objects that do not match */
 	pthread_mutex_t lock; /* of done: several objects come at once */
 	uint64_t done;	      /* bytes of objects, for progress */
 };
@@ -50,7 +50,7 @@ static void moved_cb(void *arg, uint64_t bytes)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* What was there already counts as well, what came twice does once. */
+/* Existing files count as well; bytes fetched twice count once. */
 static void settle_moved(struct moving *m, uint64_t size)
 {
 	pthread_mutex_lock(&m->f->lock);
@@ -60,7 +60,7 @@ static void settle_moved(struct moving *m, uint64_t size)
 	moved_cb(m, size);
 }
 
-/* --- what is there already --- */
+/* --- existing files --- */
 
 /* *ret_good: path is a file of that size and SHA-256.  One that is not is removed.  Whether an
  * earlier try came to sync it is not known. */
@@ -141,7 +141,7 @@ static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t si
 			       "archive: a manifest of %" PRIu64 " bytes is refused", size);
 	nv_auto_free char *key = nv_manifest_key(f->place);
 	nv_auto_free char *path = nv_asprintf("%s/manifest", f->dir);
-	/* Looked at again by whoever finds it, as the skeleton is. */
+	/* Temporary: a later attempt verifies it again, as it does the skeleton. */
 	struct nv_expect expect = {.size = size, .sha256 = sha256, .passing = true};
 	if (have_object(f, key, &expect, path, false, err) < 0)
 		return -1;
@@ -346,7 +346,7 @@ static void remember(struct fetching *f, const struct nv_manifest_entry *e)
 	nv_hash_cache_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
 }
 
-/* Before the room is counted: what is here needs none. */
+/* Before the disk space is checked: existing blobs need none. */
 static int reuse(struct fetching *f, struct nv_err *err)
 {
 	nv_auto_free char *dir = nv_asprintf("%s/blobs", f->dir);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which archives of a request the store holds, for who has no archive.ready at hand. */
+/* Finding a request's archives in the store, without an archive.ready. */
 #include "core/archive/archive_internal.h"
 
 #include <stdlib.h>

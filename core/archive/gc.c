@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Removing what nobody needs any more from a client's part of a site's prefix. */
+/* Garbage collection in a client's part of a site's prefix. */
 #include "core/archive/archive_internal.h"
 
 #include <stdlib.h>

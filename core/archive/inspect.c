@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams. */
+/* Metadata of a backup: moodle_backup.xml and course/course.xml, read as streams. */
 #include "base/fs.h"
 #include "core/archive/archive_internal.h"
 #include "proto/inventory.h"
@@ -245,7 +245,7 @@ static int inspect_check(const struct inspecting *in, struct nv_err *err)
 	const struct nv_mbz_info *info = in->info;
 	if (!in->seen)
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
-			       "archive: there is no moodle_backup.xml in it: not a Moodle backup");
+			       "archive: it has no moodle_backup.xml: not a Moodle backup");
 	if (!info->shortname || !info->fullname || !info->course || !info->moodle_version)
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			       "archive: moodle_backup.xml does not name course and version");

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* An archive on its way: which of its blobs are in the store already.
+/* Partial manifests: the blobs of an unfinished archive that are already in the store.
  *
- * Whoever writes it leaves lists beside the place of its manifest, opened-0, opened-1, … , each a
- * manifest of the blobs that have come since the last; whoever is to read it fetches these while
- * the rest still comes.  A hint only: nobody vouches for the lists, and what they led to is held
- * against the signed manifest in the end. */
+ * The writer leaves lists beside the place of its manifest, opened-0, opened-1, … , each a manifest
+ * of the blobs uploaded since the last; the reader fetches these while the rest is still coming.
+ * Hints only: the lists are not signed, and everything fetched is verified against the signed
+ * manifest. */
 #include "core/archive/archive_internal.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #define WORTH_IT 16777216u   /* bytes on their way before anybody is told */
 #define FIRST_AFTER_MS 500u  /* between lists; doubled up to … */
 #define LATER_AFTER_MS 2000u /* … this */
-#define LOOK_EVERY_MS 200u   /* whether the next list is there */
+#define LOOK_EVERY_MS 200u   /* whether the next list exists */
 #define PATIENCE_MS 600000u  /* without a list */
 #define LISTS_MAX 100000u    /* deleted of one archive */
 

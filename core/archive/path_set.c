@@ -20,7 +20,7 @@ struct nv_path_set {
 	struct slot *slots;
 	size_t cap; /* a power of two */
 	size_t len;
-	uint64_t seed; /* so that nobody can choose colliding names */
+	uint64_t seed; /* so that colliding names cannot be chosen */
 	struct nv_arena arena;
 };
 

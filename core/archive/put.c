@@ -437,7 +437,7 @@ int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *pla
 {
 	if (nv_place_check(place, err) < 0)
 		return -1;
-	/* The manifest first: it names only what is there. */
+	/* The manifest first, since it may name existing objects only. */
 	nv_auto_free char *manifest = nv_manifest_key(place);
 	nv_auto_free char *skeleton = nv_skeleton_key(place);
 	if (nv_store_delete(store, manifest, err) < 0 || nv_store_delete(store, skeleton, err) < 0)

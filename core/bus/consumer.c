@@ -20,7 +20,7 @@
 #define STEADY_MS 10000
 #define TICK_MS 250
 
-/* --- what is wrong, told to the loop --- */
+/* --- errors, reported to the loop --- */
 
 static void tell(struct nv_consumer *c, const struct nv_err *why)
 {

@@ -65,7 +65,8 @@ void nv_delivery_header_frame(struct nv_delivery *d, uint64_t size,
 {
 	d->size = size;
 	d->truncated = size > NV_BUS_BODY_MAX;
-	/* The broker tells the size before the bytes come: what is too large is never held. */
+	/* The broker announces the size before the body: oversized bodies are never kept in
+	 * memory. */
 	d->body = nv_alloc(d->truncated ? NV_BUS_BODY_CUT : (size_t)size + 1);
 	if (p->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
 		d->message_id = copy(d, p->message_id);
@@ -102,7 +103,7 @@ void nv_delivery_free(struct nv_delivery *d)
 	free(d);
 }
 
-/* --- what the receiver sees --- */
+/* --- the receiver's view --- */
 
 const void *nv_delivery_body(const struct nv_delivery *d, size_t *ret_len)
 {

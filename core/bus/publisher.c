@@ -141,7 +141,7 @@ static int publisher_opened(void *ctx, struct nv_err *err)
 	return open_channel(s, err);
 }
 
-/* What was in flight goes first when it goes again. */
+/* Publications that were in flight are republished first. */
 static void take_back(struct nv_publisher *s)
 {
 	s->channel_open = false;
@@ -291,7 +291,7 @@ static int check_refusals(struct nv_publisher *s, uint64_t now, struct nv_err *e
 		return 0;
 	s->anew = false;
 	return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
-		       "broker: it refuses what was sent, again and again: over a new connection");
+		       "broker: it repeatedly refuses a message: reconnecting");
 }
 
 static int send_what_may_go(struct nv_publisher *s, uint64_t now, struct nv_err *err)

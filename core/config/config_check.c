@@ -201,7 +201,7 @@ static void check_notify(struct nv_cfg_load *l)
 			nv_host_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
 }
 
-/* Whoever reads a token on its way is signed in with it. */
+/* A token read in transit could be used to sign in. */
 static void check_launch_plain(struct nv_cfg_load *l)
 {
 	const struct nv_cfg_given *g = given(l, "producer", "base_url");

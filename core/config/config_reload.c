@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Taking over a changed file, or what the site's administrator has set, key by key. */
+/* Applying a changed file, or the site's settings, key by key. */
 #include "core/config/config_table.h"
 
 #include <string.h>
@@ -113,7 +113,7 @@ void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct
 	}
 }
 
-/* --- what the site has set --- */
+/* --- the site's settings --- */
 
 static bool is_restore(const struct nv_cfg_field *f, const char *key)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Values: from text to member, and what is allowed in words. */
+/* Values: parsing, and descriptions of the allowed ones. */
 #include "core/config/config_table.h"
 
 #include <arpa/inet.h>

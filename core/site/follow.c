@@ -77,7 +77,7 @@ static void asked(uv_work_t *work, int status)
 		take_over(f->config, &f->got);
 	} else if (!f->failed) {
 		NV_LOG(NV_WARN, "settings.unknown", NV_E(&f->err),
-		       NV_S("meanwhile", "as they were last known"));
+		       NV_S("meanwhile", "as last known"));
 	}
 	f->failed = f->rc < 0;
 	nv_arena_fini(&f->arena);

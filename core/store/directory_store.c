@@ -2,11 +2,10 @@
 /* The directory backend: a folder of this machine or a mounted one.
  *
  * A writer fills <root>/.tmp/<random>, whose lock it holds while it lives, fsyncs it, renames it to
- * its key, and fsyncs the folders above: after a crash an object is there whole or not at all.
- * Objects that are put together are synced later, so a crash of the machine may leave a damaged
- * one, which nothing durable names; who has found it there and relied on it sees that by its hash,
- * and has it removed and sent again.  What a dead writer left is a temporary file that nobody has
- * locked. */
+ * its key, and fsyncs the folders above: after a crash an object exists completely or not at all.
+ * Objects in a sync group are synced later, so a crash of the machine may leave a damaged one,
+ * which no durable manifest names; a reader notices that by its hash, and has it removed and sent
+ * again. Leftovers of dead writers are temporary files that are not locked. */
 #include "core/store/store_internal.h"
 
 #include <dirent.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A large object in parts, several at once, each held in memory while it is sent.  What an earlier
- * try has sent of the same object stays with the server: parts whose MD5 (S3's ETag of a part) is
- * that of the bytes we read again are not sent again. */
+/* Uploads a large object in parts, several at once, each held in memory while it is sent.  Parts
+ * from an earlier attempt stay on the server: those whose MD5 (S3's ETag of a part) equals that of
+ * the bytes we read are not sent again. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -29,7 +29,7 @@ def fields():
         if head:
             section = head[1]
         elif key and section and not re.match(r"  # \S", line):
-            value = re.search(r"Value: (.*?)\.(?: Default| Required| The environment| Taken|$)",
+            value = re.search(r"Value: (.*?)\.(?: Default| Required| The environment| Reloadable|$)",
                               " ".join(words))
             assert value, f"{section}.{key[2]}: {words}"
             found.append(Field(section, key[2], value[1], section in ("clients", "sites")))

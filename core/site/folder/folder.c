@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The directory site: opening, what is remembered between calls, and the table of its calls. */
+/* The folder site: opening, cached data, and the table of its calls. */
 #include "core/site/folder/folder.h"
 
 #include <dirent.h>
@@ -238,7 +238,7 @@ int nv_folder_check_backups(const struct nv_folder_site *s, const struct nv_fold
 		closedir(dir);
 	if (found)
 		return 0;
-	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: no backup of a course is there",
+	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: it holds no backup of a course",
 		       path);
 }
 

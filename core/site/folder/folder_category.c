@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Where a restored course goes, who may make it there, and what it is called. */
+/* The category, permission and names of a restored course. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

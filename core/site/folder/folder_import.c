@@ -57,7 +57,7 @@ int nv_folder_remote_holder(const char *site, const char *row, char ret[NV_UUID_
 			*err = why;
 		return -1;
 	}
-	/* "<request id>\n"; something else is nobody's. */
+	/* "<request id>\n"; any other content is invalid. */
 	if (text.len < NV_UUID_SIZE - 1)
 		return 0;
 	text.data[NV_UUID_SIZE - 1] = '\0';
@@ -212,7 +212,7 @@ static int compare(struct import *im, struct nv_err *err)
 	return 0;
 }
 
-/* Nobody else looks into the folder yet. */
+/* Not visible to others yet. */
 static int write_course_json(struct import *im, const char *text, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
@@ -315,7 +315,7 @@ static int make_course(struct import *im, struct nv_err *err)
 	return nv_sync_group_end(&im->together, err);
 }
 
-/* Nothing of a failed import stays, except after the commit, when the course is there. */
+/* A failed import leaves nothing, unless it had committed: then the course exists. */
 static void clean_up(struct import *im)
 {
 	struct nv_err err = {0};

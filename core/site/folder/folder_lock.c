@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Locks, temporary names, and the sweep that removes what nobody holds.
+/* Locks, temporary names, and the sweep that removes unlocked leftovers.
  *
  * A lock file may be unlinked by whoever holds its lock (the sweep does).  Somebody who opened it
  * before then gets the lock of a file that has no name any more; so after locking we look whether

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Starting a child: whose it is, what it inherits (nothing but three descriptors), and that it dies
- * with us. */
+/* Starts a child process: its user, the descriptors it inherits (only three), and that it dies with
+ * us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

@@ -232,7 +232,8 @@ static int feed_one(const struct feed *f, int folder, const char *name, const ch
 		return feed_file(f, fd, path, &st, err);
 	if (!S_ISDIR(st.st_mode) || depth == DEPTH_MAX)
 		return nv_fail(err, NV_RETRY, NV_R_export_failed,
-			       "moodle: the backup holds %s, which is no file of a backup", path);
+			       "moodle: the backup holds %s, which does not belong in a backup",
+			       path);
 	struct nv_entry entry = {.path = path, .folder = true, .mtime = st.st_mtim.tv_sec};
 	if (f->to->entry_cb(f->to->ctx, &entry, NULL, err) < 0)
 		return -1;

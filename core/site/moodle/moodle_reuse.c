@@ -49,7 +49,7 @@ static int content_line(void *arg, const char *key, const json_t *value, struct 
 	const struct nv_manifest_entry *e = entries->items;
 	if (i >= entries->len || !e[i].blob || !path || *path != '/')
 		return nv_fail(err, NV_RETRY, NV_R_internal,
-			       "moodle contents: an answer to what was not asked");
+			       "moodle contents: an answer to a question that was not asked");
 	if (r->len == r->cap) {
 		r->cap = r->cap ? 2 * r->cap : 64;
 		r->list = nv_realloc(r->list, r->cap * sizeof *r->list);

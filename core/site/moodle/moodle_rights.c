@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people who came by the button may now: one question about many of them. */
+/* The present rights of users who came through Moodle's button, asked for many at once. */
 #include <string.h>
 
 #include "core/site/moodle/moodle_internal.h"

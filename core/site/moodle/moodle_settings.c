@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What Moodle's administrator has set for restores, under the names that block_navette gives it. */
+/* Moodle's settings for restores, by their names in block_navette. */
 #include <ctype.h>
 #include <sodium.h>
 #include <stddef.h>
@@ -91,7 +91,7 @@ int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struc
 	return 0;
 }
 
-/* --- what must fit the other machines --- */
+/* --- settings that must match those of other machines --- */
 
 /* settings::fingerprint of the plugin makes the same. */
 void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT])

@@ -105,7 +105,7 @@ static int download_cb(void *ctx, const void *data, size_t len, struct nv_err *e
 		return -1;
 	if (d->again) /* the body is of no use */
 		return nv_fail(err, NV_RETRY, d->session->reason,
-			       "seed-ws: download: the file is not the same any more");
+			       "seed-ws: download: the file has changed");
 	if (!d->taken)
 		return nv_seed_body_cb(&d->refusal, data, len, err);
 	if (len > d->max - d->at)
