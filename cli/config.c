@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* config check, config example; and what other commands need of the configuration. */
+/* config check, config example; and loading the configuration for other commands. */
 #include "cli/cli.h"
 
 #include <stdio.h>

@@ -166,7 +166,7 @@ static void draw(struct watching *w)
 		printf("%zu of %zu done\033[K\n", count(w, is_final), w->len);
 		lines++;
 	}
-	/* A shorter picture than the last: wipe what is left of it, stay below it. */
+	/* A shorter display than before: clear the rest of the old one. */
 	fputs("\033[J", stdout);
 	w->drawn = lines;
 	fflush(stdout);
@@ -194,7 +194,7 @@ static bool away_too_long(struct watching *w)
 	return now - w->away_since > AWAY_MAX_MS;
 }
 
-/* Read the item anew; it stays stale where nobody answers now.  -1 with w->err. */
+/* Read the item again; it stays stale if there is no answer. -1 with w->err. */
 static int read_item(struct watching *w, struct watched *item)
 {
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
@@ -221,7 +221,7 @@ static int read_stale(struct watching *w)
 		if (read_item(w, item) < 0)
 			return -1;
 		if (item->stale)
-			break; /* nobody answers: the next ones must not wait for it either */
+			break; /* no answer: do not let the next ones wait as well */
 	}
 	return 0;
 }
@@ -344,7 +344,7 @@ static int outcome(struct watching *w, const struct nv_err *err)
 		return nv_cli_fail(w->c, err);
 	printf("%zu of %zu restored", restored, w->len);
 	if (restored < w->len)
-		printf("; navette show ID tells what became of the others");
+		printf("; see navette show ID for the others");
 	printf(".\n");
 	return status;
 }

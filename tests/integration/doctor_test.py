@@ -191,7 +191,7 @@ def test_disk(tmp_path):
     only(findings, "disk_ok", "disk_unknown")
     only(doctor(config, **lies(LIE_ROOM=str(2 << 30))), "disk_low")
     full, = only(doctor(config, **lies(LIE_ROOM=str(1 << 20))), "disk_full")
-    assert "make room" in full["way_out"]
+    assert "free some space" in full["way_out"]
 
 
 def test_work_dir(tmp_path):
@@ -295,7 +295,7 @@ def test_a_moodle_that_cannot_be_worked_with(tmp_path):
     for reason, name, text, way_out in (
             ("site_upgrading", "site_upgrading", "Moodle waits for its upgrade", "php admin/cli/upgrade.php"),
             ("site_upgrading", "site_upgrading", "the plugin is copied but not installed", "php admin/cli/upgrade.php"),
-            ("disk_full", "site_disk_full", "/moodledata: the disk is full", "make room"),
+            ("disk_full", "site_disk_full", "/moodledata: the disk is full", "free some space"),
             ("site_unavailable", "site_unavailable", "Moodle cannot be started", "until that has passed")):
         error = {"error": {"kind": "retry", "reason": reason, "message": text}}
         bad, = only(doctor_of_a_moodle(tmp_path, error), name)
@@ -458,7 +458,7 @@ def test_the_monitoring_user_is_enough(broker, tmp_path):
     assert "permissions" in part["text"]
     absent(findings, "topology_ok")
     assert not [f for f in findings if f["area"] == "broker" and f["status"] != "ok"]
-    assert "not looked at" in run("broker", "check", "-c", config).stdout
+    assert "not checked" in run("broker", "check", "-c", config).stdout
     write(tmp_path / "away.yaml", text.replace(f":{MANAGEMENT}\n", ":1\n"))
     only(doctor(tmp_path / "away.yaml"), "management_unreachable")
 
