@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Live events: one follower of Redis's event stream for all readers of this producer, the last
- * events kept so that a reader who comes back gets what it missed.
+/* Live events: one follower of Redis's event stream serves all readers of this producer, and keeps
+ * the last events so that a reader who reconnects gets those it missed.
  *
- * At each heartbeat every reader's session is looked at as at a request: where it has ended, or
- * allows another view than the stream was opened with, the stream ends with the event "close". */
+ * At each heartbeat every reader's session is checked as for a request: if it has ended, or allows
+ * another view than the stream was opened with, the stream ends with the event "close". */
 #include <string.h>
 
 #include "base/log.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The keeper: what course servers tell (status.event, catalog.reply, letters.reply) becomes status
- * in Redis.
+/* The keeper writes messages of course servers (status.event, catalog.reply, letters.reply) into
+ * Redis.
  *
- * Written before it is acknowledged; without Redis, deliveries are held unacknowledged (at most the
- * prefetch) until it is back.  What cannot be believed goes to the dead queue with the reason, and
- * the next one is taken. */
+ * A message is acknowledged after it is written; while Redis is unavailable, deliveries are held
+ * unacknowledged (at most the prefetch).  Unacceptable messages go to the dead queue with the
+ * reason. */
 #include <string.h>
 
 #include "base/fault.h"

@@ -3,7 +3,7 @@
  *
  *   answer:SITE         the last answer about courses
  *   archiver:SITE:HOST  a message of an archiver on that host
- *   hold:SITE:HOST      what is in the way of all exports there
+ *   hold:SITE:HOST      the hold of all exports there
  *
  * The keeper notes it, the administrators' pages show it. */
 #ifndef NV_PRODUCER_SITE_PRESENCE_H
@@ -11,10 +11,10 @@
 
 #include "producer/app.h"
 
-/* The keeper has a message whose signature is right. */
+/* Called by the keeper for each verified message. */
 void nv_site_presence_heard(struct app *app, const struct nv_envelope *env);
-/* Does the course server take messages of this kind, which the first release did not know?  By its
- * last answer about courses. */
+/* Does the course server accept messages of this kind, which the first release does not know?  By
+ * its last answer about courses. */
 void nv_site_presence_understands(struct app *app, const char *site, enum nv_kind kind,
 				  void (*cb)(void *arg, const struct nv_err *err, bool understood),
 				  void *arg);

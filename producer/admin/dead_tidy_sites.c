@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters of course servers whose request is settled.  The archivers themselves remove those
- * of revisions that we have withdrawn; but where one copy of a message failed and another was
- * served, only we know that the request is restored.
+/* Removes settled dead letters of course servers.  The archivers themselves remove letters of
+ * revisions that we have withdrawn; but where one copy of a message failed and another was served,
+ * only we know that the request is restored.
  *
- * A course server is asked when it may have such letters: after each failure that it tells of, and
+ * A course server is asked when it may have such letters: after each failure that it reports, and
  * once at the start.  While it has letters of ours, it is asked again when a request is settled. */
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A question to a course server about our dead letters there: which there are, put one back, throw
- * one away.  The answer comes as those about courses do (replies.c).
+/* Questions to a course server about our dead letters there: list, requeue, discard.  The answer
+ * comes as those about courses do (replies.c).
  *
- * An archiver of the first release would put such a question into its dead queue.  It is sent only
- * where the course server's last answer about courses names its kind; otherwise the course server
+ * An archiver of the first release would put such a question into its dead queue.  So it is sent
+ * only if the course server's last answer about courses names its kind; otherwise the course server
  * is first asked about nobody's courses, since it may have been upgraded meanwhile. */
 #include <string.h>
 
@@ -151,7 +151,7 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 		tell_failure(q, status_of(reason), reason,
 			     reply.message ? reply.message : nv_reason_text(reason));
 	} else if (!are_ids(&reply)) {
-		tell_failure(q, 502, NV_R_bad_message, "an answer with what is no id of a letter");
+		tell_failure(q, 502, NV_R_bad_message, "an answer with an invalid id of a letter");
 	} else {
 		tell(q, NULL, &reply);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which courses may this user bring?  A question to each course server through the broker; the
+/* The courses a user may restore.  A question goes to each course server through the broker; the
  * keeper (of whichever producer gets the answer) stores it in Redis as "catalog:<site>:<user>" and
- * announces it on the event stream, where the one who asked hears of it (replies.c). */
+ * announces it on the event stream, where the producer that asked hears of it (replies.c). */
 #include <string.h>
 
 #include "base/log.h"
@@ -227,7 +227,7 @@ static void settle_from(struct part *p, const struct nv_catalog_reply *reply)
 	if (p->site.status == CATALOG_UNKNOWN_USER && !p->site.error)
 		p->site.error = "you have no account on this platform";
 	if (p->site.status == CATALOG_ERROR && !p->site.error)
-		p->site.error = "the course server could not tell your courses";
+		p->site.error = "the course server could not list your courses";
 }
 
 /* false: nothing usable is kept. */

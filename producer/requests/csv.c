@@ -140,8 +140,7 @@ static int name_column(struct reader *r, size_t *order, size_t len)
 		for (size_t k = 0; k < len; k++)
 			if (order[k] == i)
 				return nv_api_err(r->err, 422, NV_R_bad_message,
-						  "line 1: the column %s stands twice",
-						  columns[i].name);
+						  "line 1: duplicate column %s", columns[i].name);
 		order[len] = i;
 		return 0;
 	}

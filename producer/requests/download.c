@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /api/v1/requests/{id}/archive: what the store holds of a request, put together on a thread as
- * the file that any Moodle restores, then sent.  HEAD says whether that would go well.
+/* GET /api/v1/requests/{id}/archive: assembles a request's archive on a thread, as a file that any
+ * Moodle restores, then sends it.  HEAD says whether that would succeed.
  *
- * The file takes room until it is read, and people may read slowly, or not at all.  So there are
- * only so many, of one person and in all; before anything is fetched, there must be room for it and
- * for a reserve besides; and who reads slower than producer.min_rate is cut off.  A file has no
- * name once it is being sent: it goes with its connection, however that ends. */
+ * The file takes disk space until it is read, and readers may be slow or never finish.  So the
+ * number of files is limited, per person and in total; before anything is fetched, there must be
+ * room for it and for a reserve; and readers slower than producer.min_rate are disconnected.  The
+ * file is unlinked before it is sent, so that it disappears with its connection. */
 #include "producer/requests/download.h"
 
 #include <fcntl.h>

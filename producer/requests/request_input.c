@@ -54,7 +54,7 @@ int nv_request_input_read_change(const struct body *b, struct request_input *ret
 	bool options = ret->keep_category_given || ret->category_given || ret->user_data_given ||
 		       ret->enrolment_given;
 	if (options && ret->state_given && ret->state == REQUEST_INPUT_CANCELLED)
-		return nv_body_wrong(b, "state", "what is cancelled is not changed besides");
+		return nv_body_wrong(b, "state", "a cancellation cannot change other fields");
 	if (!options && !ret->state_given)
 		return nv_api_err(b->err, 422, NV_R_bad_message, "the body changes nothing");
 	return 0;

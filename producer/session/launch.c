@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* /launch: somebody comes from Moodle's button with a token, and has a session from then on.
+/* /launch: a user comes from Moodle's button with a token, and gets a session.
  *
- * A token is good once: its id is set in Redis before anything else, for as long as the token could
- * be taken for good.  Should that key be lost (Redis emptied, say), every producer knows it all the
- * same: it is announced on the event stream before anybody is signed in.  It comes in the address,
- * or in the body of a form; afterwards the browser is sent to the page, so that the token stays in
- * no history.  Whoever is refused is told in plain words, in the browser's language; programs get a
+ * A token is valid once: its id is set in Redis before anything else, for as long as the token
+ * would be accepted.  In case that key is lost (Redis emptied, say), the id is also announced to
+ * all producers on the event stream before the user is signed in.  The token comes in the address,
+ * or in the body of a form; then the browser is redirected to the page, so that the token stays in
+ * no history.  A refusal is explained in plain words, in the browser's language; programs get a
  * problem document. */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
- * What they are worth session_find.c says. */
+/* Sessions: in Redis under the hash of their token, so that reading Redis does not give access to
+ * them.  Whether a session is still valid: session_find.c. */
 #include <string.h>
 #include <strings.h>
 
