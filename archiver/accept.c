@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-/* A message that was served to its end, and that neither a worker nor an operator brings again. */
+/* A finished message that neither a worker nor an operator has sent again: a replay. */
 static bool was_finished(const struct archiver *a, const struct nv_delivery *d,
 			 const struct nv_envelope *env)
 {
@@ -102,7 +102,7 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	unsigned want = 1u << NV_KIND_CANCEL_REQUEST;
-	/* One from the future withdraws what its client has withdrawn, and no more. */
+	/* One signed in the future still withdraws revisions that its client has withdrawn. */
 	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
 	    (err.reason != NV_R_clock ||
 	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One question: which courses may this user bring?  Questions about dead letters come by the same
- * queue and go on to answer_letters.c. */
+/* Answers the question which courses a user may restore. Questions about dead letters arrive
+ * through the same queue and are passed to answer_letters.c. */
 #include "archiver/archiver.h"
 
 #include <limits.h>
@@ -31,20 +31,21 @@ static void question_free(struct question *q)
 static void answered(void *arg, const struct nv_err *err)
 {
 	struct question *q = arg;
-	if (err) /* whoever asked has given up by now and will ask again */
+	if (err) /* by now the sender has given up, and will ask again */
 		NV_LOG(NV_WARN, "catalog.unanswered", NV_P("user", q->reply.user), NV_E(err));
 	nv_bus_ack(q->delivery);
 	question_free(q);
 }
 
-/* When exports begin again, whatever is waiting then; 0: they do now. */
+/* When the time window opens; 0: it is open. */
 static uint64_t opens(const struct archiver *a, uint64_t now)
 {
 	uint64_t change;
 	return nv_window_open(&a->config->archiver.window, now, &change) ? 0 : now + change;
 }
 
-/* What the first release does not know: clients send it only to whom says that he takes it. */
+/* Kinds that the first release does not know: clients send them only to archivers that announce
+ * them. */
 static char *understood[] = {(char[]){"letters.request"}};
 
 static void catalog_ended(void *arg, const struct nv_err *err)
@@ -82,7 +83,9 @@ static int catalog_work(struct nv_job *job, void *arg, struct nv_err *err)
 	if (nv_site_catalog(q->a->site, &q->env.body.catalog_request, &q->reply, &q->arena, err) ==
 	    0)
 		return 0;
-	nv_hold_judge(q->a->hold, job, UINT_MAX, err); /* answered once: what is over is over */
+	nv_hold_judge(q->a->hold, job, UINT_MAX,
+		      err); /* UINT_MAX: a question is answered only once, so an outage that is over
+			       does not count */
 	return -1;
 }
 
@@ -94,8 +97,8 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d)
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	unsigned want = 1u << NV_KIND_CATALOG_REQUEST | 1u << NV_KIND_LETTERS_REQUEST;
-	/* Whatever the clocks say: the broker drops what nobody waits for any more, and the client
-	 * measures by the answer how far they differ. */
+	/* Accepted whatever the clocks say: the broker drops expired questions, and the client
+	 * measures the clock difference by the answer. */
 	if (nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0) {
 		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		return;

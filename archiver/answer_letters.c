@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One question about dead letters: which of a client's messages were given up here; put one back,
- * throw one away.  Answered on a thread; a client sees and settles only what bears its own
- * signature.  Whoever looks into the dead queue holds its messages meanwhile, so that only one may
- * look at a time: these questions are answered one after another, and share a lock with the tidy
- * (dead.c).  Each client has places of its own, so that none keeps the others from their letters.
+/* Answers questions about dead letters: list a client's letters, requeue or discard one. Answered
+ * on a thread; a client sees and settles only letters with its own signature. Reading the dead
+ * queue holds its messages, so there may be only one reader at a time: these questions are answered
+ * one after another, and share a lock with dead_tidy.c. Each client has its own places in the line,
+ * so that none keeps the others from their letters.
  *
  * Asking twice does no harm: a letter's id names that letter only, and once it has gone there is
  * nothing of this id any more. */
@@ -16,7 +16,7 @@
 
 #define NAME "archiver, dead letters"
 #define ANSWER_TTL_MS 60000u
-#define PLACES 2u      /* of a client: its administrators ask, and its tidy */
+#define PLACES 2u      /* per client: for its administrators, and for its tidy */
 #define OWN_MAX 10000u /* letters of the client in one look */
 
 struct letters_question {
@@ -43,7 +43,7 @@ static char *clean(struct letters_question *q, const char *text, size_t max)
 	return copy;
 }
 
-/* Headers may hold any bytes; kind, mid and request were verified or are plain ASCII. */
+/* Headers may hold any bytes; kind, mid and request are verified or printable ASCII. */
 static void add(struct letters_question *q, const struct nv_letter *l)
 {
 	struct nv_dead_letter *all = q->reply.letters.items;
@@ -75,7 +75,7 @@ static void find_owner(const struct letters_question *q, struct nv_letter *l)
 	snprintf(l->kind, sizeof l->kind, "%s", w.kind);
 }
 
-/* The one that the asker has seen last, or before it. */
+/* The last letter that the client has seen, or an earlier one. */
 static bool is_seen(const struct nv_letters_request *r, const struct nv_letter *l)
 {
 	if (l->at != r->since)
@@ -83,7 +83,7 @@ static bool is_seen(const struct nv_letters_request *r, const struct nv_letter *
 	return r->letter && strcmp(l->id, r->letter) <= 0;
 }
 
-/* However many others' there are, they must not hide the client's. */
+/* Other clients' letters, however many, must not hide the client's own. */
 static enum nv_look look_at_all(void *arg, struct nv_letter *l)
 {
 	struct letters_question *q = arg;
@@ -122,11 +122,11 @@ static int settle(struct letters_question *q, struct nv_dead *d, struct nv_err *
 	if (nv_dead_take_until(d, asked(q)->letter, look_for_one, q, err) < 0)
 		return -1;
 	const struct nv_letter *l = nv_dead_by_id(d, asked(q)->letter);
-	if (!l || !l->own) /* somebody else's is none of theirs to know of */
+	if (!l || !l->own) /* do not reveal letters of other clients */
 		return fail_not_found(err);
 	if (requeue && nv_letter_is_replay(l))
 		return nv_fail(err, NV_REJECT, NV_R_conflict,
-			       "this message was served before; it can only be thrown away");
+			       "this message was served before; it can only be discarded");
 	if ((requeue ? nv_dead_requeue(d, l, err) : nv_dead_discard(d, l, err)) < 0)
 		return -1;
 	add(q, l);
@@ -165,7 +165,7 @@ static void answered(void *arg, const struct nv_err *err)
 {
 	struct letters_question *q = arg;
 	struct archiver *a = q->a;
-	if (err) /* whoever asked has given up by now and may ask again */
+	if (err) /* by now the sender has given up, and may ask again */
 		NV_LOG(NV_WARN, "letters.unanswered", NV_S("client", q->env.from), NV_E(err));
 	nv_bus_ack(q->delivery);
 	a->questions--;
@@ -241,7 +241,7 @@ static void start_first(struct archiver *a)
 	nv_run_start(a->daemon->loop, &run);
 }
 
-/* What cannot be answered needs no look, and no place. */
+/* A question that is refused needs no place in the line. */
 static int check(const struct letters_question *q, struct nv_err *err)
 {
 	if (asked(q)->what != NV_LETTERS_LIST &&

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The archiver: takes restore.request from archive.<site>, has the site export the course into the
- * staging store, and says archive.ready; answers catalog questions.  Makes outgoing connections
+ * staging store, and sends archive.ready; answers catalog questions.  Makes outgoing connections
  * only and never sees Redis.
  *
- * main.c            life of the process, what it holds
+ * main.c            start, stop and state of the process
  * accept.c          which requests are served: trust, policy, replays, withdrawals
  * export.c          one request's course: export → upload
- * export_result.c   what is said of it: archive.ready → status.event → ack
- * hold.c            what stands in the way of every export, and passes by itself
- * answer_catalog.c  one question: whose courses
- * answer_letters.c  one question: a client's dead letters
- * dead_tidy.c       dead letters of what was withdrawn go
- * gc.c              unreferenced objects go from the store
- * seen_log.c        what it remembers across restarts */
+ * export_result.c   reports the result: archive.ready → status.event → ack
+ * hold.c            outages that hold all exports
+ * answer_catalog.c  answers a question about a user's courses
+ * answer_letters.c  answers a question about a client's dead letters
+ * dead_tidy.c       removes dead letters of withdrawn requests
+ * gc.c              garbage collection in the store
+ * seen_log.c        finished messages and withdrawn revisions, kept across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 
@@ -25,7 +25,7 @@
 #include "core/daemon/sender.h"
 #include "core/site/site.h"
 
-/* archive.ready and what is said about a request live as long as a request may. */
+/* archive.ready and status events expire as late as a request may. */
 #define NV_MESSAGE_TTL_MS (30ull * 24 * 3600 * 1000)
 
 struct export;
@@ -35,7 +35,7 @@ struct gc;
 
 struct archiver {
 	struct nv_daemon *daemon;
-	/* For whatever ends by itself, once it has: the stop goes on when all have. */
+	/* Called by each part that has ended: the stop continues when all have. */
 	void (*on_idle_cb)(struct archiver *a);
 	const struct nv_config *config;
 	struct nv_identity me;
@@ -59,7 +59,7 @@ struct archiver {
 	unsigned questions;	/* being answered */
 	/* Of these, about dead letters: the one that is answered, then those that wait. */
 	struct letters_question *letters;
-	uv_mutex_t dead_lock; /* held by the thread that looks into the dead queue */
+	uv_mutex_t dead_lock; /* held by the thread that reads the dead queue */
 	struct gc *gc;
 	uv_timer_t stop_timer;
 	bool bus_stopping;
@@ -85,18 +85,18 @@ void nv_archiver_control(void *arg, struct nv_delivery *d);
 void nv_export_start(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env);
 /* The running export of this request, or NULL. */
 struct export *nv_export_find(struct archiver *a, const char *client, const char *id);
-/* The same request was delivered again: true when d now is the export's delivery. */
+/* The same request was redelivered: true when d is now the export's delivery. */
 bool nv_export_adopt(struct export *e, struct nv_delivery *d, const struct nv_envelope *env);
 /* Revisions up to rev are withdrawn. */
 void nv_export_withdraw(struct export *e, uint64_t rev);
 void nv_export_stop_all(struct archiver *a);
-/* Say what became of a request that was never exported, then settle or acknowledge d (takes it). */
+/* Report a request that was never exported, then settle or acknowledge d (takes it). */
 void nv_export_decline(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env,
 		       const struct nv_err *why);
 
 /* hold.c */
 struct nv_hold *nv_archiver_hold_new(struct archiver *a);
-/* The export failed; before that is reported.  What is in the way of all begins a hold. */
+/* Called for a failed export before it is reported; an outage begins a hold. */
 void nv_archiver_held(struct archiver *a, const struct export *e);
 
 /* dead_tidy.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters of requests that their client has withdrawn (cancelled, or asked for anew): once
- * some are withdrawn, on a thread, those go from the dead queue. */
+/* Removes the dead letters of requests that their client has withdrawn (cancelled, or submitted
+ * again), on a thread, after withdrawals. */
 #include "archiver/archiver.h"
 #include "base/log.h"
 #include "core/bus/dead_settled.h"

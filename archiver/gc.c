@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Collecting what nobody needs any more from the store: at start and from time to time, on a
- * thread, one client after the other. */
+/* Garbage collection in the store: at start and periodically, on a thread, one client after the
+ * other. */
 #include "archiver/archiver.h"
 #include "base/log.h"
 #include "core/daemon/workdir.h"
@@ -27,7 +27,7 @@ static int collect_of(const struct archiver *a, const char *client, const char *
 		       NV_U("archives", what.archives), NV_U("blobs", what.blobs),
 		       NV_U("bytes", what.bytes));
 	if (rc < 0)
-		nv_err_prefix(err, "collecting what client %s needs no more", client);
+		nv_err_prefix(err, "garbage collection for client %s", client);
 	return rc;
 }
 
@@ -56,7 +56,7 @@ static void timer_closed(uv_handle_t *handle)
 	a->on_idle_cb(a);
 }
 
-/* The store away: the next time does it. */
+/* The store is unavailable: left to the next run. */
 static void collect_ended(void *arg, const struct nv_err *err)
 {
 	struct gc *u = arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stands in the way of every export (the site is being upgraded, the store is away), and the
- * requests that met it: their clients hear when it has passed. */
+/* Outages that hold all exports (the site is being upgraded, the store is unavailable), and the
+ * requests that met one, whose clients are notified when it is over. */
 #include <string.h>
 
 #include "archiver/export.h"
@@ -20,7 +20,8 @@ static void held_free(struct held *h)
 	free(h);
 }
 
-/* Without a reason: it waits for its turn again.  One that gets lost is made good by the export. */
+/* Without a reason: the hold is over. If this event is lost, the export's own events correct the
+ * record. */
 static void say_passed(struct archiver *a, const struct held *h)
 {
 	struct nv_status_event event = {.request = {h->sealed.data, h->sealed.len},

@@ -20,15 +20,15 @@ static void register_metrics(struct archiver *a)
 {
 	static const char *const results[] = {"ready", "failed", "retried", "cancelled", NULL};
 	a->metrics.jobs =
-		nv_counter("navette_archiver_exports_total", "Exports by how they ended", "result");
+		nv_counter("navette_archiver_exports_total", "Exports by outcome", "result");
 	nv_metric_begin(a->metrics.jobs, results);
 	a->metrics.running = nv_gauge("navette_archiver_exports_running", "Exports now", NULL);
 	a->metrics.seconds = nv_histogram("navette_archiver_export_seconds",
 					  "From taking a request to acknowledging it", NULL);
-	a->metrics.bytes = nv_counter("navette_archiver_blob_bytes_total",
-				      "Bytes of file contents sent, saved because the store had "
-				      "them, or collected because nobody needs them",
-				      "what");
+	a->metrics.bytes = nv_counter(
+		"navette_archiver_blob_bytes_total",
+		"Bytes of file contents: sent, saved (already in the store), or garbage-collected",
+		"what");
 	a->metrics.clock_skew = nv_clock_metric();
 	a->metrics.refused = nv_counter("navette_archiver_refused_total",
 					"Messages put into the dead queue unserved", "reason");
@@ -160,14 +160,14 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	a->stop_timer.data = a;
 	a->hold = nv_archiver_hold_new(a);
 	a->tidy = nv_withdrawn_tidy_new(a);
-	if (!nv_seen_log_is_empty(a->withdrawn)) /* looking holds letters, if only for a moment */
+	if (!nv_seen_log_is_empty(a->withdrawn)) /* reading the queue briefly holds its letters */
 		nv_withdrawn_tidy_soon(a->tidy);
 	consume(a);
 	a->gc = nv_gc_start(a);
 	return 0;
 }
 
-/* --- stopping: take no more, let what runs finish or hand it back, close the bus --- */
+/* --- stopping: consume no more, finish or hand back running jobs, close the bus --- */
 
 static void bus_stopped(void *arg)
 {

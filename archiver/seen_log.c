@@ -25,7 +25,7 @@ struct nv_seen_log {
 	int fd;
 	uint32_t capacity;
 	uint32_t used;	 /* items in use */
-	uint32_t oldest; /* the next to be forgotten, once all are in use */
+	uint32_t oldest; /* the next to be overwritten, once all are in use */
 	struct item *items;
 	uint32_t *buckets; /* capacity of them: first item or NONE */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What an archiver remembers without Redis, which it never sees: messages it has finished (against
- * replays) and revisions that were withdrawn.  The newest `capacity` keys, in memory and in a file
- * that outlives the process.  Forgetting costs a needless export, never a wrong course. */
+/* The archiver's log of finished messages (against replays) and withdrawn revisions, since it has
+ * no Redis. The newest `capacity` keys, in memory and in a file. Losing it costs a needless export,
+ * never a wrong course. */
 #ifndef NV_ARCHIVER_SEEN_LOG_H
 #define NV_ARCHIVER_SEEN_LOG_H
 
@@ -20,8 +20,9 @@ void nv_seen_log_close(struct nv_seen_log *m); /* NULL allowed */
 /* false: not known. */
 bool nv_seen_log_get(const struct nv_seen_log *m, const char *key, uint64_t *ret_value);
 bool nv_seen_log_is_empty(const struct nv_seen_log *m);
-/* A key that is known gets the new value.  A file that cannot be written is logged; memory holds.
- */
+/* A known key gets the new value. If the file cannot be written, that is logged and the entry is
+ * kept in memory.
+ * */
 void nv_seen_log_put(struct nv_seen_log *m, const char *key, uint64_t value);
 
 #endif

@@ -13,7 +13,7 @@ static const uint8_t mapped[IPV4_PREFIX] = {[10] = 0xff, [11] = 0xff};
 
 static bool is_ipv4(const struct nv_address *a)
 {
-	return !memcmp(a->bytes, mapped, sizeof mapped);
+	return memcmp(a->bytes, mapped, sizeof mapped) == 0;
 }
 
 int nv_address_parse(const char *text, struct nv_address *ret)
@@ -61,7 +61,7 @@ struct nv_address nv_address_subscriber(const struct nv_address *a)
 
 bool nv_address_equal(const struct nv_address *a, const struct nv_address *b)
 {
-	return !memcmp(a->bytes, b->bytes, sizeof a->bytes);
+	return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
 int nv_network_parse(const char *text, struct nv_network *ret)
@@ -113,6 +113,6 @@ bool nv_host_is_loopback(const char *host)
 	if (inet_pton(AF_INET, host, addr) == 1)
 		return addr[0] == 127;
 	if (inet_pton(AF_INET6, host, addr) == 1)
-		return memcmp(addr, &in6addr_loopback, sizeof(addr)) == 0;
+		return memcmp(addr, &in6addr_loopback, sizeof addr) == 0;
 	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Errors: words, texts, and the one place where a message is put together. */
+/* Errors: words, texts, and the formatting of messages. */
 #include "base/err.h"
 
 #include <errno.h>
@@ -13,8 +13,9 @@
 static const struct {
 	const char *word;
 	const char *text;
+	enum nv_passes passes;
 } reasons[NV_R_COUNT] = {
-#define X(name, text) [NV_R_##name] = {#name, text},
+#define X(word, text, passes) [NV_R_##word] = {#word, text, passes},
 	NV_REASONS(X)
 #undef X
 };
@@ -48,24 +49,12 @@ enum nv_reason nv_reason_from(const char *word)
 
 bool nv_reason_passes(enum nv_reason reason)
 {
-	switch (reason) {
-	case NV_R_site_upgrading:
-	case NV_R_site_unavailable:
-	case NV_R_disk_full:
-	case NV_R_io:
-	case NV_R_store_unavailable:
-	case NV_R_store_full:
-	case NV_R_store_denied:
-		return true;
-	default:
-		return false;
-	}
+	return (unsigned)reason < NV_R_COUNT && reasons[reason].passes != NV_PASSES_no;
 }
 
 bool nv_reason_proves_outage(enum nv_reason reason)
 {
-	return reason == NV_R_site_upgrading || reason == NV_R_site_unavailable ||
-	       reason == NV_R_store_unavailable;
+	return (unsigned)reason < NV_R_COUNT && reasons[reason].passes == NV_PASSES_outage;
 }
 
 const char *nv_err_kind_word(enum nv_err_kind kind)
@@ -73,8 +62,9 @@ const char *nv_err_kind_word(enum nv_err_kind kind)
 	return (unsigned)kind < NV_ARRAY_LEN(kinds) ? kinds[kind] : "unknown";
 }
 
-/* The arguments may point into *err itself (an error that is wrapped), so the text is made aside.
- */
+/* The arguments may point into *err (when an error is wrapped), so the text is formatted in a
+ * separate buffer.
+ * */
 static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, int code,
 		 const char *text)
 {
@@ -83,27 +73,27 @@ static void fill(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reaso
 	err->kind = kind;
 	err->reason = reason;
 	err->code = code;
-	len = strnlen(text, sizeof(err->msg) - 1);
+	len = strnlen(text, sizeof err->msg - 1);
 	memcpy(err->msg, text, len);
 	err->msg[len] = '\0';
-	nv_text_clean(err->msg, sizeof(err->msg) - 1);
+	nv_text_clean(err->msg, sizeof err->msg - 1);
 }
 
 int nv_fail(struct nv_err *err, enum nv_err_kind kind, enum nv_reason reason, const char *fmt, ...)
 {
-	char text[sizeof(err->msg)];
+	char text[sizeof err->msg];
 	va_list ap;
 
 	if (!err)
 		return -1;
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	fill(err, kind, reason, 0, text);
 	return -1;
 }
 
-/* What the machine lacks now it may have later, whoever asked. */
+/* Shortages of the machine are temporary whatever the caller classified. */
 static void classify_errno(int errnum, enum nv_err_kind *kind, enum nv_reason *reason)
 {
 	switch (errnum) {
@@ -125,7 +115,7 @@ static void classify_errno(int errnum, enum nv_err_kind *kind, enum nv_reason *r
 int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv_reason reason,
 		  const char *fmt, ...)
 {
-	char text[2 * sizeof(err->msg)]; /* fill cuts it */
+	char text[2 * sizeof err->msg]; /* fill cuts it */
 	char why[128];
 	va_list ap;
 	int len;
@@ -133,13 +123,13 @@ int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv
 	if (!err)
 		return -1;
 	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		len = 0;
-	if ((size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s",
-			       strerror_r(errnum, why, sizeof(why)));
+	if ((size_t)len < sizeof text)
+		(void)snprintf(text + len, sizeof text - (size_t)len, ": %s",
+			       strerror_r(errnum, why, sizeof why));
 	classify_errno(errnum, &kind, &reason);
 	fill(err, kind, reason, errnum, text);
 	return -1;
@@ -147,18 +137,18 @@ int nv_fail_errno(struct nv_err *err, int errnum, enum nv_err_kind kind, enum nv
 
 void nv_err_prefix(struct nv_err *err, const char *fmt, ...)
 {
-	char text[2 * sizeof(err->msg)]; /* fill cuts it */
+	char text[2 * sizeof err->msg]; /* fill cuts it */
 	va_list ap;
 	int len;
 
 	if (!err)
 		return;
 	va_start(ap, fmt);
-	len = vsnprintf(text, sizeof(text), fmt, ap);
+	len = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (len < 0)
 		return;
-	if ((size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s", err->msg);
+	if ((size_t)len < sizeof text)
+		(void)snprintf(text + len, sizeof text - (size_t)len, ": %s", err->msg);
 	fill(err, err->kind, err->reason, err->code, text);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fault points: named places where a test can end or stop a process, to see what a crash exactly
+/* Fault points: named places where a test can kill or stop a process, to check what a crash exactly
  * there leaves behind.
  *
  *   nv_fault("archiver.after-publish");

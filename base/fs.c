@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files.  Failures are NV_RETRY + io: a disk, a mount or a permission may be mended. */
+/* Files. Failures are NV_RETRY + io: a disk, a mount or a permission may be repaired. */
 #include "base/fs.h"
 
 #include <dirent.h>
@@ -17,10 +17,10 @@
 
 #define SECRET_MAX 4096u /* bytes */
 #define READ_STEP 65536u
-#define WRITE_BEHIND 8388608u /* bytes that are worth a request to the disk */
+#define WRITE_BEHIND 8388608u /* bytes between write-back requests */
 #define TREE_DEPTH_MAX 256    /* each level holds a descriptor */
 #define TRIAL 65536u	      /* bytes; a quota is seen by writing only */
-/* A disk with less is full for everybody; or with less than a tenth, where it is small. */
+/* Less free space than this counts as full; on a small disk, less than a tenth of it. */
 #define LOW_DISK (64ull << 20)
 
 static int io_fail(struct nv_err *err, const char *doing, const char *path)
@@ -28,7 +28,7 @@ static int io_fail(struct nv_err *err, const char *doing, const char *path)
 	return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "%s %s", doing, path);
 }
 
-/* What mkdir has just said, by errno. */
+/* Interprets errno after mkdir. */
 static int not_made(const char *path, struct nv_err *err)
 {
 	struct stat st;
@@ -52,7 +52,7 @@ int nv_mkdir_p(const char *path, mode_t mode, struct nv_err *err)
 {
 	nv_auto_free char *copy = NULL;
 
-	/* Most often only the last is missing, or none. */
+	/* Usually only the last component is missing, or none. */
 	if (mkdir(path, mode) == 0)
 		return 0;
 	if (errno != ENOENT)
@@ -87,8 +87,9 @@ static int remove_entries(DIR *dir, const char *root, int depth, struct nv_err *
 	}
 }
 
-/* By descriptor and O_NOFOLLOW: somebody who swaps a folder for a link meanwhile leads us nowhere.
- */
+/* By descriptor and O_NOFOLLOW, so that swapping a folder for a symbolic link meanwhile has no
+ * effect.
+ * */
 static int remove_at(int parent, const char *name, const char *root, int depth, struct nv_err *err)
 {
 	int fd;
@@ -221,7 +222,7 @@ void nv_write_behind(int fd, uint64_t len, uint64_t *state)
 		*state = 0;
 	if (len - *state < WRITE_BEHIND)
 		return;
-	/* Only advice: where it cannot be had, the sync does it all. */
+	/* Advice only: if it fails, the sync does all the work. */
 	(void)sync_file_range(fd, (off_t)*state, (off_t)(len - *state), SYNC_FILE_RANGE_WRITE);
 	*state = len;
 }
@@ -318,7 +319,7 @@ static int try_to_write(const char *dir, struct nv_err *err)
 	struct nv_err why = {0};
 	nv_token_new(token);
 	nv_auto_free char *path = nv_asprintf("%s/.room-%s", dir, token);
-	int rc = nv_write_file(path, nothing, sizeof(nothing), 0600, &why);
+	int rc = nv_write_file(path, nothing, sizeof nothing, 0600, &why);
 	unlink(path);
 	if (rc == 0 || why.code == ENOENT)
 		return 0;
@@ -357,7 +358,7 @@ const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *
 						     : "is not a regular file");
 		return NULL;
 	}
-	len = read(fd, text, sizeof(text));
+	len = read(fd, text, sizeof text);
 	while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
 	if (len <= 0 || len > (ssize_t)SECRET_MAX)
@@ -366,6 +367,6 @@ const char *nv_read_secret(struct nv_arena *a, const char *path, struct nv_buf *
 		nv_buf_puts(why, "holds more than one line");
 	else
 		secret = nv_arena_strndup(a, text, (size_t)len);
-	explicit_bzero(text, sizeof(text));
+	explicit_bzero(text, sizeof text);
 	return secret;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hashes by OpenSSL's EVP interface.  It fails only when memory or the library itself is broken;
- * then nothing that was verified could be trusted, and the process ends. */
+/* Hashes by OpenSSL's EVP interface.  It fails only when memory or the library is broken; no
+ * verification could be trusted then, so the process ends. */
 #include "base/hash.h"
 
 #include <stdio.h>
@@ -36,7 +36,7 @@ static const EVP_MD *method(enum nv_hash_kind kind)
 
 struct nv_hash *nv_hash_new(enum nv_hash_kind kind)
 {
-	struct nv_hash *h = nv_alloc(sizeof(*h));
+	struct nv_hash *h = nv_alloc(sizeof *h);
 
 	h->md = method(kind);
 	h->ctx = EVP_MD_CTX_new();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hashes: SHA-256 for what we verify, SHA-1 because Moodle names its files by it (contenthash).
- * Both by OpenSSL's EVP interface, which uses the processor's instructions for them. */
+/* Hashes: SHA-256 for verification, SHA-1 because Moodle names its files by it (contenthash). Both
+ * through OpenSSL's EVP interface, which uses the processor's SHA instructions. */
 #ifndef NV_HASH_H
 #define NV_HASH_H
 
@@ -12,7 +12,7 @@
 #define NV_SHA256_HEX 65u /* with the NUL */
 #define NV_SHA1_HEX 41u
 
-#define NV_MD5_LEN 16u /* no proof of anything: S3 names parts by it */
+#define NV_MD5_LEN 16u /* not for verification: S3 names parts by it */
 enum nv_hash_kind { NV_SHA256, NV_SHA1, NV_MD5 };
 
 struct nv_hash; /* opaque: one running hash */

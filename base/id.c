@@ -13,7 +13,7 @@
 
 #include "base/hash.h"
 
-/* Bytes nobody can guess; without them ids and tokens would be worthless, so the process ends. */
+/* Unpredictable bytes; without them ids and tokens would be worthless, so the process ends. */
 static void random_bytes(uint8_t *ret, size_t len)
 {
 	while (len > 0) {
@@ -30,9 +30,9 @@ static void random_bytes(uint8_t *ret, size_t len)
 	}
 }
 
-/* The last id's 60 bits of order: 48 of milliseconds, 12 of a counter within them (RFC 9562,
- * section 6.2, method 1).  A clock set back, or more than 4096 ids in a millisecond, lets the time
- * part run ahead of the clock instead of losing the order. */
+/* The 60 ordering bits of the last id: 48 of milliseconds, 12 of a counter within the millisecond
+ * (RFC 9562, section 6.2, method 1).  A clock set back, or more than 4096 ids in a millisecond,
+ * makes the time part run ahead of the clock, so that the order is kept. */
 static uint64_t next_order(void)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -40,7 +40,7 @@ static uint64_t next_order(void)
 	uint8_t seed[2];
 	uint64_t order;
 
-	random_bytes(seed, sizeof(seed));
+	random_bytes(seed, sizeof seed);
 	order = nv_now_ms() << 12 | (uint64_t)(seed[0] & 7) << 8 | seed[1];
 	pthread_mutex_lock(&lock);
 	if (order >> 12 <= last >> 12)
@@ -63,7 +63,7 @@ void nv_uuid_new(char ret[NV_UUID_SIZE])
 	b[6] = (uint8_t)(0x70 | (order >> 8 & 0x0f));
 	b[7] = (uint8_t)order;
 	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
-	nv_hex(b, sizeof(b), hex);
+	nv_hex(b, sizeof b, hex);
 	(void)snprintf(ret, NV_UUID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
 		       hex + 16, hex + 20);
 }
@@ -87,7 +87,7 @@ uint64_t nv_uuid_time(const char *uuid)
 
 	if (!nv_uuid_valid(uuid))
 		return 0;
-	(void)snprintf(hex, sizeof(hex), "%.8s%.4s", uuid, uuid + 9);
+	(void)snprintf(hex, sizeof hex, "%.8s%.4s", uuid, uuid + 9);
 	return strtoull(hex, NULL, 16);
 }
 
@@ -95,8 +95,8 @@ void nv_token_new(char ret[NV_TOKEN_SIZE])
 {
 	uint8_t b[16];
 
-	random_bytes(b, sizeof(b));
-	nv_hex(b, sizeof(b), ret);
+	random_bytes(b, sizeof b);
+	nv_hex(b, sizeof b, ret);
 }
 
 bool nv_name_valid(const char *s)
@@ -118,8 +118,8 @@ static uint64_t clock_ms(clockid_t which)
 }
 
 #ifdef NAVETTE_FAULTS
-/* A test sets the clock of one process: milliseconds to add, in the file that NAVETTE_FAULT_CLOCK
- * names; it may change at any time. */
+/* Tests shift the clock of one process: the file that NAVETTE_FAULT_CLOCK names holds the
+ * milliseconds to add, and may change at any time. */
 static int64_t set_wrong(void)
 {
 	const char *path = getenv("NAVETTE_FAULT_CLOCK");
@@ -128,7 +128,7 @@ static int64_t set_wrong(void)
 
 	if (!f)
 		return 0;
-	if (!fgets(text, sizeof(text), f))
+	if (!fgets(text, sizeof text, f))
 		text[0] = 0;
 	fclose(f);
 	return strtoll(text, NULL, 10);
@@ -158,7 +158,7 @@ void nv_time_iso(uint64_t ms, char ret[25])
 		ms = last;
 	t = (time_t)(ms / 1000);
 	gmtime_r(&t, &tm);
-	(void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+	(void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
 		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
 		       (int)(ms % 1000));
 	memcpy(ret, text, 24);

@@ -21,11 +21,11 @@ uint64_t nv_uuid_time(const char *uuid);
 /* From the kernel's random source. */
 void nv_token_new(char ret[NV_TOKEN_SIZE]);
 
-/* [a-z0-9][a-z0-9-]{0,31}: what a client or a site may be called (it becomes part of queue names,
- * user names and paths). */
+/* [a-z0-9][a-z0-9-]{0,31}: a valid name of a client or a site (it becomes part of queue names, user
+ * names and paths). */
 bool nv_name_valid(const char *s);
 
-/* Milliseconds since the epoch, and of a clock that never goes back. */
+/* Milliseconds since the epoch, and of a monotonic clock. */
 uint64_t nv_now_ms(void);
 uint64_t nv_mono_ms(void);
 /* "2026-11-22T17:08:00.123Z"; ret holds 25 bytes. */
@@ -41,8 +41,8 @@ struct nv_window {
 };
 /* -1 when text is not HH:MM-HH:MM. */
 int nv_window_parse(const char *text, struct nv_window *ret);
-/* Is it open at this moment, and in how many milliseconds does that change?
- * ret_change_ms may be NULL; it is UINT64_MAX where the window is always open. */
+/* Is the window open now, and in how many milliseconds does that change? ret_change_ms may be NULL;
+ * it is UINT64_MAX where the window is always open. */
 bool nv_window_open(const struct nv_window *w, uint64_t now_ms, uint64_t *ret_change_ms);
 
 #endif

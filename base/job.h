@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A job: blocking work on a thread of its own, seen from inside.
+/* A job: blocking work on a thread of its own, as the code that does the work sees it.
  *
- * Whoever does long work gets a struct nv_job, asks nv_job_check often (every block of data), and
- * tells its progress, and what an administrator may want to know.  The owner (core/daemon/runner.h)
- * may cancel it from another thread and moves the lease's end forward while it holds the claim. The
- * clock goes on while a process is stopped: a job that wakes up after its lease ended notices at
- * its next check. */
+ * Long work gets a struct nv_job, calls nv_job_check often (for every block of data), and reports
+ * progress and log lines for administrators.  The owner (core/daemon/runner.h) may cancel it from
+ * another thread, and extends the lease while it holds the claim. The clock also runs while the
+ * process is stopped: a job that resumes after its lease has ended notices at its next check. */
 #ifndef NV_JOB_H
 #define NV_JOB_H
 
@@ -16,7 +15,7 @@
 #include "base/log.h"
 
 struct nv_job {
-	atomic_bool cancelled;	      /* somebody withdrew the request */
+	atomic_bool cancelled;	      /* the request was withdrawn */
 	atomic_bool stopping;	      /* the daemon shuts down: hand back (NV_HOLD/busy) */
 	_Atomic uint64_t lease_until; /* nv_mono_ms; 0: no lease needed */
 	uint64_t deadline;	      /* nv_mono_ms; 0: none */
@@ -32,8 +31,8 @@ struct nv_job {
 int nv_job_check(const struct nv_job *job, struct nv_err *err);
 /* step: "export", "upload", "fetch", "import"; total 0: not known yet. */
 void nv_job_progress(const struct nv_job *job, const char *step, uint64_t done, uint64_t total);
-/* A line for the request's log: what administrators get to read, so no secrets.  Cut at 1000 bytes;
- * job NULL: nothing happens. */
+/* A line for the request's log, which administrators read: no secrets. Cut at 1000 bytes; job NULL:
+ * no effect. */
 void nv_job_log(const struct nv_job *job, enum nv_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Brackets open at once, wherever they stand but in texts.  What is not JSON is for jansson to say.
- */
+/* The depth of nested brackets outside strings. Whether it is valid JSON, jansson decides.
+ * */
 static bool is_flat_enough(const char *text, size_t len)
 {
 	bool in_text = false;
@@ -33,7 +33,7 @@ static json_t *parse(const void *data, size_t len, size_t flags, json_error_t *r
 	if (is_flat_enough(text, len))
 		return json_loadb(text, len, flags, ret_wrong);
 	*ret_wrong = (json_error_t){.line = 1};
-	(void)snprintf(ret_wrong->text, sizeof(ret_wrong->text), "nested more than %u deep",
+	(void)snprintf(ret_wrong->text, sizeof ret_wrong->text, "nested more than %u deep",
 		       NV_JSON_DEPTH_MAX);
 	return NULL;
 }

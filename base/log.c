@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Log: each line is built aside and leaves by one write(2), so that lines of threads, and of
- * processes that share the descriptor, never mix. */
+/* Log: each line is formatted first and written by one write(2), so that lines of several threads,
+ * or of processes that share the descriptor, never mix. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -153,7 +153,8 @@ static void write_line(const struct nv_log_entry *l)
 	nv_time_iso(nv_now_ms(), ts);
 	nv_buf_printf(&line, "ts=%s level=%s svc=%s %s\n", ts, level_words[l->level], l->svc,
 		      l->text);
-	/* A log that cannot be written must not stop the work; there is nowhere to say it. */
+	/* A log that cannot be written must not stop the work, and there is nowhere to report
+	 * it. */
 	while (write(atomic_load(&log_fd), line.data, line.len) < 0 && errno == EINTR)
 		;
 }

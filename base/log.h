@@ -39,7 +39,7 @@ struct nv_log_field {
 };
 
 #define NV_S(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_STR, .s = (v)})
-/* Somebody's name or address: only written where the configuration wants it (log.people). */
+/* A person's name or address: written only if the configuration allows it (log.people). */
 #define NV_P(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_PERSON, .s = (v)})
 #define NV_U(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_UINT, .u = (v)})
 #define NV_I(k, v) ((struct nv_log_field){.key = (k), .type = NV_LOG_INT, .i = (v)})
@@ -50,10 +50,11 @@ struct nv_log_field {
 /* svc: "producer", "archiver", "worker", "navette"; borrowed for the life of the process. */
 void nv_log_init(const char *svc, enum nv_level level);
 void nv_log_set_level(enum nv_level level);
-/* May fields made by NV_P be written?  Not unless this says so. */
+/* Whether fields made by NV_P are written; false until set. */
 void nv_log_set_people(bool people);
 bool nv_log_people(void);
-/* Elsewhere than a descriptor: NULL, back to it.  Called by every thread; must not log. */
+/* Log to this function instead of the descriptor; NULL: the descriptor again. Called by every
+ * thread; must not log. */
 struct nv_log_entry {
 	enum nv_level level;
 	const char *event;
@@ -64,7 +65,7 @@ struct nv_log_entry {
 };
 typedef void (*nv_log_sink)(const struct nv_log_entry *line);
 void nv_log_set_sink(nv_log_sink sink);
-/* Each key and value of a field (an error has several), the value as it is, not quoted. */
+/* Calls back with each key and unquoted value of a field (an error has several). */
 typedef void (*nv_log_value_cb)(void *arg, const char *key, const char *value);
 void nv_log_values(const struct nv_log_field *f, nv_log_value_cb cb, void *arg);
 /* Also or instead write to this file descriptor; default 2. */

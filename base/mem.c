@@ -7,12 +7,12 @@
 #define CHUNK_SIZE 4096u
 #define ALIGNMENT 16u
 
-/* Nothing below may allocate: it says so and ends the process. */
+/* Must not allocate itself: reports the failure and ends the process. */
 __attribute__((noreturn)) static void out_of_memory(void)
 {
 	static const char text[] = "navette: out of memory\n";
 
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	(void)!write(STDERR_FILENO, text, sizeof text - 1);
 	abort();
 }
 
@@ -25,7 +25,7 @@ void *nv_alloc(size_t size)
 	return p;
 }
 
-/* Of a block for a small file most pages are never touched. */
+/* Reading a small file touches only few pages of a block. */
 void *nv_alloc_block(size_t size)
 {
 	return nv_realloc(NULL, size);
@@ -95,17 +95,17 @@ void *nv_arena_alloc(struct nv_arena *a, size_t size)
 	struct nv_arena_chunk *c = a->chunks;
 	void *p;
 
-	if (size > SIZE_MAX - ALIGNMENT - sizeof(*c))
+	if (size > SIZE_MAX - ALIGNMENT - sizeof *c)
 		out_of_memory();
 	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
 	if (!size)
 		size = ALIGNMENT;
 	if (!c || c->size - c->used < size) {
-		size_t room = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE - sizeof(*c);
-		struct nv_arena_chunk *fresh = nv_alloc(sizeof(*c) + room);
+		size_t room = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE - sizeof *c;
+		struct nv_arena_chunk *fresh = nv_alloc(sizeof *c + room);
 
 		fresh->size = room;
-		if (c && room == size) { /* big: behind the chunk that still has room */
+		if (c && room == size) { /* big: inserted after the chunk that still has room */
 			fresh->next = c->next;
 			c->next = fresh;
 		} else {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Memory: allocation that ends the process when there is none (a daemon that cannot allocate a few
- * hundred bytes cannot finish a job either; the broker hands its messages to another), an arena for
- * decoded messages, a growing byte buffer, and cleanup attributes for local values. */
+/* Memory: allocation that ends the process on failure (a daemon that cannot allocate a few hundred
+ * bytes cannot finish a job either; the broker gives its messages to another), an arena for decoded
+ * messages, a growing byte buffer, and cleanup attributes for local values. */
 #ifndef NV_MEM_H
 #define NV_MEM_H
 
@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void *nv_alloc(size_t size);		/* zeroed; never NULL */
-void *nv_alloc_block(size_t size);	/* for what will be read into it: not zeroed; never NULL */
-void *nv_realloc(void *p, size_t size); /* never NULL */
-char *nv_strdup(const char *s);		/* NULL gives NULL */
+void *nv_alloc(size_t size);		     /* zeroed; never NULL */
+void *nv_alloc_block(size_t size);	     /* for data to be read into: not zeroed; never NULL */
+void *nv_realloc(void *p, size_t size);	     /* never NULL */
+char *nv_strdup(const char *s);		     /* NULL gives NULL */
 char *nv_strndup(const char *s, size_t len); /* never NULL, NUL-terminated */
 char *nv_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Arena: many small allocations freed at once.  Zero-initialised is empty. */
+/* Arena: many small allocations freed at once. A zero-initialised one is empty. */
 struct nv_arena {
 	struct nv_arena_chunk *chunks;
 };
@@ -42,7 +42,8 @@ struct nv_buf {
 void nv_buf_put(struct nv_buf *b, const void *data, size_t len);
 void nv_buf_puts(struct nv_buf *b, const char *s);
 void nv_buf_printf(struct nv_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* All of it; or where that would be more than b->max bytes in the end, nothing, and false. */
+/* Appends all of it and returns true; or, if the buffer would exceed b->max bytes, appends nothing
+ * and returns false. */
 bool nv_buf_take(struct nv_buf *b, const void *data, size_t len);
 /* nv_buf_take as libcurl's CURLOPT_WRITEFUNCTION; CURLOPT_WRITEDATA is the buffer.  An answer that
  * is too large ends the transfer with CURLE_WRITE_ERROR. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Metrics: one lock over the whole registry.  Updates are a few hundred a second at most, so that a
- * cleverer structure would buy nothing. */
+/* Metrics: one lock for the whole registry; with at most a few hundred updates a second that is
+ * enough. */
 #include "base/metrics.h"
 
 #include <inttypes.h>
@@ -56,11 +56,11 @@ static struct series *find_series(struct nv_metric *m, const char *value)
 	s = &m->series[m->len++];
 	s->value = nv_strdup(value);
 	if (m->type == HISTOGRAM)
-		s->buckets = nv_alloc(BUCKETS * sizeof(*s->buckets));
+		s->buckets = nv_alloc(BUCKETS * sizeof *s->buckets);
 	return s;
 }
 
-/* Registered twice under one name: the same metric, so that a module may be started again. */
+/* Registering a name again returns the same metric, so that a module may be restarted. */
 static struct nv_metric *new_metric(enum type type, const char *name, const char *help,
 				    const char *label)
 {
@@ -71,7 +71,7 @@ static struct nv_metric *new_metric(enum type type, const char *name, const char
 		if (strcmp(m->name, name) == 0)
 			break;
 	if (!m) {
-		m = nv_alloc(sizeof(*m));
+		m = nv_alloc(sizeof *m);
 		m->type = type;
 		m->name = nv_strdup(name);
 		m->help = nv_strdup(help);
@@ -187,7 +187,7 @@ static void put_histogram(struct nv_buf *out, const struct nv_metric *m, const s
 		char le[32];
 
 		sum += s->buckets[i];
-		(void)snprintf(le, sizeof(le), "%g", bounds[i]);
+		(void)snprintf(le, sizeof le, "%g", bounds[i]);
 		put_head(out, m, s, "_bucket", le);
 		nv_buf_printf(out, "%" PRIu64 "\n", sum);
 	}

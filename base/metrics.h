@@ -22,8 +22,8 @@ void nv_metric_add(struct nv_metric *m, const char *value, double amount);
 void nv_metric_set(struct nv_metric *m, const char *value, double amount);
 void nv_metric_observe(struct nv_metric *m, const char *value, double seconds);
 
-/* Series of these values (a list that NULL ends) are there with 0 from the start: an increase from
- * nothing at all is none that Prometheus sees. */
+/* Creates series with these values (NULL-terminated) at 0: Prometheus does not count the appearance
+ * of a series as an increase. */
 void nv_metric_begin(struct nv_metric *m, const char *const *values);
 
 void nv_metrics_write(struct nv_buf *out);

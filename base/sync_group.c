@@ -21,7 +21,7 @@ void nv_sync_group_init(struct nv_sync_group *g)
 
 #define SLOTS_BITS 10 /* of 32 bytes each; a newer one takes an older one's place */
 
-/* Of all groups: what one has synced holds for the next. */
+/* Shared by all groups of the process. */
 static struct {
 	pthread_mutex_t lock;
 	struct nv_folder_birth slots[1u << SLOTS_BITS];
@@ -78,7 +78,7 @@ static size_t add_folder(struct nv_sync_batch *b, const char *path)
 			return i;
 	if (b->folders_len == b->folders_cap) {
 		b->folders_cap = b->folders_cap ? 2 * b->folders_cap : 8;
-		b->folders = nv_realloc(b->folders, b->folders_cap * sizeof(*b->folders));
+		b->folders = nv_realloc(b->folders, b->folders_cap * sizeof *b->folders);
 	}
 	b->folders[b->folders_len] = nv_strdup(path);
 	return b->folders_len++;
@@ -88,7 +88,7 @@ static void add_name(struct nv_sync_batch *b, size_t folder, const struct nv_fol
 {
 	if (b->names_len == b->names_cap) {
 		b->names_cap = b->names_cap ? 2 * b->names_cap : 8;
-		b->names = nv_realloc(b->names, b->names_cap * sizeof(*b->names));
+		b->names = nv_realloc(b->names, b->names_cap * sizeof *b->names);
 	}
 	b->names[b->names_len++] = (struct nv_synced_name){folder, *birth};
 }
@@ -115,7 +115,7 @@ static int sync_file(const struct nv_synced_file *f, struct nv_err *err)
 	return nv_fail_errno(err, why, NV_RETRY, NV_R_io, "sync %s", f->path);
 }
 
-/* The files before the folders that name them.  All of them, whatever happens to one. */
+/* Files before the folders that name them; an error does not stop the others. */
 static int sync_batch(struct nv_sync_batch *b, struct nv_err *err)
 {
 	int rc = 0;
@@ -145,7 +145,7 @@ static int add_file(struct nv_sync_group *g, int *fd, const char *path, const ch
 		    struct nv_err *err)
 {
 	struct nv_sync_batch full = {0};
-	/* Only advice: where it cannot be had, the sync does it all. */
+	/* Advice only: if it fails, the sync does all the work. */
 	(void)sync_file_range(*fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	pthread_mutex_lock(&g->lock);
 	struct nv_sync_batch *b = &g->batch;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Files that are made durable together.
+/* Group commit: many files are made durable together.
  *
- * An fsync of a new file makes a file system with a journal commit it (ext4, XFS), and waits for
- * the disk: one after each of a thousand small files is a thousand commits.  A group holds the
- * files open, lets the disk begin with each as it comes, and syncs many in a row; the first commit
- * then carries nearly all of them.
+ * On a journalling file system (ext4, XFS) each fsync of a new file is a commit that waits for the
+ * disk: a thousand small files would be a thousand commits. A group keeps the files open, starts
+ * the write-back of each as it comes, and syncs many in a row; the first commit then covers nearly
+ * all of them.
  *
- * For who is told of no file before the group has ended: until then a crash of the machine may
- * leave any of them out, or damaged.  By any number of threads at once, except _end and _fini. */
+ * Nobody may be told of a file before the group has ended: until then a crash of the machine may
+ * lose or damage any of them. All functions but _end and _fini may be called by several threads at
+ * once. */
 #ifndef NV_SYNC_GROUP_H
 #define NV_SYNC_GROUP_H
 
@@ -17,9 +18,10 @@
 
 #include "base/err.h"
 
-#define NV_SYNC_GROUP_FILES 32u /* descriptors held at once; more sync those that came before */
+#define NV_SYNC_GROUP_FILES \
+	32u /* descriptors held at once; the next file syncs all of them first */
 
-/* Which folder it is, whatever it is called: no other ever has all four. */
+/* Identifies a folder independently of its name: no other folder ever has the same four. */
 struct nv_folder_birth {
 	uint64_t device, inode;
 	int64_t s; /* since the epoch, when it was made */
@@ -51,18 +53,19 @@ struct nv_sync_group {
 void nv_sync_group_init(struct nv_sync_group *g);
 /* The file behind *fd, which is the group's from now on (*fd becomes -1), under its final name
  * path. The call that fills the group syncs it and tells of its errors.  A file that cannot be
- * synced is removed: what a later try finds there must be right.  NV_RETRY with errno's reason, and
- * errno in err->code. */
+ * synced is removed, since later attempts trust the files they find.  NV_RETRY with errno's reason,
+ * and errno in err->code. */
 int nv_sync_group_file(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err);
-/* The same without its name: only what is in it. */
+/* The same for its content only, not for its name. */
 int nv_sync_group_content(struct nv_sync_group *g, int *fd, const char *path, struct nv_err *err);
-/* A folder, for the names in it.  One that is gone when the group ends is fine. */
+/* A folder, for the names in it; it may be gone when the group ends. */
 void nv_sync_group_folder(struct nv_sync_group *g, const char *path);
-/* The name of a folder that is never renamed: syncs the folder it lies in, unless this process has
- * done so since this one was made.  Even a sync that finds nothing to do makes the disk write out
- * its cache.  Where the file system does not tell when a folder was made, it is synced always. */
+/* The name of a folder that is never renamed: syncs its parent, unless this process has done so
+ * since the folder was created (even a sync with nothing to do flushes the disk's cache). If the
+ * file system does not tell creation times, the parent is always synced. */
 void nv_sync_group_name(struct nv_sync_group *g, const char *folder);
-/* All that came is durable, or the first error of it; the group is empty, and can be used again. */
+/* Makes everything durable, or returns the first error; the group is then empty and can be used
+ * again. */
 int nv_sync_group_end(struct nv_sync_group *g, struct nv_err *err);
 /* Without syncing what it holds. */
 void nv_sync_group_fini(struct nv_sync_group *g);

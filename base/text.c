@@ -24,7 +24,7 @@ size_t nv_utf8_len(const char *text)
 	return n;
 }
 
-/* Is this the beginning of a sequence that the text ends in? */
+/* Does the text end within this UTF-8 sequence? */
 static bool is_cut(const char *s)
 {
 	size_t n = 1;
@@ -52,7 +52,7 @@ void nv_text_clean(char *s, size_t max)
 
 void nv_text_locale(void)
 {
-	/* The first stands on every Debian. */
+	/* The first exists on every Debian. */
 	if (!setlocale(LC_CTYPE, "C.UTF-8") && !setlocale(LC_CTYPE, "en_US.UTF-8"))
 		setlocale(LC_CTYPE, "");
 }

@@ -32,7 +32,7 @@ struct nv_thread_pool *nv_thread_pool_new(unsigned threads,
 					  int (*work)(void *ctx, void *item, struct nv_err *err),
 					  void *ctx)
 {
-	struct nv_thread_pool *c = nv_alloc(sizeof(*c));
+	struct nv_thread_pool *c = nv_alloc(sizeof *c);
 	c->work = work;
 	c->ctx = ctx;
 	c->threads_max = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
@@ -41,7 +41,7 @@ struct nv_thread_pool *nv_thread_pool_new(unsigned threads,
 	return c;
 }
 
-/* false: nothing is left to begin, and nothing will come. */
+/* false: no items are left and none will come. */
 static bool take(struct nv_thread_pool *c, void **ret_item)
 {
 	pthread_mutex_lock(&c->lock);
@@ -77,7 +77,7 @@ static void *run(void *arg)
 {
 	struct nv_thread_pool *c = arg;
 	void *item;
-	/* Above the process's, not above that of another crew's thread which began this one. */
+	/* Relative to the process, not to a pool thread that started this one. */
 	setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)getpid()) + GIVE_WAY);
 	while (take(c, &item))
 		work_on(c, item);
@@ -89,7 +89,7 @@ void nv_thread_pool_give(struct nv_thread_pool *c, void *item)
 	pthread_mutex_lock(&c->lock);
 	if (c->len == c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
-		c->items = nv_realloc(c->items, c->cap * sizeof(*c->items));
+		c->items = nv_realloc(c->items, c->cap * sizeof *c->items);
 	}
 	c->items[c->len++] = item;
 	bool another = c->idle < c->len - c->next && c->threads < c->threads_max && !c->failed;
@@ -97,7 +97,7 @@ void nv_thread_pool_give(struct nv_thread_pool *c, void *item)
 	pthread_mutex_unlock(&c->lock);
 	if (another && pthread_create(&c->thread[c->threads], NULL, run, c) == 0)
 		c->threads++;
-	/* No thread can be had: whoever waits for this item would wait for ever. */
+	/* No thread can be created: do it here, or nobody ever would. */
 	if (!c->threads && take(c, &item))
 		work_on(c, item);
 }

@@ -3,9 +3,9 @@
  *
  * glibc converts times in another zone than the process's only by way of the environment variable
  * TZ, which belongs to all threads.  So a mutex is held around setenv, tzset and the conversions,
- * and TZ is put back before it is released.  A thread that converts local times or reads TZ
- * without that mutex would see the other zone; nothing in Navette does: logs and messages are UTC,
- * and whoever needs local time asks here.  It is called about once a minute. */
+ * and TZ is restored before it is released.  A thread that converts local times or reads TZ without
+ * that mutex would see the other zone; nothing in Navette does: logs and messages are UTC, and
+ * local times are computed only here, about once a minute. */
 #include "base/id.h"
 
 #include <pthread.h>
@@ -72,9 +72,9 @@ static bool open_at(const struct nv_window *w, time_t t)
 	return open_at_minute(w, tm.tm_hour * 60 + tm.tm_min);
 }
 
-/* Step by minutes and ask the zone each time: that is right on the days when an hour is missing or
- * comes twice, which arithmetic on clock times is not.  Zones are whole minutes off UTC in all
- * years that matter here. */
+/* Steps by minutes and converts each time, which is right on days with a missing or repeated hour;
+ * arithmetic on clock times is not. Offsets from UTC are whole minutes in all years that matter
+ * here. */
 static uint64_t next_change(const struct nv_window *w, uint64_t now_ms, bool open)
 {
 	time_t start = (time_t)(now_ms / 60000) * 60;

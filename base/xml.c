@@ -44,7 +44,7 @@ static void forget_text(struct nv_xml *x)
 	x->text[0] = '\0';
 }
 
-/* Comes before libxml2 reads what is declared in it. */
+/* Called before libxml2 reads the declarations. */
 static void doctype_cb(void *ctx, const xmlChar *name, const xmlChar *external, const xmlChar *sys)
 {
 	(void)name;
@@ -152,7 +152,7 @@ struct nv_xml *nv_xml_new(uint64_t max_bytes, nv_xml_end_cb cb, void *arg)
 		.serror = error_cb,
 	};
 	pthread_once(&once, init_libxml);
-	struct nv_xml *x = nv_alloc(sizeof(*x));
+	struct nv_xml *x = nv_alloc(sizeof *x);
 	x->end_cb = cb;
 	x->arg = arg;
 	x->left = max_bytes;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* XML that others wrote: a server's answer, a file of a backup.  Everything in Navette that reads
- * XML reads it here.
+/* Untrusted XML: a server's answer, a file of a backup. All XML in Navette is read here.
  *
- * libxml2's SAX parser is fed block by block, and no document is built: memory stays the same
- * whatever comes.  Refused are a document type (and with it all entities but the five of XML
- * itself), nesting deeper than NV_XML_DEPTH_MAX, more than max_bytes, and a tag or comment longer
- * than NV_XML_TOKEN_MAX.  Text may be of any length; of an element's text the first
- * NV_XML_TEXT_MAX bytes are told.  UTF-8 is assumed whatever the document declares. */
+ * libxml2's SAX parser is fed block by block, and no document is built: memory use is constant.
+ * Refused are a document type (and with it all entities but the five of XML itself), nesting deeper
+ * than NV_XML_DEPTH_MAX, more than max_bytes, and a tag or comment longer than NV_XML_TOKEN_MAX.
+ * Text may be of any length; of an element's text the first NV_XML_TEXT_MAX bytes are told.  UTF-8
+ * is assumed whatever the document declares. */
 #ifndef NV_XML_H
 #define NV_XML_H
 
@@ -21,7 +20,7 @@
 enum nv_xml_state {
 	NV_XML_READING, /* all was well up to here */
 	NV_XML_BROKEN,	/* it is not well-formed */
-	NV_XML_REFUSED, /* it has what is refused, see nv_xml_why */
+	NV_XML_REFUSED, /* it has a refused construct, see nv_xml_why */
 	NV_XML_STOPPED, /* the callback has seen enough */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Compare the topology with what the broker has, and with apply create what is missing.  One walk
- * serves both, so that check never overlooks what apply would do. */
+/* Compares the topology with the broker's, and with apply creates what is missing. One walk does
+ * both, so that check reports exactly what apply would change. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +16,8 @@ struct walk {
 	json_t *want; /* nv_broker_topology */
 	bool apply;
 	struct nv_buf *report;
-	size_t differences;   /* that were found, and not mended */
-	struct nv_buf unseen; /* what a user that only looks may not look at */
+	size_t differences;   /* found and not fixed */
+	struct nv_buf unseen; /* what a read-only user may not see */
 };
 
 static const char *text(const json_t *o, const char *key)
@@ -31,7 +31,7 @@ static int get(struct walk *w, const char *path, json_t **ret, struct nv_err *er
 	return nv_mgmt_call(&w->m, "GET", path, NULL, ret, err) < 0 ? -1 : 0;
 }
 
-/* Something is missing: create it, or say so. */
+/* Something is missing: create or report it. */
 static int mend(struct walk *w, const char *method, const char *path, const json_t *body,
 		const char *what, struct nv_err *err)
 {
@@ -52,13 +52,13 @@ static int mend(struct walk *w, const char *method, const char *path, const json
 	return 0;
 }
 
-/* Something is there in another form; only a person can decide to delete it. */
+/* Something exists with other properties; deleting it is the administrator's decision. */
 static void differs(struct walk *w, const char *what, const char *has, const char *should)
 {
 	w->differences++;
 	nv_buf_printf(w->report, "differs: %s has %s, should have %s", what, has, should);
 	nv_buf_puts(w->report,
-		    w->apply ? "; delete it when nothing uses it, then apply again\n" : "\n");
+		    w->apply ? "; delete it when it is not in use, then apply again\n" : "\n");
 }
 
 /* --- virtual host and feature flag --- */
@@ -76,7 +76,7 @@ static int walk_vhost(struct walk *w, struct nv_err *err)
 		return -1;
 	if (!w->apply)
 		return 0;
-	/* Who makes the rest needs rights in it. */
+	/* The user that creates the rest needs rights in it. */
 	nv_auto_free char *mine = NV_MGMT_PATH("permissions", w->vhost, w->m.user);
 	nv_auto_json json_t *all =
 		json_pack("{s:s, s:s, s:s}", "configure", ".*", "write", ".*", "read", ".*");
@@ -95,13 +95,13 @@ static int walk_flag(struct walk *w, struct nv_err *err)
 	{
 		if (strcmp(text(flag, "name"), "stream_queue") != 0)
 			continue;
-		if (!strcmp(text(flag, "state"), "enabled"))
+		if (strcmp(text(flag, "state"), "enabled") == 0)
 			return 0;
 		nv_auto_json json_t *body = json_pack("{s:s}", "name", "stream_queue");
 		return mend(w, "PUT", "feature-flags/stream_queue/enable", body,
 			    "feature flag stream_queue", err);
 	}
-	return 0; /* a newer broker that knows the flag no more has the feature */
+	return 0; /* a newer broker without the flag always has the feature */
 }
 
 /* --- exchanges, queues, bindings --- */
@@ -114,7 +114,7 @@ struct part {
 	json_t *(*find)(json_t *have, const json_t *want); /* NULL: not there */
 	char *(*path)(const struct walk *w, const struct part *p, const json_t *want);
 	char *(*what)(const struct part *p, const json_t *want);
-	/* What is there: does it differ?  NULL: found by all that it is. */
+	/* Does an existing one differ? NULL: identified by all its properties. */
 	void (*compare)(struct walk *w, const char *what, const json_t *has, const json_t *want);
 };
 
@@ -143,7 +143,7 @@ static json_t *named(json_t *list, const char *name)
 {
 	size_t i = 0;
 	json_t *item = NULL;
-	json_array_foreach(list, i, item) if (!strcmp(text(item, "name"), name)) return item;
+	json_array_foreach(list, i, item) if (strcmp(text(item, "name"), name) == 0) return item;
 	return NULL;
 }
 
@@ -186,10 +186,10 @@ static void compare_queue(struct walk *w, const char *what, const json_t *has, c
 
 static bool same_binding(const json_t *a, const json_t *b)
 {
-	return !strcmp(text(a, "source"), text(b, "source")) &&
-	       !strcmp(text(a, "destination"), text(b, "destination")) &&
-	       !strcmp(text(a, "destination_type"), text(b, "destination_type")) &&
-	       !strcmp(text(a, "routing_key"), text(b, "routing_key"));
+	return strcmp(text(a, "source"), text(b, "source")) == 0 &&
+	       strcmp(text(a, "destination"), text(b, "destination")) == 0 &&
+	       strcmp(text(a, "destination_type"), text(b, "destination_type")) == 0 &&
+	       strcmp(text(a, "routing_key"), text(b, "routing_key")) == 0;
 }
 
 static json_t *by_ends(json_t *list, const json_t *want)
@@ -202,7 +202,7 @@ static json_t *by_ends(json_t *list, const json_t *want)
 
 static char *binding_path(const struct walk *w, const struct part *p, const json_t *want)
 {
-	bool queue = !strcmp(text(want, "destination_type"), "queue");
+	bool queue = strcmp(text(want, "destination_type"), "queue") == 0;
 	return NV_MGMT_PATH(p->list, w->vhost, "e", text(want, "source"), queue ? "q" : "e",
 			    text(want, "destination"));
 }
@@ -215,11 +215,11 @@ static char *binding_what(const struct part *p, const json_t *want)
 
 static bool starts_with(const char *s, const char *prefix)
 {
-	return !strncmp(s, prefix, strlen(prefix));
+	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* A binding too many lets a principal reach what it should not.  (control.S has the queues of the
- * archivers that run.) */
+/* An extra binding could let a principal reach what it should not.  (control.S has the queues of
+ * the archivers that run.) */
 static int strange_bindings(struct walk *w, struct nv_err *err)
 {
 	nv_auto_free char *all = NV_MGMT_PATH("bindings", w->vhost);
@@ -275,7 +275,7 @@ static int put_user(struct walk *w, const char *user, const char *password, stru
 	return nv_mgmt_call(&w->m, "PUT", path, body, NULL, err) < 0 ? -1 : 0;
 }
 
-/* A broker that was set up anew: whoever has the password goes on with it. */
+/* A broker that was set up anew: existing passwords are kept. */
 static int known_password(struct walk *w, const char *user, const char *file, struct nv_err *err)
 {
 	nv_auto_arena struct nv_arena arena = {0};
@@ -358,7 +358,7 @@ static int walk_permission(struct walk *w, const json_t *p, struct nv_err *err)
 	if (status == 404)
 		return mend(w, "PUT", path, p, what, err);
 	for (size_t i = 0; i < NV_ARRAY_LEN(keys); i++) {
-		if (!strcmp(text(have, keys[i]), text(p, keys[i])))
+		if (strcmp(text(have, keys[i]), text(p, keys[i])) == 0)
 			continue;
 		if (w->apply)
 			return mend(w, "PUT", path, p, what, err);
@@ -380,7 +380,7 @@ static int walk_users(struct walk *w, struct nv_err *err)
 
 /* --- both --- */
 
-/* Only who applies needs to be allowed everything. */
+/* Full rights are needed to apply only. */
 static int unless_unseen(struct walk *w, int rc, const char *what, struct nv_err *err)
 {
 	if (rc == 0 || w->apply || err->reason != NV_R_denied)
@@ -401,7 +401,7 @@ static int walk_all(struct walk *w, struct nv_err *err)
 		{walk_parts, "exchanges, queues, bindings"},
 		{walk_users, "users, permissions"},
 	};
-	/* From here on, a refusal says what the user may do, not who it is. */
+	/* From here on a refusal is a matter of permission, not of authentication. */
 	if (nv_mgmt_call(&w->m, "GET", "whoami", NULL, NULL, err) < 0)
 		return -1;
 	for (size_t i = 0; i < NV_ARRAY_LEN(parts); i++)
@@ -432,7 +432,7 @@ int nv_broker_apply(const struct nv_broker_settings *broker, struct nv_buf *repo
 		return -1;
 	if (w.differences)
 		return nv_fail(err, NV_FATAL, NV_R_conflict,
-			       "broker: %zu things are there in another form, see the report",
+			       "broker: %zu items exist with other properties, see the report",
 			       w.differences);
 	return 0;
 }
@@ -501,7 +501,7 @@ int nv_broker_alarms(const struct nv_broker_settings *broker,
 		return -1;
 	if (!json_array_size(nodes))
 		return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
-			       "broker: GET /api/nodes: it tells of no node");
+			       "broker: GET /api/nodes: the answer names no node");
 	json_array_foreach(nodes, i, node) n += one_node(node, cb, arg);
 	return n;
 }

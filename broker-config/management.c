@@ -12,7 +12,8 @@ char *nv_mgmt_path(const char *const *parts)
 {
 	struct nv_buf b = {0};
 	for (size_t i = 0; parts[i]; i++) {
-		/* An empty part would be taken for a missing one: the default's name is "". */
+		/* An empty part would be taken for a missing one (the default exchange is named
+		 * ""). */
 		char *escaped = curl_easy_escape(NULL, parts[i], 0);
 		if (i)
 			nv_buf_puts(&b, "/");
@@ -116,7 +117,7 @@ static void set_options(struct nv_mgmt *m, const char *url, const char *method,
 		curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
 }
 
-/* The broker's own words where it has some: {"error": …, "reason": …}. */
+/* The broker's own message if there is one: {"error": …, "reason": …}. */
 static int refused(const char *method, const char *path, long status, const struct nv_buf *answer,
 		   struct nv_err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What one needs to know of a broker: where it is, and what is to be made on it.  The section
- * `broker` of the configuration (core/config) is read into this; here nothing knows of files. */
+/* The settings of a broker: its addresses, and the topology to be created. core/config reads the
+ * section `broker` of the configuration into this. */
 #ifndef NV_BROKER_CONFIG_SETTINGS_H
 #define NV_BROKER_CONFIG_SETTINGS_H
 

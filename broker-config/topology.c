@@ -10,7 +10,7 @@
 static struct nv_topology_name name2(const char *prefix, const char *owner, const char *suffix)
 {
 	struct nv_topology_name n;
-	snprintf(n.s, sizeof(n.s), "%s.%s%s", prefix, owner, suffix);
+	snprintf(n.s, sizeof n.s, "%s.%s%s", prefix, owner, suffix);
 	return n;
 }
 
@@ -58,7 +58,7 @@ struct nv_topology_name nv_queue_catalog(const char *site)
 struct nv_topology_name nv_queue_control(const char *site, const char *token)
 {
 	struct nv_topology_name n;
-	snprintf(n.s, sizeof(n.s), "control.%s.%s", site, token);
+	snprintf(n.s, sizeof n.s, "control.%s.%s", site, token);
 	return n;
 }
 
@@ -124,7 +124,7 @@ static void own_queue(const struct nv_topology_visitor *v, const char *owner, co
 	v->binding(v->ctx, self.s, queue, true, queue);
 }
 
-/* What sites and clients have alike: the two exchanges they write to, the delays, the dead. */
+/* Common to sites and clients: their two exchanges, the delay tiers, the dead queue. */
 static void visit_owner(const struct nv_topology_visitor *v, const char *owner, unsigned replicas)
 {
 	struct nv_topology_name self = nv_exchange_self(owner);
@@ -146,7 +146,7 @@ static void visit_site(const struct nv_topology_visitor *v, const char *site, un
 	v->exchange(v->ctx, nv_exchange_control(site).s, "fanout");
 	own_queue(v, site, nv_queue_archive(site, false).s, dead.s, replicas);
 	own_queue(v, site, nv_queue_archive(site, true).s, dead.s, replicas);
-	/* Questions expire by the dozen when a site is away: they are no dead letters. */
+	/* Questions expire in numbers when a site is away: they do not become dead letters. */
 	own_queue(v, site, nv_queue_catalog(site).s, NULL, replicas);
 }
 
@@ -158,7 +158,8 @@ static void visit_client(const struct nv_topology_visitor *v, const char *client
 	own_queue(v, client, nv_queue_restore(client, false).s, dead.s, replicas);
 	own_queue(v, client, now.s, dead.s, replicas);
 	own_queue(v, client, nv_queue_events(client).s, dead.s, replicas);
-	/* What nobody looks ahead at is no dead letter: archive.ready follows. */
+	/* An archive.opened that no worker takes does not become a dead letter: archive.ready
+	 * follows. */
 	own_queue(v, client, nv_queue_opened(client).s, NULL, replicas);
 	v->binding(v->ctx, nv_exchange_from(client).s, now.s, true, now.s);
 }
@@ -194,12 +195,12 @@ static void visit_site_user(const struct nv_topology_visitor *v, const char *s)
 	char write[512];
 	char read[512];
 	/* Only the queue this archiver is reached by; the token is 128 random bits in hex. */
-	snprintf(configure, sizeof(configure), "^control\\.%s\\.[0-9a-f]+$", s);
+	snprintf(configure, sizeof configure, "^control\\.%s\\.[0-9a-f]+$", s);
 	/* Binding a queue asks for the right to write to it. */
-	snprintf(write, sizeof(write),
+	snprintf(write, sizeof write,
 		 "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+|control\\.%s\\.[0-9a-f]+)$", s, s, s,
 		 s);
-	snprintf(read, sizeof(read),
+	snprintf(read, sizeof read,
 		 "^(archive\\.%s(\\.now)?|catalog\\.%s|control\\.%s(\\.[0-9a-f]+)?|dead\\.%s)$", s,
 		 s, s, s);
 	v->user(v->ctx, nv_broker_user("archiver", s).s, configure, write, read);
@@ -209,11 +210,11 @@ static void visit_client_users(const struct nv_topology_visitor *v, const char *
 {
 	char write[512];
 	char read[512];
-	snprintf(write, sizeof(write), "^(from\\.%s|self\\.%s)$", c, c);
-	snprintf(read, sizeof(read), "^(events\\.%s|dead\\.%s)$", c, c);
+	snprintf(write, sizeof write, "^(from\\.%s|self\\.%s)$", c, c);
+	snprintf(read, sizeof read, "^(events\\.%s|dead\\.%s)$", c, c);
 	v->user(v->ctx, nv_broker_user("producer", c).s, "^$", write, read);
-	snprintf(write, sizeof(write), "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+)$", c, c, c);
-	snprintf(read, sizeof(read), "^(restore\\.%s(\\.now)?|opened\\.%s|dead\\.%s)$", c, c, c);
+	snprintf(write, sizeof write, "^(from\\.%s|self\\.%s|retry\\.%s\\.[0-9a-z]+)$", c, c, c);
+	snprintf(read, sizeof read, "^(restore\\.%s(\\.now)?|opened\\.%s|dead\\.%s)$", c, c, c);
 	v->user(v->ctx, nv_broker_user("worker", c).s, "^$", write, read);
 }
 
@@ -226,7 +227,7 @@ static bool name_ok(const char *const *clients, size_t clients_len, const char *
 		return false;
 	for (size_t i = 0; i < before; i++) {
 		const char *other = i < clients_len ? clients[i] : sites[i - clients_len];
-		if (!strcmp(other, name))
+		if (strcmp(other, name) == 0)
 			return false;
 	}
 	return true;

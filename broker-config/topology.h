@@ -28,13 +28,13 @@
  *   restore.C         quorum  archive.ready, held back outside the workers' time window
  *   restore.C.now     quorum  the same at any time, and enrol.request
  *   opened.C          quorum  archive.opened, served within the workers' time window; short-lived:
- *                             a hint that nobody took is dropped
+ *                             a hint that no worker takes is dropped
  *   events.C          quorum  status.event, catalog.reply
  *   dead.C            quorum  dead letters of C's workers and producers
  *
- * Every routing key is the name of the queue it leads to (control.S: of the exchange).
- * Users: archiver.S, producer.C, worker.C.  A principal can write to its own exchanges only, so
- * neither a CC header, a retry nor the default exchange leads anywhere else. */
+ * Every routing key is the name of the queue it leads to (control.S: of the exchange). Users:
+ * archiver.S, producer.C, worker.C.  A principal can write to its own exchanges only, so neither a
+ * CC header, a retry nor the default exchange leads anywhere else. */
 #ifndef NV_BROKER_CONFIG_TOPOLOGY_H
 #define NV_BROKER_CONFIG_TOPOLOGY_H
 
@@ -52,9 +52,9 @@
 	X("1m", 60000)    \
 	X("10m", 600000)
 #define NV_RETRY_TIER_COUNT 4u
-/* The tier somebody waits in while another attempt is at it (NV_HOLD). */
+/* The tier for messages on hold, such as while another attempt is at work (NV_HOLD). */
 #define NV_HOLD_TIER 0u
-/* Where a clock is wrong: nobody mends that within a second. */
+/* The tier for messages held because of a wrong clock, which takes longer to fix. */
 #define NV_CLOCK_TIER 2u
 
 struct nv_topology_name {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The commands that speak to the broker: whose queues there are (queues.c). */
+/* Commands that use the broker: the owners of queues (queues.c). */
 #ifndef NV_CLI_AMQP_H
 #define NV_CLI_AMQP_H
 
@@ -7,8 +7,8 @@
 #include "cli/cli.h"
 #include "core/bus/sync_client.h"
 
-/* Whose queues the configuration is about: identity.client and identity.site, else broker.clients
- * and broker.sites. */
+/* The owners whose queues the configuration names: identity.client and identity.site, else
+ * broker.clients and broker.sites. */
 #define CLI_OWNERS_MAX 256u
 struct cli_owner {
 	const char *name;

@@ -219,7 +219,7 @@ struct cli_api *nv_cli_api_open(struct cli *c)
 	if (!config || check_settings(c, config))
 		return NULL;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	struct cli_api *a = nv_alloc(sizeof(*a));
+	struct cli_api *a = nv_alloc(sizeof *a);
 	a->c = c;
 	a->config = config;
 	set_up(a);

@@ -22,7 +22,7 @@ struct cli_call {
 /* The answer (new reference; json_null for none), or NULL with *err: NV_RETRY where it may work
  * later, NV_REJECT where the API refused. */
 json_t *nv_cli_api_call(struct cli_api *a, const struct cli_call *call, struct nv_err *err);
-/* text as part of a path or query; owned */
+/* text, percent-encoded for a path or query; owned */
 char *nv_cli_api_escape(const char *text);
 /* Prints what went wrong, with the problem document in JSON; returns CLI_FAILED. */
 int nv_cli_api_fail(struct cli_api *a, const struct nv_err *err);
@@ -35,7 +35,7 @@ const char *nv_cli_api_url(const struct cli_api *a);
 /* Live events.  Each callback ends the stream with a value other than 0. */
 struct cli_events {
 	char *last_id;		   /* of the last event; owned by the caller; NULL: none yet */
-	int (*open_cb)(void *arg); /* what happens from now on comes as an event */
+	int (*open_cb)(void *arg); /* from now on changes arrive as events */
 	int (*event_cb)(void *arg, const char *name, const json_t *data); /* data borrowed */
 	int (*tick_cb)(void *arg);					  /* about once a second */
 	void *arg;
@@ -54,9 +54,9 @@ int nv_cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids);
 
 /* A member's text; NULL where it is missing or null. */
 const char *nv_cli_text(const json_t *doc, const char *key);
-/* The sites and their courses, as --user and --refresh say. */
+/* The sites and their courses, with --user and --refresh. */
 json_t *nv_cli_get_courses(struct cli_api *a, const struct cli *c, bool afresh, struct nv_err *err);
-/* What a site that gave no courses said, owned; NULL where it gave them. */
+/* The error of a site without an answer, owned; NULL: it answered. */
 char *nv_cli_site_trouble(const json_t *site);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between api.c and events.c: a second connection with the same settings and session. */
+/* Shared by api.c and events.c: a second connection with the same settings and session. */
 #ifndef NV_CLI_API_STREAM_H
 #define NV_CLI_API_STREAM_H
 

@@ -12,7 +12,7 @@
 #include "base/fs.h"
 #include "core/archive/archive.h"
 
-/* For what an operator looks at: no course is larger, and a bomb is. */
+/* Limits for operators' commands: larger than any course, smaller than a bomb. */
 static const struct nv_archive_limits inspect_limits = {
 	.max_bytes = 16ull << 40, .max_entries = 100000000, .max_ratio = 100000};
 
@@ -113,9 +113,9 @@ static int find_place(struct cli *c, const struct nv_config *config, struct nv_a
 	if (!nv_uuid_valid(place->id))
 		return nv_cli_usage(c, "\"%s\" is not the id of a request", place->id);
 	if (!place->site || !nv_name_valid(place->site))
-		return nv_cli_usage(c, "which course server?  Name it with --site");
+		return nv_cli_usage(c, "which course server?  Use --site");
 	if (!place->client || !nv_name_valid(place->client))
-		return nv_cli_usage(c, "which client?  Name it with --client");
+		return nv_cli_usage(c, "which client?  Use --client");
 	return CLI_OK;
 }
 
@@ -239,7 +239,7 @@ static int collect_all(struct cli *c, const char *work)
 	for (size_t i = 0; i < c->config->clients_len && rc == 0; i++)
 		rc = collect_of(c, store, c->config->clients[i].name, work, &table, doc, &err);
 	nv_store_close(store);
-	/* What was removed before something failed is told, too. */
+	/* Also report what was removed before a failure. */
 	int status = rc < 0 ? nv_cli_fail(c, &err) : CLI_OK;
 	return nv_cli_answer(c, doc, &table, status);
 }

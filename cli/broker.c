@@ -42,7 +42,8 @@ int nv_cli_broker_apply(struct cli *c)
 				       rc < 0 ? CLI_FAILED : CLI_OK);
 	if (rc < 0)
 		return nv_cli_fail(c, &err);
-	puts(report.len ? "The broker is ready." : "The broker is ready; nothing had to be done.");
+	puts(report.len ? "The broker is ready."
+			: "The broker is ready; nothing had to be changed.");
 	return CLI_OK;
 }
 
@@ -57,7 +58,8 @@ int nv_cli_broker_check(struct cli *c)
 	if (nv_broker_check(&config->broker, &report, &found, &err) < 0)
 		return nv_cli_fail(c, &err);
 	if (found.unseen)
-		nv_buf_printf(&report, "not looked at (this user may not): %s\n", found.unseen);
+		nv_buf_printf(&report, "not checked (this user may not see it): %s\n",
+			      found.unseen);
 	size_t differences = found.len;
 	bool all = !found.unseen;
 	nv_broker_differences_fini(&found);
@@ -74,7 +76,7 @@ int nv_cli_broker_check(struct cli *c)
 		       differences);
 	else
 		puts(all ? "The broker is as it should be."
-			 : "What was looked at is as it should be.");
+			 : "Everything that was checked is as it should be.");
 	return status;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `navette`, the operator's command: what its files share.
+/* Shared by the files of `navette`, the operator's command.
  *
  * One table (commands.c) names every command with its arguments, options, help and function; main.c
- * finds the command, takes the options apart and calls it.  A command returns the exit status. With
+ * finds the command, parses the options and calls it.  A command returns the exit status. With
  * --json exactly one JSON document goes to standard output, an error being one too. */
 #ifndef NV_CLI_H
 #define NV_CLI_H
@@ -19,7 +19,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 struct cli_option {
 	const char *name;  /* without the dashes */
 	char letter;	   /* short form; 0: none */
-	const char *value; /* what follows it, as the help shows it; NULL: a switch */
+	const char *value; /* its argument, as the help shows it; NULL: a switch */
 	const char *help;
 };
 
@@ -57,7 +57,8 @@ struct cli {
 
 /* --- main.c --- */
 
-/* The option's value ("" for a switch), the last one where it was given more than once; NULL. */
+/* The option's value ("" for a switch), the last one if it was given several times; NULL: not
+ * given. */
 const char *nv_cli_get(const struct cli *c, const char *name);
 /* The n-th value, from 0; NULL behind the last. */
 const char *nv_cli_get_nth(const struct cli *c, const char *name, size_t n);
@@ -73,7 +74,7 @@ int nv_cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The command's document, with --json; takes doc.  Returns status. */
 int nv_cli_document(struct cli *c, json_t *doc, int status);
-/* A text from elsewhere as it may go to a terminal: no control characters; NULL becomes "". */
+/* Foreign text made safe for a terminal: no control characters; NULL becomes "". */
 char *nv_cli_clean(const char *text);
 /* "1.4 MB" */
 char *nv_cli_size(uint64_t bytes);

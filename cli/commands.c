@@ -9,14 +9,14 @@
 
 static const struct cli_option check_options[] = {
 	{"role", 0, "ROLE",
-	 "producer, archiver, worker: what these need must be there (repeatable)"},
+	 "producer, archiver, worker: require the keys that these need (repeatable)"},
 	{0},
 };
 static const struct cli_option account_options[] = {
 	{"name", 0, "TEXT", "full name"},
 	{"mail", 0, "ADDRESS", "mail address"},
 	{"lang", 0, "LANG", "language, such as fr"},
-	{"admin", 0, NULL, "may see and do everything"},
+	{"admin", 0, NULL, "has all rights"},
 	{"capability", 0, "NAME",
 	 "can_restore_user_datas, can_see_external_course_link (repeatable)"},
 	PASSWORD_OPTION,
@@ -25,19 +25,19 @@ static const struct cli_option account_options[] = {
 static const struct cli_option passwd_options[] = {PASSWORD_OPTION, {0}};
 static const struct cli_option site_options[] = {
 	{"name", 0, "NAME", "the site's or client's name"},
-	{"teacher", 0, "USER", "its one user, teacher in every course"},
+	{"teacher", 0, "USER", "its only user, teacher in every course"},
 	{"courses", 0, "DIR", "each .mbz file in it becomes a course"},
 	{0},
 };
 static const struct cli_option courses_options[] = {
 	{"user", 0, "USER", "this user's courses (administrators)"},
-	{"refresh", 0, NULL, "ask the course servers again, whatever is kept"},
+	{"refresh", 0, NULL, "ask the course servers again, ignore cached answers"},
 	{0},
 };
 static const struct cli_option submit_options[] = {
 	{"all", 0, NULL, "every course of SITE that the user may bring"},
 	{"user", 0, "USER", "for this user (administrators)"},
-	{"no-user", 0, NULL, "for nobody: nobody is enrolled (administrators)"},
+	{"no-user", 0, NULL, "without a user: nobody is enrolled (administrators)"},
 	{"keep-category", 0, NULL, "into the category with the same identifier"},
 	{"no-keep-category", 0, NULL, "into the default category"},
 	{"category", 0, "CATEGORY", "into the category with this identifier (administrators)"},
@@ -62,11 +62,11 @@ static const struct cli_option list_options[] = {
 	{0},
 };
 static const struct cli_option forget_options[] = {
-	{"dry-run", 0, NULL, "only count, and change nothing"},
+	{"dry-run", 0, NULL, "only count, change nothing"},
 	{0},
 };
 static const struct cli_option collect_options[] = {
-	{"dry-run", 0, NULL, "only count what would go, and remove nothing"},
+	{"dry-run", 0, NULL, "only count what would be removed"},
 	{0},
 };
 static const struct cli_option watch_options[] = {
@@ -96,9 +96,9 @@ static const struct cli_option mbz_options[] = {
 const struct cli_command nv_cli_commands[] = {
 	{NULL, "help", "", 0, 0, "list all commands", NULL, NULL, nv_cli_help},
 
-	{NULL, "courses", "", 0, 0, "the courses that may be brought", NULL, courses_options,
+	{NULL, "courses", "", 0, 0, "list the courses that can be restored", NULL, courses_options,
 	 nv_cli_courses},
-	{NULL, "submit", "SITE [COURSE...]", 1, -1, "ask for courses to be brought",
+	{NULL, "submit", "SITE [COURSE...]", 1, -1, "request courses",
 	 "COURSE is the course's id on SITE, as navette courses shows it.  With --wait, the exit\n"
 	 "status is 0 only if every course is restored.",
 	 submit_options, nv_cli_submit},
@@ -107,14 +107,13 @@ const struct cli_command nv_cli_commands[] = {
 	{NULL, "watch", "ID...", 1, -1, "follow requests until all are done",
 	 "Exit status 0 only if every one is restored.", watch_options, nv_cli_watch},
 	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, nv_cli_cancel},
-	{NULL, "retry", "ID", 1, 1, "ask again for what failed or was cancelled", NULL, NULL,
-	 nv_cli_retry},
+	{NULL, "retry", "ID", 1, 1, "retry failed or cancelled requests", NULL, NULL, nv_cli_retry},
 	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, nv_cli_now},
 
-	{NULL, "republish", "", 0, 0, "send out again what has not ended (administrators)",
-	 "For a broker that has lost its messages.  Each course is brought once all the same.",
-	 NULL, nv_cli_republish},
-	{NULL, "forget", "USER", 1, 1, "remove what is known of somebody (administrators)",
+	{NULL, "republish", "", 0, 0, "publish all unfinished requests again (administrators)",
+	 "For a broker that has lost its messages.  Each course is still restored only once.", NULL,
+	 nv_cli_republish},
+	{NULL, "forget", "USER", 1, 1, "erase a user's data (administrators)",
 	 "Records and logs of this person's requests that have ended, wishes to join other "
 	 "courses, and "
 	 "what\n"
@@ -123,20 +122,20 @@ const struct cli_command nv_cli_commands[] = {
 	 "daemons' logs (user=), keep their own time; Moodle's data Moodle's privacy tool removes.",
 	 forget_options, nv_cli_forget},
 
-	{NULL, "queues", "", 0, 0, "how many messages wait where",
+	{NULL, "queues", "", 0, 0, "number of messages in each queue",
 	 "The queues of identity.client and identity.site, else of broker.clients and "
 	 "broker.sites.\n"
 	 "With broker.management_url, from there: numbers up to five seconds old.  Without, asked "
 	 "of\n"
-	 "each queue: exact, but not how many messages somebody is at work on.",
+	 "each queue: exact, but without the messages being worked on.",
 	 NULL, nv_cli_queues},
 	{"dead", "list", "", 0, 0, "messages that were given up, with the reason", NULL,
 	 dead_options, nv_cli_dead_list},
 	{"dead", "show", "LETTER", 1, 1, "all about one of them", DEAD_LETTER, dead_options,
 	 nv_cli_dead_show},
-	{"dead", "requeue", "[LETTER]", 0, 1, "put one back into the queue it came from",
-	 DEAD_LETTER, requeue_options, nv_cli_dead_requeue},
-	{"dead", "discard", "LETTER", 1, 1, "throw one away for good", DEAD_LETTER, dead_options,
+	{"dead", "requeue", "[LETTER]", 0, 1, "put one back into its queue", DEAD_LETTER,
+	 requeue_options, nv_cli_dead_requeue},
+	{"dead", "discard", "LETTER", 1, 1, "discard one", DEAD_LETTER, dead_options,
 	 nv_cli_dead_discard},
 
 	{NULL, "mbz", "ID", 1, 1, "write a request's archive as a file that any Moodle restores",
@@ -147,22 +146,20 @@ const struct cli_command nv_cli_commands[] = {
 	 "the course server signed is not known to this command: what the manifest names is\n"
 	 "verified by SHA-256, the manifest itself is taken as the store gives it.",
 	 mbz_options, nv_cli_mbz},
-	{NULL, "collect", "", 0, 0,
-	 "remove from the staging store what nobody needs (course server)",
+	{NULL, "collect", "", 0, 0, "garbage-collect the staging store (course server)",
 	 "What the archiver does by itself at its start and from time to time, and by the same "
 	 "rules: archives\n"
 	 "older than store.keep, then blobs that no archive names and that are older than "
 	 "store.grace; none while\n"
 	 "an upload runs.",
 	 collect_options, nv_cli_collect},
-	{NULL, "inspect", "FILE.mbz", 1, 1, "what is in a course archive", NULL, NULL,
-	 nv_cli_inspect},
+	{NULL, "inspect", "FILE.mbz", 1, 1, "list a course archive", NULL, NULL, nv_cli_inspect},
 
-	{NULL, "doctor", "", 0, 0, "check this installation and tell how to mend it",
+	{NULL, "doctor", "", 0, 0, "check this installation and say how to fix it",
 	 "Looks at what the configuration names.  Exit status 0 only if nothing failed; a warning\n"
 	 "is no failure.",
 	 NULL, nv_cli_doctor},
-	{"config", "check", "[FILE]", 0, 1, "look for mistakes in a configuration",
+	{"config", "check", "[FILE]", 0, 1, "check a configuration",
 	 "Every mistake is one line with file, line, key and what is allowed.", check_options,
 	 nv_cli_config_check},
 	{"config", "example", "", 0, 0, "print a configuration with every key explained", NULL,
@@ -176,7 +173,7 @@ const struct cli_command nv_cli_commands[] = {
 	 "made\n"
 	 "passwords come into broker.credentials_dir.",
 	 NULL, nv_cli_broker_apply},
-	{"broker", "check", "", 0, 0, "compare the broker with what it should be",
+	{"broker", "check", "", 0, 0, "compare the broker with its intended topology",
 	 "Exit status 0 only if nothing differs.", NULL, nv_cli_broker_check},
 	{"broker", "definitions", "", 0, 0, "print the same as a definitions file for RabbitMQ",
 	 NULL, NULL, nv_cli_broker_definitions},
@@ -186,7 +183,7 @@ const struct cli_command nv_cli_commands[] = {
 	 nv_cli_account_passwd},
 	{"account", "remove", "USER", 1, 1, "remove it", NULL, NULL, nv_cli_account_remove},
 	{"account", "list", "", 0, 0, "the local accounts", NULL, NULL, nv_cli_account_list},
-	{"site", "create", "DIR", 1, 1, "make a folder that stands for a Moodle", NULL,
+	{"site", "create", "DIR", 1, 1, "make a folder site, in place of a Moodle", NULL,
 	 site_options, nv_cli_site_create},
 	{"site", "delete-course", "DIR COURSE", 2, 2, "delete a course that was restored there",
 	 NULL, NULL, nv_cli_site_delete_course},

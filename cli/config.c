@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* config check, config example; and what other commands need of the configuration. */
+/* config check, config example; and loading the configuration for other commands. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -137,13 +137,13 @@ char *nv_cli_password(struct cli *c, const char *prompt, struct nv_err *err)
 	char line[PASSWORD_MAX] = "";
 	if (file) {
 		nv_auto_buf struct nv_buf text = {0};
-		if (nv_read_file(file, sizeof(line) - 1, &text, err) < 0)
+		if (nv_read_file(file, sizeof line - 1, &text, err) < 0)
 			return NULL;
 		if (text.len)
 			memcpy(line, text.data, text.len);
 		line[text.len] = '\0';
 		explicit_bzero(text.data, text.len);
-	} else if (ask(prompt, line, sizeof(line), err) < 0) {
+	} else if (ask(prompt, line, sizeof line, err) < 0) {
 		return NULL;
 	}
 	line[strcspn(line, "\r\n")] = '\0';
@@ -152,6 +152,6 @@ char *nv_cli_password(struct cli *c, const char *prompt, struct nv_err *err)
 		return NULL;
 	}
 	char *copy = nv_strdup(line);
-	explicit_bzero(line, sizeof(line));
+	explicit_bzero(line, sizeof line);
 	return copy;
 }

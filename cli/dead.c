@@ -164,7 +164,8 @@ int nv_cli_dead_list(struct cli *c)
 		   "ERROR", NULL);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct nv_dead d;
-		/* a connection a queue, so that what is taken from one goes back before the next */
+		/* one connection per queue, so that messages are put back before the next queue is
+		 * read */
 		rc = nv_dead_open(&d, c->config, owners[i].name, CONNECTION, &err);
 		if (rc == 0)
 			rc = list_queue(&d, list, &table, &err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* doctor: what is wrong with this installation, and how to mend it.  Here: what this machine says.
- */
+/* doctor: checks this installation and says how to fix it. Here: the checks of this machine.
+ * */
 #include "cli/doctor.h"
 
 #include <amqp.h>
@@ -45,7 +45,7 @@ void nv_cli_found(struct nv_cli_doctor *d, enum cli_finding finding, const char 
 	char text[600];
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	d->counts[health]++;
 	if (health == CLI_GOOD)
@@ -73,8 +73,8 @@ void nv_cli_found_clock(struct nv_cli_doctor *d, const char *who, int64_t ahead_
 		nv_cli_found(d, finding, "clock", NULL, "%s has the same time", who);
 	else
 		nv_cli_found(d, finding, "clock",
-			     "set the clocks of both machines by NTP (timedatectl set-ntp true); "
-			     "messages from a clock five minutes ahead are held",
+			     "synchronise the clocks of both machines by NTP (timedatectl set-ntp "
+			     "true); messages from a clock more than five minutes ahead are held",
 			     "%s is %" PRId64 " s %s", who, off / 1000,
 			     ahead_ms > 0 ? "ahead of us" : "behind us");
 }
@@ -111,8 +111,8 @@ static void report_mistakes(struct nv_cli_doctor *d, struct nv_buf *mistakes)
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		if (*line && strstr(line, " cannot be read ("))
 			nv_cli_found(d, CLI_F_config_file_missing, "configuration",
-				     "make that file: one line, mode 0600, the daemon's user its "
-				     "owner; or name another one",
+				     "create that file: one line, mode 0600, owned by the daemons' "
+				     "user; or name another file",
 				     "%s", line);
 		else if (*line)
 			nv_cli_found(d, CLI_F_config_mistake, "configuration",
@@ -132,13 +132,13 @@ static bool configuration_readable(struct nv_cli_doctor *d, const char *path)
 			     strerrordesc_np(errno));
 	else
 		nv_cli_found(d, CLI_F_config_missing, "configuration",
-			     "write one, beginning with: navette config example; another file is "
-			     "named by -c FILE or NAVETTE_CONFIG",
+			     "write one, starting from navette config example; -c FILE or "
+			     "NAVETTE_CONFIG name another file",
 			     "%s: %s", path, strerrordesc_np(errno));
 	return false;
 }
 
-/* false: nothing more can be looked at. */
+/* false: nothing more can be checked. */
 static bool load_configuration(struct nv_cli_doctor *d)
 {
 	nv_auto_buf struct nv_buf mistakes = {0};
@@ -170,7 +170,7 @@ static void check_configuration(struct nv_cli_doctor *d)
 		report_mistakes(d, &mistakes);
 }
 
-/* --- whom we look as --- */
+/* --- the user to check as --- */
 
 /* The daemons' user: their key must be their own. */
 static bool daemons_user(const struct nv_config *c, uid_t *ret, const char **ret_of)
@@ -188,7 +188,7 @@ static bool daemons_user(const struct nv_config *c, uid_t *ret, const char **ret
 	return false;
 }
 
-/* Root may do everything, and what it makes is root's: from here on we are the daemons' user. */
+/* Root could read everything and would own the files it makes: continue as the daemons' user. */
 static void become_daemons_user(struct nv_cli_doctor *d)
 {
 	uid_t uid = 0;
@@ -198,7 +198,7 @@ static void become_daemons_user(struct nv_cli_doctor *d)
 	const struct passwd *user = getpwuid(uid);
 	if (user && initgroups(user->pw_name, user->pw_gid) == 0 && setgid(user->pw_gid) == 0 &&
 	    setuid(uid) == 0)
-		nv_cli_found(d, CLI_F_user_taken, "user", NULL, "looking as %s, to whom %s belongs",
+		nv_cli_found(d, CLI_F_user_taken, "user", NULL, "checking as %s, the owner of %s",
 			     user->pw_name, of);
 	else
 		nv_cli_found(d, CLI_F_user_refused, "user",
@@ -223,18 +223,18 @@ static void check_key(struct nv_cli_doctor *d)
 		nv_identity_public(&me, public_key);
 		nv_identity_wipe(&me);
 		nv_cli_found(d, CLI_F_key_ok, "key", NULL,
-			     "%s (the other side must know it as this)", public_key);
+			     "%s (the other side must have the same public key)", public_key);
 	} else if (access(c->identity.key_file, F_OK) < 0 && errno == ENOENT) {
-		nv_cli_found(d, CLI_F_key_missing, "key",
-			     "make one: navette keys new FILE; it must belong to the daemons' user",
-			     "%s", err.msg);
-	} else {
 		nv_cli_found(
-			d, CLI_F_key_bad, "key",
-			"it must belong to the daemons' user, with mode 0600, and hold what "
-			"navette keys new made: take it from the backup rather than make a new "
-			"one, which the other side would not know",
+			d, CLI_F_key_missing, "key",
+			"create one: navette keys new FILE; it must belong to the daemons' user",
 			"%s", err.msg);
+	} else {
+		nv_cli_found(d, CLI_F_key_bad, "key",
+			     "it must belong to the daemons' user, with mode 0600, and be a file "
+			     "made by navette keys new: restore it from the backup, since the "
+			     "other side would not know a new key",
+			     "%s", err.msg);
 	}
 }
 
@@ -254,7 +254,7 @@ static void check_accounts(struct nv_cli_doctor *d)
 		nv_cli_found(d, CLI_F_accounts_missing, "accounts", make_one, "%s", err.msg);
 	} else {
 		nv_cli_found(d, CLI_F_accounts_bad, "accounts",
-			     "the producer's user must be able to read it; a damaged file is taken "
+			     "the producer's user must be able to read it; restore a damaged file "
 			     "from the backup",
 			     "%s", err.msg);
 	}
@@ -275,7 +275,7 @@ static void check_libraries(struct nv_cli_doctor *d)
 {
 	char archive[32];
 	int n = archive_version_number();
-	snprintf(archive, sizeof(archive), "%d.%d.%d", n / 1000000, n / 1000 % 1000, n % 1000);
+	snprintf(archive, sizeof archive, "%d.%d.%d", n / 1000000, n / 1000 % 1000, n % 1000);
 	check_version(d, "librabbitmq", amqp_version(), "0.11.0", "librabbitmq4");
 	check_version(d, "libcurl", curl_version_info(CURLVERSION_NOW)->version, "7.88",
 		      "libcurl4");
@@ -292,9 +292,10 @@ static void check_clock(struct nv_cli_doctor *d)
 	if (adjtimex(&t) < 0)
 		return; /* not allowed to ask */
 	bool lost = t.status & STA_UNSYNC;
-	nv_cli_found(d, lost ? CLI_F_ntp_lost : CLI_F_ntp_ok, "clock", "timedatectl set-ntp true",
-		     lost ? "this machine's clock is not kept by NTP, as far as the kernel knows"
-			  : "this machine's clock is kept by NTP");
+	nv_cli_found(
+		d, lost ? CLI_F_ntp_lost : CLI_F_ntp_ok, "clock", "timedatectl set-ntp true",
+		lost ? "this machine's clock is not synchronised by NTP, as far as the kernel knows"
+		     : "this machine's clock is synchronised by NTP");
 }
 
 void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path)
@@ -302,7 +303,7 @@ void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path)
 	uint64_t room = 0;
 	struct nv_err err = {0};
 	if (nv_disk_free(path, &room, &err) < 0) {
-		nv_cli_found(d, CLI_F_disk_unknown, "disk", "see that the folder is there", "%s",
+		nv_cli_found(d, CLI_F_disk_unknown, "disk", "check that the folder exists", "%s",
 			     err.msg);
 		return;
 	}
@@ -311,8 +312,7 @@ void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path)
 									 : CLI_F_disk_ok;
 	nv_auto_free char *text = nv_cli_size(room);
 	nv_auto_free char *most = nv_cli_size(d->config->store.max_archive);
-	nv_cli_found(d, finding, "disk",
-		     "make room, or lower store.max_archive to what is there at most",
+	nv_cli_found(d, finding, "disk", "free some space, or lower store.max_archive",
 		     "%s: %s free%s%s", path, text,
 		     finding == CLI_F_disk_ok ? "" : "; a course may take up to ",
 		     finding == CLI_F_disk_ok ? "" : most);
@@ -321,7 +321,7 @@ void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path)
 static const char *user_name(uid_t uid)
 {
 	const struct passwd *user = getpwuid(uid);
-	return user ? user->pw_name : "somebody without a name";
+	return user ? user->pw_name : "a user without a name";
 }
 
 static void check_work_dir(struct nv_cli_doctor *d, const char *daemon, const char *path)
@@ -334,8 +334,8 @@ static void check_work_dir(struct nv_cli_doctor *d, const char *daemon, const ch
 	nv_auto_free char *way_out =
 		nv_asprintf("as root: install -d -m 0750 -o %s -g %s %s", daemons, daemons, path);
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		nv_cli_found(d, CLI_F_work_dir_missing, daemon, way_out, "work_dir %s is not there",
-			     path);
+		nv_cli_found(d, CLI_F_work_dir_missing, daemon, way_out,
+			     "work_dir %s does not exist", path);
 		return;
 	}
 	const char *owner = user_name(st.st_uid);
@@ -352,7 +352,7 @@ static void check_work_dir(struct nv_cli_doctor *d, const char *daemon, const ch
 	nv_cli_found_disk(d, path);
 }
 
-/* Where the producer keeps what it has accepted while the broker is away. */
+/* The folder for requests accepted while the broker is away. */
 static void check_spool(struct nv_cli_doctor *d)
 {
 	const char *given = getenv("STATE_DIRECTORY"); /* as in a unit of systemd */
@@ -368,7 +368,7 @@ static void check_spool(struct nv_cli_doctor *d)
 			     "requests accepted while the broker is away are kept in %s", given);
 	else
 		nv_cli_found(d, CLI_F_spool_missing, "producer",
-			     "set producer.work_dir to a folder of a disk that stays",
+			     "set producer.work_dir to a folder on a permanent disk",
 			     "while the broker is away requests are refused: there is no folder to "
 			     "keep them in");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What doctor found, and its checks: doctor.c looks at this machine, doctor_site.c at the site,
+/* Findings and checks of doctor: doctor.c checks this machine, doctor_site.c at the site,
  * doctor_redis.c at Redis, doctor_net.c at the other servers.
- */
+ * */
 #ifndef NV_CLI_DOCTOR_H
 #define NV_CLI_DOCTOR_H
 
@@ -9,8 +9,8 @@
 
 enum cli_health { CLI_GOOD, CLI_WARNING, CLI_BAD };
 
-/* Everything doctor can say: X(name, health).  The name is stable, scripts read it as `id`; for
- * each, tests/unit/doctor_test.py or cli_test.py brings about the cause. */
+/* All findings: X(name, health).  The name is stable, scripts read it as `id`; for each,
+ * tests/integration/doctor_test.py or cli_test.py brings about the cause. */
 #define CLI_FINDINGS(X)                     \
 	X(config_ok, GOOD)                  \
 	X(config_missing, BAD)              \
@@ -133,10 +133,10 @@ struct nv_cli_doctor {
 	size_t counts[3];
 };
 
-/* One line: what was looked at, what was found, and (where it is not good) the way out. */
+/* A finding: the object, the result, and (if it is not good) the remedy. */
 void nv_cli_found(struct nv_cli_doctor *d, enum cli_finding finding, const char *area,
 		  const char *way_out, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* The clock of `who` is so far from ours. */
+/* How far the clock of `who` is from ours. */
 void nv_cli_found_clock(struct nv_cli_doctor *d, const char *who, int64_t ahead_ms);
 /* The room on the disk of path. */
 void nv_cli_found_disk(struct nv_cli_doctor *d, const char *path);

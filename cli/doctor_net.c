@@ -76,26 +76,26 @@ static void broker_topology(struct nv_cli_doctor *d)
 		bool denied = err.reason == NV_R_denied;
 		nv_cli_found(d, denied ? CLI_F_management_denied : CLI_F_management_unreachable,
 			     "broker",
-			     denied ? "see the user in broker.management_url and its password; it "
-				      "needs the tag monitoring, or administrator"
-				    : "see that RabbitMQ's plugin rabbitmq_management is on and "
-				      "broker.management_url is right",
+			     denied ? "check the user in broker.management_url and its password; "
+				      "it needs the tag monitoring, or administrator"
+				    : "check that RabbitMQ's plugin rabbitmq_management is enabled "
+				      "and broker.management_url is right",
 			     "%s", err.msg);
 		return;
 	}
 	if (found.unseen)
-		nv_cli_found(
-			d, CLI_F_topology_part, "broker", NULL,
-			"not compared, since the user of broker.management_url may not look at "
-			"it (and need not): %s",
-			found.unseen);
+		nv_cli_found(d, CLI_F_topology_part, "broker", NULL,
+			     "not compared, since the user of broker.management_url may not see it "
+			     "(and need not): %s",
+			     found.unseen);
 	if (found.len)
 		nv_cli_found(d, CLI_F_topology_differs, "broker",
-			     "navette broker check tells which; navette broker apply makes what is "
-			     "missing",
+			     "navette broker check lists them; navette broker apply creates what "
+			     "is missing",
 			     "%zu differences from the topology it should have", found.len);
 	else if (!found.unseen)
-		nv_cli_found(d, CLI_F_topology_ok, "broker", NULL, "it has the topology it should");
+		nv_cli_found(d, CLI_F_topology_ok, "broker", NULL,
+			     "its topology is as it should be");
 	nv_broker_differences_fini(&found);
 }
 
@@ -105,19 +105,18 @@ static void alarm_cb(void *arg, const char *node, enum nv_broker_alarm alarm)
 	struct nv_cli_doctor *d = arg;
 	switch (alarm) {
 	case NV_BROKER_ALARM_MEMORY:
-		nv_cli_found(
-			d, CLI_F_alarm_memory, "broker",
-			"give the node more memory, or raise vm_memory_high_watermark; see which "
-			"queues have grown",
-			"%s: memory alarm: it takes no messages", node);
+		nv_cli_found(d, CLI_F_alarm_memory, "broker",
+			     "give the node more memory, or raise vm_memory_high_watermark; check "
+			     "which queues have grown",
+			     "%s: memory alarm: it takes no messages", node);
 		break;
 	case NV_BROKER_ALARM_DISK:
 		nv_cli_found(d, CLI_F_alarm_disk, "broker",
-			     "make room on the node's disk (disk_free_limit says how much)",
+			     "free space on the node's disk (disk_free_limit says how much)",
 			     "%s: disk alarm: it takes no messages", node);
 		break;
 	case NV_BROKER_DOWN:
-		nv_cli_found(d, CLI_F_node_down, "broker", "start that node, see its log",
+		nv_cli_found(d, CLI_F_node_down, "broker", "start that node, check its log",
 			     "%s: this node of the cluster does not run", node);
 		break;
 	}
@@ -134,7 +133,7 @@ static void broker_alarms(struct nv_cli_doctor *d)
 			d, CLI_F_alarms_unknown, "broker",
 			"give the user of broker.management_url the tag monitoring: rabbitmqctl "
 			"set_user_tags USER monitoring",
-			"memory and disk alarms were not looked at: %s", err.msg);
+			"memory and disk alarms were not checked: %s", err.msg);
 }
 
 static void broker_management(struct nv_cli_doctor *d)
@@ -150,7 +149,7 @@ static void broker_management(struct nv_cli_doctor *d)
 			"permissions is enough: rabbitmqctl add_user USER; rabbitmqctl "
 			"set_user_tags USER monitoring",
 			"broker.management_url is not set: memory and disk alarms, exchanges, "
-			"bindings and the queues' settings were not looked at");
+			"bindings and the queues' settings were not checked");
 	}
 }
 
@@ -161,16 +160,16 @@ static bool broker_connection(struct nv_cli_doctor *d)
 	struct nv_amqp *m = nv_amqp_open(d->config, "navette command", &err);
 	if (!m && err.reason == NV_R_denied)
 		nv_cli_found(d, CLI_F_broker_denied, "broker",
-			     "see broker.uris (user, virtual host) and broker.password_file", "%s",
-			     err.msg);
+			     "check broker.uris (user, virtual host) and broker.password_file",
+			     "%s", err.msg);
 	else if (!m && err.reason == NV_R_untrusted)
 		nv_cli_found(d, CLI_F_broker_untrusted, "broker",
-			     "see broker.ca_file, and that the certificate bears the name in "
+			     "check broker.ca_file, and that the certificate has the name in "
 			     "broker.uris",
 			     "%s", err.msg);
 	else if (!m)
 		nv_cli_found(d, CLI_F_broker_unreachable, "broker",
-			     "see that RabbitMQ runs there and broker.uris is right", "%s",
+			     "check that RabbitMQ runs there and broker.uris is right", "%s",
 			     err.msg);
 	if (!m)
 		return false;
@@ -243,15 +242,14 @@ static int probe_object(struct nv_store *s, const char *folder, const char *key,
 	int rc = nv_store_head(s, key, &exists, &size, err);
 	if (rc == 0 && (!exists || size != expect.size))
 		rc = nv_fail(err, NV_REJECT, NV_R_store_missing,
-			     "store: %s was written and is not there", key);
+			     "store: %s was written but does not exist", key);
 	if (rc == 0)
-		rc = nv_store_get(s, key, &expect, local, NULL, NULL, NULL, err);
+		rc = nv_store_get(s, key, &expect, &(struct nv_store_to){.path = local}, err);
 	if (rc == 0 && (nv_store_list(s, folder, listed_cb, &wanted, err) < 0 || !wanted.listed)) {
 		*ret_unlisted = true;
-		rc = err->reason
-			     ? -1
-			     : nv_fail(err, NV_RETRY, NV_R_store_missing,
-				       "store: list %s: it does not tell of what is there", folder);
+		rc = err->reason ? -1
+				 : nv_fail(err, NV_RETRY, NV_R_store_missing,
+					   "store: list %s: an existing object is missing", folder);
 	}
 	struct nv_err deletion = {0};
 	if (nv_store_delete(s, key, rc == 0 ? err : &deletion) < 0)
@@ -273,15 +271,15 @@ static void store_failed(struct nv_cli_doctor *d, bool unlisted, const struct nv
 		nv_cli_found(
 			d, CLI_F_store_denied, "store",
 			folder ? "the daemons' user must be able to write below store.path"
-			       : "see store.user and store.password_file, and the store's rights",
+			       : "check store.user and store.password_file, and the store's rights",
 			"%s", err->msg);
 	else if (err->reason == NV_R_store_full)
 		nv_cli_found(d, CLI_F_store_full, "store", "make room in the store", "%s",
 			     err->msg);
 	else
 		nv_cli_found(d, CLI_F_store_unavailable, "store",
-			     folder ? "see that store.path is there and its disk is well"
-				    : "see that the server runs at store.url, and its log",
+			     folder ? "check that store.path exists and its disk works"
+				    : "check that the server runs at store.url, and its log",
 			     "%s", err->msg);
 }
 
@@ -297,8 +295,8 @@ static void probe_place(struct nv_cli_doctor *d, struct nv_store *s, const char 
 	nv_token_new(token);
 	if (!mkdtemp(local)) {
 		nv_cli_found(d, CLI_F_tmp_unwritable, "store",
-			     "make room there, or set TMPDIR to a folder that can be written to",
-			     "%s: %s", local, strerrordesc_np(errno));
+			     "free space there, or set TMPDIR to a writable folder", "%s: %s",
+			     local, strerrordesc_np(errno));
 		return;
 	}
 	nv_auto_free char *folder = nv_asprintf("%s/%s/probes/", site, client);
@@ -323,7 +321,7 @@ static bool folder_usable(struct nv_cli_doctor *d, const char *path)
 			     path, strerrordesc_np(errno));
 	else
 		nv_cli_found(d, CLI_F_store_missing, "store",
-			     "mount it, or make it with the daemons' user as its owner", "%s: %s",
+			     "mount it, or create it with the daemons' user as its owner", "%s: %s",
 			     path, strerrordesc_np(errno));
 	return false;
 }
@@ -340,8 +338,8 @@ void nv_cli_doctor_store(struct nv_cli_doctor *d)
 	struct nv_store *s = nv_store_open(c, &err);
 	if (!s) {
 		nv_cli_found(d, CLI_F_store_config, "store",
-			     "see the keys of the section store in navette config example", "%s",
-			     err.msg);
+			     "check the keys of the section store against navette config example",
+			     "%s", err.msg);
 		return;
 	}
 	nv_cli_found(d, CLI_F_store_open, "store", NULL, "%s", nv_store_describe(s));
@@ -357,7 +355,7 @@ void nv_cli_doctor_store(struct nv_cli_doctor *d)
 #define READY "ready\n"					   /* core/daemon/daemon.c */
 #define READYZ_MAX (4 * sizeof(((struct nv_err *)0)->msg)) /* bytes; more is none of ours */
 
-/* What a daemon that is not ready says of itself; owned.  NULL: it is none of ours. */
+/* The message of a daemon that is not ready; owned. NULL: not a Navette daemon. */
 static char *reason_given(const struct nv_buf *answer)
 {
 	json_t *problem = nv_json_parse(answer->data, answer->len, NULL);
@@ -370,8 +368,8 @@ static char *reason_given(const struct nv_buf *answer)
 static bool says_ready(const struct nv_buf *answer)
 {
 	static const char ready[] = READY;
-	return answer->len == sizeof(ready) - 1 &&
-	       memcmp(answer->data, ready, sizeof(ready) - 1) == 0;
+	return answer->len == sizeof ready - 1 &&
+	       memcmp(answer->data, ready, sizeof ready - 1) == 0;
 }
 
 static void daemon_answered(struct nv_cli_doctor *d, const char *daemon, CURL *curl,
@@ -385,14 +383,13 @@ static void daemon_answered(struct nv_cli_doctor *d, const char *daemon, CURL *c
 		nv_cli_found(d, CLI_F_daemon_ready, daemon, NULL, "%s: ready", url);
 	else if (status == 503 && why)
 		nv_cli_found(d, CLI_F_daemon_not_ready, daemon,
-			     "its log tells more; broker and Redis above are what it needs",
+			     "see its log; it needs the broker and Redis, see above",
 			     "%s: not ready: %s", url, why);
 	else
-		nv_cli_found(
-			d, CLI_F_daemon_other, daemon,
-			"see that this address is the daemon's own, or that the proxy there leads "
-			"to it and the daemon runs",
-			"%s: something else answers there (HTTP status %ld)", url, status);
+		nv_cli_found(d, CLI_F_daemon_other, daemon,
+			     "check that this is the daemon's address, or that the proxy there "
+			     "forwards to it and the daemon runs",
+			     "%s: something else answers there (HTTP status %ld)", url, status);
 	if (curl_easy_header(curl, "Date", 0, CURLH_HEADER, -1, &date) != CURLHE_OK)
 		return;
 	time_t then = curl_getdate(date->value, NULL);
@@ -429,13 +426,13 @@ static void ask_daemon(struct nv_cli_doctor *d, const char *daemon, const char *
 	curl_easy_cleanup(curl);
 }
 
-/* What the daemon has found of its peers' clocks. */
+/* The clock differences that a daemon has measured. */
 static void report_clocks(struct nv_cli_doctor *d, char *metrics)
 {
 	static const char name[] = "navette_clock_skew_seconds{peer=\"";
 	for (char *line; (line = strsep(&metrics, "\n")) != NULL;) {
-		char *peer = line + sizeof(name) - 1;
-		char *end = strncmp(line, name, sizeof(name) - 1) == 0 ? strchr(peer, '"') : NULL;
+		char *peer = line + sizeof name - 1;
+		char *end = strncmp(line, name, sizeof name - 1) == 0 ? strchr(peer, '"') : NULL;
 		if (!end || end[1] != '}')
 			continue;
 		*end = '\0';
@@ -463,7 +460,7 @@ static void ask_clocks(struct nv_cli_doctor *d, const char *base)
 static bool is_address(const char *listen)
 {
 	size_t len = listen ? strlen(listen) : 0;
-	return len && !(len > 2 && !strcmp(listen + len - 2, ":0"));
+	return len && !(len > 2 && strcmp(listen + len - 2, ":0") == 0);
 }
 
 /* One of this machine: a queue that it cannot consume is named by nobody else, since the broker
@@ -474,7 +471,7 @@ static void ask_local(struct nv_cli_doctor *d, const char *daemon, const char *l
 		return;
 	nv_auto_free char *base = nv_asprintf("http://%s", listen);
 	nv_auto_free char *way_out =
-		nv_asprintf("see that navette-%s runs with this configuration", daemon);
+		nv_asprintf("check that navette-%s runs with this configuration", daemon);
 	ask_daemon(d, daemon, base, way_out);
 	ask_clocks(d, base);
 }
@@ -499,5 +496,5 @@ void nv_cli_doctor_api(struct nv_cli_doctor *d)
 	while (len && c->api.url[len - 1] == '/')
 		len--;
 	nv_auto_free char *base = nv_strndup(c->api.url, len);
-	ask_daemon(d, "producer", base, "see that navette-producer runs and api.url is right");
+	ask_daemon(d, "producer", base, "check that navette-producer runs and api.url is right");
 }

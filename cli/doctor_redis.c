@@ -14,7 +14,7 @@ static redisReply *ask(redisContext *r, const char *a, const char *b, const char
 	const char *argv[] = {a, b, c};
 	redisReply *reply = redisCommandArgv(r, c ? 3 : b ? 2 : 1, argv, NULL);
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
-		snprintf(r->errstr, sizeof(r->errstr), "%.*s", 100, reply->str);
+		snprintf(r->errstr, sizeof r->errstr, "%.*s", 100, reply->str);
 		freeReplyObject(reply);
 		reply = NULL;
 	}
@@ -31,7 +31,7 @@ static bool ask_sentinels(struct nv_cli_doctor *d, struct timeval tv, struct red
 {
 	const struct nv_config *c = d->config;
 	nv_auto_free char *way_out =
-		nv_asprintf("see that a Sentinel runs there and monitors \"%s\" (redis.master)",
+		nv_asprintf("check that a Sentinel runs there and monitors \"%s\" (redis.master)",
 			    c->redis.master);
 	*ret = (struct redis_place){.port = 0};
 	for (size_t i = 0; i < c->redis.sentinels_len; i++) {
@@ -44,12 +44,12 @@ static bool ask_sentinels(struct nv_cli_doctor *d, struct timeval tv, struct red
 						       c->redis.master)
 						 : NULL;
 		if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
-			snprintf(at.host, sizeof(at.host), "%s", reply->element[0]->str);
+			snprintf(at.host, sizeof at.host, "%s", reply->element[0]->str);
 			at.port = (uint16_t)strtoul(reply->element[1]->str, NULL, 10);
 			bool same = !ret->port ||
 				    (ret->port == at.port && strcmp(ret->host, at.host) == 0);
 			nv_cli_found(d, same ? CLI_F_sentinel_ok : CLI_F_sentinel_differs, "redis",
-				     "a failover may be under way: look again",
+				     "a failover may be under way: check again",
 				     "%s: the master is %s:%u", c->redis.sentinels[i], at.host,
 				     (unsigned)at.port);
 			*ret = at;
@@ -75,11 +75,11 @@ static redisContext *redis_open(struct nv_cli_doctor *d, char **ret_place)
 			     .tv_usec = (suseconds_t)(c->redis.timeout % 1000) * 1000};
 	struct redis_place at = {.port = c->redis.port};
 	redisContext *r;
-	snprintf(at.host, sizeof(at.host), "%s", c->redis.host);
+	snprintf(at.host, sizeof at.host, "%s", c->redis.host);
 	if (c->redis.sentinels_len && !ask_sentinels(d, tv, &at)) {
 		nv_cli_found(d, CLI_F_sentinel_none, "redis",
-			     "see redis.sentinels and redis.master",
-			     "no sentinel says where the master is");
+			     "check redis.sentinels and redis.master",
+			     "no sentinel knows the master");
 		return NULL;
 	}
 	if (!c->redis.sentinels_len && c->redis.socket) {
@@ -160,7 +160,7 @@ static void redis_settings(struct nv_cli_doctor *d, redisContext *r)
 {
 	static const struct setting settings[] = {
 		{"maxmemory-policy", "noeviction", CLI_F_redis_setting_wrong,
-		 "Redis must not throw records away"},
+		 "Redis must not evict records"},
 		{"appendonly", "yes", CLI_F_redis_setting_wrong,
 		 "else a restart forgets the status"},
 		{"appendfsync", "always", CLI_F_redis_setting_risky,
@@ -170,7 +170,7 @@ static void redis_settings(struct nv_cli_doctor *d, redisContext *r)
 		redis_setting(d, r, &settings[i]);
 }
 
-/* What it says when it refuses to write, and what helps. */
+/* Errors of refused writes, and their remedies. */
 static const struct {
 	const char *word;
 	enum cli_finding finding;
@@ -216,10 +216,11 @@ static void redis_refused(struct nv_cli_doctor *d, const char *said)
 {
 	if (strncmp(said, "LOADING", 7) == 0)
 		nv_cli_found(d, CLI_F_redis_loading, "redis",
-			     "it reads its data after a start: look again in a moment", "%s", said);
+			     "it is loading its data after a start: check again in a moment", "%s",
+			     said);
 	else
 		nv_cli_found(d, CLI_F_redis_denied, "redis",
-			     "see redis.user and redis.password_file, and Redis' own users", "%s",
+			     "check redis.user and redis.password_file, and Redis' own users", "%s",
 			     said);
 }
 
@@ -235,7 +236,7 @@ void nv_cli_doctor_redis(struct nv_cli_doctor *d)
 	if (!r || r->err) {
 		nv_cli_found(
 			d, CLI_F_redis_unreachable, "redis",
-			"see that Redis runs and redis.socket, or redis.host and redis.port, is "
+			"check that Redis runs and redis.socket, or redis.host and redis.port, is "
 			"right, and that this user may open the socket",
 			"%s: %s", place, r ? r->errstr : "out of memory");
 	} else if (!redis_sign_in(r, d->config)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* doctor: the site beside us, and whether its settings fit ours. */
+/* doctor: the local site, and whether its settings match ours. */
 #include "cli/doctor.h"
 
 #include <string.h>
@@ -16,13 +16,13 @@ static const char *way_out_of_config(const struct nv_config *c)
 		return "see docs/moodle.md, \"A course server that has only the older block\": "
 		       "address, token, authorities";
 	case NV_SITE_MOODLE:
-		return "see that site.path is Moodle's folder, with the plugin block_navette in "
+		return "check that site.path is Moodle's folder, with the plugin block_navette in "
 		       "it, that site.php is there, and that site.user may be used";
 	case NV_SITE_FOLDER:
 		break;
 	}
-	return "see that site.path is the right folder and may be read; a new one is made by "
-	       "navette site create";
+	return "check that site.path is the right folder and readable; navette site create makes a "
+	       "new one";
 }
 
 static void site_failed(struct nv_cli_doctor *d, const struct nv_err *err)
@@ -35,19 +35,18 @@ static void site_failed(struct nv_cli_doctor *d, const struct nv_err *err)
 			"%s", err->msg);
 	else if (err->reason == NV_R_disk_full)
 		nv_cli_found(d, CLI_F_site_disk_full, "site",
-			     "make room; courses wait until there is some", "%s", err->msg);
+			     "free some space; courses wait until then", "%s", err->msg);
 	else if (type == NV_SITE_FOLDER || err->reason == NV_R_config)
 		nv_cli_found(d, CLI_F_site_config, "site", way_out_of_config(d->config), "%s",
 			     err->msg);
 	else
-		nv_cli_found(
-			d, CLI_F_site_unavailable, "site",
-			type == NV_SITE_MOODLE
-				? "see that Moodle's database runs and what its config.php "
-				  "says of it; courses wait until that has passed"
-				: "see that this Moodle answers at site.url; courses wait until "
-				  "that has passed",
-			"%s", err->msg);
+		nv_cli_found(d, CLI_F_site_unavailable, "site",
+			     type == NV_SITE_MOODLE
+				     ? "check that Moodle's database runs and is right in its "
+				       "config.php; courses wait until then"
+				     : "check that this Moodle answers at site.url; courses wait "
+				       "until then",
+			     "%s", err->msg);
 }
 
 /* --- do its settings fit ours? --- */
@@ -73,7 +72,7 @@ static void check_role(struct nv_cli_doctor *d, const struct nv_site_facts *fact
 		return;
 	if (!*facts->role)
 		nv_cli_found(d, CLI_F_moodle_role_unset, "moodle", way_out,
-			     "nobody has set what this Moodle is: moodle_role is empty");
+			     "the block's setting moodle_role is empty");
 	else if (strcmp(facts->role, want) != 0 && strcmp(facts->role, "both") != 0)
 		nv_cli_found(d, CLI_F_moodle_role_wrong, "moodle", way_out,
 			     "its setting moodle_role is %s; these daemons need a %s", facts->role,
@@ -119,8 +118,8 @@ static void compare_launch(struct nv_cli_doctor *d, const struct nv_site_facts *
 	if (!secret)
 		nv_cli_found(d, CLI_F_launch_secret_wrong, "launch",
 			     "copy the block's setting launchsecret into the file of "
-			     "launch.secret_file, and start the producer anew",
-			     "launch.secret_file holds another secret than Moodle's launchsecret "
+			     "launch.secret_file, and restart the producer",
+			     "the secret in launch.secret_file differs from Moodle's launchsecret "
 			     "(fingerprints %s and %s)",
 			     ours,
 			     facts->fingerprint && *facts->fingerprint ? facts->fingerprint
@@ -140,8 +139,7 @@ static void compare_launch(struct nv_cli_doctor *d, const struct nv_site_facts *
 			c->producer.base_url ? c->producer.base_url : "not set");
 	if (secret && issuer && address)
 		nv_cli_found(d, CLI_F_launch_ok, "launch", NULL,
-			     "people come from Moodle's button: secret, issuer and address are the "
-			     "same there");
+			     "Moodle's button: secret, issuer and address match");
 }
 
 /* The producer is elsewhere: what its doctor must say, too. */
@@ -185,9 +183,9 @@ static bool check_settings(struct nv_cli_doctor *d, struct nv_site *site)
 	struct nv_err err = {0};
 	if (nv_site_facts(site, &facts, &arena, &err) < 0 || !facts.role || !facts.issuer) {
 		nv_cli_found(d, CLI_F_moodle_settings_unknown, "moodle",
-			     "bring the plugin block_navette there to this version",
+			     "upgrade the plugin block_navette there to this version",
 			     "its settings were not checked: %s",
-			     *err.msg ? err.msg : "its plugin does not tell enough of them");
+			     *err.msg ? err.msg : "its plugin does not report all of them");
 		return false;
 	}
 	check_role(d, &facts);

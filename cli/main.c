@@ -110,7 +110,7 @@ static int overview(struct cli *c, const char *group)
 	json_t *list = json_array();
 	for (size_t i = 0; i < nv_cli_commands_len; i++)
 		if (!group ||
-		    (nv_cli_commands[i].group && !strcmp(nv_cli_commands[i].group, group)))
+		    (nv_cli_commands[i].group && strcmp(nv_cli_commands[i].group, group) == 0))
 			json_array_append_new(list, command_document(&nv_cli_commands[i]));
 	return nv_cli_document(c,
 			       json_pack("{s:o, s:o}", "commands", list, "options",
@@ -130,7 +130,7 @@ int nv_cli_usage(struct cli *c, const char *fmt, ...)
 	struct nv_err err = {.kind = NV_REJECT, .reason = NV_R_none};
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(err.msg, sizeof(err.msg), fmt, args);
+	vsnprintf(err.msg, sizeof err.msg, fmt, args);
 	va_end(args);
 	nv_auto_free char *title = c->command ? command_title(c->command) : nv_strdup("help");
 	nv_auto_free char *hint =
@@ -316,7 +316,7 @@ int main(int argc, char **argv)
 			c.json = true; /* for the errors of what stands before it */
 	if (sodium_init() < 0)
 		return nv_cli_failf(&c, NV_R_internal, "libsodium cannot be started");
-	c.args = nv_alloc((size_t)(argc + 1) * sizeof(*c.args));
+	c.args = nv_alloc((size_t)(argc + 1) * sizeof *c.args);
 	int status = take_words(&c, argc, argv, &group);
 	c.config_path = nv_cli_get(&c, "config");
 	if (!c.config_path)

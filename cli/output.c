@@ -65,7 +65,7 @@ int nv_cli_failf(struct cli *c, enum nv_reason reason, const char *fmt, ...)
 	struct nv_err err = {.kind = NV_REJECT, .reason = reason};
 	va_list args;
 	va_start(args, fmt);
-	vsnprintf(err.msg, sizeof(err.msg), fmt, args);
+	vsnprintf(err.msg, sizeof err.msg, fmt, args);
 	va_end(args);
 	return nv_cli_fail(c, &err);
 }
@@ -105,7 +105,7 @@ char *nv_cli_time(uint64_t ms)
 	time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
 	if (ms && localtime_r(&seconds, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm);
+		strftime(text, sizeof text, "%Y-%m-%d %H:%M", &tm);
 	return nv_strdup(text);
 }
 
@@ -117,7 +117,7 @@ void nv_cli_row(struct cli_table *t, ...)
 	size_t n = 0;
 	va_start(args, t);
 	for (const char *cell; (cell = va_arg(args, const char *)) != NULL; n++) {
-		t->cells = nv_realloc(t->cells, (t->len + 1) * sizeof(*t->cells));
+		t->cells = nv_realloc(t->cells, (t->len + 1) * sizeof *t->cells);
 		t->cells[t->len++] = nv_cli_clean(cell);
 	}
 	va_end(args);

@@ -383,7 +383,7 @@ int nv_cli_now(struct cli *c)
 	return act(c, "POST", "/run-now");
 }
 
-/* --- forgetting somebody --- */
+/* --- erasing a user --- */
 
 int nv_cli_forget(struct cli *c)
 {
@@ -405,7 +405,8 @@ int nv_cli_forget(struct cli *c)
 		printf("%lld requests and %lld other traces removed.\n", (long long)removed,
 		       (long long)traces);
 	if (kept)
-		printf("%lld have not ended and are kept: cancel them, or wait, and ask again.\n",
+		printf("%lld are unfinished and were kept: cancel them, or wait, and run this "
+		       "again.\n",
 		       (long long)kept);
 	json_decref(doc);
 	return CLI_OK;
@@ -420,7 +421,7 @@ int nv_cli_republish(struct cli *c)
 		return CLI_FAILED;
 	if (c->json)
 		return nv_cli_document(c, doc, CLI_OK);
-	printf("%lld requests go out again.\n",
+	printf("%lld requests are published again.\n",
 	       (long long)json_integer_value(json_object_get(doc, "requests")));
 	json_decref(doc);
 	return CLI_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* site create, site delete-course: directory sites. */
+/* site create, site delete-course: folder sites. */
 #include "cli/cli.h"
 
 #include <stdio.h>

@@ -17,7 +17,7 @@ static bool is_true(const json_t *doc, const char *key)
 	return json_is_true(json_object_get(doc, key));
 }
 
-/* --- submit: what is asked for --- */
+/* --- submit: the request --- */
 
 /* A switch and its opposite; neither: the API's default holds. */
 static void set_switch(json_t *item, const struct cli *c, const char *key, const char *yes,

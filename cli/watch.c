@@ -40,8 +40,8 @@ struct watching {
 static bool is_final(const json_t *doc)
 {
 	const char *state = nv_cli_text(doc, "state");
-	return state && (!strcmp(state, "restored") || !strcmp(state, "failed") ||
-			 !strcmp(state, "cancelled"));
+	return state && (strcmp(state, "restored") == 0 || strcmp(state, "failed") == 0 ||
+			 strcmp(state, "cancelled") == 0);
 }
 
 static bool is_restored(const json_t *doc)
@@ -156,7 +156,8 @@ static void draw(struct watching *w)
 	bool few = w->len <= LINES_MAX;
 	for (size_t i = 0; i < w->len && lines < LINES_MAX; i++) {
 		const char *state = nv_cli_text(w->items[i].doc, "state");
-		if (!few && (!state || is_final(w->items[i].doc) || !strcmp(state, "scheduled")))
+		if (!few &&
+		    (!state || is_final(w->items[i].doc) || strcmp(state, "scheduled") == 0))
 			continue; /* of many, those at work */
 		draw_item(&w->items[i], width);
 		lines++;
@@ -165,7 +166,7 @@ static void draw(struct watching *w)
 		printf("%zu of %zu done\033[K\n", count(w, is_final), w->len);
 		lines++;
 	}
-	/* A shorter picture than the last: wipe what is left of it, stay below it. */
+	/* A shorter display than before: clear the rest of the old one. */
 	fputs("\033[J", stdout);
 	w->drawn = lines;
 	fflush(stdout);
@@ -175,9 +176,9 @@ static void draw(struct watching *w)
 static void print_change(struct watched *w)
 {
 	nv_auto_free char *state = state_text(w->doc);
-	if (strncmp(w->last, state, sizeof(w->last) - 1) == 0)
+	if (strncmp(w->last, state, sizeof w->last - 1) == 0)
 		return;
-	snprintf(w->last, sizeof(w->last), "%s", state);
+	snprintf(w->last, sizeof w->last, "%s", state);
 	nv_auto_free char *name = course_name(w->doc);
 	printf("%s  %s  %s\n", w->id, name, state);
 	fflush(stdout);
@@ -193,7 +194,7 @@ static bool away_too_long(struct watching *w)
 	return now - w->away_since > AWAY_MAX_MS;
 }
 
-/* Read the item anew; it stays stale where nobody answers now.  -1 with w->err. */
+/* Read the item again; it stays stale if there is no answer. -1 with w->err. */
 static int read_item(struct watching *w, struct watched *item)
 {
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s", item->id);
@@ -220,7 +221,7 @@ static int read_stale(struct watching *w)
 		if (read_item(w, item) < 0)
 			return -1;
 		if (item->stale)
-			break; /* nobody answers: the next ones must not wait for it either */
+			break; /* no answer: do not let the next ones wait as well */
 	}
 	return 0;
 }
@@ -343,7 +344,7 @@ static int outcome(struct watching *w, const struct nv_err *err)
 		return nv_cli_fail(w->c, err);
 	printf("%zu of %zu restored", restored, w->len);
 	if (restored < w->len)
-		printf("; navette show ID tells what became of the others");
+		printf("; see navette show ID for the others");
 	printf(".\n");
 	return status;
 }
@@ -363,7 +364,7 @@ int nv_cli_watch_all(struct cli_api *a, struct cli *c, const json_t *ids)
 		return nv_cli_usage(c, "--timeout: \"%s\" is not a time such as 90s or 10m",
 				    timeout);
 	w.until = timeout ? nv_mono_ms() + ms : 0;
-	w.items = nv_alloc((w.len + 1) * sizeof(*w.items));
+	w.items = nv_alloc((w.len + 1) * sizeof *w.items);
 	for (size_t i = 0; i < w.len; i++)
 		w.items[i].id = json_string_value(json_array_get(ids, i));
 	int rc = follow(&w, &err);

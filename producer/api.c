@@ -117,7 +117,7 @@ static void on_done(void *arg, const struct nv_http_request *r, unsigned status,
 
 bool nv_api_serves_metrics(const struct nv_config *c)
 {
-	return !strcmp(c->producer.metrics_listen, c->producer.listen);
+	return strcmp(c->producer.metrics_listen, c->producer.listen) == 0;
 }
 
 /* Earlier releases served them here: whoever still asks is told where they are. */
@@ -157,7 +157,7 @@ int nv_api_start(struct app *app, struct nv_err *err)
 							    .handler = handlers[i],
 							    .data = app->d,
 							    .probe = true};
-	bool https = c->base_url && !strncmp(c->base_url, "https://", 8);
+	bool https = c->base_url && strncmp(c->base_url, "https://", 8) == 0;
 	struct nv_http_options o = {
 		.listen = c->listen,
 		.routes = app->routes,

@@ -39,15 +39,15 @@ struct app {
 	struct nv_daemon *d;
 	const struct nv_config *config;
 	struct nv_identity me;
-	struct nv_keyring sites; /* whose status.event and catalog.reply we believe */
-	struct nv_keyring own;	 /* ourselves: requests that come back inside a message */
+	struct nv_keyring sites; /* whose messages we accept */
+	struct nv_keyring own;	 /* our own: for the requests inside those messages */
 	struct nv_status *status;
 	struct nv_bus *bus;
 	struct nv_sender sender;
 	struct nv_http *http;
 	struct nv_http_route *routes;
 	bool bus_was_up;
-	bool offers_downloads; /* it has a store, and room to put archives together */
+	bool offers_downloads; /* it has a store, and a folder to assemble archives */
 	void (*on_signed_out_cb)(struct app *app, const char *session_key); /* events.c */
 
 	struct {
@@ -69,7 +69,7 @@ struct app {
 	struct used *used_tokens; /* launch.c */
 	struct blocking_jobs *blocking_jobs;
 	struct broker_view *broker_view;
-	struct note *notes; /* sites.c */
+	struct note *notes; /* site_presence.c */
 	struct download *downloads;
 	uint64_t downloads_len;
 	uint64_t metrics_refused; /* when it was last logged, nv_mono_ms; 0: not yet */
@@ -110,7 +110,7 @@ struct session {
 	const char *key; /* in Redis */
 	uint64_t expires;
 	bool cookie;	/* not a token in Authorization */
-	uint64_t block; /* of Moodle's, whose button they used; 0: not known */
+	uint64_t block; /* the id of the block whose button they used; 0: not known */
 };
 
 typedef void (*api_handler)(struct app *app, struct nv_http_request *r, const struct session *s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What would block the loop, one after another on a thread: a lane for the management interface,
- * one for dead letters (who looks at a dead queue holds its messages, so only one may at a time),
- * one for archives that people download (disk and processor belong to others, too) and one for
- * Moodle's word on people's rights. */
+/* Calls that would block the loop, one after another on a thread: one lane for the management
+ * interface, one for dead letters (reading a dead queue holds its messages, so only one may at a
+ * time), one for downloads (to limit the load on disk and processor) and one for confirming rights
+ * with Moodle. */
 #include "producer/blocking_jobs.h"
 
 #include <curl/curl.h>
@@ -86,7 +86,7 @@ static void next_job(struct blocking_jobs *b, enum blocking_lane lane)
 static void turn_away(const struct blocking_job *job)
 {
 	struct nv_err err;
-	nv_fail(&err, NV_RETRY, NV_R_busy, "too many ask for this just now");
+	nv_fail(&err, NV_RETRY, NV_R_busy, "too many requests of this kind just now");
 	job->done(job->arg, &err);
 }
 

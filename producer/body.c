@@ -19,7 +19,7 @@ static int unprocessable(struct nv_err *err, unsigned status, const char *text)
 static bool is_json(const char *type)
 {
 	size_t len = type ? strcspn(type, "; ") : 0;
-	return len == strlen("application/json") && !strncasecmp(type, "application/json", len);
+	return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
 }
 
 json_t *nv_body_parse(const struct nv_http_request *r, struct nv_err *err)
@@ -151,7 +151,7 @@ int nv_body_word(const struct body *b, const char *field, const char *const *wor
 		return 0;
 	char known[128] = "";
 	for (uint64_t i = 0; words[i]; i++) {
-		if (json_is_string(v) && !strcmp(words[i], json_string_value(v))) {
+		if (json_is_string(v) && strcmp(words[i], json_string_value(v)) == 0) {
 			*ret = i;
 			return 0;
 		}

@@ -20,14 +20,14 @@ struct body {
 
 /* The request's body as a JSON object; the caller decrefs it.  NULL: 415, 400 in *err. */
 json_t *nv_body_parse(const struct nv_http_request *r, struct nv_err *err);
-/* For what takes no body: nothing, or {}. */
+/* For endpoints without a body: allows none, or {}. */
 int nv_body_none(const struct nv_http_request *r, struct nv_err *err);
 
 int nv_body_known(const struct body *b, const char *const *fields, size_t len);
-/* 1 to max bytes, no control characters; *ret is left alone when it is not there. */
+/* 1 to max bytes, no control characters; *ret is unchanged when the field is absent. */
 int nv_body_text(const struct body *b, const char *field, size_t max, bool required,
 		 const char **ret);
-/* As nv_body_text, but null may be said: *ret_given then with *ret NULL. */
+/* As nv_body_text, but null is allowed: *ret_given is then true and *ret NULL. */
 int nv_body_text_or_null(const struct body *b, const char *field, size_t max, bool *ret_given,
 			 const char **ret);
 int nv_body_bool(const struct body *b, const char *field, bool *ret_given, bool *ret);

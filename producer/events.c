@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Live events: one follower of Redis's event stream for all readers of this producer, the last
- * events kept so that a reader who comes back gets what it missed.
+/* Live events: one follower of Redis's event stream serves all readers of this producer, and keeps
+ * the last events so that a reader who reconnects gets those it missed.
  *
- * At each heartbeat every reader's session is looked at as at a request: where it has ended, or
- * allows another view than the stream was opened with, the stream ends with the event "close". */
+ * At each heartbeat every reader's session is checked as for a request: if it has ended, or allows
+ * another view than the stream was opened with, the stream ends with the event "close". */
 #include <string.h>
 
 #include "base/log.h"
@@ -78,7 +78,7 @@ static const struct kept *keep(struct events *e, const char *cursor, const char 
 
 static bool for_reader(const struct kept *k, const struct reader *rd)
 {
-	return rd->admin || (k->user && !strcmp(k->user, rd->identity));
+	return rd->admin || (k->user && strcmp(k->user, rd->identity) == 0);
 }
 
 /* --- from Redis --- */
@@ -100,12 +100,12 @@ static char *event_text(const struct nv_status_change_event *ev)
 static void on_event(void *arg, const struct nv_status_change_event *ev)
 {
 	struct events *e = arg;
-	if (!strcmp(ev->kind, LAUNCH_EVENT)) { /* the producers' own */
+	if (strcmp(ev->kind, LAUNCH_EVENT) == 0) { /* the producers' own */
 		if (ev->id)
 			nv_launch_used(e->app, ev->id, ev->first);
 		return;
 	}
-	if (!strcmp(ev->kind, LETTERS_EVENT)) { /* so is this */
+	if (strcmp(ev->kind, LETTERS_EVENT) == 0) { /* so is this */
 		if (ev->id && ev->user)
 			nv_site_letters_announced(e->app, ev->id, ev->user);
 		return;
@@ -116,7 +116,7 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 		if (!rd->cursor && for_reader(k, rd))
 			nv_http_stream_send(rd->r, text, strlen(text));
 	nv_dead_tidy_heard(e->app->tidy, ev);
-	if (!strcmp(ev->kind, CATALOG_EVENT) && ev->id && ev->user)
+	if (strcmp(ev->kind, CATALOG_EVENT) == 0 && ev->id && ev->user)
 		nv_catalog_announced(e->app, ev->id, ev->user);
 }
 
@@ -270,7 +270,7 @@ static bool has_too_many(const struct events *e, const char *identity)
 {
 	uint64_t n = 0;
 	for (const struct reader *rd = e->readers; rd; rd = rd->next)
-		n += !strcmp(rd->identity, identity);
+		n += strcmp(rd->identity, identity) == 0;
 	return n >= e->app->config->producer.max_streams;
 }
 
@@ -284,7 +284,7 @@ void nv_events_open(struct app *app, struct nv_http_request *r, const struct ses
 		nv_api_fail(r, &err);
 		return;
 	}
-	if (!strcmp(nv_http_method(r), "HEAD")) {
+	if (strcmp(nv_http_method(r), "HEAD") == 0) {
 		nv_http_reply(r, 200, "text/event-stream", NULL, 0);
 		return;
 	}
@@ -315,7 +315,7 @@ static void signed_out(struct app *app, const char *session_key)
 	struct reader *next;
 	for (struct reader *rd = app->events->readers; rd; rd = next) {
 		next = rd->next;
-		if (!strcmp(rd->session_key, session_key))
+		if (strcmp(rd->session_key, session_key) == 0)
 			end(rd, "ended");
 	}
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The keeper: what course servers tell (status.event, catalog.reply, letters.reply) becomes status
- * in Redis.
+/* The keeper writes messages of course servers (status.event, catalog.reply, letters.reply) into
+ * Redis.
  *
- * Written before it is acknowledged; without Redis, deliveries are held unacknowledged (at most the
- * prefetch) until it is back.  What cannot be believed goes to the dead queue with the reason, and
- * the next one is taken. */
+ * A message is acknowledged after it is written; while Redis is unavailable, deliveries are held
+ * unacknowledged (at most the prefetch).  Unacceptable messages go to the dead queue with the
+ * reason. */
 #include <string.h>
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "core/status/events.h"
 #include "core/status/status.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/clock.h"
 #include "producer/admin/dead_tidy.h"
 #include "producer/admin/site_letters.h"
 #include "producer/app.h"
 #include "producer/keeper.h"
 #include "producer/requests/catalog.h"
+#include "producer/site_presence.h"
 
 #define PREFETCH 64u
 #define HELD_MS 1000u
@@ -224,7 +224,7 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 		return;
 	}
 	nv_clock_heard(k->app, &n->env, comes_again(d));
-	nv_sites_heard(k->app, &n->env);
+	nv_site_presence_heard(k->app, &n->env);
 	write_news(n);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Events of course servers become records. */
+/* The keeper writes status events of course servers into records. */
 #ifndef NV_PRODUCER_KEEPER_H
 #define NV_PRODUCER_KEEPER_H
 

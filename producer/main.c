@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* navette-producer: HTTP API and page, sign-in, live events, keeper and sweep, on one loop.
  *
- * Stops in this order: HTTP (answers in flight), what works on threads, keeper (deliveries being
+ * Stops in this order: HTTP (answers in flight), jobs on threads, keeper (deliveries being
  * written), sweep and events, bus (confirms), spool, status. */
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +10,6 @@
 #include "core/daemon/links.h"
 #include "core/daemon/workdir.h"
 #include "core/status/status.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/broker_view.h"
 #include "producer/admin/clock.h"
 #include "producer/admin/dead_tidy.h"
@@ -27,6 +26,7 @@
 #include "producer/session/people.h"
 #include "producer/session/rights.h"
 #include "producer/session/signin.h"
+#include "producer/site_presence.h"
 
 #define HTTP_STOP_MS 5000u
 #define BUS_STOP_MS 5000u
@@ -102,20 +102,18 @@ static void register_metrics(struct app *app)
 	app->m.messages = nv_counter("navette_keeper_messages_total",
 				     "Messages from course servers.", "kind");
 	app->m.readers = nv_gauge("navette_event_readers", "Open event streams.", NULL);
-	app->m.downloads =
-		nv_gauge("navette_downloads",
-			 "Archives being put together for people, or read by them.", NULL);
+	app->m.downloads = nv_gauge("navette_downloads",
+				    "Archives being assembled for downloads, or downloaded.", NULL);
 	app->m.requests = nv_gauge("navette_requests", "Requests in each state.", "state");
 	app->m.spooled =
 		nv_gauge("navette_spooled_requests",
-			 "Accepted requests on the disk that the broker has not got.", NULL);
+			 "Accepted requests on the disk that are not published yet.", NULL);
 	app->m.clock_skew = nv_clock_metric();
 	app->m.oldest = nv_gauge(
 		"navette_oldest_waiting_seconds",
 		"How long the request that waits longest for a course server has waited.", "site");
-	app->m.failures =
-		nv_counter("navette_site_failures_total",
-			   "Exports that a course server said had failed, each attempt.", "site");
+	app->m.failures = nv_counter("navette_site_failures_total",
+				     "Failed export attempts reported by course servers.", "site");
 	for (size_t i = 0; i < app->config->sites_len; i++)
 		nv_metric_add(app->m.failures, app->config->sites[i].name, 0);
 	app->m.up = nv_gauge("navette_up", "1: connected.", "part");
@@ -164,7 +162,7 @@ static void free_app(struct app *app)
 	nv_spool_free(app->spool);
 	nv_people_free(app->people);
 	nv_broker_view_free(app->broker_view);
-	nv_sites_notes_free(app);
+	nv_site_presence_free(app);
 	nv_site_letters_free(app->letters);
 	nv_catalog_free(app->catalog);
 	nv_keyring_fini(&app->sites);

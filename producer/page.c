@@ -11,7 +11,7 @@
 const char *nv_page_path(const char *name)
 {
 	for (size_t i = 0; i < nv_assets_len; i++)
-		if (!strcmp(nv_assets[i].name, name))
+		if (strcmp(nv_assets[i].name, name) == 0)
 			return nv_assets[i].path;
 	return "/";
 }
@@ -64,7 +64,7 @@ void nv_page_asset(struct app *app, struct nv_http_request *r, const struct sess
 	(void)app;
 	(void)s;
 	for (size_t i = 0; i < nv_assets_len; i++) {
-		if (!strcmp(nv_http_path(r), nv_assets[i].path)) {
+		if (strcmp(nv_http_path(r), nv_assets[i].path) == 0) {
 			send_asset(r, &nv_assets[i]);
 			return;
 		}

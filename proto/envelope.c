@@ -7,12 +7,12 @@
 
 #include "proto/wire.h"
 
-/* With its NUL: no other use of the key signs something that begins so. */
+/* With its NUL. Domain separation: no other use of the key signs data with this prefix. */
 static const char domain[] = "navette-v1";
 
 #define FROM_MAX (7u + NV_NAME_MAX) /* "client:" */
 
-/* The envelope as a record of its own, so that it is read as strictly as what it carries. */
+/* The envelope as a record, so that it is decoded as strictly as its body. */
 struct outer {
 	uint64_t v;
 	char *kind;
@@ -60,7 +60,7 @@ static const struct nv_field outer_fields[] = {
 	 .required = true,
 	 .offset = offsetof(struct outer, body),
 	 .max = NV_ENVELOPE_MAX},
-	/* Not required by the table: its absence has a reason of its own. */
+	/* Not required by the table, since its absence has a separate reason. */
 	{.name = "signature",
 	 .type = NV_T_BIN,
 	 .required = false,
@@ -90,13 +90,13 @@ static void pack_text(msgpack_packer *pk, const char *s)
 	msgpack_pack_str_body(pk, s, len);
 }
 
-/* What the signature is over.  Made from the decoded values, not cut out of the input: what was
- * verified is what is used. */
+/* The signed bytes, encoded again from the decoded values: so exactly the values that are used are
+ * verified. */
 static void to_sign(const struct outer *o, struct nv_buf *ret)
 {
 	msgpack_packer pk;
 
-	nv_buf_put(ret, domain, sizeof(domain));
+	nv_buf_put(ret, domain, sizeof domain);
 	msgpack_packer_init(&pk, ret, to_buf);
 	msgpack_pack_array(&pk, 7);
 	msgpack_pack_uint64(&pk, o->v);
@@ -149,8 +149,8 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 			       "%s: %zu bytes, at most %zu are allowed", info->word, body_buf.len,
 			       info->max_body);
 	nv_uuid_new(mid);
-	snprintf(word, sizeof(word), "%s", info->word);
-	snprintf(from, sizeof(from), "%s:%s", signer_word(me->signer), me->name);
+	snprintf(word, sizeof word, "%s", info->word);
+	snprintf(from, sizeof from, "%s:%s", signer_word(me->signer), me->name);
 	o = (struct outer){
 		.v = NV_PROTO_VERSION,
 		.kind = word,
@@ -158,7 +158,7 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 		.mid = mid,
 		.issued = nv_now_ms(),
 		.body = {body_buf.data, body_buf.len},
-		.signature = {signature, sizeof(signature)},
+		.signature = {signature, sizeof signature},
 	};
 	o.expires = ttl_ms > UINT64_MAX - o.issued ? UINT64_MAX : o.issued + ttl_ms;
 	to_sign(&o, &signed_buf);
@@ -166,7 +166,7 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 	if (nv_record_encode(&outer_record, &o, out, err))
 		return -1;
 	if (ret_mid)
-		memcpy(ret_mid, mid, sizeof(mid));
+		memcpy(ret_mid, mid, sizeof mid);
 	return 0;
 }
 
@@ -300,17 +300,17 @@ static int check_times(const struct outer *o, uint64_t now_ms, struct nv_err *er
 }
 
 static int open_into(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
-		     uint64_t now_ms, struct nv_arena *scratch, struct nv_envelope *ret,
-		     struct nv_err *err)
+		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err)
 {
+	nv_auto_arena struct nv_arena scratch = {0};
 	struct outer o;
 
 	if (check_version(data, len, err) ||
-	    nv_record_decode(&outer_record, data, len, &o, scratch, err) ||
+	    nv_record_decode(&outer_record, data, len, &o, &scratch, err) ||
 	    check_kind(&o, want, &ret->kind, err) || parse_from(&o, ret, err) ||
 	    check_signature(&o, keys, ret, err) || check_times(&o, now_ms, err))
 		return -1;
-	memcpy(ret->mid, o.mid, sizeof(ret->mid));
+	memcpy(ret->mid, o.mid, sizeof ret->mid);
 	ret->issued = o.issued;
 	ret->expires = o.expires;
 	return nv_record_decode(nv_kind_info(ret->kind)->record, o.body.data, o.body.len,
@@ -320,10 +320,8 @@ static int open_into(const void *data, size_t len, const struct nv_keyring *keys
 int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err)
 {
-	nv_auto_arena struct nv_arena scratch = {0};
-
-	memset(ret, 0, sizeof(*ret));
-	if (open_into(data, len, keys, want, now_ms, &scratch, ret, err)) {
+	memset(ret, 0, sizeof *ret);
+	if (open_into(data, len, keys, want, now_ms, ret, err)) {
 		nv_envelope_fini(ret);
 		return -1;
 	}
@@ -333,7 +331,7 @@ int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys
 void nv_envelope_fini(struct nv_envelope *e)
 {
 	nv_arena_fini(&e->arena);
-	memset(e, 0, sizeof(*e));
+	memset(e, 0, sizeof *e);
 }
 
 /* --- looking without verifying --- */
@@ -357,7 +355,7 @@ static bool peek_text(const void *data, size_t len, const char *key, char *ret, 
 
 	if (!find_key(data, len, key, &head) || head.kind != NV_W_STR || head.value >= size)
 		return false;
-	/* Plain characters only: what comes out goes into logs and onto terminals. */
+	/* Printable ASCII only: the result goes into logs and terminals. */
 	for (uint64_t i = 0; i < head.value; i++) {
 		if (head.data[i] <= ' ' || head.data[i] > '~')
 			return false;

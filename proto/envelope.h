@@ -14,7 +14,7 @@
  *
  * Each value has msgpack's shortest form, so that an envelope has one form only.
  *
- * The receiver takes who speaks from the verified key, never from a body.  Envelopes larger than
+ * The receiver takes the sender from the verified key, never from a body.  Envelopes larger than
  * NV_ENVELOPE_MAX are refused before they are parsed. */
 #ifndef NV_PROTO_ENVELOPE_H
 #define NV_PROTO_ENVELOPE_H
@@ -24,8 +24,9 @@
 
 #define NV_PROTO_VERSION 1u
 #define NV_ENVELOPE_MAX (8388608u + 4096u)
-#define NV_CLOCK_SKEW_MS 300000u /* issued may lie so far in the future */
-#define NV_CLOCK_WARN_MS 30000	 /* clocks that differ so much are told of */
+#define NV_CLOCK_SKEW_MS \
+	300000u		       /* tolerated clock difference: issued may lie so far in the future */
+#define NV_CLOCK_WARN_MS 30000 /* clock differences from here on are reported */
 
 struct nv_envelope {
 	enum nv_kind kind;
@@ -55,23 +56,23 @@ int nv_envelope_seal(enum nv_kind kind, const void *body, const struct nv_identi
 		     struct nv_err *err);
 
 /* Verify and decode.  keys: whom we trust.  want: a mask of 1u << NV_KIND_… that may come here.
- * now_ms 0: do not look at expires (for the request inside another message: what was accepted in
- * time stays accepted).  Errors are NV_REJECT: bad_message, unknown_version, unsigned_message,
- * untrusted, expired; or NV_HOLD/clock: all is well with it, but it was signed in the future, so
- * one of the two clocks is wrong.  On error *ret needs no fini. */
+ * now_ms 0: ignore expires (for the request inside another message, which was accepted in time).
+ * Errors are NV_REJECT: bad_message, unknown_version, unsigned_message, untrusted, expired; or
+ * NV_HOLD/clock: valid, but signed in the future, so one of the two clocks is wrong.  On error *ret
+ * needs no fini. */
 int nv_envelope_open(const void *data, size_t len, const struct nv_keyring *keys, unsigned want,
 		     uint64_t now_ms, struct nv_envelope *ret, struct nv_err *err);
 void nv_envelope_fini(struct nv_envelope *e);
 
-/* The restore.request inside a message that could NOT be verified (body field "request").  What
- * comes out is as sure as own's signature on it; who sent the message around it, and what else that
- * says, stays unknown. */
+/* The restore.request inside a message that could NOT be verified (body field "request").  Only the
+ * request itself is verified, by our own signature; the sender and all other fields of the message
+ * remain unverified. */
 int nv_envelope_open_inside(const void *data, size_t len, const struct nv_keyring *own,
 			    struct nv_envelope *ret, struct nv_err *err);
 
-/* Read kind and mid WITHOUT verifying anything, as far as the bytes allow: for logs and for the
- * listing of dead letters only, never for a decision.  What cannot be read becomes ""; only
- * printable ASCII comes out.  ret_mid holds NV_UUID_SIZE bytes.  0 when both were read, else -1. */
+/* Read kind and mid WITHOUT verifying anything, as far as possible: for logs and the listing of
+ * dead letters only, never for a decision. Unreadable parts become ""; only printable ASCII is
+ * returned.  ret_mid holds NV_UUID_SIZE bytes.  0 when both were read, else -1. */
 int nv_envelope_peek(const void *data, size_t len, char *ret_kind, size_t kind_size, char *ret_mid);
 
 #endif

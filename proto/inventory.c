@@ -77,7 +77,7 @@ void nv_inventory_compare(const struct nv_list *had, const struct nv_list *has, 
 			  struct nv_arena *arena)
 {
 	const struct nv_count *c = had->items;
-	struct nv_difference *d = nv_arena_alloc(arena, (had->len + 1) * sizeof(*d));
+	struct nv_difference *d = nv_arena_alloc(arena, (had->len + 1) * sizeof *d);
 	size_t len = 0;
 	uint64_t there;
 	for (size_t i = 0; i < had->len; i++)
@@ -128,7 +128,7 @@ void nv_differences_get(const char *text, size_t len, struct nv_list *ret, struc
 	size_t lines = 0, found = 0;
 	for (const char *c = copy; *c; c++)
 		lines += *c == '\n';
-	struct nv_difference *d = nv_arena_alloc(arena, (lines + 1) * sizeof(*d));
+	struct nv_difference *d = nv_arena_alloc(arena, (lines + 1) * sizeof *d);
 	char *rest = copy;
 	for (char *line; found <= lines && (line = strtok_r(rest, "\n", &rest));)
 		if (read_line(line, &d[found], arena))
@@ -139,7 +139,7 @@ void nv_differences_get(const char *text, size_t len, struct nv_list *ret, struc
 void nv_inventory_copy(const struct nv_list *from, struct nv_list *ret, struct nv_arena *arena)
 {
 	const struct nv_count *c = from->items;
-	struct nv_count *copy = nv_arena_alloc(arena, (from->len + 1) * sizeof(*copy));
+	struct nv_count *copy = nv_arena_alloc(arena, (from->len + 1) * sizeof *copy);
 	for (size_t i = 0; i < from->len; i++)
 		copy[i] = (struct nv_count){.kind = nv_arena_strdup(arena, c[i].kind),
 					    .type = nv_arena_strdup(arena, c[i].type),
@@ -150,7 +150,7 @@ void nv_inventory_copy(const struct nv_list *from, struct nv_list *ret, struct n
 void nv_differences_copy(const struct nv_list *from, struct nv_list *ret, struct nv_arena *arena)
 {
 	const struct nv_difference *d = from->items;
-	struct nv_difference *copy = nv_arena_alloc(arena, (from->len + 1) * sizeof(*copy));
+	struct nv_difference *copy = nv_arena_alloc(arena, (from->len + 1) * sizeof *copy);
 	for (size_t i = 0; i < from->len; i++)
 		copy[i] = (struct nv_difference){.kind = nv_arena_strdup(arena, d[i].kind),
 						 .type = nv_arena_strdup(arena, d[i].type),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* How much a course has, by kind and type, and what a restored course has less of.
+/* Counts of a course's contents by kind and type, and the comparison with the restored course.
  *
- * The course server counts what the course has (its database, or what its archive says), the client
- * what the restored course has.  Kinds: section, activity (by module), question (by type), file (by
- * component), and where user data were asked for person, grade (by module), completion (by module).
- * A new kind may be added at any time: what the other side has not counted is not compared. */
+ * The course server counts the course (from its database, or its archive), the client counts the
+ * restored course.  Kinds: section, activity (by module), question (by type), file (by component),
+ * and, with user data, person, grade (by module), completion (by module). New kinds may be added at
+ * any time: a kind that one side has not counted is not compared. */
 #ifndef NV_PROTO_INVENTORY_H
 #define NV_PROTO_INVENTORY_H
 
@@ -27,13 +27,13 @@ struct nv_difference {
 };
 extern const struct nv_record nv_difference_record;
 
-/* Of what the restored course has less; lists of struct nv_count, gives struct nv_difference in the
- * arena.  More is no loss: the requester is enrolled, and a question bank may come as an activity.
- * A kind counts as compared when has holds a line of it, be it with count 0. */
+/* What the restored course lacks: takes lists of struct nv_count, returns struct nv_difference in
+ * the arena. More is no loss: the requester is enrolled, and a question bank may become an
+ * activity. A kind is compared if `has` contains it, even with count 0. */
 void nv_inventory_compare(const struct nv_list *had, const struct nv_list *has, struct nv_list *ret,
 			  struct nv_arena *arena);
 
-/* As lines "kind type had has", "-" for no type, and back; what is no such line is left out. */
+/* As lines "kind type had has", "-" for no type, and back; other lines are ignored. */
 void nv_differences_put(const struct nv_list *differences, struct nv_buf *out);
 void nv_differences_get(const char *text, size_t len, struct nv_list *ret, struct nv_arena *arena);
 void nv_inventory_copy(const struct nv_list *from, struct nv_list *ret, struct nv_arena *arena);

@@ -50,7 +50,7 @@ static void public_text(const uint8_t key[32], char ret[NV_PUBLIC_KEY_TEXT])
 			  sodium_base64_VARIANT_ORIGINAL);
 }
 
-/* Write the line to a file that must be new; a half-written one is taken away again. */
+/* Writes the line to a new file; a partly written one is removed. */
 static int write_new(const char *path, const char *line, size_t len, struct nv_err *err)
 {
 	nv_auto_free char *copy = nv_strdup(path);
@@ -87,17 +87,17 @@ int nv_keys_new(const char *path, char ret_public[NV_PUBLIC_KEY_TEXT], struct nv
 
 	if (ready(err))
 		return -1;
-	randombytes_buf(seed, sizeof(seed));
+	randombytes_buf(seed, sizeof seed);
 	crypto_sign_seed_keypair(key, secret, seed);
-	sodium_bin2base64(line + sizeof(SECRET_PREFIX) - 1, BASE64_LEN + 1, seed, sizeof(seed),
+	sodium_bin2base64(line + sizeof(SECRET_PREFIX) - 1, BASE64_LEN + 1, seed, sizeof seed,
 			  sodium_base64_VARIANT_ORIGINAL);
 	line[SECRET_TEXT_LEN] = '\n';
 	result = write_new(path, line, SECRET_TEXT_LEN + 1, err);
 	if (!result)
 		public_text(key, ret_public);
-	sodium_memzero(seed, sizeof(seed));
-	sodium_memzero(secret, sizeof(secret));
-	sodium_memzero(line, sizeof(line));
+	sodium_memzero(seed, sizeof seed);
+	sodium_memzero(secret, sizeof secret);
+	sodium_memzero(line, sizeof line);
 	return result;
 }
 
@@ -105,7 +105,7 @@ int nv_keys_new(const char *path, char ret_public[NV_PUBLIC_KEY_TEXT], struct nv
 static int read_private(const char *path, char *ret, size_t size, size_t *ret_len,
 			struct nv_err *err)
 {
-	/* Not blocking: a FIFO in the key's place is an error, not a hang. */
+	/* Non-blocking, so that a FIFO in place of the key is an error and not a hang. */
 	nv_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 	ssize_t n;
@@ -134,15 +134,15 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 	size_t len = 0;
 	int result = -1;
 
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof *ret);
 	if ((signer != 'c' && signer != 's') || !nv_name_valid(name))
 		return nv_fail(err, NV_FATAL, NV_R_config, "keys: \"%s\" cannot be a name", name);
-	if (ready(err) || read_private(path, text, sizeof(text), &len, err))
+	if (ready(err) || read_private(path, text, sizeof text, &len, err))
 		return -1;
 	if (len == SECRET_TEXT_LEN + 1 && text[SECRET_TEXT_LEN] == '\n')
 		len--;
 	if (parse_key(text, len, SECRET_PREFIX, seed)) {
-		/* Not a word of what is in it: it may be nearly a key. */
+		/* Nothing of its content: it may be nearly a key. */
 		nv_fail(err, NV_FATAL, NV_R_config,
 			"keys: %s is not one line \"" SECRET_PREFIX "<base64 of 32 bytes>\"", path);
 	} else {
@@ -151,8 +151,8 @@ int nv_identity_load(const char *path, char signer, const char *name, struct nv_
 		memcpy(ret->name, name, strlen(name) + 1);
 		result = 0;
 	}
-	sodium_memzero(text, sizeof(text));
-	sodium_memzero(seed, sizeof(seed));
+	sodium_memzero(text, sizeof text);
+	sodium_memzero(seed, sizeof seed);
 	return result;
 }
 
@@ -163,7 +163,7 @@ void nv_identity_public(const struct nv_identity *me, char ret_public[NV_PUBLIC_
 
 void nv_identity_wipe(struct nv_identity *me)
 {
-	sodium_memzero(me, sizeof(*me));
+	sodium_memzero(me, sizeof *me);
 }
 
 int nv_keyring_add(struct nv_keyring *ring, char signer, const char *name, const char *text,
@@ -183,7 +183,7 @@ int nv_keyring_add(struct nv_keyring *ring, char signer, const char *name, const
 			       "<base64 of 32 bytes>\"",
 			       name);
 	memcpy(one.name, name, strlen(name) + 1);
-	ring->items = nv_realloc(ring->items, (ring->len + 1) * sizeof(*ring->items));
+	ring->items = nv_realloc(ring->items, (ring->len + 1) * sizeof *ring->items);
 	ring->items[ring->len++] = one;
 	return 0;
 }

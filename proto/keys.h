@@ -14,7 +14,7 @@
 
 #define NV_PUBLIC_KEY_TEXT 53u /* "ed25519:" + 44 + NUL */
 
-/* Who signs: 'c' for a client, 's' for a site. */
+/* The signer's kind: 'c' for a client, 's' for a site. */
 struct nv_identity {
 	char signer;
 	char name[NV_NAME_MAX + 1];

@@ -26,19 +26,19 @@ extern const char *const nv_source_words[]; /* page admin command api csv */
 
 /* What happened on the course server to an attempt. */
 enum nv_event_state {
-	NV_EV_HELD,	 /* taken from the queue and put back; reason says why (hold without one:
-			  * what it was held for has passed) */
+	NV_EV_HELD, /* taken from the queue and put back; reason says why (hold without a reason:
+		       the hold is over) */
 	NV_EV_EXPORTING, /* progress: step, done, total */
 	NV_EV_READY,	 /* the archive is in the store, archive.ready on its way */
 	NV_EV_CANCELLED,
-	NV_EV_FAILED, /* for good; reason and message */
+	NV_EV_FAILED, /* permanently; reason and message */
 };
 extern const char *const nv_event_state_words[]; /* held exporting ready cancelled failed */
 
 enum nv_catalog_status { NV_CAT_OK, NV_CAT_UNKNOWN_USER, NV_CAT_ERROR };
 extern const char *const nv_catalog_status_words[]; /* ok unknown-user error */
 
-/* What is asked about a course server's dead letters. */
+/* Operations on a course server's dead letters. */
 enum nv_letters_what { NV_LETTERS_LIST, NV_LETTERS_REQUEUE, NV_LETTERS_DISCARD };
 extern const char *const nv_letters_words[]; /* list requeue discard */
 
@@ -139,33 +139,33 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FU(opens, false, NV_UNLIMITED,                                                          \
 	   "when the archiver's time window opens, ms since the epoch; 0: it is open")          \
 	FS(held, false, 32,                                                                     \
-	   "no course is exported until this has passed by itself; stable word, see enum "      \
+	   "no course is exported while this temporary condition lasts; stable word, see enum " \
 	   "nv_reason")                                                                         \
 	FS(held_message, false, 512, "its sentence")                                            \
 	FT(kinds, false, 64, 32,                                                                \
 	   "kinds of messages that this archiver takes and those of the first release do not")  \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
 
-#define NV_STATUS_EVENT_FIELDS                                                                  \
-	FX(request, true, 262144, "the restore.request's envelope, as the client signed it")    \
-	FI(attempt, true, "this export attempt")                                                \
-	FU(seq, true, NV_UNLIMITED,                                                             \
-	   "1, 2, 3 … within the attempt; a lower one after a higher is "                     \
-	   "old news")                                                                          \
-	FE(state, true, nv_event_state_words, "what happened")                                  \
-	FS(step, false, 64, "export, upload")                                                   \
-	FU(done, false, NV_UNLIMITED, "bytes done in this step")                                \
-	FU(total, false, NV_UNLIMITED, "bytes of this step, 0: not known yet")                  \
-	FS(reason, false, 32, "stable word, see enum nv_reason")                                \
-	FS(message, false, 512, "for people")                                                   \
-	FS(host, false, 255, "the machine the archiver runs on")                                \
-	FU(log_first, false, NV_UNLIMITED,                                                      \
-	   "number of the first line of log within the attempt, from 0; a line may come "       \
-	   "with several events, its number says that it is the same")                          \
-	FL(log, false, log_line, NV_LOG_LINES_MAX, "for the request's log")                     \
-	FB(hold, false, "held: it waits for what passes by itself, and no attempt was used up") \
-	FU(next_try, false, NV_UNLIMITED,                                                       \
-	   "held after a failed attempt: when the next one is due, ms since the epoch")         \
+#define NV_STATUS_EVENT_FIELDS                                                               \
+	FX(request, true, 262144, "the restore.request's envelope, as the client signed it") \
+	FI(attempt, true, "this export attempt")                                             \
+	FU(seq, true, NV_UNLIMITED,                                                          \
+	   "1, 2, 3 … within the attempt; a lower one after a higher is "                  \
+	   "old news")                                                                       \
+	FE(state, true, nv_event_state_words, "what happened")                               \
+	FS(step, false, 64, "export, upload")                                                \
+	FU(done, false, NV_UNLIMITED, "bytes done in this step")                             \
+	FU(total, false, NV_UNLIMITED, "bytes of this step, 0: not known yet")               \
+	FS(reason, false, 32, "stable word, see enum nv_reason")                             \
+	FS(message, false, 512, "for people")                                                \
+	FS(host, false, 255, "the machine the archiver runs on")                             \
+	FU(log_first, false, NV_UNLIMITED,                                                   \
+	   "number of the first line of log within the attempt, from 0; a line may come "    \
+	   "with several events, its number says that it is the same")                       \
+	FL(log, false, log_line, NV_LOG_LINES_MAX, "for the request's log")                  \
+	FB(hold, false, "held by a temporary condition; no attempt was used up")             \
+	FU(next_try, false, NV_UNLIMITED,                                                    \
+	   "held after a failed attempt: when the next one is due, ms since the epoch")      \
 	FU(at, true, NV_UNLIMITED, "ms since the epoch")
 
 #define NV_NEEDS_MAX 500u
@@ -179,7 +179,7 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FB(user_data, true, "whether user data is in it")                                        \
 	FS(shortname, false, 1333, "the course's short name")                                    \
 	FS(fullname, false, 1333, "the course's full name")                                      \
-	FT(warnings, false, 500, 100, "what the export wants people to know")                    \
+	FT(warnings, false, 500, 100, "warnings of the export")                                  \
 	FL(needs, false, plugin, NV_NEEDS_MAX,                                                   \
 	   "plugins that the course needs; a missing block (block_…) is only told, any other " \
 	   "refused by the client, too: the archiver may not have known its plugins")            \
@@ -206,21 +206,20 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FU(since, false, NV_UNLIMITED,                                                           \
 	   "list: only letters that were given up later, or at this time and have an id behind " \
 	   "letter's: those after the last one of an answer with more")                          \
-	FS(by, false, 255, "which person asks, for the archiver's log")
+	FS(by, false, 255, "the person who asks, for the archiver's log")
 
 #define NV_LETTERS_MAX 200u /* in one message */
-#define NV_LETTERS_REPLY_FIELDS                                                             \
-	FI(id, true, "the question")                                                        \
-	FE(what, true, nv_letters_words, "what was asked")                                  \
-	FS(reason, false, 32,                                                               \
-	   "why it could not be done, stable word, see enum nv_reason; absent: it is done") \
-	FS(message, false, 512, "its sentence")                                             \
-	FL(letters, false, dead_letter, NV_LETTERS_MAX,                                     \
-	   "the client's letters, oldest first; requeue, discard: the one that is gone")    \
-	FB(more, false, "there are more than were looked at, or fit")                       \
-	FU(others, false, NV_UNLIMITED,                                                     \
-	   "letters that do not bear the client's signature; only the course server's "     \
-	   "administrator sees them")                                                       \
+#define NV_LETTERS_REPLY_FIELDS                                                                  \
+	FI(id, true, "the question")                                                             \
+	FE(what, true, nv_letters_words, "what was asked")                                       \
+	FS(reason, false, 32, "why it failed, stable word, see enum nv_reason; absent: success") \
+	FS(message, false, 512, "its sentence")                                                  \
+	FL(letters, false, dead_letter, NV_LETTERS_MAX,                                          \
+	   "the client's letters, oldest first; requeue, discard: the one that is gone")         \
+	FB(more, false, "there are more than were looked at, or fit")                            \
+	FU(others, false, NV_UNLIMITED,                                                          \
+	   "letters that do not bear the client's signature; only the course server's "          \
+	   "administrator sees them")                                                            \
 	FU(at, true, NV_UNLIMITED, "when it was true, ms since the epoch")
 
 #define FB(n, req, doc) bool n;
@@ -289,9 +288,9 @@ struct nv_letters_reply {
 /* X(kind, word, record, who signs: 'c' client 's' site, largest body, doc) */
 #define NV_MESSAGES(X)                                                                             \
 	X(RESTORE_REQUEST, "restore.request", restore_request, 'c', 262144,                        \
-	  "Bring this course. Client to course server; every later message carries it whole.")     \
+	  "Restore this course. Client to course server; every later message contains all of it.") \
 	X(CANCEL_REQUEST, "cancel.request", cancel_request, 'c', 4096,                             \
-	  "Stop. Client to every archiver of the course server.")                                  \
+	  "Cancel. Client to every archiver of the course server.")                                \
 	X(CATALOG_REQUEST, "catalog.request", catalog_request, 'c', 16384,                         \
 	  "Which courses may this user bring? Client to course server.")                           \
 	X(CATALOG_REPLY, "catalog.reply", catalog_reply, 's', 8388608,                             \
@@ -309,7 +308,7 @@ struct nv_letters_reply {
 	  "Which of this client's messages were given up, or put one back, or throw it away. "     \
 	  "Client to course server; only to one that names this kind in `catalog.reply.kinds`.")   \
 	X(LETTERS_REPLY, "letters.reply", letters_reply, 's', 524288,                              \
-	  "The letters, or what became of one. Course server to client, which has asked.")
+	  "The letters, or the result for one. Course server to the client that asked.")
 
 enum nv_kind {
 #define X(kind, word, record, signer, max, doc) NV_KIND_##kind,
@@ -332,7 +331,7 @@ struct nv_kind_info {
 	const char *doc;
 };
 const struct nv_kind_info *nv_kind_info(enum nv_kind kind);
-/* NV_KIND_COUNT when nobody knows the word. */
+/* NV_KIND_COUNT for an unknown word. */
 enum nv_kind nv_kind_from(const char *word);
 
 /* The contract as Markdown (proto/README.md is this text; a test compares them). */

@@ -38,7 +38,7 @@ static int wrong(const struct place *p, enum nv_reason reason, struct nv_err *er
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(what, sizeof(what), fmt, args);
+	vsnprintf(what, sizeof what, fmt, args);
 	va_end(args);
 	place_put(p, &where);
 	return nv_fail(err, NV_REJECT, reason, "%s: %s", (const char *)where.data, what);
@@ -121,7 +121,7 @@ static void pack_text(msgpack_packer *pk, const char *s)
 	msgpack_pack_str_body(pk, s, len);
 }
 
-/* An absent value is left out; so are optional ones that say no more than their absence. */
+/* Absent values are left out; so are optional ones whose value equals absence. */
 static bool is_absent(const struct nv_field *f, const void *at)
 {
 	switch (f->type) {
@@ -336,7 +336,7 @@ static int decode_strs(const struct nv_field *f, struct nv_wire *w, const struct
 		return -1;
 	if (head->value == 0)
 		return 0;
-	ret->items = nv_arena_alloc(arena, head->value * sizeof(*ret->items));
+	ret->items = nv_arena_alloc(arena, head->value * sizeof *ret->items);
 	for (size_t i = 0; i < head->value; i++) {
 		struct place item = item_place(p, i);
 		struct nv_wire_head text;
@@ -349,8 +349,8 @@ static int decode_strs(const struct nv_field *f, struct nv_wire *w, const struct
 	return 0;
 }
 
-/* The least bytes a valid record takes on the wire: an array that claims more items than the rest
- * of the input can hold is refused before anything is allocated for them. */
+/* The minimum size of a valid record on the wire: an array that claims more items than the rest of
+ * the input can hold is refused before memory is allocated for them. */
 static size_t least_size(const struct nv_record *r)
 {
 	size_t least = 1;
@@ -392,8 +392,8 @@ static int decode_bytes(const struct nv_field *f, const struct nv_wire_head *hea
 	if (expect(head, NV_W_BIN, "binary", p, err) ||
 	    check_bytes(f, head->value, p, NV_R_bad_message, err))
 		return -1;
-	/* A copy, since messages outlive the buffer they came in; with a NUL, so that data is never
-	 * NULL when the field is there. */
+	/* A copy, since messages outlive their input buffer; with a NUL, so that data is never NULL
+	 * when the field is present. */
 	ret->data = (const uint8_t *)nv_arena_strndup(arena, (const char *)head->data, head->value);
 	ret->len = head->value;
 	return 0;

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-/* The heads 0xc0 … 0xdf: what each is, how many bytes its number has, the bytes of payload where
- * the head itself says so (fixext), and the least value that needs this form (less is not the
- * shortest form).  The numbers of integers are read by the same table. */
+/* The heads 0xc0 … 0xdf: type, bytes of the number, bytes of payload implied by the head (fixext),
+ * and the smallest value that needs this form (a smaller one is not in its shortest form).  The
+ * numbers of integers are read by the same table. */
 struct form {
 	uint8_t kind;
 	uint8_t width;
@@ -47,8 +47,7 @@ static int number(struct nv_wire *w, unsigned width, uint64_t *ret)
 	return 0;
 }
 
-/* A signed number that is not negative, or is small enough for a narrower form, has not its
- * shortest form. */
+/* A signed number that is not negative, or fits a narrower form, is not in its shortest form. */
 static int negative(unsigned width, uint64_t n, struct nv_wire_head *ret)
 {
 	uint64_t narrower;
@@ -80,7 +79,7 @@ static int long_head(struct nv_wire *w, uint8_t byte, struct nv_wire_head *ret)
 		return negative(form->width, n, ret);
 	case NV_W_FLOAT:
 		return 0;
-	case NV_W_EXT: /* and one byte of type, which nobody here looks at */
+	case NV_W_EXT: /* and one byte of type, which is ignored */
 		ret->value = (form->fixed ? form->fixed : n) + 1;
 		return 0;
 	default:
@@ -119,7 +118,7 @@ static int any_head(struct nv_wire *w, struct nv_wire_head *ret)
 
 int nv_wire_next(struct nv_wire *w, struct nv_wire_head *ret)
 {
-	memset(ret, 0, sizeof(*ret));
+	memset(ret, 0, sizeof *ret);
 	if (any_head(w, ret))
 		return -1;
 	switch (ret->kind) {
@@ -149,7 +148,7 @@ static uint64_t items_of(const struct nv_wire_head *head)
 
 int nv_wire_skip(struct nv_wire *w, const struct nv_wire_head *head)
 {
-	/* Counting what is still owed instead of recursing: any depth costs the same. */
+	/* Counts the remaining items instead of recursing, so that depth costs nothing. */
 	uint64_t owed = items_of(head);
 
 	while (owed > 0) {

@@ -2,13 +2,12 @@
 /* Reading msgpack from memory, within proto/ only.
  *
  * msgpack-c's unpacker builds a tree of objects and allocates by the lengths the input claims, so
- * ten bytes could ask for gigabytes.  This cursor allocates nothing and never recurses: it gives
- * one value's head at a time, and a head is only given when the rest of the input is long enough
- * for what it claims.
+ * ten bytes could ask for gigabytes.  This cursor allocates nothing and never recurses: it returns
+ * one value's head at a time, and only if the rest of the input is as long as the head claims.
  *
- * Source of the format: https://github.com/msgpack/msgpack/blob/master/spec.md.  Narrower than
- * that: a head must have its shortest form, so that a value has one form only and nobody can
- * change a byte of a signed envelope without being noticed. */
+ * Source of the format: https://github.com/msgpack/msgpack/blob/master/spec.md.  Stricter than
+ * that: a head must have its shortest form, so that each value has exactly one encoding and any
+ * changed byte of a signed envelope is noticed. */
 #ifndef NV_PROTO_WIRE_H
 #define NV_PROTO_WIRE_H
 
@@ -43,7 +42,7 @@ struct nv_wire_head {
 /* The next head; the bytes of STR, BIN and EXT are consumed with it, the items of ARRAY and MAP
  * come next.  -1: not msgpack, not its shortest form, or longer than the input. */
 int nv_wire_next(struct nv_wire *w, struct nv_wire_head *ret);
-/* Pass over what follows a head that nv_wire_next gave: the items of an array or map. */
+/* Skip the contents after a head from nv_wire_next: the items of an array or map. */
 int nv_wire_skip(struct nv_wire *w, const struct nv_wire_head *head);
 static inline size_t nv_wire_left(const struct nv_wire *w)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One "enrol me": somebody joins a course that a colleague has restored. */
+/* Serves "enrol me": a user joins a course that a colleague has restored. */
 #include "base/log.h"
 #include "core/status/claims.h"
 #include "worker/worker.h"
@@ -62,7 +62,7 @@ static void told(void *arg, const struct nv_err *err)
 	}
 }
 
-/* While Redis is away the delivery stays ours, and we say it again. */
+/* While Redis is unavailable we keep the delivery and retry. */
 static void tell(struct enrol *e)
 {
 	const struct nv_enrol_request *q = &e->env.body.enrol_request;

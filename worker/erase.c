@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Who asked to be forgotten: what the store still has of their requests goes, too.  Redis keeps the
- * list; any number of workers may be at it. */
+/* Erasure on request, in the store: deletes the archives of erased requests. Redis keeps the list;
+ * any number of workers may process it. */
 #include <string.h>
 
 #include "base/log.h"
@@ -40,7 +40,7 @@ static void idle(struct erase *u)
 		uv_close((uv_handle_t *)&u->timer, timer_closed);
 }
 
-/* Nobody else writes the list; a name that is none is passed over all the same. */
+/* Only we write the list; invalid names are skipped anyway. */
 static int remove_one(const struct worker *w, const char *archive, const struct nv_job *job,
 		      struct nv_err *err)
 {
@@ -82,7 +82,7 @@ static void looked(void *arg, const struct nv_err *err, const char *const *archi
 	}
 	nv_arena_fini(&u->arena);
 	u->arena = (struct nv_arena){0};
-	u->archives = nv_arena_alloc(&u->arena, len * sizeof(*u->archives));
+	u->archives = nv_arena_alloc(&u->arena, len * sizeof *u->archives);
 	u->len = len;
 	for (size_t i = 0; i < len; i++)
 		u->archives[i] = nv_arena_strdup(&u->arena, archives[i]);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Finished history from the site, which knows what it has restored, into Redis.
+/* Rebuilds finished records in Redis from the site's history.
  *
- * Every few seconds one worker of all finds out whether this Redis has a history (one flag there);
- * if not, it reads the site's on a thread and recalls request by request.  Once a minute courses
- * that somebody deleted on the site are recalled as such: they free the course for another restore.
- */
+ * Every few seconds one of all workers checks whether this Redis has a history (one flag there); if
+ * not, it reads the site's history on a thread and recalls each request.  Once a minute courses
+ * that were deleted on the site are recalled as deleted, which allows another restore. */
 #include <string.h>
 
 #include "base/log.h"
@@ -78,7 +77,7 @@ static void recalled(void *arg, const struct nv_err *err)
 		look_over(h);
 		return;
 	}
-	if (err) /* this one will never fit; the others shall not wait for it */
+	if (err) /* permanent error for this one; continue with the others */
 		NV_LOG(NV_WARN, "history.unreadable", NV_S("req", h->first->request.id), NV_E(err));
 	h->first = h->first->next;
 	h->count++;
@@ -106,8 +105,9 @@ static void recall_next(struct history *h)
 				      .enrolled = e->outcome.enrolled,
 				      .warnings = e->outcome.warnings,
 				      .differences = e->outcome.differences};
-	nv_status_recall(h->w->status, &e->request, &o, e->outcome.at, e->deleted, h->audit,
-			 recalled, h);
+	const struct nv_status_recalled r = {
+		.outcome = &o, .at = e->outcome.at, .deleted = e->deleted, .only_known = h->audit};
+	nv_status_recall(h->w->status, &e->request, &r, recalled, h);
 }
 
 /* Copies by the message's own codec, so that no field is forgotten. */

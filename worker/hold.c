@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stands in the way of every restore, and passes by itself: the site is being upgraded or
- * away, a disk is full, the store is away; and the requests that met it, whose records hear when it
- * has passed. */
+/* Outages that hold all restores: the site is being upgraded or unavailable, a disk is full, the
+ * store is unavailable; and the requests that met it, whose records hear when it has passed. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,9 +10,9 @@
 #include "core/status/claims.h"
 #include "worker/worker.h"
 
-/* What fills the disk may be what was fetched ahead or kept for a next try, whose messages rest in
- * the queue while nothing is taken: it is a cache, and goes.  The next look finds the room; who
- * failed for want of it is held by this one. */
+/* The disk may be full of prefetched files, or of files kept for later attempts, whose messages
+ * stay in the queue meanwhile: they are a cache and are deleted. The next probe finds the free
+ * space; the job that failed for lack of it is held by this one. */
 static int look_at_disk(const char *work_dir, struct nv_err *err)
 {
 	struct nv_err unswept = {0};
@@ -41,7 +40,7 @@ struct held {
 	char id[NV_UUID_SIZE];
 };
 
-/* One that gets lost is made good by the restore. */
+/* If it is lost, the restore corrects the record. */
 static void said_passed(void *arg, const struct nv_err *err)
 {
 	struct worker *w = arg;

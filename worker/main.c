@@ -20,7 +20,7 @@ static void register_metrics(struct worker *w)
 	static const char *const results[] = {"restored", "failed", "retried", "cancelled", NULL};
 	static const char *const notices[] = {"sent", "refused", "delayed", "dropped", NULL};
 	w->metrics.jobs =
-		nv_counter("navette_worker_restores_total", "Restores by how they ended", "result");
+		nv_counter("navette_worker_restores_total", "Restores by outcome", "result");
 	nv_metric_begin(w->metrics.jobs, results);
 	w->metrics.running = nv_gauge("navette_worker_restores_running", "Restores now", NULL);
 	w->metrics.seconds = nv_histogram("navette_worker_restore_seconds",
@@ -29,9 +29,9 @@ static void register_metrics(struct worker *w)
 	w->metrics.refused = nv_counter("navette_worker_refused_total",
 					"Messages put into the dead queue unserved", "reason");
 	w->metrics.ahead = nv_counter("navette_worker_ahead_bytes_total",
-				      "Bytes fetched before their archive was whole", NULL);
+				      "Bytes prefetched before their archive was complete", NULL);
 	w->metrics.enrolments = nv_counter("navette_worker_enrolments_total",
-					   "Wishes to join a restored course", "result");
+					   "Requests to join a restored course", "result");
 	w->metrics.notices =
 		nv_counter("navette_worker_notices_total", "Messages to people", "result");
 	nv_metric_begin(w->metrics.notices, notices);
@@ -152,12 +152,12 @@ static int worker_start(struct nv_daemon *d, struct nv_err *err)
 		return -1;
 	}
 	if (connect_parts(w, err) < 0)
-		return -1; /* the process ends, and what was open with it */
+		return -1; /* the process ends, which closes everything */
 	begin(w);
 	return 0;
 }
 
-/* --- stopping: take no more, let what runs finish or hand it back, close Redis and the bus --- */
+/* --- stopping: consume no more, finish or hand back running jobs, close Redis and the bus --- */
 
 static void bus_stopped(void *arg)
 {

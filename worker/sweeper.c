@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sweeping what crashed attempts left: at start and from time to time, on a thread.  And saying
- * that we are there, with what we work on, for administrators. */
+/* Removes leftovers of crashed attempts, at start and periodically, on a thread; and announces the
+ * worker's presence and jobs, for administrators. */
 #include <jansson.h>
 #include <string.h>
 #include <unistd.h>

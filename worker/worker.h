@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The restore worker: takes archive.ready from restore.<client>, claims the request, fetches what
- * is missing, imports it into the client's site, enrols, and tells people.
+ * is missing, imports it into the client's site, enrols, and notifies people.
  *
- * main.c     life of the process, what it holds
+ * main.c     start, stop and state of the process
  * enrol.c    one "enrol me"
- * hold.c     what stands in the way of every restore, and passes by itself
- * history.c  finished history back into an emptied Redis
- * sweeper.c  sweeping what crashed attempts left
- * erase.c    removing from the store what belongs to users who were erased
+ * hold.c     outages that hold all restores
+ * history.c  rebuilds finished records in an emptied Redis
+ * sweeper.c  removes leftovers of crashed attempts
+ * erase.c    removes the archives of erased users from the store
  *
  * restore/   intake.c         which messages are served: trust, the request inside, replays
  *            claim.c          one request, on the loop: claim → job
- *            prefetch.c       the same, begun while the archive is still being written
+ *            prefetch.c       fetching while the archive is still being written
  *            job.c            the same request, on its thread: preflight → fetch → import
- *            known_plugins.c  plugins that the site has, as far as it was asked
- *            result.c         what is written of it: status → ack, dead queue, delay tier or a new
+ *            known_plugins.c  cache of the site's plugins
+ *            result.c         reports the result: status → ack, dead queue, delay tier or a new
  *                             export
  * notify/    notifier.c       final states → messages for people
  *            mail_text.c      what they say, by the phrases of strings.c
@@ -44,12 +44,12 @@ struct known_plugins;
 
 struct worker {
 	struct nv_daemon *daemon;
-	/* For whatever ends by itself, once it has: the stop goes on when all have. */
+	/* Called by each part that has ended: the stop continues when all have. */
 	void (*on_idle_cb)(struct worker *w);
 	const struct nv_config *config;
 	struct nv_identity me;
 	struct nv_keyring sites;  /* the course servers' keys */
-	struct nv_keyring myself; /* our client's own key: what we asked */
+	struct nv_keyring myself; /* our client's own key, for the requests inside messages */
 	struct nv_bus *bus;
 	struct nv_sender sender;
 	struct nv_settle settle;
@@ -64,7 +64,7 @@ struct worker {
 	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
 	struct ahead *aheads;
 	struct restore *restores; /* under way, newest first */
-	unsigned busy;		  /* enrolments and other small things under way */
+	unsigned busy;		  /* enrolments and other small jobs in progress */
 	struct notifier *notifier;
 	struct history *history;
 	struct sweeper *sweeper;
@@ -102,15 +102,15 @@ void nv_restore_stop_all(struct worker *w);
 /* prefetch.c; takes d (archive.opened), the content of env and of request */
 void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
 		    struct nv_envelope *request);
-/* Is this archive.ready's request being fetched ahead here?  Then it takes the same, and begins the
- * restore when it has come to a stop. */
+/* Is this archive.ready's request being prefetched here? Then it takes the same, and begins the
+ * restore when the prefetch has stopped. */
 bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 		   struct nv_envelope *request);
 void nv_ahead_stop_all(struct worker *w);
 
 /* hold.c */
 struct nv_hold *nv_worker_hold_new(struct worker *w);
-/* A restore failed; before that is written.  What is in the way of all begins a hold. */
+/* Called for a failed restore before it is recorded; an outage begins a hold. */
 void nv_worker_held(struct worker *w, const char *id, const struct nv_err *err);
 
 /* enrol.c; takes d and env's content */
@@ -122,11 +122,11 @@ struct nv_restore_job {
 	const struct nv_restore_request *request;
 	const struct nv_archive_ready *ready;
 	const char *site;
-	bool first;		    /* nobody can have made the course before */
-	unsigned outages;	    /* its message was held by so many before */
+	bool first;		    /* no earlier attempt can have made the course */
+	unsigned outages;	    /* outages that held its message before */
 	bool last;		    /* no attempt follows one that fails */
 	uint64_t retry_in;	    /* ms until that; 0: the same */
-	bool asked;		    /* the site was asked already whether it would refuse */
+	bool asked;		    /* the preflight was done already */
 	_Atomic uint64_t importing; /* nv_mono_ms when the import began; 0: it has not */
 	struct nv_imported outcome; /* strings in the arena */
 	struct nv_arena arena;
@@ -140,17 +140,17 @@ struct nv_borrow {
 int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
 		       struct nv_err *err);
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
-/* How long its import has been going on, ms; 0: it has not begun. */
+/* Duration of its import so far, ms; 0: it has not begun. */
 uint64_t nv_restore_importing(const struct nv_restore_job *j);
-/* Delete the archive of this attempt from the store, and what a worker that died has left of the
- * request here; failing is only logged. */
+/* Delete the attempt's archive from the store, and leftovers of crashed workers on this machine;
+ * failures are only logged. */
 int nv_restore_clean(struct nv_job *job, void *arg, struct nv_err *err);
 
 /* notifier.c */
 struct notifier *nv_notifier_start(struct worker *w);
 void nv_notifier_stop(struct notifier *n); /* ends by itself, then on_idle_cb */
 
-/* history.c: look now, and every few seconds */
+/* history.c: check now, and every few seconds */
 struct history *nv_history_start(struct worker *w);
 void nv_history_stop(struct history *h);
 
@@ -158,7 +158,7 @@ void nv_history_stop(struct history *h);
 struct sweeper *nv_sweeper_start(struct worker *w);
 void nv_sweeper_stop(struct sweeper *u);
 
-/* erase.c: look now, and once a minute */
+/* erase.c: check now, and once a minute */
 struct erase *nv_erase_start(struct worker *w);
 void nv_erase_stop(struct erase *u); /* ends by itself, then on_idle_cb */
 

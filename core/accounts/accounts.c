@@ -41,7 +41,7 @@ static int known_fields(const struct reader *r, json_t *o)
 	{
 		bool found = false;
 		for (size_t i = 0; i < NV_ARRAY_LEN(known); i++)
-			found = found || !strcmp(known[i], key);
+			found = found || strcmp(known[i], key) == 0;
 		if (!found)
 			return wrong(r, key, "unknown field");
 	}
@@ -150,7 +150,7 @@ int nv_accounts_load(const char *path, struct nv_accounts *ret, struct nv_err *e
 const struct nv_account *nv_accounts_find(const struct nv_accounts *a, const char *username)
 {
 	for (size_t i = 0; i < a->len; i++)
-		if (!strcmp(a->items[i].username, username))
+		if (strcmp(a->items[i].username, username) == 0)
 			return &a->items[i];
 	return NULL;
 }
@@ -160,7 +160,7 @@ bool nv_account_may(const struct nv_account *a, const char *capability)
 	if (a->admin)
 		return true;
 	for (size_t i = 0; i < a->capabilities_len; i++)
-		if (!strcmp(a->capabilities[i], capability))
+		if (strcmp(a->capabilities[i], capability) == 0)
 			return true;
 	return false;
 }
@@ -173,7 +173,7 @@ void nv_accounts_fini(struct nv_accounts *a)
 
 bool nv_password_verify(const char *hash, const char *password)
 {
-	/* of a password nobody knows, with the cost of a real one */
+	/* of an unknown password, with the cost of a real one */
 	static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$DWKG3yEbVZCUCU0m9YZrkA$"
 				     "8JcLIKqhCqcnIVhgMk5f0qWQLwtcqk5xuVcQ6nzXxJQ";
 	size_t len = strlen(password);

@@ -21,7 +21,7 @@
 #define NV_PASSWORD_MIN 8u   /* bytes */
 #define NV_PASSWORD_MAX 256u
 
-/* What an account may have besides its own courses. */
+/* Capabilities that an account may have. */
 #define NV_CAP_USER_DATA "can_restore_user_datas"
 #define NV_CAP_COURSE_LINK "can_see_external_course_link"
 
@@ -44,22 +44,22 @@ struct nv_accounts {
 bool nv_username_valid(const char *s);
 /* NV_FATAL/config with the file, account and field named; then *ret needs no fini. */
 int nv_accounts_load(const char *path, struct nv_accounts *ret, struct nv_err *err);
-/* NULL: nobody has that name. */
+/* NULL: no such account. */
 const struct nv_account *nv_accounts_find(const struct nv_accounts *a, const char *username);
 bool nv_account_may(const struct nv_account *a, const char *capability); /* admins may all */
 void nv_accounts_fini(struct nv_accounts *a);
 
-/* Blocks for some tenths of a second and needs 64 MiB: not on a loop.  hash NULL (nobody has that
- * name): false, after the same time. */
+/* Blocks for some tenths of a second and needs 64 MiB: not on a loop. hash NULL (no such account):
+ * false, after the same time. */
 bool nv_password_verify(const char *hash, const char *password);
 
 /* --- for the operator's command; all block --- */
 
 /* password: plain.  Makes the file (mode 0600) when it is missing.  NV_REJECT/conflict when the
- * name is taken, bad_message for what is not allowed in a field. */
+ * name is taken, bad_message for an invalid field. */
 int nv_account_add(const char *path, const struct nv_account *a, const char *password,
 		   struct nv_err *err);
-/* NV_REJECT/not_found when nobody has that name. */
+/* NV_REJECT/not_found when there is no such account. */
 int nv_account_remove(const char *path, const char *username, struct nv_err *err);
 int nv_account_passwd(const char *path, const char *username, const char *password,
 		      struct nv_err *err);

@@ -93,9 +93,8 @@ static size_t find(json_t *list, const char *username)
 {
 	size_t i;
 	json_t *o;
-	json_array_foreach(list, i,
-			   o) if (!strcmp(json_string_value(json_object_get(o, "username")),
-					  username)) return i;
+	json_array_foreach(list, i, o) if (strcmp(json_string_value(json_object_get(o, "username")),
+						  username) == 0) return i;
 	return SIZE_MAX;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between the files of this folder. */
+/* Shared by the files of this folder. */
 #ifndef NV_ARCHIVE_ARCHIVE_INTERNAL_H
 #define NV_ARCHIVE_ARCHIVE_INTERNAL_H
 
@@ -9,17 +9,16 @@
 #include "core/archive/archive.h"
 
 #define NV_ARCHIVE_BLOCK 131072u /* bytes */
-/* Of skeletons and manifests.  Against libarchive's 3: 8 % more of what is small beside the
- * contents, for a tenth of the memory, which is cleared anew for each. */
+/* Compression level of skeletons and manifests. Compared with libarchive's default 3: 8 % larger,
+ * but small next to the contents, with a tenth of the memory, which is cleared for each stream. */
 #define NV_ARCHIVE_ZSTD_LEVEL "1"
 
-/* --- path_set.c: the entries of one archive, against doubles --- */
+/* --- path_set.c: the paths of one archive, to find duplicates --- */
 
 struct nv_path_set; /* a hash set of paths and what they are */
 struct nv_path_set *nv_path_set_new(void);
 void nv_path_set_free(struct nv_path_set *n); /* NULL allowed */
-/* Takes a path in.  NV_REJECT/archive_unsafe when it is not a safe path, stands twice, or lies
- * below a file. */
+/* Adds a path. NV_REJECT/archive_unsafe when it is not safe, a duplicate, or below a file. */
 int nv_path_set_add(struct nv_path_set *n, const char *path, bool folder, struct nv_err *err);
 
 /* --- limits --- */
@@ -37,13 +36,13 @@ int nv_limits_add(struct nv_limits_count *c, uint64_t size, struct nv_err *err);
 
 enum nv_compression { NV_GZIP, NV_ZSTD };
 struct nv_decompress;
-/* name and what `from` points to are borrowed; max: bytes that may come out.  The job is asked for
- * each block that goes in, so that input out of which nothing comes hears a cancel as well. */
+/* name and the data of `from` are borrowed; max: limit on output bytes. The job is checked for each
+ * input block, so that input without any output can be cancelled, too. */
 struct nv_decompress *nv_decompress_new(enum nv_compression how, const char *name,
 					const struct nv_source *from, uint64_t max,
 					const struct nv_job *job);
 /* The next bytes (borrowed until the next call): how many, 0 at the end, -1.
- * NV_REJECT/archive_corrupt, archive_too_large, or what the source or the job said. */
+ * NV_REJECT/archive_corrupt, archive_too_large, or the error of the source or the job. */
 ssize_t nv_decompress_next(struct nv_decompress *d, const uint8_t **ret, struct nv_err *err);
 void nv_decompress_free(struct nv_decompress *d); /* NULL allowed */
 
@@ -63,7 +62,7 @@ struct nv_unpack *nv_unpack_skeleton(const char *path, uint64_t entries, uint64_
 uint64_t nv_unpack_packed(const struct nv_unpack *u); /* bytes of the file */
 /* NV_UNPACK_ENTRY with an entry (borrowed until the next call); NV_UNPACK_LINK with only its path;
  * NV_UNPACK_END; -1.  "./" in front and '/' behind are taken off the path, and a name that is not
- * UTF-8 is taken as Windows-1252; nothing else is checked about it. */
+ * UTF-8 is taken as Windows-1252; nothing else is checked. */
 enum { NV_UNPACK_END = 0, NV_UNPACK_ENTRY, NV_UNPACK_LINK };
 int nv_unpack_next(struct nv_unpack *u, struct nv_entry *ret, struct nv_err *err);
 struct nv_source nv_unpack_source(struct nv_unpack *u);
@@ -99,15 +98,20 @@ char *nv_blob_key(const struct nv_archive_place *place, const uint8_t *sha1, uin
 int nv_place_check(const struct nv_archive_place *place, struct nv_err *err);
 
 int nv_manifest_pack(const struct nv_manifest *m, struct nv_buf *ret, struct nv_err *err);
-/* Decode and check everything a manifest must be.  max: bytes it may have when unpacked. */
-int nv_manifest_unpack(const void *data, size_t len, size_t max,
-		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+/* Limits for a manifest. */
+struct nv_manifest_rules {
+	const struct nv_archive_place *place;
+	const struct nv_archive_limits *limits;
+	size_t max; /* bytes it may have when unpacked */
+};
+/* Decode and check everything a manifest must be. */
+int nv_manifest_unpack(const void *data, size_t len, const struct nv_manifest_rules *rules,
 		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
 		       struct nv_err *err);
 
-/* --- partial_manifest.c: blobs told of before the manifest is there --- */
+/* --- partial_manifest.c: lists of uploaded blobs before the manifest exists --- */
 
-/* Of one list, packed or unpacked: nobody has signed it. */
+/* Size of one partial manifest, packed or unpacked; they are not signed. */
 #define NV_OPENED_MAX 16777216u /* bytes */
 #define NV_OPENED_BLOBS 32768u	/* so many take about 6 MB */
 
@@ -117,7 +121,7 @@ struct nv_partial_writer *nv_partial_writer_new(struct nv_store *store,
 						const struct nv_archive_place *place,
 						const struct nv_job *job,
 						void (*opened_cb)(void *arg), void *arg);
-/* This blob is in the store; by any thread. */
+/* This blob is in the store; called by any thread. */
 void nv_partial_writer_add(struct nv_partial_writer *t, const struct nv_manifest_entry *blob);
 /* No more blobs will come. */
 void nv_partial_writer_finish(struct nv_partial_writer *t);

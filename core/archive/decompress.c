@@ -54,7 +54,7 @@ static ssize_t damaged(const struct nv_decompress *d, const char *text, struct n
 static la_ssize_t zstd_input_cb(struct archive *a, void *ctx, const void **ret_buf)
 {
 	struct nv_decompress *d = ctx;
-	ssize_t n = read_input(d, d->in, sizeof(d->in));
+	ssize_t n = read_input(d, d->in, sizeof d->in);
 	*ret_buf = d->in;
 	if (n < 0)
 		archive_set_error(a, EIO, "%s", d->err.msg);
@@ -106,7 +106,7 @@ static int gzip_fill(struct nv_decompress *d, unsigned want)
 {
 	while (d->z.avail_in < want) {
 		memmove(d->in, d->z.next_in, d->z.avail_in);
-		ssize_t n = read_input(d, d->in + d->z.avail_in, sizeof(d->in) - d->z.avail_in);
+		ssize_t n = read_input(d, d->in + d->z.avail_in, sizeof d->in - d->z.avail_in);
 		if (n < 0)
 			return -1;
 		d->z.next_in = d->in;
@@ -155,7 +155,7 @@ struct nv_decompress *nv_decompress_new(enum nv_compression how, const char *nam
 					const struct nv_source *from, uint64_t max,
 					const struct nv_job *job)
 {
-	struct nv_decompress *d = nv_alloc(sizeof(*d));
+	struct nv_decompress *d = nv_alloc(sizeof *d);
 	d->name = name;
 	d->from = *from;
 	d->left = max;
@@ -175,7 +175,7 @@ ssize_t nv_decompress_next(struct nv_decompress *d, const uint8_t **ret, struct 
 	ssize_t n = d->a ? zstd_next(d, ret, err) : gzip_next(d, ret, err);
 	if (n > 0 && (uint64_t)n > d->left)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
-			       "archive: %s: it unpacks to more than is allowed", d->name);
+			       "archive: %s: its unpacked size exceeds the limit", d->name);
 	if (n > 0)
 		d->left -= (uint64_t)n;
 	return n;

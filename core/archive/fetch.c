@@ -28,7 +28,7 @@ struct fetching {
 	struct nv_fetched *ret;
 	uint64_t total;
 	struct nv_sync_group together; /* blobs */
-	bool hint; /* nobody vouches for what is fetched: the store's object may be right */
+	bool hint;	      /* unverified hints: do not remove objects that do not match */
 	pthread_mutex_t lock; /* of done: several objects come at once */
 	uint64_t done;	      /* bytes of objects, for progress */
 };
@@ -50,7 +50,7 @@ static void moved_cb(void *arg, uint64_t bytes)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* What was there already counts as well, what came twice does once. */
+/* Existing files count as well; bytes fetched twice count once. */
 static void settle_moved(struct moving *m, uint64_t size)
 {
 	pthread_mutex_lock(&m->f->lock);
@@ -60,7 +60,7 @@ static void settle_moved(struct moving *m, uint64_t size)
 	moved_cb(m, size);
 }
 
-/* --- what is there already --- */
+/* --- existing files --- */
 
 /* *ret_good: path is a file of that size and SHA-256.  One that is not is removed.  Whether an
  * earlier try came to sync it is not known. */
@@ -78,7 +78,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 	*ret_good = expect->sha1 && expect->sha256 && (uint64_t)st.st_size == expect->size &&
 		    nv_hash_cache_get(f->help->known, expect->sha1, expect->size, st.st_mtim.tv_sec,
 				      known) &&
-		    memcmp(known, expect->sha256, sizeof(known)) == 0;
+		    memcmp(known, expect->sha256, sizeof known) == 0;
 	if (*ret_good)
 		return 0;
 	nv_auto_free uint8_t *buf = nv_alloc_block(NV_ARCHIVE_BLOCK);
@@ -98,7 +98,7 @@ static int verify_file(const struct fetching *f, const char *path, const struct 
 	if (n < 0)
 		return -1;
 	*ret_good = (uint64_t)st.st_size == expect->size && expect->sha256 &&
-		    memcmp(digest, expect->sha256, sizeof(digest)) == 0;
+		    memcmp(digest, expect->sha256, sizeof digest) == 0;
 	if (!*ret_good)
 		unlink(path);
 	if (!*ret_good || !expect->together)
@@ -113,10 +113,12 @@ static int have_object(struct fetching *f, const char *key, const struct nv_expe
 {
 	bool good = false;
 	struct moving m = {f, 0};
+	const struct nv_store_to to = {
+		.path = path, .job = f->job, .moved_cb = moved_cb, .arg = &m};
 	struct nv_err local = {0};
 	if (verify_file(f, path, expect, &good, err) < 0)
 		return -1;
-	if (!good && nv_store_get(f->store, key, expect, path, f->job, moved_cb, &m, &local) < 0) {
+	if (!good && nv_store_get(f->store, key, expect, &to, &local) < 0) {
 		struct nv_err deletion = {0};
 		if (remove_damaged && local.reason == NV_R_store_corrupt &&
 		    nv_store_delete(f->store, key, &deletion) < 0)
@@ -139,15 +141,16 @@ static int fetch_manifest(struct fetching *f, const uint8_t *sha256, uint64_t si
 			       "archive: a manifest of %" PRIu64 " bytes is refused", size);
 	nv_auto_free char *key = nv_manifest_key(f->place);
 	nv_auto_free char *path = nv_asprintf("%s/manifest", f->dir);
-	/* Looked at again by whoever finds it, as the skeleton is. */
+	/* Temporary: a later attempt verifies it again, as it does the skeleton. */
 	struct nv_expect expect = {.size = size, .sha256 = sha256, .passing = true};
 	if (have_object(f, key, &expect, path, false, err) < 0)
 		return -1;
 	nv_auto_buf struct nv_buf packed = {0};
 	if (nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err) < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, f->place, f->limits,
-				  f->job, &f->ret->manifest, &f->ret->arena, err);
+	const struct nv_manifest_rules rules = {f->place, f->limits, NV_MANIFEST_MAX};
+	return nv_manifest_unpack(packed.data, packed.len, &rules, f->job, &f->ret->manifest,
+				  &f->ret->arena, err);
 }
 
 static char *blob_path(const char *dir, const struct nv_manifest_entry *e)
@@ -338,12 +341,12 @@ static void remember(struct fetching *f, const struct nv_manifest_entry *e)
 	struct stat st;
 	if (stat(path, &st) < 0 ||
 	    (nv_hash_cache_get(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, known) &&
-	     memcmp(known, e->sha256.data, sizeof(known)) == 0))
+	     memcmp(known, e->sha256.data, sizeof known) == 0))
 		return;
 	nv_hash_cache_put(f->help->known, e->sha1.data, e->size, st.st_mtim.tv_sec, e->sha256.data);
 }
 
-/* Before the room is counted: what is here needs none. */
+/* Before the disk space is checked: existing blobs need none. */
 static int reuse(struct fetching *f, struct nv_err *err)
 {
 	nv_auto_free char *dir = nv_asprintf("%s/blobs", f->dir);
@@ -481,7 +484,7 @@ int nv_archive_to_mbz(const struct nv_fetched *f, const char *path, const struct
 {
 	const struct nv_manifest_entry *e = f->manifest.entries.items;
 	size_t len = f->manifest.entries.len;
-	nv_auto_free struct nv_entry *entries = nv_alloc((len + 1) * sizeof(*entries));
+	nv_auto_free struct nv_entry *entries = nv_alloc((len + 1) * sizeof *entries);
 	for (size_t i = 0; i < len; i++)
 		entries[i] = entry_of(&e[i]);
 	struct nv_mbz_writer *w = nv_mbz_create(path, entries, len, err);

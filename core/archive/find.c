@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which archives of a request the store holds, for who has no archive.ready at hand. */
+/* Finding a request's archives in the store, without an archive.ready. */
 #include "core/archive/archive_internal.h"
 
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static int look_at(void *arg, const char *key, uint64_t size, uint64_t modified_
 	(void)modified_ms;
 	if (!name || strcmp(name, MANIFEST) != 0 || strcmp(attempt, f->attempt) <= 0)
 		return 0;
-	memcpy(f->attempt, attempt, sizeof(attempt));
+	memcpy(f->attempt, attempt, sizeof attempt);
 	f->size = size;
 	return 0;
 }
@@ -81,8 +81,8 @@ static int add_attempt(void *arg, const char *key, uint64_t size, uint64_t modif
 	for (size_t i = 0; i < a->len; i++)
 		if (strcmp(a->ids[i], id) == 0)
 			return 0;
-	a->ids = nv_realloc(a->ids, (a->len + 1) * sizeof(*a->ids));
-	memcpy(a->ids[a->len++], id, sizeof(id));
+	a->ids = nv_realloc(a->ids, (a->len + 1) * sizeof *a->ids);
+	memcpy(a->ids[a->len++], id, sizeof id);
 	return 0;
 }
 

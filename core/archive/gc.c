@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Removing what nobody needs any more from a client's part of a site's prefix. */
+/* Garbage collection in a client's part of a site's prefix. */
 #include "core/archive/archive_internal.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static int add_object(void *arg, const char *key, uint64_t size, uint64_t modifi
 	struct objects *o = arg;
 	if (o->len == o->cap) {
 		o->cap = o->cap ? 2 * o->cap : 256;
-		o->items = nv_realloc(o->items, o->cap * sizeof(*o->items));
+		o->items = nv_realloc(o->items, o->cap * sizeof *o->items);
 	}
 	o->items[o->len++] = (struct object){nv_arena_strdup(&o->arena, key), size, modified_ms};
 	return nv_job_check(o->job, NULL);
@@ -122,7 +122,7 @@ static void add_named(struct named *n, char *key)
 {
 	if (n->len == n->cap) {
 		n->cap = n->cap ? 2 * n->cap : 256;
-		n->keys = nv_realloc(n->keys, n->cap * sizeof(*n->keys));
+		n->keys = nv_realloc(n->keys, n->cap * sizeof *n->keys);
 	}
 	n->keys[n->len++] = nv_arena_strdup(&n->arena, key);
 }
@@ -137,17 +137,18 @@ static int read_manifest(const struct collecting *g, const struct nv_archive_pla
 	nv_auto_free char *path = nv_asprintf("%s/manifest", g->work_dir);
 	struct nv_expect expect = {.size = size, .passing = true};
 	struct nv_manifest m = {0};
+	const struct nv_manifest_rules rules = {place, &any, NV_MANIFEST_MAX};
 	if (size > NV_MANIFEST_PACKED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: %s has %llu bytes: refused", key,
 			       (unsigned long long)size);
-	int rc = nv_store_get(g->store, key, &expect, path, g->job, NULL, NULL, err);
+	const struct nv_store_to to = {.path = path, .job = g->job};
+	int rc = nv_store_get(g->store, key, &expect, &to, err);
 	if (rc == 0)
 		rc = nv_read_file(path, NV_MANIFEST_PACKED_MAX, &packed, err);
 	unlink(path);
 	if (rc == 0)
-		rc = nv_manifest_unpack(packed.data, packed.len, NV_MANIFEST_MAX, place, &any,
-					g->job, &m, &arena, err);
+		rc = nv_manifest_unpack(packed.data, packed.len, &rules, g->job, &m, &arena, err);
 	if (rc < 0)
 		return -1;
 	const struct nv_manifest_entry *e = m.entries.items;
@@ -203,7 +204,7 @@ static int look_at_archives(const struct collecting *g, struct named *named, str
 	}
 	objects_fini(&all);
 	if (named->len)
-		qsort(named->keys, named->len, sizeof(*named->keys), compare);
+		qsort(named->keys, named->len, sizeof *named->keys, compare);
 	return rc;
 }
 
@@ -223,7 +224,7 @@ static int remove_blobs(const struct collecting *g, const struct named *named, s
 		struct object *o = &blobs.items[i];
 		if (!is_older(g, o, g->c->grace_ms) ||
 		    (named->len &&
-		     bsearch(&o->key, named->keys, named->len, sizeof(*named->keys), compare)))
+		     bsearch(&o->key, named->keys, named->len, sizeof *named->keys, compare)))
 			continue;
 		rc = remove_object(g, o->key, err);
 		if (rc == 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a backup says about itself: moodle_backup.xml and course/course.xml, read as streams. */
+/* Metadata of a backup: moodle_backup.xml and course/course.xml, read as streams. */
 #include "base/fs.h"
 #include "core/archive/archive_internal.h"
 #include "proto/inventory.h"
@@ -151,7 +151,7 @@ static void count(struct inspecting *in, const char *kind, const char *type, uin
 	if (i == NV_INVENTORY_MAX)
 		return;
 	if (i == in->counts_len) {
-		in->counts = nv_realloc(in->counts, (i + 1) * sizeof(*in->counts));
+		in->counts = nv_realloc(in->counts, (i + 1) * sizeof *in->counts);
 		in->counts[in->counts_len++] =
 			(struct nv_count){.kind = nv_arena_strdup(&in->info->arena, kind),
 					  .type = nv_arena_strdup(&in->info->arena, type)};
@@ -245,7 +245,7 @@ static int inspect_check(const struct inspecting *in, struct nv_err *err)
 	const struct nv_mbz_info *info = in->info;
 	if (!in->seen)
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
-			       "archive: there is no moodle_backup.xml in it: not a Moodle backup");
+			       "archive: it has no moodle_backup.xml: not a Moodle backup");
 	if (!info->shortname || !info->fullname || !info->course || !info->moodle_version)
 		return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			       "archive: moodle_backup.xml does not name course and version");
@@ -261,7 +261,7 @@ static void begin_counts(struct inspecting *in)
 
 static void keep_counts(const struct inspecting *in, struct nv_list *ret, struct nv_arena *arena)
 {
-	size_t bytes = in->counts_len * sizeof(*in->counts);
+	size_t bytes = in->counts_len * sizeof *in->counts;
 	if (!bytes)
 		return;
 	*ret = (struct nv_list){nv_arena_alloc(arena, bytes), in->counts_len};

@@ -220,14 +220,13 @@ static int check_manifest(const struct nv_manifest *m, const struct nv_archive_p
 	return rc;
 }
 
-int nv_manifest_unpack(const void *data, size_t len, size_t max,
-		       const struct nv_archive_place *place, const struct nv_archive_limits *limits,
+int nv_manifest_unpack(const void *data, size_t len, const struct nv_manifest_rules *rules,
 		       const struct nv_job *job, struct nv_manifest *ret, struct nv_arena *arena,
 		       struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf plain = {0};
-	if (decompress_record(data, len, max, job, &plain, err) < 0 ||
+	if (decompress_record(data, len, rules->max, job, &plain, err) < 0 ||
 	    nv_record_decode(&nv_manifest_record, plain.data, plain.len, ret, arena, err) < 0)
 		return -1;
-	return check_manifest(ret, place, limits, err);
+	return check_manifest(ret, rules->place, rules->limits, err);
 }

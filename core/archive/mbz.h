@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Moodle backup files (.mbz), read in both forms and written in the standard one.
  *
- * An .mbz is a gzip-compressed tar whose first entry .ARCHIVE_INDEX lists the others
- * ("Moodle archive file index. Count: N", then "path<TAB>f|d<TAB>size<TAB>mtime-or-?" a line;
- * written by lib/filestorage/tgz_packer.php in Moodle), or a zip.  Read by libarchive as a stream,
- * in constant memory; entries that are absolute, contain "..", are devices, stand twice, or exceed
- * the limits are refused with NV_REJECT/archive_unsafe or archive_too_large, damage with
- * archive_corrupt.  Links are left out and a wrong count in the index is passed over, both as
- * Moodle does; the job's log tells of them.  Names come in UTF-8. */
+ * An .mbz is a gzip-compressed tar whose first entry .ARCHIVE_INDEX lists the others ("Moodle
+ * archive file index. Count: N", then "path<TAB>f|d<TAB>size<TAB>mtime-or-?" a line; written by
+ * lib/filestorage/tgz_packer.php in Moodle), or a zip.  Read by libarchive as a stream, in constant
+ * memory; entries that are absolute, contain "..", are devices, stand twice, or exceed the limits
+ * are refused with NV_REJECT/archive_unsafe or archive_too_large, damage with archive_corrupt.
+ * Links are skipped and a wrong count in the index is ignored, as Moodle does; the job's log
+ * mentions both.  Names come in UTF-8. */
 #ifndef NV_ARCHIVE_MBZ_H
 #define NV_ARCHIVE_MBZ_H
 
@@ -25,8 +25,9 @@ struct nv_entry {
 	bool folder;
 	uint64_t size;
 	int64_t mtime; /* seconds since the epoch */
-	/* A file of a Moodle's pool, which never changes: one whose hash is known (known.h) need
-	 * not be read.  Entries of an archive are: whoever made it may have named them anything. */
+	/* A file of a Moodle's file pool, which never changes: if its hash is cached (hash_cache.h)
+	 * it need not be read. Entries of an archive always are read: their names prove
+	 * nothing. */
 	bool lasting;
 };
 
@@ -36,9 +37,9 @@ struct nv_sink {
 	int (*entry_cb)(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
 			struct nv_err *err);
 	void *ctx;
-	/* So many threads may call it at once with file contents, whose folders may come later; 0:
-	 * one.
-	 */
+	/* Number of threads that may call it at once with file contents, whose folders may come
+	 * later; 0: one.
+	 * */
 	unsigned threads;
 };
 
@@ -52,11 +53,11 @@ struct nv_mbz_writer;
 struct nv_mbz_writer *nv_mbz_create(const char *path, const struct nv_entry *entries,
 				    size_t entries_len, struct nv_err *err);
 int nv_mbz_add(struct nv_mbz_writer *w, const struct nv_source *from, struct nv_err *err);
-/* Closes; before it, the file is not complete.  It is not synced. */
+/* Completes the file, without syncing it. */
 int nv_mbz_finish(struct nv_mbz_writer *w, struct nv_err *err);
 void nv_mbz_free(struct nv_mbz_writer *w); /* removes an unfinished file; NULL allowed */
 
-/* What moodle_backup.xml (and the entries) say. */
+/* Facts from moodle_backup.xml and the entries. */
 struct nv_mbz_info {
 	char *shortname;
 	char *fullname;
@@ -68,7 +69,8 @@ struct nv_mbz_info {
 	char *backup_release;
 	char *wwwroot; /* original_wwwroot */
 	bool users;    /* includes user data (setting users = 1) */
-	bool files;    /* include_files; backups of Moodle before 2.6 do not say, and have them */
+	bool files;    /* include_files; backups made before Moodle 2.6 lack the setting and include
+			  files */
 	uint64_t backup_date; /* seconds */
 	uint64_t packed;      /* bytes of the .mbz */
 	uint64_t unpacked;
@@ -83,7 +85,7 @@ struct nv_mbz_info {
 int nv_mbz_inspect(const char *path, const struct nv_archive_limits *limits,
 		   const struct nv_job *job, struct nv_mbz_info *ret, struct nv_err *err);
 /* The whole part of a version as Moodle numbers itself ("2024100705.01": year, month, day,
- * release); 0 for NULL and for what can be none. */
+ * release); 0 for NULL and for anything else. */
 uint64_t nv_moodle_version(const char *text);
 void nv_mbz_info_fini(struct nv_mbz_info *i);
 /* The inventory of an unpacked backup, by its moodle_backup.xml. */

@@ -71,12 +71,12 @@ static int read_index(struct reading *r, const struct nv_entry *entry, struct nv
 	r->count.entries--; /* not one of the backup's */
 	r->count.bytes -= entry->size;
 	for (;;) {
-		ssize_t n = from.read_cb(from.ctx, buf, sizeof(buf), err);
+		ssize_t n = from.read_cb(from.ctx, buf, sizeof buf, err);
 		if (n < 0)
 			return -1;
 		if (n == 0)
 			break;
-		size_t take = sizeof(head) - 1 - have;
+		size_t take = sizeof head - 1 - have;
 		if (take > (size_t)n)
 			take = (size_t)n;
 		memcpy(head + have, buf, take);

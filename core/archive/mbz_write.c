@@ -40,10 +40,10 @@ struct nv_mbz_writer *nv_mbz_create(const char *path, const struct nv_entry *ent
 	struct nv_pack *pack = nv_pack_new(path, NV_PACK_MBZ, err);
 	if (!pack)
 		return NULL;
-	struct nv_mbz_writer *w = nv_alloc(sizeof(*w));
+	struct nv_mbz_writer *w = nv_alloc(sizeof *w);
 	w->pack = pack;
 	w->len = entries_len;
-	w->entries = nv_alloc((entries_len + 1) * sizeof(*w->entries));
+	w->entries = nv_alloc((entries_len + 1) * sizeof *w->entries);
 	for (size_t i = 0; i < entries_len; i++) {
 		w->entries[i] = entries[i];
 		w->entries[i].path = nv_arena_strdup(&w->arena, entries[i].path);

@@ -96,7 +96,7 @@ struct nv_pack *nv_pack_new(const char *path, enum nv_pack_form form, struct nv_
 		nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: creating %s", path);
 		return NULL;
 	}
-	struct nv_pack *p = nv_alloc(sizeof(*p));
+	struct nv_pack *p = nv_alloc(sizeof *p);
 	p->fd = fd;
 	p->form = form;
 	p->path = nv_strdup(path);

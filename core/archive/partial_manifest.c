@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* An archive on its way: which of its blobs are in the store already.
+/* Partial manifests: the blobs of an unfinished archive that are already in the store.
  *
- * Whoever writes it leaves lists beside the place of its manifest, opened-0, opened-1, … , each a
- * manifest of the blobs that have come since the last; whoever is to read it fetches these while
- * the rest still comes.  A hint only: nobody vouches for the lists, and what they led to is held
- * against the signed manifest in the end. */
+ * The writer leaves lists beside the place of its manifest, opened-0, opened-1, … , each a manifest
+ * of the blobs uploaded since the last; the reader fetches these while the rest is still coming.
+ * Hints only: the lists are not signed, and everything fetched is verified against the signed
+ * manifest. */
 #include "core/archive/archive_internal.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@
 #define WORTH_IT 16777216u   /* bytes on their way before anybody is told */
 #define FIRST_AFTER_MS 500u  /* between lists; doubled up to … */
 #define LATER_AFTER_MS 2000u /* … this */
-#define LOOK_EVERY_MS 200u   /* whether the next list is there */
+#define LOOK_EVERY_MS 200u   /* whether the next list exists */
 #define PATIENCE_MS 600000u  /* without a list */
 #define LISTS_MAX 100000u    /* deleted of one archive */
 
@@ -53,7 +53,7 @@ struct nv_partial_writer *nv_partial_writer_new(struct nv_store *store,
 						const struct nv_job *job,
 						void (*opened_cb)(void *arg), void *arg)
 {
-	struct nv_partial_writer *t = nv_alloc(sizeof(*t));
+	struct nv_partial_writer *t = nv_alloc(sizeof *t);
 	t->store = store;
 	t->place = place;
 	t->job = job;
@@ -85,7 +85,7 @@ static int write_list(struct nv_partial_writer *t, const struct nv_manifest_entr
 		/* The record's fields are not const; it is only read here. */
 		.id = (char *)(uintptr_t)t->place->id,
 		.attempt = (char *)(uintptr_t)t->place->attempt,
-		.skeleton_sha256 = {none, sizeof(none)},
+		.skeleton_sha256 = {none, sizeof none},
 		.entries = {.items = (void *)(uintptr_t)items, .len = len},
 	};
 	for (size_t i = 0; i < len; i++)
@@ -105,9 +105,9 @@ static void tell(struct nv_partial_writer *t)
 	size_t len = t->len < NV_OPENED_BLOBS ? t->len : NV_OPENED_BLOBS;
 	struct nv_err err = {0};
 	t->len = t->cap = t->len - len;
-	t->items = t->len ? nv_alloc(t->len * sizeof(*items)) : NULL;
+	t->items = t->len ? nv_alloc(t->len * sizeof *items) : NULL;
 	if (t->len)
-		memcpy(t->items, items + len, t->len * sizeof(*items));
+		memcpy(t->items, items + len, t->len * sizeof *items);
 	t->telling = true;
 	pthread_mutex_unlock(&t->lock);
 	int rc = write_list(t, items, len, &err);
@@ -129,7 +129,7 @@ void nv_partial_writer_add(struct nv_partial_writer *t, const struct nv_manifest
 	pthread_mutex_lock(&t->lock);
 	if (t->len == t->cap) {
 		t->cap = t->cap ? 2 * t->cap : 64;
-		t->items = nv_realloc(t->items, t->cap * sizeof(*t->items));
+		t->items = nv_realloc(t->items, t->cap * sizeof *t->items);
 	}
 	struct nv_manifest_entry *e = &t->items[t->len++];
 	*e = *blob;
@@ -204,14 +204,15 @@ static int read_list(const struct hearing *h, const char *key, uint64_t size,
 	if (size > NV_OPENED_MAX)
 		return nv_fail(err, NV_REJECT, NV_R_archive_too_large,
 			       "archive: a list of %" PRIu64 " bytes is refused", size);
-	int rc = nv_store_get(h->store, key, &expect, path, h->job, NULL, NULL, err);
+	const struct nv_store_to to = {.path = path, .job = h->job};
+	int rc = nv_store_get(h->store, key, &expect, &to, err);
 	if (rc == 0)
 		rc = nv_read_file(path, NV_OPENED_MAX, &packed, err);
 	unlink(path);
 	if (rc < 0)
 		return -1;
-	return nv_manifest_unpack(packed.data, packed.len, NV_OPENED_MAX, h->place, h->limits,
-				  h->job, ret, arena, err);
+	const struct nv_manifest_rules rules = {h->place, h->limits, NV_OPENED_MAX};
+	return nv_manifest_unpack(packed.data, packed.len, &rules, h->job, ret, arena, err);
 }
 
 int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,

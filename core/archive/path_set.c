@@ -20,16 +20,16 @@ struct nv_path_set {
 	struct slot *slots;
 	size_t cap; /* a power of two */
 	size_t len;
-	uint64_t seed; /* so that nobody can choose colliding names */
+	uint64_t seed; /* so that colliding names cannot be chosen */
 	struct nv_arena arena;
 };
 
 struct nv_path_set *nv_path_set_new(void)
 {
-	struct nv_path_set *n = nv_alloc(sizeof(*n));
+	struct nv_path_set *n = nv_alloc(sizeof *n);
 	n->cap = 256;
-	n->slots = nv_alloc(n->cap * sizeof(*n->slots));
-	if (getrandom(&n->seed, sizeof(n->seed), 0) != (ssize_t)sizeof(n->seed))
+	n->slots = nv_alloc(n->cap * sizeof *n->slots);
+	if (getrandom(&n->seed, sizeof n->seed, 0) != (ssize_t)sizeof n->seed)
 		n->seed = (uint64_t)(uintptr_t)n;
 	return n;
 }
@@ -69,7 +69,7 @@ static void grow(struct nv_path_set *n)
 	struct slot *old = n->slots;
 	size_t old_cap = n->cap;
 	n->cap *= 2;
-	n->slots = nv_alloc(n->cap * sizeof(*n->slots));
+	n->slots = nv_alloc(n->cap * sizeof *n->slots);
 	for (size_t i = 0; i < old_cap; i++) {
 		if (old[i].kind == NAME_FREE)
 			continue;

@@ -85,7 +85,7 @@ struct nv_archive_put *nv_archive_put_new(struct nv_store *store,
 		free(path);
 		return NULL;
 	}
-	struct nv_archive_put *p = nv_alloc(sizeof(*p));
+	struct nv_archive_put *p = nv_alloc(sizeof *p);
 	p->store = store;
 	p->place = place;
 	p->threshold = blob_threshold;
@@ -105,7 +105,7 @@ static struct nv_manifest_entry *entries_add(struct entries *e)
 {
 	if (e->len == e->cap) {
 		e->cap = e->cap ? e->cap * 2 : 256;
-		e->items = nv_realloc(e->items, e->cap * sizeof(*e->items));
+		e->items = nv_realloc(e->items, e->cap * sizeof *e->items);
 	}
 	return &e->items[e->len++];
 }
@@ -176,7 +176,7 @@ static int hash_blob(struct nv_archive_put *p, const struct nv_entry *entry, con
 	nv_hash_final(h1, found);
 	nv_hash_free(h256);
 	nv_hash_free(h1);
-	if (rc == 0 && (done != entry->size || memcmp(found, sha1, sizeof(found)) != 0))
+	if (rc == 0 && (done != entry->size || memcmp(found, sha1, sizeof found) != 0))
 		rc = nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
 			     "archive: the content of %s does not have the SHA-1 of its name",
 			     entry->path);
@@ -279,8 +279,8 @@ static int put_entry(void *ctx, const struct nv_entry *entry, const struct nv_so
 	pthread_mutex_lock(&p->lock);
 	struct nv_manifest_entry *e = &to->items[i];
 	e->blob = true;
-	e->sha1 = keep_bytes(&p->arena, sha1, sizeof(sha1));
-	e->sha256 = keep_bytes(&p->arena, sha256, sizeof(sha256));
+	e->sha1 = keep_bytes(&p->arena, sha1, sizeof sha1);
+	e->sha256 = keep_bytes(&p->arena, sha256, sizeof sha256);
 	struct nv_manifest_entry come = *e; /* the list may move */
 	pthread_mutex_unlock(&p->lock);
 	if (p->teller)
@@ -364,8 +364,7 @@ static void append_contents(struct nv_archive_put *p)
 {
 	struct entries *all = &p->entries;
 	if (p->contents.len)
-		qsort(p->contents.items, p->contents.len, sizeof(*p->contents.items),
-		      compare_paths);
+		qsort(p->contents.items, p->contents.len, sizeof *p->contents.items, compare_paths);
 	for (size_t i = 0; i < p->contents.len; i++)
 		*entries_add(all) = p->contents.items[i];
 	p->contents.len = 0;
@@ -438,7 +437,7 @@ int nv_archive_delete(struct nv_store *store, const struct nv_archive_place *pla
 {
 	if (nv_place_check(place, err) < 0)
 		return -1;
-	/* The manifest first: it names only what is there. */
+	/* The manifest first, since it may name existing objects only. */
 	nv_auto_free char *manifest = nv_manifest_key(place);
 	nv_auto_free char *skeleton = nv_skeleton_key(place);
 	if (nv_store_delete(store, manifest, err) < 0 || nv_store_delete(store, skeleton, err) < 0)

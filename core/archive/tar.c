@@ -63,7 +63,7 @@ static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *e
 	const char *text = archive_error_string(u->a);
 	/* Its beginning says that it is a zip: what libarchive looks for at its end is missing. */
 	if (!u->tar && text && strcmp(text, "Unrecognized archive format") == 0)
-		text = "it is cut off: the zip's directory, which stands at its end, is missing";
+		text = "it is truncated: the zip's directory, at its end, is missing";
 	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: %s: %s: %s", u->name, what,
 		       text ? text : "it is damaged");
 }
@@ -125,7 +125,7 @@ static la_int64_t zip_seek_cb(struct archive *a, void *ctx, la_int64_t offset, i
 
 static struct nv_unpack *unpack_new(const char *path, int fd, const struct nv_job *job)
 {
-	struct nv_unpack *u = nv_alloc(sizeof(*u));
+	struct nv_unpack *u = nv_alloc(sizeof *u);
 	const char *slash = strrchr(path, '/');
 	u->name = nv_strdup(slash ? slash + 1 : path);
 	u->fd = fd;
@@ -175,7 +175,7 @@ struct nv_unpack *nv_unpack_mbz(const char *path, const struct nv_archive_limits
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	uint8_t magic[4] = {0};
-	if (fd < 0 || fstat(fd, &st) < 0 || pread(fd, magic, sizeof(magic), 0) < 0) {
+	if (fd < 0 || fstat(fd, &st) < 0 || pread(fd, magic, sizeof magic, 0) < 0) {
 		nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "archive: opening %s", path);
 		if (fd >= 0)
 			close(fd);

@@ -50,11 +50,11 @@ static void tell_state(struct nv_bus *b)
 {
 	bool up = b->publish_side.up;
 	const struct nv_err *err = &b->publish_side.err;
-	if (b->stopping || (b->told && up == b->up && (up || !strcmp(err->msg, b->last_err))))
+	if (b->stopping || (b->told && up == b->up && (up || strcmp(err->msg, b->last_err) == 0)))
 		return;
 	b->told = true;
 	b->up = up;
-	snprintf(b->last_err, sizeof(b->last_err), "%s", up ? "" : err->msg);
+	snprintf(b->last_err, sizeof b->last_err, "%s", up ? "" : err->msg);
 	if (up)
 		b->last_fatal[0] = '\0';
 	if (b->o.on_state_cb)
@@ -63,9 +63,9 @@ static void tell_state(struct nv_bus *b)
 
 static void on_fatal(struct nv_bus *b, const struct nv_err *err)
 {
-	if (b->stopping || !strcmp(err->msg, b->last_fatal))
+	if (b->stopping || strcmp(err->msg, b->last_fatal) == 0)
 		return;
-	snprintf(b->last_fatal, sizeof(b->last_fatal), "%s", err->msg);
+	snprintf(b->last_fatal, sizeof b->last_fatal, "%s", err->msg);
 	if (b->o.on_fatal_cb)
 		b->o.on_fatal_cb(b->o.arg, err);
 }
@@ -156,7 +156,7 @@ static int check_publish(const struct nv_bus *b, const struct nv_publish *p, str
 
 static struct nv_publication *publication_new(struct nv_bus *b, const struct nv_publish *m)
 {
-	struct nv_publication *p = nv_alloc(sizeof(*p));
+	struct nv_publication *p = nv_alloc(sizeof *p);
 	struct nv_arena *a = &p->arena;
 	p->m = *m;
 	p->m.exchange = nv_arena_strdup(a, m->exchange);
@@ -196,7 +196,7 @@ void nv_bus_publish(struct nv_bus *b, const struct nv_publish *m,
 	b->kept++;
 	b->kept_bytes += p->m.len;
 	if (refused) { /* answered by the loop too: no callback before we return */
-		i->err = nv_alloc(sizeof(err));
+		i->err = nv_alloc(sizeof err);
 		*i->err = err;
 	}
 	nv_bus_queue_put(refused ? &b->events : &b->publish_side.commands, i);
@@ -267,7 +267,7 @@ static void start_consumer(struct nv_bus *b, struct nv_consumer *c)
 
 struct nv_consumer *nv_bus_consume(struct nv_bus *b, const struct nv_consume *o)
 {
-	struct nv_consumer *c = nv_alloc(sizeof(*c));
+	struct nv_consumer *c = nv_alloc(sizeof *c);
 	c->queue = nv_strdup(o->queue);
 	c->bind_exchange = nv_strdup(o->bind_exchange);
 	c->label = nv_strdup(o->exclusive && o->bind_exchange ? o->bind_exchange : o->queue);
@@ -375,7 +375,7 @@ void nv_bus_return_later(struct nv_delivery *d)
 		nv_bus_return(d);
 		return;
 	}
-	struct later *l = nv_alloc(sizeof(*l));
+	struct later *l = nv_alloc(sizeof *l);
 	l->d = d;
 	l->due = nv_mono_ms() + RETURN_DELAY_MS;
 	l->next = b->later;
@@ -551,7 +551,7 @@ static void bus_release(struct nv_bus *b)
 
 struct nv_bus *nv_bus_new(uv_loop_t *loop, const struct nv_bus_options *options, struct nv_err *err)
 {
-	struct nv_bus *b = nv_alloc(sizeof(*b));
+	struct nv_bus *b = nv_alloc(sizeof *b);
 	b->o = *options;
 	b->name = nv_strdup(options->name);
 	b->o.name = b->name;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The bus: AMQP 0-9-1 by librabbitmq, on threads of its own.
  *
- * One connection to publish and one for each consumer, each served by its own thread.  A publisher
- * the broker has blocked cannot stall acknowledgements, and a queue that cannot be consumed (not
- * there, forbidden, without a leader: RabbitMQ closes the connection then, 541) concerns itself
- * only: it is tried again with backoff, named in the log, by nv_bus_serving and in the metrics,
- * while the others are served.  librabbitmq sends heartbeats only inside its calls, so all threads
- * poll.  The owner's libuv loop and the threads exchange commands; every function here is called on
- * the loop's thread and returns at once, every callback runs on it.
+ * One connection to publish and one for each consumer, each served by its own thread.  A blocked
+ * publisher cannot stall acknowledgements, and a queue that cannot be consumed (missing, forbidden,
+ * or without a leader, for which RabbitMQ closes the connection with 541) affects no other queue:
+ * it is retried with backoff, and named in the log, by nv_bus_serving and in the metrics.
+ * librabbitmq sends heartbeats only inside its calls, so all threads poll.  The owner's libuv loop
+ * and the threads exchange commands; every function here is called on the loop's thread and returns
+ * at once, every callback runs on it.
  *
  * Life cycle: nv_bus_new → (connecting ⇄ up) → nv_bus_stop → on_stopped → nv_bus_free.
  *   connecting  publishes are kept; backoff 0.2 s … 10 s with jitter, broker addresses in turn
- *   up          what was published and not confirmed has been published again
- *   stopping    no new deliveries; what is unacknowledged goes back to its queue
+ *   up          everything unconfirmed has been published again
+ *   stopping    no new deliveries; unacknowledged ones go back to their queues
  * After a reconnect, deliveries of the old connection can no longer be acknowledged (the broker has
  * put them back): nv_bus_ack on them does nothing. */
 #ifndef NV_BUS_H
@@ -33,12 +33,12 @@ struct nv_delivery;
 struct nv_bus_options {
 	const struct nv_config *config; /* section broker; borrowed */
 	const char *name; /* shown as the connection's name, e.g. "archiver host:pid" */
-	/* The broker is there (the publishing connection is up), or not: err says why. */
+	/* The publishing connection is up, or is not: err says why. */
 	void (*on_state_cb)(void *arg, bool up, const struct nv_err *err);
-	/* Something the process cannot work with: refused credentials, missing topology (the
-	 * message names `navette broker apply`), a TLS peer that does not verify.  The bus goes on
-	 * trying; the owner decides (a daemon exits at start, logs later).  Of a queue that cannot
-	 * be consumed it is told only while up: the rest of its work can be done. */
+	/* Errors that retrying alone does not fix: refused credentials, missing topology (the
+	 * message names `navette broker apply`), a TLS peer that does not verify. The bus keeps
+	 * trying; the owner decides (a daemon exits at start, logs later). For a queue that cannot
+	 * be consumed it is called only while up, since other work can continue. */
 	void (*on_fatal_cb)(void *arg, const struct nv_err *err);
 	void *arg;
 };
@@ -50,8 +50,8 @@ bool nv_bus_up(const struct nv_bus *bus); /* can publish */
 /* Up, and every queue that should be consumed is?  Otherwise *err says why not, naming the queues:
  * the text for /readyz. */
 bool nv_bus_serving(const struct nv_bus *bus, struct nv_err *err);
-/* Graceful: waits up to timeout_ms for confirms of what was published, then closes the
- * connections.  Publishes without a confirm get their callback with NV_RETRY. */
+/* Graceful: waits up to timeout_ms for outstanding confirms, then closes the connections.
+ * Publishes without a confirm get their callback with NV_RETRY. */
 void nv_bus_stop(struct nv_bus *bus, uint64_t timeout_ms, void (*on_stopped_cb)(void *arg),
 		 void *arg);
 void nv_bus_free(struct nv_bus *bus); /* after on_stopped_cb; NULL allowed */
@@ -66,7 +66,7 @@ struct nv_header {
 /* Headers we use: the only state that travels outside a signed body. */
 #define NV_H_ATTEMPT "nv-attempt" /* failed attempts so far, decimal */
 #define NV_H_HOLDS "nv-holds"	  /* times held back, decimal */
-#define NV_H_OUTAGES "nv-outages" /* of these for what passes by itself, decimal */
+#define NV_H_OUTAGES "nv-outages" /* of these for temporary conditions, decimal */
 /* of these for a clock, decimal */
 #define NV_H_CLOCK_HOLDS "nv-clock-holds"
 #define NV_H_REASON "nv-reason"	    /* dead letters: nv_reason_word */
@@ -92,7 +92,8 @@ struct nv_publish {
 /* Copied.  Always persistent and mandatory, with user-id set to the connection's user.  cb (may be
  * NULL) is called exactly once: err NULL when the broker has confirmed it; NV_RETRY/unroutable when
  * no queue took it (basic.return); NV_RETRY/broker_unavailable when publish_timeout passed without
- * a confirm.  A reconnect publishes again what is unconfirmed: receivers are idempotent. */
+ * a confirm.  After a reconnect, unconfirmed messages are published again: receivers are
+ * idempotent. */
 void nv_bus_publish(struct nv_bus *bus, const struct nv_publish *p,
 		    void (*cb)(void *arg, const struct nv_err *err), void *arg);
 
@@ -100,8 +101,8 @@ void nv_bus_publish(struct nv_bus *bus, const struct nv_publish *p,
 
 struct nv_consume {
 	const char *queue;
-	/* Deliveries its owner holds at once, at least 1.  Those of a lost connection count until
-	 * he lets go of them: he is still at work on them. */
+	/* Deliveries the owner holds at once, at least 1. Those of a lost connection count until
+	 * the owner releases them, since it is still working on them. */
 	uint16_t prefetch;
 	bool exclusive;		   /* declare it exclusive and auto-delete first, and bind it … */
 	const char *bind_exchange; /* … to this exchange */
@@ -110,9 +111,9 @@ struct nv_consume {
 	void *arg;
 };
 struct nv_consumer *nv_bus_consume(struct nv_bus *bus, const struct nv_consume *c);
-/* Stop taking.  return_unacked: the channel is closed, so that what is unacknowledged goes back to
- * the queue at once; otherwise it stays ours and can be acknowledged.  The handle is freed by the
- * bus; no delivery comes after this call returns. */
+/* Stop consuming. return_unacked: the channel is closed, so that unacknowledged messages go back to
+ * the queue at once; otherwise they can still be acknowledged.  The handle is freed by the bus; no
+ * delivery comes after this call returns. */
 void nv_bus_cancel(struct nv_consumer *c, bool return_unacked);
 
 /* A message with a larger body is not held in memory: the delivery then has its first
@@ -129,16 +130,16 @@ const char *nv_delivery_header(const struct nv_delivery *d, const char *key); /*
 const char *nv_delivery_type(const struct nv_delivery *d); /* "" when there is none */
 bool nv_delivery_truncated(const struct nv_delivery *d);
 bool nv_delivery_redelivered(const struct nv_delivery *d);
-/* Is its connection still there, that is: can it still be acknowledged? */
+/* Can it still be acknowledged, that is: is its connection still open? */
 bool nv_delivery_live(const struct nv_delivery *d);
 
 void nv_bus_ack(struct nv_delivery *d);	   /* frees d */
 void nv_bus_return(struct nv_delivery *d); /* back to the queue at once; frees d */
-/* Back to the queue after a while (at once when the bus stops), so that what cannot be served just
- * now does not run through the broker's delivery limit in a tight loop; takes d. */
+/* Back to the queue after a while (at once when the bus stops), so that a message that cannot be
+ * served now does not use up the broker's delivery limit in a tight loop; takes d. */
 void nv_bus_return_later(struct nv_delivery *d);
 
-/* --- what becomes of a delivery that could not be served (core/bus/settle.c) --- */
+/* --- settling a delivery that could not be served (core/bus/settle.c) --- */
 
 struct nv_settle {
 	const char *owner;     /* whose retry.*, self.* exchanges */
@@ -151,8 +152,7 @@ struct nv_settle {
  * is written by done_cb's owner before this call or in before_ack_cb) → ack. */
 void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_delivery *d,
 		   const struct nv_err *why, void (*done_cb)(void *arg, bool dead), void *arg);
-/* A message that was signed in the future (NV_HOLD/clock) is held for so long, whatever the clocks
- * say meanwhile, and then rejected: no clock is that wrong that nobody mends it. */
+/* A message signed in the future (NV_HOLD/clock) is held for at most this long, then rejected. */
 #define NV_CLOCK_WAIT_DAYS 7u
 void nv_settle_bound_clock(const struct nv_delivery *d, struct nv_err *err);
 /* Would settling with this error end in the dead queue? */
@@ -163,12 +163,12 @@ bool nv_settle_is_final(const struct nv_settle *s, const struct nv_delivery *d,
 uint64_t nv_settle_delay(const struct nv_settle *s, const struct nv_delivery *d,
 			 const struct nv_err *why);
 unsigned nv_delivery_attempt(const struct nv_delivery *d); /* failed attempts so far */
-unsigned nv_delivery_outages(const struct nv_delivery *d); /* times held by what passes by itself */
+unsigned nv_delivery_outages(const struct nv_delivery *d); /* times held by a temporary condition */
 unsigned nv_delivery_exports(const struct nv_delivery *d); /* exports asked for again so far */
-/* The broker has counted so many returns that the next few end in its own dead-lettering, which
- * tells nobody why: reject it while there is somebody to speak. */
+/* The broker will soon dead-letter the message by its delivery limit, without a reason: reject it
+ * now, with one. */
 bool nv_delivery_exhausted(const struct nv_delivery *d);
-/* The broker or the bus brought it again by itself: a copy of what may have been served. */
+/* Redelivered by the broker or the bus: a copy of a message that may have been served. */
 bool nv_delivery_is_duplicate(const struct nv_delivery *d);
 
 #endif

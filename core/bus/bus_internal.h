@@ -8,9 +8,9 @@
  *                                          DELIVERED
  *
  * The threads share nothing but two kinds of queues, commands to a connection thread and events to
- * the loop, and a few atomic numbers for the metrics.  An item and what hangs on it belong to
- * whoever took it from the queue.  link.c holds one connection and maps librabbitmq's errors;
- * connection_thread.c is the life all these threads lead. */
+ * the loop, and a few atomic numbers for the metrics.  An item and what it points to belong to the
+ * thread that took it from the queue. link.c holds one connection and maps librabbitmq's errors;
+ * connection_thread.c is the main loop of all these threads. */
 #ifndef NV_BUS_BUS_INTERNAL_H
 #define NV_BUS_BUS_INTERNAL_H
 
@@ -21,7 +21,7 @@
 #include "base/metrics.h"
 #include "core/bus/bus.h"
 
-/* What is kept while it cannot be published: beyond, nv_bus_publish fails at once. */
+/* Backlog limit while nothing can be published; beyond it nv_bus_publish fails at once. */
 #define NV_BUS_KEPT_MAX 10000u
 #define NV_BUS_KEPT_BYTES 67108864u
 /* Unconfirmed publications on the wire at once; bounds what a reconnect sends again. */
@@ -34,7 +34,7 @@
 enum nv_bus_what {
 	/* commands */
 	NV_BUS_PUBLISH, /* p */
-	NV_BUS_CANCEL,	/* flag: return what is unacknowledged */
+	NV_BUS_CANCEL,	/* flag: return unacknowledged deliveries */
 	NV_BUS_ACK,	/* d */
 	NV_BUS_RETURN,	/* d */
 	NV_BUS_STOP,	/* number: until then, nv_mono_ms */
@@ -44,7 +44,7 @@ enum nv_bus_what {
 	NV_BUS_PUBLISHED, /* p, err */
 	NV_BUS_DELIVERED, /* c, d */
 	NV_BUS_SERVED,	  /* c, err: why its queue is not consumed, or NULL: it is */
-	NV_BUS_STOPPED,	  /* side: its thread's last words */
+	NV_BUS_STOPPED,	  /* the thread's last event */
 };
 struct nv_bus_item {
 	struct nv_bus_item *next;
@@ -60,7 +60,7 @@ struct nv_bus_item {
 struct nv_bus_queue {
 	pthread_mutex_t lock;
 	struct nv_bus_item *head, **tail;
-	int wake_fd;	  /* eventfd of a side, or -1 */
+	int wake_fd;	  /* eventfd of a connection thread, or -1 */
 	uv_async_t *wake; /* of the loop, or NULL */
 };
 void nv_bus_queue_init(struct nv_bus_queue *q);
@@ -68,14 +68,14 @@ void nv_bus_queue_fini(struct nv_bus_queue *q); /* empty by then */
 struct nv_bus_item *nv_bus_item_new(enum nv_bus_what what);
 void nv_bus_item_free(struct nv_bus_item *i); /* not what p, c and d point to */
 void nv_bus_queue_put(struct nv_bus_queue *q, struct nv_bus_item *i);
-/* Everything that is there, as a list, oldest first; NULL when empty. */
+/* Takes all items, as a list, oldest first; NULL when empty. */
 struct nv_bus_item *nv_bus_queue_take(struct nv_bus_queue *q);
 
 /* --- link.c: one connection --- */
 
 struct nv_link {
 	const struct nv_config *config;
-	char *name;		      /* of the connection, shown in the broker's lists */
+	char *name;		      /* of the connection, as the broker lists it */
 	amqp_connection_state_t conn; /* NULL: closed */
 	size_t uri;		      /* the next address to try */
 	char *user;		      /* of the open connection */
@@ -92,7 +92,7 @@ void nv_link_fini(struct nv_link *l);
 int nv_link_open(struct nv_link *l, struct nv_err *err);
 /* polite: say goodbye to the broker. */
 void nv_link_close(struct nv_link *l, bool polite);
-/* A call begins, a call has ended (before the thread sleeps); the watchdog looks on. */
+/* Marks the begin and the end of a call (before the thread sleeps) for the watchdog. */
 void nv_link_enter(struct nv_link *l);
 void nv_link_leave(struct nv_link *l);
 /* Called on the loop: a call that exceeded its deadline loses its socket, and so fails. */
@@ -117,17 +117,17 @@ static inline amqp_bytes_t nv_amqp_bytes(const char *s)
 /* --- connection_thread.c: the life of a thread --- */
 
 struct nv_conn_thread_ops {
-	/* The connection has come up, has gone (what was on it is void). */
+	/* The connection has come up, or is lost (its channels and deliveries are void). */
 	int (*opened)(void *ctx, struct nv_err *err);
 	void (*lost)(void *ctx);
 	/* Also while there is no connection. */
 	int (*command)(void *ctx, struct nv_bus_item *i, struct nv_err *err);
 	/* A frame of a channel; -1: the connection is lost. */
 	int (*frame)(void *ctx, const amqp_frame_t *f, struct nv_err *err);
-	/* Whatever is due; connected: the link is open. */
+	/* Periodic work; connected: the link is open. */
 	int (*work)(void *ctx, bool connected, uint64_t now, struct nv_err *err);
 	void (*blocked)(void *ctx, bool blocked);
-	/* A stop was asked for: is there nothing left to wait for? */
+	/* A stop was requested: is everything finished? */
 	bool (*idle)(void *ctx);
 	/* The thread ends: hand everything back. */
 	void (*finish)(void *ctx);
@@ -213,9 +213,9 @@ struct nv_session {
 struct nv_session *nv_session_new(amqp_channel_t channel);
 void nv_session_unref(struct nv_session *s);
 
-/* A consumer has a connection and a thread of its own: RabbitMQ answers a basic.consume that its
+/* A consumer has a connection and a thread of its own: RabbitMQ answers a basic.consume that the
  * queue cannot serve (a quorum queue without a leader) by closing the connection, after up to a
- * minute of silence.  On a connection it shared, every queue would stand still with that one. */
+ * minute of silence. On a shared connection that would stop every other queue, too. */
 struct nv_consumer {
 	/* set once */
 	char *queue;
@@ -243,7 +243,7 @@ struct nv_consumer {
 	struct nv_bus *bus;		  /* NULL once the bus is freed */
 	unsigned refs;	/* the bus's, the thread's, and one for each delivery handed out */
 	unsigned held;	/* deliveries handed out and not yet settled */
-	bool cancelled; /* by its owner: the handle is gone for him */
+	bool cancelled; /* cancelled by the owner, which no longer has the handle */
 	bool ended;	/* its thread has ended, or never began */
 	struct nv_delivery *backlog, **backlog_tail;
 	struct nv_err why; /* its queue is not consumed; kind 0: nothing wrong */
@@ -279,7 +279,7 @@ void nv_delivery_free(struct nv_delivery *d);
 
 extern const struct nv_conn_thread_ops nv_consumer_ops; /* ctx: struct nv_consumer */
 
-/* --- stats.c: what /metrics says of the bus --- */
+/* --- stats.c: metrics of the bus --- */
 
 /* Numbers are gathered by their threads and put into the registry by the loop's tick, so that no
  * message pays for the registry's lock. */
@@ -295,7 +295,7 @@ struct nv_bus_stats {
 };
 void nv_stats_init(struct nv_bus_stats *s);
 void nv_stats_published(struct nv_bus_stats *s, const struct nv_publication *p);
-/* up: whether it is connected; a side that has ended is not. */
+/* up: whether it is connected; a thread that has ended is not. */
 void nv_stats_side(struct nv_bus_stats *s, struct nv_conn_thread *side, bool up);
 /* kept: publications without an answer, sent or not. */
 void nv_stats_publisher(struct nv_bus_stats *s, const struct nv_publisher *p, size_t kept);

@@ -21,7 +21,7 @@ uint64_t nv_bus_backoff(uint64_t *backoff)
 	uint64_t now = *backoff ? *backoff : BACKOFF_MIN_MS;
 	uint16_t jitter = 0;
 	*backoff = now * 2 < BACKOFF_MAX_MS ? now * 2 : BACKOFF_MAX_MS;
-	if (getrandom(&jitter, sizeof(jitter), 0) < 0)
+	if (getrandom(&jitter, sizeof jitter, 0) < 0)
 		jitter = 0;
 	return now / 2 + now / 2 * jitter / UINT16_MAX;
 }
@@ -31,7 +31,7 @@ void nv_conn_thread_event(struct nv_conn_thread *s, enum nv_bus_what what, const
 	struct nv_bus_item *i = nv_bus_item_new(what);
 	i->side = s;
 	if (err) {
-		i->err = nv_alloc(sizeof(*i->err));
+		i->err = nv_alloc(sizeof *i->err);
 		*i->err = *err;
 	}
 	nv_bus_queue_put(s->events, i);
@@ -148,7 +148,7 @@ static void sleep_until_something(struct nv_conn_thread *s)
 				{.fd = s->link.conn ? s->link.fd : -1, .events = POLLIN}};
 	nv_link_leave(&s->link);
 	poll(fds, 2, s->ops->tick_ms);
-	if (read(s->commands.wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	if (read(s->commands.wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
 		NV_LOG(NV_ERROR, "bus.eventfd", NV_S("text", strerror(errno)));
 }
 

@@ -20,14 +20,14 @@
 #define STEADY_MS 10000
 #define TICK_MS 250
 
-/* --- what is wrong, told to the loop --- */
+/* --- errors, reported to the loop --- */
 
 static void tell(struct nv_consumer *c, const struct nv_err *why)
 {
 	struct nv_bus_item *i = nv_bus_item_new(NV_BUS_SERVED);
 	i->c = c;
 	if (why) {
-		i->err = nv_alloc(sizeof(*i->err));
+		i->err = nv_alloc(sizeof *i->err);
 		*i->err = *why;
 	}
 	nv_bus_queue_put(c->side.events, i);

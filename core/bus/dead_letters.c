@@ -73,7 +73,7 @@ static void make_id(struct nv_letter *l)
 
 static void describe(struct nv_letter *l)
 {
-	nv_envelope_peek(l->message.body.bytes, l->message.body.len, l->kind, sizeof(l->kind),
+	nv_envelope_peek(l->message.body.bytes, l->message.body.len, l->kind, sizeof l->kind,
 			 l->mid);
 	l->size = l->message.body.len;
 	l->at = header_number(l, NV_H_AT);
@@ -129,7 +129,7 @@ static int compare(const void *a, const void *b)
 static void put_in_order(struct nv_dead *d)
 {
 	if (d->len)
-		qsort(d->letters, d->len, sizeof(*d->letters), compare);
+		qsort(d->letters, d->len, sizeof *d->letters, compare);
 	for (size_t i = 0; i < d->len; i++)
 		d->letters[i].n = i + 1;
 }
@@ -140,7 +140,7 @@ static void keep(struct nv_dead *d, struct nv_letter *l, enum nv_look how)
 		amqp_destroy_message(&l->message);
 		l->whole = false;
 	}
-	d->letters = nv_realloc(d->letters, (d->len + 1) * sizeof(*d->letters));
+	d->letters = nv_realloc(d->letters, (d->len + 1) * sizeof *d->letters);
 	d->letters[d->len++] = *l;
 }
 
@@ -183,7 +183,7 @@ const struct nv_letter *nv_dead_by_number(const struct nv_dead *d, uint64_t n)
 const struct nv_letter *nv_dead_by_id(const struct nv_dead *d, const char *id)
 {
 	for (size_t i = 0; i < d->len; i++)
-		if (!strcmp(d->letters[i].id, id))
+		if (strcmp(d->letters[i].id, id) == 0)
 			return &d->letters[i];
 	return NULL;
 }

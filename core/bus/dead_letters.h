@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters: look at them, put them back, throw them away.  For the command, and on a thread of
- * the producer: every call blocks.
+/* Dead letters: list, requeue and discard them. Blocking calls, for the command and for threads of
+ * the producer.
  *
- * A queue can only be looked into by taking its messages.  They are taken without acknowledging
- * them; when the connection closes, the broker puts them back where they were.  What is requeued is
- * published first, confirmed, and then acknowledged.
+ * A queue can only be inspected by consuming its messages. They are not acknowledged: when the
+ * connection closes, the broker puts them back in place. A requeued one is published, confirmed,
+ * and then acknowledged.
  *
  * Life cycle: nv_dead_open → nv_dead_take_all → nv_dead_discard, nv_dead_requeue … → nv_dead_close.
- * One opening per queue at a time: what one has taken another does not see. */
+ * Only one at a time per queue: messages held by one are invisible to another. */
 #ifndef NV_BUS_DEAD_LETTERS_H
 #define NV_BUS_DEAD_LETTERS_H
 
@@ -53,7 +53,7 @@ struct nv_dead {
 /* name: what the broker shows of the connection. */
 int nv_dead_open(struct nv_dead *d, const struct nv_config *config, const char *owner,
 		 const char *name, struct nv_err *err);
-/* Sees each letter with its message, and says what to keep of it. */
+/* Called for each letter with its message; decides what to keep of it. */
 enum nv_look {
 	NV_LOOK_PASS, /* nothing: it counts for no limit */
 	NV_LOOK_NOTE, /* the letter without its message: it can be discarded */
@@ -74,15 +74,15 @@ const struct nv_letter *nv_dead_by_id(const struct nv_dead *d, const char *id);
 int nv_dead_discard(struct nv_dead *d, const struct nv_letter *l, struct nv_err *err);
 /* NV_REJECT: not this one, ever; NV_RETRY: the broker is away. */
 int nv_dead_requeue(struct nv_dead *d, const struct nv_letter *l, struct nv_err *err);
-/* As many as are there now, one after another: what is given up again meanwhile stays.  failed_cb
- * hears of each that cannot be. */
+/* As many as there are now, one after another; letters that arrive meanwhile stay. failed_cb is
+ * called for each that fails. */
 int nv_dead_requeue_each(struct nv_dead *d, uint64_t *ret_done,
 			 void (*failed_cb)(void *arg, const struct nv_err *why), void *arg,
 			 struct nv_err *err);
-/* Gives back what is left and sees it back in the queue.  NULL-safe in its parts: also after an
- * opening that failed. */
+/* Returns the remaining messages and waits until they are back in the queue. Also allowed after a
+ * failed nv_dead_open. */
 void nv_dead_close(struct nv_dead *d);
-/* It has the form of a letter's id. */
+/* Does it have the form of a letter's id? */
 bool nv_letter_is_id(const char *text);
 /* A text header of a letter that was kept, owned; NULL where there is none. */
 char *nv_letter_header(const struct nv_letter *l, const char *key);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Whose a dead letter is.  Only a signature tells: headers, and what a message that cannot be
- * verified says of itself, are somebody's word. */
+/* The owner of a dead letter. Only the signature tells: headers, and the contents of a message that
+ * cannot be verified, prove nothing. */
 #ifndef NV_BUS_DEAD_OWNER_H
 #define NV_BUS_DEAD_OWNER_H
 
@@ -17,7 +17,7 @@ struct nv_whose {
  * when it has expired.  Only while the letter's message is there. */
 bool nv_letter_whose(const struct nv_letter *l, const struct nv_keyring *clients,
 		     struct nv_whose *ret);
-/* It was served before: it says nothing of its request, but that somebody tries something. */
+/* A replay of a message that was served: it says nothing about the state of its request. */
 bool nv_letter_is_replay(const struct nv_letter *l);
 
 #endif

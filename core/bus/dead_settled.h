@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters that nobody needs any more: their request was restored, cancelled, or asked for
- * again as a new revision.
+/* Obsolete dead letters: their request was restored, cancelled, or submitted again as a new
+ * revision.
  *
- * In two steps, both blocking: look which requests have letters; then, with what the caller knows
- * of those requests, remove the letters that are settled. */
+ * Two blocking steps: find out which requests have letters; then, once the caller has looked up the
+ * state of those requests, remove the settled letters. */
 #ifndef NV_BUS_DEAD_SETTLED_H
 #define NV_BUS_DEAD_SETTLED_H
 

@@ -16,7 +16,7 @@ static char *copy(struct nv_delivery *d, amqp_bytes_t b)
 struct nv_delivery *nv_delivery_new(struct nv_consumer *c, struct nv_session *s,
 				    const amqp_basic_deliver_t *m)
 {
-	struct nv_delivery *d = nv_alloc(sizeof(*d));
+	struct nv_delivery *d = nv_alloc(sizeof *d);
 	d->consumer = c;
 	atomic_fetch_add(&s->refs, 1);
 	d->session = s;
@@ -48,7 +48,7 @@ static const char *value_text(struct nv_delivery *d, const amqp_field_value_t *v
 static void take_headers(struct nv_delivery *d, const amqp_table_t *t)
 {
 	int n = t->num_entries < HEADERS_MAX ? t->num_entries : HEADERS_MAX;
-	d->headers = nv_arena_alloc(&d->arena, (size_t)(n + 1) * sizeof(*d->headers));
+	d->headers = nv_arena_alloc(&d->arena, (size_t)(n + 1) * sizeof *d->headers);
 	for (int i = 0; i < n; i++) {
 		const char *value = value_text(d, &t->entries[i].value);
 		if (!value)
@@ -65,7 +65,8 @@ void nv_delivery_header_frame(struct nv_delivery *d, uint64_t size,
 {
 	d->size = size;
 	d->truncated = size > NV_BUS_BODY_MAX;
-	/* The broker tells the size before the bytes come: what is too large is never held. */
+	/* The broker announces the size before the body: oversized bodies are never kept in
+	 * memory. */
 	d->body = nv_alloc(d->truncated ? NV_BUS_BODY_CUT : (size_t)size + 1);
 	if (p->_flags & AMQP_BASIC_MESSAGE_ID_FLAG)
 		d->message_id = copy(d, p->message_id);
@@ -102,7 +103,7 @@ void nv_delivery_free(struct nv_delivery *d)
 	free(d);
 }
 
-/* --- what the receiver sees --- */
+/* --- the receiver's view --- */
 
 const void *nv_delivery_body(const struct nv_delivery *d, size_t *ret_len)
 {
@@ -138,7 +139,7 @@ const char *nv_delivery_user(const struct nv_delivery *d)
 const char *nv_delivery_header(const struct nv_delivery *d, const char *key)
 {
 	for (size_t i = 0; i < d->headers_len; i++)
-		if (!strcmp(d->headers[i].key, key))
+		if (strcmp(d->headers[i].key, key) == 0)
 			return d->headers[i].value;
 	return NULL;
 }
@@ -157,7 +158,7 @@ bool nv_delivery_live(const struct nv_delivery *d)
 
 struct nv_session *nv_session_new(amqp_channel_t channel)
 {
-	struct nv_session *s = nv_alloc(sizeof(*s));
+	struct nv_session *s = nv_alloc(sizeof *s);
 	atomic_init(&s->refs, 1);
 	atomic_init(&s->live, true);
 	s->channel = channel;

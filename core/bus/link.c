@@ -100,7 +100,7 @@ int nv_link_status(int status, const char *what, struct nv_err *err)
 	return -1;
 }
 
-/* What a reply code of AMQP 0-9-1 means to us. */
+/* Maps a reply code of AMQP 0-9-1 to an error. */
 static void fail_code(struct nv_err *err, uint16_t code, amqp_bytes_t text, const char *what)
 {
 	enum nv_err_kind kind = NV_RETRY;
@@ -138,7 +138,7 @@ int nv_link_channel_closed(struct nv_link *l, amqp_channel_t channel, const amqp
 	amqp_channel_close_ok_t ok = {0};
 	fail_code(err, m->reply_code, m->reply_text, what);
 	if (amqp_send_method(l->conn, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok))
-		return -1; /* the next call notices what is wrong with the connection */
+		return -1; /* the next call reports the error of the connection */
 	return 1;
 }
 
@@ -266,9 +266,9 @@ static int open_socket(struct nv_link *l, const struct amqp_connection_info *inf
 	int fd = amqp_get_sockfd(l->conn);
 	int on = 1;
 	unsigned user_timeout = (unsigned)l->config->broker.timeout * 2;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	/* A peer that acknowledges nothing is given up although the library would wait on. */
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof(user_timeout));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 	publish_fd(l, fd);
 	return 0;
 }

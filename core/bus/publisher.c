@@ -65,7 +65,7 @@ static struct nv_publication *line_cut(struct line *l, struct nv_publication **a
 
 struct nv_publisher *nv_publisher_new(struct nv_conn_thread *side)
 {
-	struct nv_publisher *p = nv_alloc(sizeof(*p));
+	struct nv_publisher *p = nv_alloc(sizeof *p);
 	p->side = side;
 	line_init(&p->waiting);
 	line_init(&p->flight);
@@ -95,7 +95,7 @@ static void settle(struct nv_publisher *s, struct nv_publication *p, enum nv_bus
 	p->settled_ns = uv_hrtime();
 	i->p = p;
 	if (err) {
-		i->err = nv_alloc(sizeof(*err));
+		i->err = nv_alloc(sizeof *err);
 		*i->err = *err;
 	}
 	nv_bus_queue_put(s->side->events, i);
@@ -141,7 +141,7 @@ static int publisher_opened(void *ctx, struct nv_err *err)
 	return open_channel(s, err);
 }
 
-/* What was in flight goes first when it goes again. */
+/* Publications that were in flight are republished first. */
 static void take_back(struct nv_publisher *s)
 {
 	s->channel_open = false;
@@ -209,7 +209,7 @@ static int send_one(struct nv_publisher *s, struct nv_publication *p)
 		.timestamp = nv_now_ms() / 1000,
 	};
 	/* A basic.return carries no tag: this is how it is known again. */
-	snprintf(id, sizeof(id), "%" PRIu64, p->id);
+	snprintf(id, sizeof id, "%" PRIu64, p->id);
 	props.correlation_id = nv_amqp_bytes(id);
 	if (m->message_id) {
 		props._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
@@ -221,7 +221,7 @@ static int send_one(struct nv_publisher *s, struct nv_publication *p)
 	}
 	if (m->expiration_ms) {
 		props._flags |= AMQP_BASIC_EXPIRATION_FLAG;
-		snprintf(expiration, sizeof(expiration), "%" PRIu64, m->expiration_ms);
+		snprintf(expiration, sizeof expiration, "%" PRIu64, m->expiration_ms);
 		props.expiration = nv_amqp_bytes(expiration);
 	}
 	for (unsigned i = 0; i < m->headers_len; i++)
@@ -291,7 +291,7 @@ static int check_refusals(struct nv_publisher *s, uint64_t now, struct nv_err *e
 		return 0;
 	s->anew = false;
 	return nv_fail(err, NV_RETRY, NV_R_broker_unavailable,
-		       "broker: it refuses what was sent, again and again: over a new connection");
+		       "broker: it repeatedly refuses a message: reconnecting");
 }
 
 static int send_what_may_go(struct nv_publisher *s, uint64_t now, struct nv_err *err)
@@ -350,7 +350,7 @@ static void on_return_header(struct nv_publisher *s, const amqp_basic_properties
 {
 	char text[24] = "";
 	amqp_bytes_t id = props->correlation_id;
-	if (!(props->_flags & AMQP_BASIC_CORRELATION_ID_FLAG) || id.len >= sizeof(text))
+	if (!(props->_flags & AMQP_BASIC_CORRELATION_ID_FLAG) || id.len >= sizeof text)
 		return;
 	memcpy(text, id.bytes, id.len);
 	uint64_t want = strtoull(text, NULL, 10);

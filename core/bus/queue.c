@@ -19,7 +19,7 @@ void nv_bus_queue_fini(struct nv_bus_queue *q)
 
 struct nv_bus_item *nv_bus_item_new(enum nv_bus_what what)
 {
-	struct nv_bus_item *i = nv_alloc(sizeof(*i));
+	struct nv_bus_item *i = nv_alloc(sizeof *i);
 	i->what = what;
 	return i;
 }
@@ -44,7 +44,7 @@ void nv_bus_queue_put(struct nv_bus_queue *q, struct nv_bus_item *i)
 	if (q->wake_fd >= 0) {
 		uint64_t one = 1;
 		/* Only a counter that is already full fails, and then the side is awake. */
-		ssize_t n = write(q->wake_fd, &one, sizeof(one));
+		ssize_t n = write(q->wake_fd, &one, sizeof one);
 		(void)n;
 	}
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What becomes of a delivery that could not be served.  The message that goes on is a new one with
- * headers of ours only: an x-death that travelled along could make the broker drop it as a cycle.
- */
+/* Settles a delivery that could not be served.  It is republished as a new message with our own
+ * headers only: with the x-death of the old one the broker could drop it as a cycle. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,7 +123,7 @@ static void add_reason(struct nv_publish *p, struct nv_arena *a, const struct nv
 		       const struct nv_err *why)
 {
 	char host[256] = "";
-	gethostname(host, sizeof(host) - 1);
+	gethostname(host, sizeof host - 1);
 	add(p, NV_H_REASON, nv_reason_word(d->truncated ? NV_R_bad_message : why->reason));
 	if (d->truncated)
 		add(p, NV_H_ERROR,
@@ -184,10 +183,10 @@ void nv_bus_settle(struct nv_bus *bus, const struct nv_settle *s, struct nv_deli
 	count(&p, &a, d, NV_H_CLOCK_HOLDS, hold && why->reason == NV_R_clock);
 	count(&p, &a, d, NV_H_REQUEUED, false);
 	count(&p, &a, d, NV_H_EXPORTS, false);
-	/* Also on the way through a delay: whoever looks into the queue sees why it waits. */
+	/* Also in a delay queue, so that the reason is visible there. */
 	add_reason(&p, &a, d, why);
 
-	struct settling *settling = nv_alloc(sizeof(*settling));
+	struct settling *settling = nv_alloc(sizeof *settling);
 	*settling = (struct settling){.d = d, .dead = is_final, .done_cb = done_cb, .arg = arg};
 	nv_bus_publish(bus, &p, on_confirmed, settling);
 }

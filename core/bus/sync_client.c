@@ -157,7 +157,7 @@ static struct nv_amqp *try_uri(const struct nv_config *c, const char *uri, const
 		nv_fail(err, NV_REJECT, NV_R_config, "broker: %s is no address of a broker", uri);
 		return NULL;
 	}
-	struct nv_amqp *m = nv_alloc(sizeof(*m));
+	struct nv_amqp *m = nv_alloc(sizeof *m);
 	m->conn = amqp_new_connection();
 	m->user = nv_strdup(info.user);
 	m->where = nv_asprintf("%s:%d", info.host, info.port);

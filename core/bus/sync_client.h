@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One blocking AMQP connection with one channel, for looking and for dead letters: for the command,
- * and on a thread of the producer.  All else in the daemons goes through core/bus. */
+/* One blocking AMQP connection with one channel, for inspection and dead letters: used by the
+ * command and on threads of the producer. Everything else in the daemons uses bus.h. */
 #ifndef NV_BUS_SYNC_CLIENT_H
 #define NV_BUS_SYNC_CLIENT_H
 

@@ -31,7 +31,7 @@ void nv_cfg_mistake(struct nv_cfg_load *l, size_t line, const char *key, const c
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -118,7 +118,7 @@ static void take_secret(struct map *m, size_t row, const yaml_node_t *node, size
 		return;
 	secret = nv_read_secret(&m->load->config->arena, path, &why);
 	if (secret) {
-		memcpy((char *)m->base + f->offset, &secret, sizeof(secret));
+		memcpy((char *)m->base + f->offset, &secret, sizeof secret);
 		return;
 	}
 	m->given[row].state = NV_CFG_BAD;
@@ -144,7 +144,7 @@ static void take_list(struct map *m, size_t row, const yaml_node_t *node, size_t
 		m->given[row].state = NV_CFG_ABSENT;
 		return;
 	}
-	*list = nv_arena_alloc(a, len * sizeof(**list));
+	*list = nv_arena_alloc(a, len * sizeof **list);
 	*count = 0;
 	for (size_t i = 0; i < len; i++) {
 		const yaml_node_t *item = first ? yaml_document_get_node(m->doc, first[i]) : node;
@@ -315,7 +315,7 @@ static void walk_items(struct nv_cfg_load *l, yaml_document_t *doc, const struct
 	char *items = nv_arena_alloc(&l->config->arena, len * s->item_size);
 
 	memcpy((char *)l->config + s->offset, &(void *){items}, sizeof(void *));
-	memcpy((char *)l->config + s->len_offset, &len, sizeof(len));
+	memcpy((char *)l->config + s->len_offset, &len, sizeof len);
 	for (size_t i = 0; i < len; i++)
 		walk_item(l, doc, s, i + 1, yaml_document_get_node(doc, first[i]),
 			  items + i * s->item_size);
@@ -395,7 +395,7 @@ static void check_missing(struct nv_cfg_load *l)
 			report_missing(&m, l->roles, l->sections[i].line);
 			continue;
 		}
-		memcpy(&len, (char *)l->config + s->len_offset, sizeof(len));
+		memcpy(&len, (char *)l->config + s->len_offset, sizeof len);
 		if (len > 0 || !(s->required & l->roles))
 			continue;
 		nv_cfg_roles_text(s->required & l->roles, &who);
@@ -414,7 +414,7 @@ static void take_environment(struct nv_cfg_load *l)
 		if (!text || !(f->used & l->roles))
 			continue;
 		text = nv_arena_strdup(&l->config->arena, text);
-		memcpy((char *)l->config + f->offset, &text, sizeof(text));
+		memcpy((char *)l->config + f->offset, &text, sizeof text);
 	}
 }
 
@@ -451,7 +451,7 @@ static void parse_file(struct nv_cfg_load *l, const struct nv_buf *text)
 
 static void note_given(struct nv_cfg_load *l)
 {
-	bool *given = nv_arena_alloc(&l->config->arena, nv_cfg_fields_len * sizeof(*given));
+	bool *given = nv_arena_alloc(&l->config->arena, nv_cfg_fields_len * sizeof *given);
 
 	for (size_t i = 0; i < nv_cfg_fields_len; i++)
 		given[i] = l->fields[i].state == NV_CFG_GOOD;
@@ -460,10 +460,10 @@ static void note_given(struct nv_cfg_load *l)
 
 struct nv_config *nv_config_load(const char *path, unsigned roles, struct nv_buf *ret_mistakes)
 {
-	struct nv_config *c = nv_alloc(sizeof(*c));
-	nv_auto_free struct nv_cfg_given *fields = nv_alloc(nv_cfg_fields_len * sizeof(*fields));
+	struct nv_config *c = nv_alloc(sizeof *c);
+	nv_auto_free struct nv_cfg_given *fields = nv_alloc(nv_cfg_fields_len * sizeof *fields);
 	nv_auto_free struct nv_cfg_given *sections =
-		nv_alloc(nv_cfg_sections_len * sizeof(*sections));
+		nv_alloc(nv_cfg_sections_len * sizeof *sections);
 	nv_auto_buf struct nv_buf text = {0};
 	nv_auto_buf struct nv_buf mistakes = {0};
 	struct nv_cfg_load l = {c, path, roles, &mistakes, fields, sections};
@@ -497,7 +497,7 @@ void nv_config_free(struct nv_config *c)
 
 		if (nv_cfg_fields[i].type != NV_CFG_SECRET)
 			continue;
-		memcpy(&secret, (char *)c + nv_cfg_fields[i].offset, sizeof(secret));
+		memcpy(&secret, (char *)c + nv_cfg_fields[i].offset, sizeof secret);
 		if (secret)
 			explicit_bzero(secret, strlen(secret));
 	}

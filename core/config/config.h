@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Configuration: one YAML file, read with libyaml through one table (config.c), checked whole
+/* Configuration: one YAML file, read with libyaml through one table (config.c), checked completely
  * before anything starts.
  *
  * Every mistake is one line that names file, line, key and what is allowed:
  *   /etc/navette/navette.yaml:14: archiver.slots: "many" is not a whole number from 1 to 64
  * and all mistakes of a file are reported, not only the first.  An unknown or doubled key is a
  * mistake too (with the nearest known key named).  A secret is given as `*_file` (a file that holds
- * just it; refused when others may read it) or by the environment variable the table names; a
- * secret is never logged and never shown.
+ * nothing else; refused when others may read it) or by the environment variable that the table
+ * names; secrets are never logged or shown.
  *
- * One host has one file; a program checks the sections it uses (enum nv_role) and only those may be
- * missing that it does not.  docs: the table generates the commented example
- * (`navette config example`), which a test compares with deploy/navette.yaml.example.
+ * One file per host; a program requires only the sections that it uses (enum nv_role). The table
+ * generates the commented example (`navette config example`), which a test compares with
+ * deploy/navette.yaml.example.
  *
  * Life cycle: nv_config_load → const struct nv_config, borrowed by everybody → nv_config_free.  On
- * SIGHUP the file is read again; keys marked reloadable take effect, a change of another is logged
- * with "needs a restart". */
+ * SIGHUP the file is read again; keys marked reloadable take effect, changes of others are logged
+ * as "needs a restart". */
 #ifndef NV_CONFIG_H
 #define NV_CONFIG_H
 
@@ -33,7 +33,7 @@ enum nv_role {
 	NV_ROLE_PRODUCER = 1 << 0,
 	NV_ROLE_ARCHIVER = 1 << 1,
 	NV_ROLE_WORKER = 1 << 2,
-	NV_ROLE_CLI = 1 << 3, /* checks what is there, requires nothing */
+	NV_ROLE_CLI = 1 << 3, /* checks existing sections, requires none */
 };
 
 /* One client this course server serves (section `clients`, archiver). */
@@ -42,7 +42,7 @@ struct nv_config_client {
 	const char *public_key; /* "ed25519:<base64>", see proto/keys.h */
 	bool user_data;		/* may have courses with user data; default no */
 	bool without_user; /* may ask without a user (an administrator's restore); default no */
-	const char **categories; /* idnumbers of categories it may have; empty: all */
+	const char **categories; /* idnumbers of the categories it may restore from; empty: all */
 	size_t categories_len;
 };
 
@@ -57,10 +57,10 @@ struct nv_config_site {
 	size_t search_roles_len;
 };
 
-/* What the worker and the producer hold a restore to (section `restore`).  Each key but lease is a
- * setting of block_navette, too (the names below).  What the file has counts; a key it does not
- * have is as the site's administrator sets it, where the site can be asked (nv_config_adopt), and
- * has its default elsewhere. */
+/* Rules for restores, for worker and producer (section `restore`). Each key but lease is also a
+ * setting of block_navette (names below). The file takes precedence; a key missing there is taken
+ * from the site's setting if the site can be asked (nv_config_adopt), otherwise its default
+ * applies. */
 struct nv_config_restore {
 	bool only_one;		/* onlyoneremoteinstance */
 	bool user_data;		/* restoreuserdata: the site-wide setting */
@@ -132,9 +132,9 @@ struct nv_config {
 		const char *cert_key_file;
 		bool allow_plain;
 		uint64_t connect_timeout;
-		uint64_t stall_timeout;	 /* no byte for so long: broken off */
+		uint64_t stall_timeout;	 /* a transfer without progress for so long is aborted */
 		uint64_t transfers;	 /* of one job at once */
-		uint64_t blob_threshold; /* a file of at least so many bytes becomes an object */
+		uint64_t blob_threshold; /* files of at least so many bytes become objects */
 		uint64_t max_archive;	 /* limits against bombs: bytes, entries, ratio */
 		uint64_t max_entries;
 		uint64_t max_ratio;
@@ -144,7 +144,7 @@ struct nv_config {
 
 	struct {
 		enum nv_site_type { NV_SITE_FOLDER, NV_SITE_MOODLE, NV_SITE_SEED_WS } type;
-		const char *path; /* directory: its folder; moodle: where config.php is */
+		const char *path; /* folder: the folder; moodle: where config.php is */
 		/* Of a moodle only: */
 		const char *php;  /* the interpreter; default /usr/bin/php */
 		const char *user; /* runs the scripts; "": our own user, another needs root */
@@ -173,7 +173,7 @@ struct nv_config {
 	struct nv_config_restore restore;
 
 	struct {
-		bool notify_site;     /* the notifier tells through the site (Moodle messages) */
+		bool notify_site;     /* notify through the site (Moodle messages) */
 		const char *smtp_url; /* smtp(s)://host:port; "": no mail */
 		const char *smtp_user;
 		const char *smtp_password; /* smtp_password_file or NAVETTE_SMTP_PASSWORD */
@@ -185,47 +185,47 @@ struct nv_config {
 			NV_SMTP_TLS_OFF,
 		} smtp_tls; /* of smtp:// (STARTTLS); smtps:// is encrypted anyway */
 		const char *mail_from;
-		const char **admins; /* mail addresses told of failures */
+		const char **admins; /* mail addresses notified of failures */
 		size_t admins_len;
-		uint64_t give_up_after; /* a notice nobody takes is tried for so long */
-		uint64_t digest_after;	/* failures told one by one within digest_window */
-		uint64_t digest_window; /* then together, once in this time */
-		const char *lang;	/* en, fr: where nobody's own is known */
+		uint64_t give_up_after; /* an undeliverable notice is retried for so long */
+		uint64_t digest_after;	/* failures reported individually within digest_window */
+		uint64_t digest_window; /* others are reported together, once in this time */
+		const char *lang;	/* en, fr: for people whose language is unknown */
 	} notify;
 
 	struct nv_config_producer {
 		const char *listen;	    /* host:port */
-		const char *metrics_listen; /* host:port of /metrics; "": nowhere */
+		const char *metrics_listen; /* host:port of /metrics; "": none */
 		const char *base_url;	    /* as people's browsers see it */
 		const char *accounts_file;
 		const char *work_dir;	      /* of downloads; NULL: none are offered */
 		const char **trusted_proxies; /* addresses and networks */
 		size_t trusted_proxies_len;
 		uint64_t session_ttl;
-		uint64_t rights_max_age;  /* of what a Moodle said that somebody may there */
+		uint64_t rights_max_age;  /* age of rights confirmed by a Moodle */
 		uint64_t catalog_ttl;	  /* how long a catalog answer is kept */
 		uint64_t catalog_timeout; /* how long a site may take to answer */
 		uint64_t max_body;	  /* bytes of a request body */
 		uint64_t max_connections;
-		uint64_t max_per_address; /* connections of who is not signed in */
+		uint64_t max_per_address; /* connections that are not signed in */
 		uint64_t max_per_person;  /* of who is */
 		uint64_t max_streams;	  /* of events, per person */
 		uint64_t header_timeout;
 		uint64_t body_timeout;
-		uint64_t min_rate; /* bytes/s at which an answer is read */
+		uint64_t min_rate; /* minimum bytes/s at which an answer is read */
 		uint64_t max_downloads;
 		uint64_t max_downloads_per_person;
-		uint64_t work_reserve; /* bytes of work_dir's disk that downloads leave free */
+		uint64_t work_reserve; /* bytes that downloads leave free on work_dir's disk */
 		uint64_t sweep_after;  /* a scheduled record unconfirmed for so long is published
 					  again */
-		uint64_t request_ttl;  /* a request nobody served expires */
-		uint64_t keep;	       /* records of what has ended */
+		uint64_t request_ttl;  /* a request that was not served expires */
+		uint64_t keep;	       /* records of finished requests */
 		uint64_t unroutable_after; /* a request for which there is no queue fails */
 	} producer;
 
 	/* People who come signed in from Moodle's button. */
 	struct {
-		const char *secret; /* secret_file or NAVETTE_LAUNCH_SECRET; NULL: nobody does */
+		const char *secret; /* secret_file or NAVETTE_LAUNCH_SECRET; NULL: not offered */
 		const char *issuer; /* that Moodle's address */
 		uint64_t leeway;    /* of its clock */
 	} launch;
@@ -243,7 +243,7 @@ struct nv_config {
 	struct nv_config_site *sites;
 	size_t sites_len;
 
-	const bool *given;     /* which rows of the table the file has; NULL: made by hand */
+	const bool *given;     /* the rows of the table that the file sets; NULL: not from a file */
 	struct nv_arena arena; /* owns all of the above */
 };
 
@@ -256,14 +256,14 @@ void nv_config_free(struct nv_config *c);
  * restart. */
 void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct nv_buf *ret_notes);
 
-/* Does the file have this key of `restore`?  A configuration made by hand has all. */
+/* Does the file set this key of `restore`? One that is not from a file sets all. */
 bool nv_config_restore_given(const struct nv_config *c, const char *key);
-/* Take over, for keys that the file does not have, what the site's administrator has set; true when
- * something changed.  Like a reload: on the loop, and nobody else may read such a key. */
+/* Adopt the site's settings for keys that the file does not set; true when something changed. As a
+ * reload, on the loop only: no other thread may read such a key. */
 bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);
 
-/* scheme://[user@]host[:port]…: host without brackets (at most 255 bytes); the usual port where
- * none stands there.  -1: it is no such address. */
+/* scheme://[user@]host[:port]…: host without brackets (at most 255 bytes); the default port if none
+ * is given. -1: not such an address. */
 int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t usual);
 #define NV_SENTINEL_PORT 26379u
 
@@ -276,7 +276,7 @@ int nv_parse_size(const char *text, uint64_t *ret_bytes);
 
 const struct nv_config_client *nv_config_client(const struct nv_config *c, const char *name);
 const struct nv_config_site *nv_config_site(const struct nv_config *c, const char *name);
-/* The roles that let a user bring a course from there: the site's own, else those for all. */
+/* The roles that let a user bring a course from this site: its own list, else the common one. */
 const char *const *nv_config_search_roles(const struct nv_config *c,
 					  const struct nv_config_site *site, size_t *ret_len);
 

@@ -143,7 +143,7 @@ static void check_seed_ws(struct nv_cfg_load *l)
 		nv_cfg_mistake(
 			l, line, "site.type",
 			"\"seed-ws\" is for an archiver; courses are restored into a site of "
-			"type directory or moodle");
+			"type folder or moodle");
 	if (!(l->roles & NV_ROLE_ARCHIVER))
 		return;
 	need_of_site(l, "url", "seed-ws");
@@ -162,7 +162,7 @@ static void check_seed_ws(struct nv_cfg_load *l)
 
 static void check_site(struct nv_cfg_load *l)
 {
-	static const char *const names[] = {"directory", "moodle"};
+	static const char *const names[] = {"folder", "moodle"};
 	enum nv_site_type type = l->config->site.type;
 
 	if (given(l, "site", "type")->state != NV_CFG_GOOD ||
@@ -182,7 +182,7 @@ static void check_default_category(struct nv_cfg_load *l)
 	    given(l, "restore", "default_category")->state != NV_CFG_ABSENT)
 		return;
 	nv_cfg_mistake(l, section_line(l, "restore"), "restore.default_category",
-		       "is missing, needed by a site of type directory");
+		       "is missing, needed by a site of type folder");
 }
 
 static void check_notify(struct nv_cfg_load *l)
@@ -201,7 +201,7 @@ static void check_notify(struct nv_cfg_load *l)
 			nv_host_is_loopback(to.host) ? NV_SMTP_TLS_OFF : NV_SMTP_TLS_REQUIRED;
 }
 
-/* Whoever reads a token on its way is signed in with it. */
+/* A token read in transit could be used to sign in. */
 static void check_launch_plain(struct nv_cfg_load *l)
 {
 	const struct nv_cfg_given *g = given(l, "producer", "base_url");
@@ -268,7 +268,7 @@ static void check_names(struct nv_cfg_load *l)
 {
 	struct nv_config *c = l->config;
 	const char **names =
-		nv_arena_alloc(&c->arena, (c->clients_len + c->sites_len) * sizeof(*names));
+		nv_arena_alloc(&c->arena, (c->clients_len + c->sites_len) * sizeof *names);
 
 	for (size_t i = 0; i < c->clients_len; i++)
 		names[i] = c->clients[i].name;

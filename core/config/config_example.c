@@ -26,7 +26,7 @@ static void put_comment(struct nv_buf *out, const char *indent, const char *text
 	}
 }
 
-/* What it is, what is allowed, the default, who needs it. */
+/* Description, allowed values, default, required by. */
 static void put_doc(struct nv_buf *out, const char *indent, const struct nv_cfg_field *f, bool item)
 {
 	nv_auto_buf struct nv_buf text = {0};
@@ -36,7 +36,7 @@ static void put_doc(struct nv_buf *out, const char *indent, const struct nv_cfg_
 	nv_buf_printf(&text, "%s Value: %s%s.", f->doc, f->list ? "one or a list, each " : "",
 		      (char *)allowed.data);
 	if (f->env)
-		nv_buf_printf(&text, " The environment variable %s goes before it.", f->env);
+		nv_buf_printf(&text, " The environment variable %s overrides it.", f->env);
 	if (f->fallback)
 		nv_buf_printf(&text, " Default: %s.", f->fallback);
 	if (f->required && item)
@@ -47,7 +47,7 @@ static void put_doc(struct nv_buf *out, const char *indent, const struct nv_cfg_
 		nv_buf_puts(&text, ".");
 	}
 	if (f->reloadable)
-		nv_buf_puts(&text, " Taken over without a restart.");
+		nv_buf_puts(&text, " Reloadable without a restart.");
 	put_comment(out, indent, (char *)text.data);
 }
 

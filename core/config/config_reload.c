@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Taking over a changed file, or what the site's administrator has set, key by key. */
+/* Applying a changed file, or the site's settings, key by key. */
 #include "core/config/config_table.h"
 
 #include <string.h>
@@ -33,14 +33,14 @@ static bool same_value(const struct nv_cfg_field *f, const void *a, const void *
 		struct nv_window aw;
 		struct nv_window bw;
 
-		memcpy(&aw, at, sizeof(aw));
-		memcpy(&bw, bt, sizeof(bw));
+		memcpy(&aw, at, sizeof aw);
+		memcpy(&bw, bt, sizeof bw);
 		return aw.set == bw.set && aw.from == bw.from && aw.to == bw.to;
 	}
 	if (f->type <= NV_CFG_WORD)
 		return memcmp(at, bt, f->size) == 0;
-	memcpy(&as, at, sizeof(as));
-	memcpy(&bs, bt, sizeof(bs));
+	memcpy(&as, at, sizeof as);
+	memcpy(&bs, bt, sizeof bs);
 	return same_text(as, bs);
 }
 
@@ -56,16 +56,16 @@ static void take_over(const struct nv_cfg_field *f, struct nv_config *c,
 		struct nv_window w;
 		struct nv_window old;
 
-		memcpy(&old, to, sizeof(old));
-		memcpy(&w, from, sizeof(w));
+		memcpy(&old, to, sizeof old);
+		memcpy(&w, from, sizeof w);
 		w.zone = old.zone;
-		memcpy(to, &w, sizeof(w));
+		memcpy(to, &w, sizeof w);
 	} else if (f->type <= NV_CFG_WORD) {
 		memcpy(to, from, f->size);
 	} else {
-		memcpy(&text, from, sizeof(text));
+		memcpy(&text, from, sizeof text);
 		text = nv_arena_strdup(&c->arena, text);
-		memcpy(to, &text, sizeof(text));
+		memcpy(to, &text, sizeof text);
 	}
 }
 
@@ -77,10 +77,10 @@ static bool same_items(const struct nv_cfg_section *s, const struct nv_config *a
 	size_t alen;
 	size_t blen;
 
-	memcpy(&alen, (const char *)a + s->len_offset, sizeof(alen));
-	memcpy(&blen, (const char *)b + s->len_offset, sizeof(blen));
-	memcpy(&ai, (const char *)a + s->offset, sizeof(ai));
-	memcpy(&bi, (const char *)b + s->offset, sizeof(bi));
+	memcpy(&alen, (const char *)a + s->len_offset, sizeof alen);
+	memcpy(&blen, (const char *)b + s->len_offset, sizeof blen);
+	memcpy(&ai, (const char *)a + s->offset, sizeof ai);
+	memcpy(&bi, (const char *)b + s->offset, sizeof bi);
 	if (alen != blen)
 		return false;
 	for (size_t i = 0; i < alen; i++)
@@ -113,7 +113,7 @@ void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct
 	}
 }
 
-/* --- what the site has set --- */
+/* --- the site's settings --- */
 
 static bool is_restore(const struct nv_cfg_field *f, const char *key)
 {
@@ -146,7 +146,7 @@ static bool adopt_roles(struct nv_config *c, const struct nv_config_restore *sit
 	if (same_texts(r->search_roles, r->search_roles_len, site->search_roles,
 		       site->search_roles_len))
 		return false;
-	roles = nv_arena_alloc(&c->arena, (site->search_roles_len + 1) * sizeof(*roles));
+	roles = nv_arena_alloc(&c->arena, (site->search_roles_len + 1) * sizeof *roles);
 	for (size_t i = 0; i < site->search_roles_len; i++)
 		roles[i] = nv_arena_strdup(&c->arena, site->search_roles[i]);
 	r->search_roles = roles;

@@ -30,7 +30,8 @@ static const char *const level_words[] = {"debug", "info", "warn", "error", NULL
 static const char *const store_words[] = {"directory", "webdav", "s3", NULL};
 static const char *const addressing_words[] = {"path", "host", NULL};
 /* In the order of enum nv_site_type, see config.h. */
-static const char *const site_words[] = {"directory", "moodle", "seed-ws", NULL};
+static const char *const site_words[] = {"folder", "moodle", "seed-ws", NULL};
+static const char *const old_site_words[] = {"directory", NULL};
 /* In the order of enum nv_enrolment, see proto/messages.h. */
 static const char *const enrolment_words[] = {"always", "with-users", "manual", NULL};
 static const char *const user_field_words[] = {"username", "idnumber", "email", NULL};
@@ -47,7 +48,7 @@ static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 #define JOBS(name, role) \
 	{#name, "work_dir", NV_CFG_PATH, AT(name.work_dir), .required = (role), \
 	 .sample = "/var/lib/navette/" #name, \
-	 .doc = "Folder for half-done work; on a disk with room for some courses."}, \
+	 .doc = "Folder for work in progress, on a disk with room for several courses."}, \
 	{#name, "slots", NV_CFG_NUMBER, AT(name.slots), .min = 1, .max = 64, .fallback = "2", \
 	 .doc = "Jobs at once."}, \
 	{#name, "window", NV_CFG_WINDOW, AT(name.window), .sample = "\"20:00-06:00\"", \
@@ -58,12 +59,12 @@ static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 	 .doc = "Time zone of the window; without: the machine's."}, \
 	{#name, "job_timeout", NV_CFG_DURATION, AT(name.job_timeout), .min = 10 * SECOND, \
 	 .max = 12 * HOUR, .fallback = "6h", \
-	 .doc = "A job that takes longer is broken off."}, \
+	 .doc = "A job that takes longer is aborted."}, \
 	{#name, "attempts", NV_CFG_NUMBER, AT(name.attempts), .min = 1, .max = 100, \
 	 .fallback = "5", \
-	 .doc = "Attempts before a request fails for good."}, \
+	 .doc = "Attempts before a request fails permanently."}, \
 	{#name, "listen", NV_CFG_LISTEN, AT(name.listen), .empty_ok = true, .fallback = "\"\"", \
-	 .doc = "Where /metrics, /healthz and /readyz are served; \"\": nowhere."}, \
+	 .doc = "Address of /metrics, /healthz and /readyz; \"\": none."}, \
 	{#name, "stop_timeout", NV_CFG_DURATION, AT(name.stop_timeout), .min = 0, \
 	 .max = 1 * HOUR, .fallback = "30s", \
 	 .doc = "How long running jobs may go on when the program is stopped."}
@@ -71,7 +72,7 @@ static const char *const smtp_schemes[] = {"smtps", "smtp", NULL};
 const struct nv_cfg_field nv_cfg_fields[] = {
 	{"log", "level", NV_CFG_WORD, AT(log.level), .words = level_words, .fallback = "info",
 	 .reloadable = true,
-	 .doc = "The least important lines that are still written."},
+	 .doc = "Lowest level of lines that are written."},
 	{"log", "people", NV_CFG_BOOL, AT(log.people), .fallback = "no", .reloadable = true,
 	 .doc = "May lines hold names and addresses of people?  Else they are known by their "
 		"requests only, and who asks to be forgotten is in no log."},
@@ -107,7 +108,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Allow amqp:// and http:// to another machine than this one."},
 	{"broker", "heartbeat", NV_CFG_DURATION, AT(broker.heartbeat), .min = 1 * SECOND,
 	 .max = 10 * MINUTE, .fallback = "10s",
-	 .doc = "A connection silent for two of these is given up."},
+	 .doc = "A connection silent for two of these is closed."},
 	{"broker", "timeout", NV_CFG_DURATION, AT(broker.timeout), .min = 100 * MS,
 	 .max = 10 * MINUTE, .fallback = "10s",
 	 .doc = "Time limit of every single call."},
@@ -164,7 +165,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	{"store", "type", NV_CFG_WORD, AT(store.type), .words = store_words,
 	 .required = ARCHIVER | WORKER, .sample = "webdav",
-	 .doc = "What holds the archives on their way."},
+	 .doc = "Kind of staging store."},
 	{"store", "path", NV_CFG_PATH, AT(store.path), .sample = "/srv/navette/store",
 	 .doc = "Folder of a store of type directory; a missing one counts as not mounted."},
 	{"store", "url", NV_CFG_URL, AT(store.url), .words = http_schemes,
@@ -175,10 +176,10 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	{"store", "region", NV_CFG_TEXT, AT(store.region), .fallback = "us-east-1",
 	 .doc = "Region that its requests are signed for."},
 	{"store", "prefix", NV_CFG_TEXT, AT(store.prefix), .sample = "navette",
-	 .doc = "Where in the bucket; without: at its top."},
+	 .doc = "Prefix of all keys in the bucket; without: none."},
 	{"store", "addressing", NV_CFG_WORD, AT(store.addressing), .words = addressing_words,
 	 .fallback = "path",
-	 .doc = "Whether the bucket stands in the path or before the host's name."},
+	 .doc = "Whether the bucket is part of the path or of the host name."},
 	{"store", "encryption", NV_CFG_TEXT, AT(store.encryption), .sample = "aws:kms",
 	 .doc = "Server-side encryption of objects (AES256, aws:kms); without: as the bucket has "
 		"it."},
@@ -208,7 +209,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Time limit of connecting."},
 	{"store", "stall_timeout", NV_CFG_DURATION, AT(store.stall_timeout), .min = 1 * SECOND,
 	 .max = 1 * HOUR, .fallback = "60s",
-	 .doc = "A transfer without a byte for so long is broken off."},
+	 .doc = "A transfer without progress for so long is aborted."},
 	{"store", "transfers", NV_CFG_NUMBER, AT(store.transfers), .min = 1, .max = 32,
 	 .fallback = "4",
 	 .doc = "Files of one course that are sent or fetched at once; also parts of one S3 "
@@ -227,14 +228,14 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "The most an archive may grow when it is unpacked, as a factor."},
 	{"store", "keep", NV_CFG_DURATION, AT(store.keep), .min = 1 * HOUR, .max = 3650 * DAY,
 	 .fallback = "30d",
-	 .doc = "Archives that nobody has restored for so long are removed by the archiver."},
+	 .doc = "Archives that were not restored for so long are removed by the archiver."},
 	{"store", "grace", NV_CFG_DURATION, AT(store.grace), .min = 1 * SECOND, .max = 365 * DAY,
 	 .fallback = "24h",
-	 .doc = "Objects that no archive needs any more are removed when they are older."},
+	 .doc = "Unreferenced objects older than this are removed."},
 
 	{"site", "type", NV_CFG_WORD, AT(site.type), .words = site_words,
-	 .required = ARCHIVER | WORKER, .sample = "directory",
-	 .doc = "What the courses are in."},
+	 .old_words = old_site_words, .required = ARCHIVER | WORKER, .sample = "folder",
+	 .doc = "Kind of site: a Moodle, or a folder of backups."},
 	{"site", "path", NV_CFG_PATH, AT(site.path), .sample = "/srv/navette/site",
 	 .doc = "Its folder; of a Moodle the one in which config.php is; seed-ws has none."},
 	{"site", "php", NV_CFG_PATH, AT(site.php), .fallback = "/usr/bin/php",
@@ -243,8 +244,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Run them as this user, the web server's, which only root can; \"\": as our own."},
 	{"site", "timeout", NV_CFG_DURATION, AT(site.timeout), .min = 1 * SECOND, .max = 1 * HOUR,
 	 .fallback = "2m",
-	 .doc = "A question to a Moodle that takes longer is broken off; exports and imports have "
-		"job_timeout."},
+	 .doc = "Time limit of a short call to Moodle; exports and imports have job_timeout."},
 	{"site", "url", NV_CFG_URL, AT(site.url), .words = http_schemes,
 	 .sample = "https://last-year.example.org",
 	 .doc = "Address of a Moodle of type seed-ws: one that has only the block "
@@ -268,18 +268,18 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "Archives that are fetched while the course server still writes them; 0: none."},
 
 	{"restore", "only_one", NV_CFG_BOOL, AT(restore.only_one), .fallback = "yes",
-	 .doc = "A course that somebody restored cannot be restored again."},
+	 .doc = "A course that was restored already cannot be restored again."},
 	{"restore", "user_data", NV_CFG_BOOL, AT(restore.user_data), .fallback = "no",
 	 .doc = "Restore user data, for those who may not choose."},
 	{"restore", "enrolment", NV_CFG_WORD, AT(restore.enrolment), .words = enrolment_words,
 	 .fallback = "always",
-	 .doc = "Whether enrolment methods come along, for those who may not choose."},
+	 .doc = "Whether enrolment methods are restored, for those who may not choose."},
 	{"restore", "original_category", NV_CFG_BOOL, AT(restore.original_category),
 	 .fallback = "no",
 	 .doc = "Offer to keep the course's original category."},
 	{"restore", "original_category_checked", NV_CFG_BOOL, AT(restore.original_category_checked),
 	 .fallback = "yes",
-	 .doc = "That offer is ticked beforehand."},
+	 .doc = "That offer is ticked by default."},
 	{"restore", "default_category", NV_CFG_TEXT, AT(restore.default_category),
 	 .sample = "restored",
 	 .doc = "Identifier of the category that courses are restored into otherwise."},
@@ -326,7 +326,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .sample = "navette@example.org",
 	 .doc = "Sender of the mail."},
 	{"notify", "admins", NV_CFG_ADDRESS, LIST(notify.admins), .sample = "[admin@example.org]",
-	 .doc = "Who is told of failures."},
+	 .doc = "Mail addresses that are notified of failures."},
 	{"notify", "give_up_after", NV_CFG_DURATION, AT(notify.give_up_after), .min = 1 * SECOND,
 	 .max = 30 * DAY, .fallback = "3d",
 	 .doc = "How long a message is tried again while the mail server or the site does not take "
@@ -365,7 +365,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"there: it needs room for some courses."},
 	{"producer", "session_ttl", NV_CFG_DURATION, AT(producer.session_ttl), .min = 1 * MINUTE,
 	 .max = 30 * DAY, .fallback = "8h",
-	 .doc = "How long somebody stays signed in."},
+	 .doc = "How long a session lasts."},
 	{"producer", "rights_max_age", NV_CFG_DURATION, AT(producer.rights_max_age),
 	 .min = 1 * SECOND, .max = 1 * HOUR, .fallback = "5m",
 	 .doc = "What somebody who came from Moodle may there is asked again after this time, of "
@@ -373,10 +373,10 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 		"button again."},
 	{"producer", "catalog_ttl", NV_CFG_DURATION, AT(producer.catalog_ttl), .min = 0,
 	 .max = 1 * DAY, .fallback = "60s",
-	 .doc = "How long the list of somebody's courses is kept."},
+	 .doc = "How long a user's list of courses is cached."},
 	{"producer", "catalog_timeout", NV_CFG_DURATION, AT(producer.catalog_timeout),
 	 .min = 100 * MS, .max = 5 * MINUTE, .fallback = "10s",
-	 .doc = "How long a course server may take to tell that list."},
+	 .doc = "How long a course server may take to answer with that list."},
 	{"producer", "trusted_proxies", NV_CFG_NETWORK, LIST(producer.trusted_proxies),
 	 .fallback = "[127.0.0.0/8, \"::1\"]",
 	 .doc = "Reverse proxies whose X-Forwarded-For is believed: whoever comes through one is "
@@ -426,11 +426,10 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "A request not known to have reached the broker is sent again after this time."},
 	{"producer", "request_ttl", NV_CFG_DURATION, AT(producer.request_ttl), .min = 1 * MINUTE,
 	 .max = 365 * DAY, .fallback = "30d",
-	 .doc = "A request that nobody served expires after this time."},
+	 .doc = "A request that was not served expires after this time."},
 	{"producer", "keep", NV_CFG_DURATION, AT(producer.keep), .min = 1 * HOUR, .max = 3650 * DAY,
 	 .fallback = "730d",
-	 .doc = "Requests that ended so long ago are removed, with their logs; the same course may "
-		"then be brought again."},
+	 .doc = "Requests that finished so long ago are removed, with their logs; the same course may then be restored again."},
 	{"producer", "unroutable_after", NV_CFG_DURATION, AT(producer.unroutable_after),
 	 .min = 1 * SECOND, .max = 30 * DAY, .fallback = "1d",
 	 .doc = "A request to a course server that has no queue on the broker fails after this "
@@ -438,8 +437,7 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 
 	{"launch", "secret_file", NV_CFG_SECRET, AT(launch.secret), .used = PRODUCER,
 	 .env = "NAVETTE_LAUNCH_SECRET", .sample = "/etc/navette/launch.secret",
-	 .doc = "File that holds the setting launchsecret of block_navette; without: nobody comes "
-		"signed in from Moodle."},
+	 .doc = "File that holds the setting launchsecret of block_navette; without: signing in through Moodle is off."},
 	{"launch", "issuer", NV_CFG_URL, AT(launch.issuer), .words = http_schemes,
 	 .sample = "https://moodle.example.org",
 	 .doc = "That Moodle's address, exactly as its wwwroot; the pages link back to it."},
@@ -506,22 +504,22 @@ static const struct nv_cfg_field site_fields[] = {
 	.len_offset = offsetof(struct nv_config, member##_len), .required = (roles)
 
 const struct nv_cfg_section nv_cfg_sections[] = {
-	{.name = "log", .doc = "What is logged, to standard error."},
+	{.name = "log", .doc = "The log, to standard error."},
 	{.name = "identity", .doc = "Who this host is."},
 	{.name = "broker", .doc = "The message broker (RabbitMQ)."},
 	{.name = "redis", .doc = "The status database, on the client's side: producer and worker."},
 	{.name = "store",
 	 .doc = "The staging store: archiver and worker; the producer for downloads only."},
-	{.name = "site", .doc = "The Moodle, or what stands for it: archiver and worker."},
+	{.name = "site", .doc = "The Moodle, or a folder in its place: archiver and worker."},
 	{.name = "archiver", .doc = "Takes courses from the site."},
 	{.name = "worker", .doc = "Restores courses on the client."},
 	{.name = "restore",
 	 .doc = "What a restore is held to: producer and worker.  A key that is not here is as set "
 		"in the Moodle that site names, else its default."},
-	{.name = "notify", .doc = "How people are told: worker."},
+	{.name = "notify", .doc = "Notifications: worker."},
 	{.name = "producer", .doc = "Serves the API and the pages."},
-	{.name = "launch", .doc = "How people come signed in from Moodle's button: producer."},
-	{.name = "api", .doc = "How the command navette reaches the producer."},
+	{.name = "launch", .doc = "Signing in through Moodle's button: producer."},
+	{.name = "api", .doc = "Access of the command navette to the producer."},
 	{.name = "clients",
 	 .doc = "The clients that this course server serves: archiver.",
 	 ITEMS(client_fields, struct nv_config_client, clients, ARCHIVER)},

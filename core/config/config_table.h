@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The configuration's table and what works on it.  Internal to config*.c and their tests.
+/* The table of configuration keys and its functions. Internal to config*.c and their tests.
  *
- * One row a key: from it come reading, checking, reloading and the commented example.  A new key is
- * a member in struct nv_config and a row in config_table.c, nothing else. */
+ * One row per key, for reading, checking, reloading and the commented example. A new key needs a
+ * member in struct nv_config and a row in config_table.c, nothing else. */
 #ifndef NV_CONFIG_CONFIG_TABLE_H
 #define NV_CONFIG_CONFIG_TABLE_H
 
@@ -42,13 +42,14 @@ struct nv_cfg_field {
 	size_t len_offset;
 	uint64_t min;
 	uint64_t max;
-	const char *const *words; /* NULL at the end */
-	const char *fallback;	  /* as it would be written in the file; NULL: none */
-	const char *sample;	  /* for the example where there is no default */
-	bool empty_ok;		  /* "" is allowed */
-	unsigned required;	  /* roles (enum nv_role) that cannot do without */
-	unsigned used;		  /* of a secret: roles that read it */
-	const char *env;	  /* of a secret: the variable that goes before the file */
+	const char *const *words;     /* NULL at the end */
+	const char *const *old_words; /* former names of the first of them, still read */
+	const char *fallback;	      /* the default, as written in the file; NULL: none */
+	const char *sample;	      /* for the example where there is no default */
+	bool empty_ok;		      /* "" is allowed */
+	unsigned required;	      /* roles (enum nv_role) that require it */
+	unsigned used;		      /* of a secret: roles that read it */
+	const char *env; /* of a secret: the environment variable that overrides the file */
 	bool reloadable;
 	const char *doc;
 };
@@ -75,11 +76,11 @@ extern const size_t nv_cfg_sections_len;
 /* The rows of a section: they stand together. */
 const struct nv_cfg_field *nv_cfg_rows(const struct nv_cfg_section *s, size_t *ret_len);
 
-/* One value, or one item of a list, into dest; texts are copied into the arena.  -1 when it is not
- * what nv_cfg_allowed says. Not for secrets. */
+/* Parse one value, or one item of a list, into dest; texts are copied into the arena. -1 when it is
+ * not as nv_cfg_allowed says. Not for secrets. */
 int nv_cfg_parse(const struct nv_cfg_field *f, struct nv_arena *a, const char *text, size_t len,
 		 void *dest);
-/* "a whole number from 1 to 64": fits behind "is not". */
+/* Describes the allowed values, to follow "is not": "a whole number from 1 to 64". */
 void nv_cfg_allowed(const struct nv_cfg_field *f, struct nv_buf *out);
 /* Put the defaults of these rows into base. */
 void nv_cfg_defaults(const struct nv_cfg_field *f, size_t len, struct nv_arena *a, void *base);
@@ -114,7 +115,7 @@ struct nv_cfg_load {
 /* line 0: unknown.  key: as people write it, with its section. */
 void nv_cfg_mistake(struct nv_cfg_load *l, size_t line, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* What cannot be seen in one value alone; after everything is read. */
+/* Checks that concern several values; called when everything is read. */
 void nv_cfg_check(struct nv_cfg_load *l);
 /* "the archiver and the worker" */
 void nv_cfg_roles_text(unsigned roles, struct nv_buf *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Values: from text to member, and what is allowed in words. */
+/* Values: parsing, and descriptions of the allowed ones. */
 #include "core/config/config_table.h"
 
 #include <arpa/inet.h>
@@ -128,7 +128,7 @@ static void store_uint(void *dest, size_t size, uint64_t n)
 		memcpy(dest, &n32, size);
 		break;
 	default:
-		memcpy(dest, &n, sizeof(n));
+		memcpy(dest, &n, sizeof n);
 		break;
 	}
 }
@@ -171,7 +171,7 @@ int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret)
 	size_t len;
 
 	*ret = (struct nv_cfg_url){0};
-	if (!p || p == text || (size_t)(p - text) >= sizeof(ret->scheme))
+	if (!p || p == text || (size_t)(p - text) >= sizeof ret->scheme)
 		return -1;
 	memcpy(ret->scheme, text, (size_t)(p - text));
 	p += 3;
@@ -184,7 +184,7 @@ int nv_cfg_url_split(const char *text, struct nv_cfg_url *ret)
 	bool bracket = *p == '[';
 	p += bracket;
 	len = strcspn(p, bracket ? "]" : ":/?#");
-	if (len == 0 || len >= sizeof(ret->host) || (bracket && p + len >= end))
+	if (len == 0 || len >= sizeof ret->host || (bracket && p + len >= end))
 		return -1;
 	memcpy(ret->host, p, len);
 	return read_port(p + len + bracket, end, &ret->port);
@@ -196,7 +196,7 @@ int nv_config_address(const char *url, char host[256], uint16_t *port, uint16_t 
 
 	if (nv_cfg_url_split(url, &u) < 0)
 		return -1;
-	memcpy(host, u.host, sizeof(u.host));
+	memcpy(host, u.host, sizeof u.host);
 	*port = u.port ? u.port : usual;
 	return 0;
 }
@@ -228,8 +228,8 @@ static bool is_zone(const char *text)
 	if (!nv_path_is_safe(text))
 		return false;
 	f = fopen(path, "rbe");
-	return f && fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
-	       memcmp(magic, "TZif", sizeof(magic)) == 0;
+	return f && fread(magic, 1, sizeof magic, f) == sizeof magic &&
+	       memcmp(magic, "TZif", sizeof magic) == 0;
 }
 
 static bool is_public_key(const char *text)
@@ -238,13 +238,13 @@ static bool is_public_key(const char *text)
 	uint8_t key[32];
 	size_t len = 0;
 
-	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0)
+	if (strncmp(text, prefix, sizeof prefix - 1) != 0)
 		return false;
-	text += sizeof(prefix) - 1;
+	text += sizeof prefix - 1;
 	return strlen(text) == 44 &&
-	       sodium_base642bin(key, sizeof(key), text, 44, NULL, &len, NULL,
+	       sodium_base642bin(key, sizeof key, text, 44, NULL, &len, NULL,
 				 sodium_base64_VARIANT_ORIGINAL) == 0 &&
-	       len == sizeof(key);
+	       len == sizeof key;
 }
 
 static int parse_uint(const struct nv_cfg_field *f, const char *text, void *dest)
@@ -255,7 +255,10 @@ static int parse_uint(const struct nv_cfg_field *f, const char *text, void *dest
 	if (f->type == NV_CFG_BOOL)
 		rc = parse_bool(text, &n);
 	else if (f->type == NV_CFG_WORD)
-		rc = find_word(text, f->words, &n);
+		rc = find_word(text, f->words, &n) == 0 ||
+				     (f->old_words && find_word(text, f->old_words, &n) == 0)
+			     ? 0
+			     : -1;
 	else if (f->type == NV_CFG_NUMBER)
 		rc = parse_number(text, &n);
 	else if (f->type == NV_CFG_DURATION)
@@ -325,7 +328,7 @@ int nv_cfg_parse(const struct nv_cfg_field *f, struct nv_arena *a, const char *t
 	if (len == 0 ? !f->empty_ok : !is_text_ok(f, text))
 		return -1;
 	copy = nv_arena_strndup(a, text, len);
-	memcpy(dest, &copy, sizeof(copy)); /* a const char * member */
+	memcpy(dest, &copy, sizeof copy); /* a const char * member */
 	return 0;
 }
 
@@ -412,7 +415,7 @@ static int parse_default_list(const struct nv_cfg_field *f, struct nv_arena *a, 
 
 	for (const char *p = text; *p; p++)
 		max += *p == ',';
-	*list = nv_arena_alloc(a, max * sizeof(**list));
+	*list = nv_arena_alloc(a, max * sizeof **list);
 	*count = 0;
 	for (text += strspn(text, "["); *text; text += strspn(text, "\", ]")) {
 		size_t len = strcspn(text, "\", ]");

@@ -2,9 +2,9 @@
 /* A daemon's process: command line, configuration, log, loop, signals, monitoring, systemd.
  *
  *   starting → running → stopping → ended
- * SIGTERM or SIGINT: stop is called once; a second signal ends the process at once (what was being
- * done goes back to its queue by itself).  SIGHUP: the configuration is read again.  Exit status 0
- * after a graceful stop, 1 for what went wrong at run time, 2 for wrong usage or configuration. */
+ * SIGTERM or SIGINT: stop is called once; a second signal ends the process at once (the broker
+ * requeues unacknowledged messages).  SIGHUP: the configuration is read again.  Exit status 0 after
+ * a graceful stop, 1 for run-time errors, 2 for wrong usage or configuration. */
 #ifndef NV_DAEMON_H
 #define NV_DAEMON_H
 
@@ -29,8 +29,8 @@ struct nv_daemon_ops {
 	const char *svc;   /* "archiver" */
 	const char *about; /* one line for --help */
 	unsigned roles;	   /* enum nv_role that the configuration must satisfy */
-	/* Where /metrics, /healthz and /readyz listen; NULL or what it gives NULL or "": nowhere
-	 * but where the daemon serves them itself. */
+	/* Where /metrics, /healthz and /readyz listen; none, if it is NULL or returns NULL or ""
+	 * (the daemon may serve them itself). */
 	const char *(*listen)(const struct nv_config *c);
 	int (*start)(struct nv_daemon *d, struct nv_err *err);
 	/* Begin to stop; call nv_daemon_stopped when nothing is left on the loop. */
@@ -44,7 +44,7 @@ struct nv_daemon_ops {
  * /etc/navette/navette.yaml), --check (check the configuration and exit), --version, --help. */
 int nv_daemon_main(int argc, char **argv, const struct nv_daemon_ops *ops);
 void nv_daemon_stopped(struct nv_daemon *d);
-/* End with status 1 because the process cannot work; graceful stop first. */
+/* Stop gracefully and exit with status 1, because the process cannot continue. */
 void nv_daemon_fail(struct nv_daemon *d, const struct nv_err *err);
 
 /* The handlers of /metrics, /healthz and /readyz, for a daemon with an HTTP server of its own

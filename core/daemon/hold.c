@@ -12,7 +12,7 @@
 #define FIRST_LOOK_MS 1000u
 #define LAST_LOOK_MS 60000u
 #define AGAIN_MS 60000u /* one that begins so soon after another goes on with its looks */
-/* So many outages of one message are believed when a look finds them over: a course may bring them
+/* Limit of holds per message if the probe finds the outage over already: a course may bring them
  * about itself, every time. */
 #define OUTAGES_BELIEVED 3u
 
@@ -135,7 +135,7 @@ struct nv_hold *nv_hold_new(const struct nv_hold_options *o)
 	struct nv_hold *h = nv_alloc(sizeof *h);
 	h->o = *o;
 	h->held = nv_gauge("navette_held",
-			   "1 while no work is taken because of what passes by itself", "reason");
+			   "1 while no work is taken because of a temporary condition", "reason");
 	for (unsigned r = 0; r < NV_R_COUNT; r++)
 		if (nv_reason_passes((enum nv_reason)r))
 			nv_metric_set(h->held, nv_reason_word((enum nv_reason)r), 0);

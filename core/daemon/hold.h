@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a daemon works with is away, full or being upgraded: it takes no more work until that has
- * passed, and no attempt of any request is used up.
+/* Hold: while something that all jobs need (site, store, disk) is unavailable, full or being
+ * upgraded, the daemon takes no work, and no request uses up an attempt.
  *
  *   open ──a failure that is an outage's──▶ held ──timer──▶ looking ──▶ open
  *                                           ▲                 │
  *                                           └──not yet, later─┘
  *
- * A failed job is judged where it ends, on its thread (nv_hold_judge): it is held when a look at
- * what all jobs need finds something in the way.  When the look finds nothing, the outage may be
- * over already: what the job's own reason proves (nv_reason_proves_outage) is held as well, three
- * times for one message.  So whatever one course brings about (it is larger than the disk, it kills
- * the database) uses up attempts and ends. */
+ * A failed job is judged where it ends, on its thread (nv_hold_judge): it is held if a probe of
+ * what all jobs need finds an outage. If the probe finds none, the outage may already be over: a
+ * reason that proves an outage (nv_reason_proves_outage) is held as well, up to three times per
+ * message. Failures caused by a single course (larger than the disk, crashing the database)
+ * therefore use up attempts and end. */
 #ifndef NV_DAEMON_HOLD_H
 #define NV_DAEMON_HOLD_H
 
@@ -22,36 +22,36 @@
 
 enum nv_hold_state {
 	NV_HOLD_OPEN,	 /* work is taken */
-	NV_HOLD_HELD,	 /* none is taken; the timer runs to the next look */
-	NV_HOLD_LOOKING, /* none is taken; a thread looks whether it has passed */
-	NV_HOLD_CLOSED,	 /* the daemon stops; only a look under way keeps it */
+	NV_HOLD_HELD,	 /* no work is taken; the timer runs until the next probe */
+	NV_HOLD_LOOKING, /* no work is taken; a thread probes whether the outage is over */
+	NV_HOLD_CLOSED,	 /* the daemon stops; waits only for a running probe */
 };
 
 struct nv_hold_options {
 	uv_loop_t *loop;
-	/* On a thread, several may at once.  0: nothing is in the way; -1: *err says what is, for a
-	 * reason that passes (nv_reason_passes). */
+	/* The probe: on a thread, possibly several at once. 0: no outage; -1: *err describes it,
+	 * with a temporary reason (nv_reason_passes). */
 	int (*look)(struct nv_job *job, void *arg, struct nv_err *err);
-	void (*changed_cb)(void *arg); /* on the loop: it began, ended or has another reason */
+	void (*changed_cb)(void *arg); /* on the loop: a hold began, ended or changed its reason */
 	void (*closed_cb)(void *arg);
 	void *arg;
 };
 struct nv_hold;
 struct nv_hold *nv_hold_new(const struct nv_hold_options *o);
 
-/* On a job's thread, when all that it made is removed: a failure that may work later becomes what
- * stands in the way of all (NV_HOLD, with that reason), or stays as it is.  outages: how often its
- * message was held so before (nv_delivery_outages). */
+/* On a job's thread, after its clean-up: turns a retryable failure into NV_HOLD with the reason of
+ * the outage, or leaves it. outages: how often the message was held by outages before
+ * (nv_delivery_outages). */
 void nv_hold_judge(const struct nv_hold *h, const struct nv_job *job, unsigned outages,
 		   struct nv_err *err);
-/* On the loop: begins, if the failure was judged so. */
+/* On the loop: begins the hold, if the failure was judged so. */
 void nv_hold_begin(struct nv_hold *h, const struct nv_err *err);
 
-/* What is in the way; NULL: nothing, work is taken. */
+/* The outage; NULL: none, work is taken. */
 const struct nv_err *nv_hold_why(const struct nv_hold *h);
 uint64_t nv_hold_since(const struct nv_hold *h); /* ms since the epoch */
 
-/* closed_cb comes when nothing of it is left on the loop; jobs may still be judged until it is
+/* closed_cb is called when nothing is left on the loop; jobs may still be judged until it is
  * freed. */
 void nv_hold_close(struct nv_hold *h);
 void nv_hold_free(struct nv_hold *h); /* NULL allowed */

@@ -6,7 +6,8 @@
 #include "base/mem.h"
 #include "base/sync_group.h"
 
-/* How often the window is looked at, at the most; a change of clock or zone is noticed by then. */
+/* The longest interval between checks of the window, within which changes of clock or zone are
+ * noticed. */
 #define LOOK_EVERY_MS 30000u
 #define JOB_DESCRIPTORS (NV_SYNC_GROUP_FILES + 32u) /* of one, at most */
 
@@ -14,7 +15,7 @@ struct nv_lanes {
 	struct nv_lanes_options o;
 	struct nv_consumer *normal;
 	struct nv_consumer *now;
-	bool open;   /* the window was, at the last look */
+	bool open;   /* the window at the last check */
 	bool paused; /* something is in the way of all jobs */
 	uv_timer_t timer;
 };

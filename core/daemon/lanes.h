@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Taking work from a pair of queues: the normal queue within the time window, the .now queue
- * always, each with its own slots, so that what is urgent never waits behind what is not.  What
- * runs when the window closes is finished.  While it is paused (hold.h) neither is taken from. */
+ * always, each with its own slots, so that urgent work never waits behind other work. Jobs running
+ * when the window closes are finished. While paused (hold.h), nothing is consumed from either. */
 #ifndef NV_DAEMON_LANES_H
 #define NV_DAEMON_LANES_H
 
@@ -15,7 +15,7 @@ struct nv_lanes_options {
 	struct nv_topology_name queue_now; /* restore.C.now or archive.S.now */
 	uint16_t slots;			   /* of the normal queue */
 	uint16_t slots_now;
-	const struct nv_window *window; /* read again at each look; borrowed */
+	const struct nv_window *window; /* read at each check; borrowed */
 	void (*on_delivery_cb)(void *arg, struct nv_delivery *d);
 	void *arg;
 };
@@ -23,7 +23,7 @@ struct nv_lanes;
 struct nv_lanes *nv_lanes_open(const struct nv_lanes_options *o);
 void nv_lanes_look(struct nv_lanes *i); /* the window may have changed */
 void nv_lanes_pause(struct nv_lanes *i, bool paused);
-/* No delivery comes after this; what runs can still be acknowledged. */
+/* No further deliveries; running ones can still be acknowledged. */
 void nv_lanes_close(struct nv_lanes *i);
 
 #endif

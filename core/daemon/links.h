@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a daemon logs of its links to broker and Redis.  Callbacks for nv_bus_options and
- * nv_status_options as they are; whoever has more to do calls them from its own. */
+/* Logging of the connections to broker and Redis: callbacks for nv_bus_options and
+ * nv_status_options, used directly or called from a daemon's own callbacks. */
 #ifndef NV_DAEMON_LINKS_H
 #define NV_DAEMON_LINKS_H
 

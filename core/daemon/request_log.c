@@ -99,7 +99,7 @@ static void tell_left_out(struct nv_request_log *l, uint64_t at)
 	char text[64];
 	if (!l->left_out || l->len >= NV_LOG_LINES_MAX)
 		return;
-	snprintf(text, sizeof text, "%llu lines left out here: too many at once",
+	snprintf(text, sizeof text, "%llu lines dropped here: too many at once",
 		 (unsigned long long)l->left_out);
 	l->left_out = 0;
 	put(l, at, NV_WARN, text);

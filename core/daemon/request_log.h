@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a daemon has to say for a request's log and has not got rid of yet.
+/* Lines for a request's log that are not yet delivered.
  *
- * Lines are numbered from 0 within an attempt, and kept until whoever keeps the log has them: they
- * may be sent more than once, and the number tells that they are the same.  Each text is said once:
- * what comes as it happens may come again with the result.  Values that look like secrets are
- * overwritten, for Moodle and its plugins write what they like. */
+ * Lines are numbered from 0 within an attempt and kept until the log has them; since they may be
+ * sent more than once, the number identifies duplicates. Each text is logged once: a warning logged
+ * as it arises may be repeated in the result. Values that look like secrets are masked, since
+ * Moodle and its plugins may write anything. */
 #ifndef NV_DAEMON_REQUEST_LOG_H
 #define NV_DAEMON_REQUEST_LOG_H
 
@@ -20,21 +20,21 @@ struct nv_request_log {
 	size_t said_len;
 };
 
-/* A line of the job; the last places are kept for nv_request_log_say. */
+/* A line of the job; the last lines are reserved for nv_request_log_say. */
 void nv_request_log_add(struct nv_request_log *l, uint64_t at, enum nv_level level,
 			const char *text);
 /* A line of the daemon itself, now. */
 void nv_request_log_say(struct nv_request_log *l, enum nv_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Number of the line after the last: what nv_request_log_sent wants when those of now have arrived.
- */
+/* Number of the line after the last, for nv_request_log_sent once the present lines have arrived.
+ * */
 uint64_t nv_request_log_next(const struct nv_request_log *l);
 /* Every line below this number has arrived. */
 void nv_request_log_sent(struct nv_request_log *l, uint64_t next);
 void nv_request_log_fini(struct nv_request_log *l);
 
-/* Overwrite, in place, what stands behind "password=", "token:" and the like, and the password in
- * an address. */
+/* Mask, in place, the values after "password=", "token:" and the like, and the password in an
+ * address. */
 void nv_hide_secrets(char *text);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 
 #define PROGRESS_EVERY_MS 250u
-#define LINES_MAX 200u /* of the log, from one look to the next */
+#define LINES_MAX 200u /* of the log, between two checks */
 
 struct nv_running {
 	struct nv_job job;
@@ -72,7 +72,7 @@ static void tell_lines(struct nv_running *r)
 	free(lines);
 	if (lost && r->run.on_log_cb) {
 		char text[64];
-		snprintf(text, sizeof text, "%llu lines lost here: too many at once",
+		snprintf(text, sizeof text, "%llu lines dropped here: too many at once",
 			 (unsigned long long)lost);
 		struct nv_log_line line = {.at = nv_now_ms(), .level = NV_WARN, .text = text};
 		r->run.on_log_cb(r->run.arg, &line);

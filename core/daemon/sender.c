@@ -31,7 +31,7 @@ void nv_sender_send(const struct nv_sender *c, const struct nv_send *s,
 struct nv_metric *nv_clock_metric(void)
 {
 	return nv_gauge("navette_clock_skew_seconds",
-			"How far a peer's clock is ahead of ours, as far as its messages prove it.",
+			"How far a peer's clock is ahead of ours, as far as its messages show.",
 			"peer");
 }
 

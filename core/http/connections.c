@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every connection from its acceptance to its end: what it is waited for, until when, and for whom
- * it counts.
+/* The connections from acceptance to end: what each is waiting for, its deadline, and the person or
+ * address it counts for.
  *
- * A connection that waits for a request is worth little: its client connects again when it is
- * closed.  So when there are too many, of one address, of one person or at all, the one that waits
- * longest is closed, whoever comes is let in, and slow clients only keep out one another.
- * Connections count for the peer's address until their request is known to be a person's.  Those of
- * a trusted proxy count for nobody while they wait, and during a request for its own peer. */
+ * A connection waiting for a request is cheap to lose: its client reconnects.  So when there are
+ * too many, of one address, of one person or in total, the longest waiting one is closed for a new
+ * one, and slow clients only compete with each other.  Connections count for the peer's address
+ * until their request is known to be a person's.  Those of a trusted proxy do not count while they
+ * wait, and count for the real peer during a request. */
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Within core/http only.
  *
- * A request has two owners: libmicrohttpd, until it tells that the request is completed (conn
- * becomes NULL), and the handler, from its call until its answer or the end of its stream (held).
- * It is freed when neither is left, so a handler may answer after the reader and even the server
- * have gone.
+ * A request has two owners: libmicrohttpd, until it reports the request as completed (conn becomes
+ * NULL), and the handler, from its call until its answer or the end of its stream (held). It is
+ * freed when both are done, so a handler may answer after the reader and even the server have gone.
  *
  *   admitting → receiving → handling → answered
  *                                    ↘ streaming → answered (ended) */
@@ -16,17 +15,17 @@
 #include "core/http/http.h"
 #include "core/http/peer.h"
 
-/* Room above max_connections: to be told 503 in, and for probes. */
+/* Connections above max_connections: for answering 503, and for probes. */
 #define NV_HTTP_SPARE 128u
 #define NV_HTTP_PARAMS_MAX 8u
 #define NV_HTTP_QUERIES_MAX 64u
-/* A refused body is read up to here, so that the sender gets to read the answer. */
+/* A refused body is read up to this size, so that the sender can read the answer. */
 #define NV_HTTP_DISCARD_MAX (16u << 20)
 #define NV_HTTP_STREAM_MAX (256u << 10)
 
 /* Room in memory for large bodies, of all requests at once; at least four of the largest.  One
  * person, or one address without a person, may use a quarter of it.  The beginning of each body
- * needs none of that room: small requests are always taken, as many as there are connections. */
+ * does not count: small requests are always accepted, as many as there are connections. */
 #define NV_HTTP_BODIES_MAX (64u << 20)
 #define NV_HTTP_BODY_SMALL (16u << 10)
 
@@ -34,13 +33,13 @@ enum nv_http_state {
 	NV_HS_ADMITTING, /* the headers are there, the route's admit has not decided */
 	NV_HS_RECEIVING, /* the body comes */
 	NV_HS_HANDLING,	 /* the handler has it */
-	NV_HS_ANSWERED,	 /* there is a response; the body may still be coming, for nobody */
+	NV_HS_ANSWERED,	 /* there is a response; the rest of the body is discarded */
 	NV_HS_STREAMING,
 };
 
-/* What a connection is waited for; moved by nv_conn_move alone. */
+/* What a connection is waiting for; changed only by nv_conn_move. */
 enum nv_conn_phase {
-	NV_CONN_WAITING, /* for a request's headers; the first to go when there are too many */
+	NV_CONN_WAITING, /* for a request's headers; closed first when there are too many */
 	NV_CONN_BUSY,	 /* has a request */
 	NV_CONN_SHUT,	 /* shut by us: libmicrohttpd closes it in its next turn */
 };
@@ -52,7 +51,7 @@ struct nv_http_conn {
 	enum nv_conn_phase phase;
 	const char *step;		/* what the deadline is for, as on_shut_cb tells it */
 	uint64_t deadline;		/* uv_now; 0: none */
-	bool proxy;			/* a trusted one: counts for nobody but during a request */
+	bool proxy;			/* a trusted proxy: counts only during a request */
 	struct nv_address peer;		/* of the socket */
 	struct nv_tally_entry *counted; /* for whom; NULL: nobody */
 	struct nv_http_request *request;
@@ -76,9 +75,9 @@ struct nv_http_request {
 	struct nv_arena arena;
 	enum nv_http_state state;
 	bool held;	  /* the handler still owes an answer or the end of its stream */
-	bool inside;	  /* called by libmicrohttpd just now: it will look at the state itself */
+	bool inside;	  /* being called by libmicrohttpd, which checks the state itself */
 	bool suspended;	  /* waiting for an answer or for data */
-	bool at_headers;  /* libmicrohttpd has not been told to go on to the body */
+	bool at_headers;  /* libmicrohttpd has not been told to continue with the body */
 	bool watched;	  /* in http->watch */
 	bool known;	  /* counts for a person, and there was room */
 	uint64_t started; /* uv_hrtime */
@@ -93,7 +92,7 @@ struct nv_http_request {
 	struct nv_address own; /* the peer's, behind trusted proxies */
 	char peer[NV_ADDRESS_SIZE];
 	struct nv_buf body;
-	size_t counted; /* its bytes that count in http->bodies */
+	size_t counted; /* its bytes counted in http->bodies */
 	size_t max_body;
 	size_t discarded;
 	void *user;
@@ -162,20 +161,21 @@ void nv_http_request_free(struct nv_http_request *r);
 void nv_http_refuse(struct nv_http_request *r, unsigned status, enum nv_reason reason,
 		    const char *detail);
 
-/* Is the length of the body said once, and in one way?  Proxies in front may read it otherwise. */
+/* Is the length of the body given exactly once? Otherwise a proxy in front may interpret it
+ * differently. */
 bool nv_http_framing_fits(const struct nv_http_request *r);
 
 /* connections.c */
 void nv_conn_started(struct nv_http *h, struct MHD_Connection *conn, void **socket_context);
 void nv_conn_closed(struct nv_http_conn *c);
 struct nv_http_conn *nv_conn_of(struct MHD_Connection *conn);
-/* step, within: what has to be over in how many ms, 0: nothing has to. */
+/* step, within: the step that must be finished within so many ms; 0: no deadline. */
 void nv_conn_move(struct nv_http_conn *c, enum nv_conn_phase phase, const char *step,
 		  uint64_t within);
-/* Let it count for its request's own address.  False: there are too many already. */
+/* Count it for its request's own address. False: too many already. */
 bool nv_conn_count_address(struct nv_http_conn *c, const struct nv_address *own);
 bool nv_conn_count_person(struct nv_http_conn *c, const char *person);
-/* What http->bodies holds of those that count for the same; NULL: it counts for nobody.  The same
+/* The share of http->bodies of the same person or address; NULL: not counted. It does not change
  * from the first byte of a body to the end of its request. */
 size_t *nv_conn_bodies(const struct nv_http_conn *c);
 void nv_conn_end_request(struct nv_http_conn *c);
@@ -186,15 +186,15 @@ void nv_conn_unwatch(struct nv_http_request *r);
 void nv_conn_look(struct nv_http *h); /* something happened on watch_fd */
 
 /* reply.c */
-/* Close the connection of a request that libmicrohttpd does not look at just now. */
+/* Close the connection of a request that libmicrohttpd is not processing. */
 void nv_http_drop(struct nv_http_request *r);
-/* Hand what was answered to libmicrohttpd; only inside its access handler. */
+/* Hand the answer to libmicrohttpd; only inside its access handler. */
 enum MHD_Result nv_http_queue(struct nv_http_request *r);
-/* Let the suspended connection go on. */
+/* Resume the suspended connection. */
 void nv_http_wake(struct nv_http_request *r);
-/* Answer in place of a handler that is too late; its own answer is then thrown away. */
+/* Answer in place of a handler that is too late; its own answer is then discarded. */
 void nv_http_abandon(struct nv_http_request *r);
-/* The reader left or the server closes: tell the stream's owner once. */
+/* The reader left or the server closes: notify the stream's owner once. */
 void nv_http_gone(struct nv_http_request *r);
 
 #endif

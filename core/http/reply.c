@@ -22,7 +22,7 @@ void nv_http_add_header(struct nv_http_request *r, const char *name, const char 
 static bool has_own(const struct nv_http_request *r, const char *name)
 {
 	for (const struct nv_http_pair *h = r->headers; h; h = h->next)
-		if (!strcasecmp(h->name, name))
+		if (strcasecmp(h->name, name) == 0)
 			return true;
 	return false;
 }

@@ -87,7 +87,8 @@ static bool pattern_fits(struct nv_http_request *r, const char *pattern, const c
 
 static bool method_fits(const char *route, const char *method)
 {
-	return !strcmp(route, method) || (!strcmp(route, "GET") && !strcmp(method, "HEAD"));
+	return strcmp(route, method) == 0 ||
+	       (strcmp(route, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
 static void find_route(struct nv_http_request *r)
@@ -102,7 +103,7 @@ static void find_route(struct nv_http_request *r)
 			return;
 		}
 		nv_buf_printf(&allow, "%s%s", allow.len ? ", " : "", route->method);
-		if (!strcmp(route->method, "GET"))
+		if (strcmp(route->method, "GET") == 0)
 			nv_buf_puts(&allow, ", HEAD");
 	}
 	r->params_len = 0;
@@ -143,7 +144,7 @@ static enum MHD_Result join_forwarded(void *arg, enum MHD_ValueKind kind, const 
 {
 	(void)kind;
 	struct nv_buf *all = arg;
-	if (value && !strcasecmp(key, "X-Forwarded-For"))
+	if (value && strcasecmp(key, "X-Forwarded-For") == 0)
 		nv_buf_printf(all, "%s%s", all->len ? "," : "", value);
 	return MHD_YES;
 }
@@ -202,13 +203,13 @@ static enum MHD_Result look_at_header(void *arg, enum MHD_ValueKind kind, const 
 	(void)kind;
 	struct framing *f = arg;
 	f->odd |= key[strcspn(key, " \t")] != '\0'; /* "Content-Length : 3" is none to MHD */
-	if (!strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+	if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
 		f->lengths++;
 		f->odd |= !value || !*value || value[strspn(value, "0123456789")];
-	} else if (!strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+	} else if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
 		f->encodings++;
 		f->odd |= !value || strcasecmp(value, "chunked") != 0;
-	} else if (!strcasecmp(key, MHD_HTTP_HEADER_HOST)) {
+	} else if (strcasecmp(key, MHD_HTTP_HEADER_HOST) == 0) {
 		f->hosts++;
 	}
 	return MHD_YES;
@@ -246,7 +247,7 @@ const void *nv_http_route_data(const struct nv_http_request *r)
 static const char *find_pair(const struct nv_http_pair *pairs, size_t len, const char *name)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!strcmp(pairs[i].name, name))
+		if (strcmp(pairs[i].name, name) == 0)
 			return pairs[i].value;
 	return NULL;
 }

@@ -51,7 +51,7 @@ static int parse_listen(const char *text, union address *ret, socklen_t *ret_len
 		*ret_len = sizeof ret->v4;
 	}
 	void *to = v6 ? (void *)&ret->v6.sin6_addr : (void *)&ret->v4.sin_addr;
-	const char *name = !strcmp(host, "localhost") ? "127.0.0.1" : host;
+	const char *name = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, name, to) != 1)
 		return nv_fail(err, NV_FATAL, NV_R_config,
 			       "listen: \"%s\" is not a numeric address (\"127.0.0.1:8080\", "
@@ -142,7 +142,7 @@ static void refuse_and_close(struct nv_http_request *r, unsigned status, enum nv
 	nv_http_refuse(r, status, reason, detail);
 }
 
-/* What no handler is asked about; the body is not even read. */
+/* Refusals without a handler; the body is not even read. */
 static bool must_refuse(struct nv_http_request *r)
 {
 	struct nv_http *h = r->http;
@@ -152,7 +152,7 @@ static bool must_refuse(struct nv_http_request *r)
 		refuse_and_close(r, 503, NV_R_busy, "the server stops");
 	else if (!nv_http_framing_fits(r))
 		refuse_and_close(r, 400, NV_R_bad_message,
-				 "the length of the body is said twice, or in two ways");
+				 "the length of the body is given twice, or in two ways");
 	else if (!probe && h->busy.len > h->max_connections)
 		refuse_and_close(r, 503, NV_R_busy, "too many requests at once");
 	else if (!probe && !few)
@@ -168,7 +168,7 @@ static uint64_t announced(const struct nv_http_request *r)
 	return length ? strtoull(length, NULL, 10) : 0;
 }
 
-/* Other bodies are read to their end, for nobody: most clients look at an answer only then. */
+/* Other bodies are read to their end and discarded: most clients read the answer only then. */
 static bool is_not_worth_reading(const struct nv_http_request *r)
 {
 	return announced(r) > NV_HTTP_DISCARD_MAX || nv_http_header(r, MHD_HTTP_HEADER_EXPECT);
@@ -512,7 +512,7 @@ static void last_turn(uv_timer_t *timer)
 	turn(h);
 }
 
-/* Whoever has not answered by now is answered for; a last moment lets the answers out. */
+/* Answers in place of late handlers, then waits a moment until the answers are sent. */
 static void patience_over(uv_timer_t *timer)
 {
 	struct nv_http *h = timer->data;

@@ -77,7 +77,7 @@ static void asked(uv_work_t *work, int status)
 		take_over(f->config, &f->got);
 	} else if (!f->failed) {
 		NV_LOG(NV_WARN, "settings.unknown", NV_E(&f->err),
-		       NV_S("meanwhile", "as they were last known"));
+		       NV_S("meanwhile", "as last known"));
 	}
 	f->failed = f->rc < 0;
 	nv_arena_fini(&f->arena);
@@ -99,7 +99,7 @@ struct nv_follow *nv_follow_start(uv_loop_t *loop, struct nv_config *c)
 {
 	if (!c->site.path || c->site.type != NV_SITE_MOODLE)
 		return NULL;
-	struct nv_follow *f = nv_alloc(sizeof(*f));
+	struct nv_follow *f = nv_alloc(sizeof *f);
 	f->config = c;
 	uv_timer_init(loop, &f->timer);
 	f->timer.data = f;

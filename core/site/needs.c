@@ -9,7 +9,7 @@
 void nv_needs_from_names(const struct nv_strs *names, struct nv_list *ret, struct nv_arena *arena)
 {
 	size_t len = names->len < NV_NEEDS_MAX ? names->len : NV_NEEDS_MAX;
-	struct nv_plugin *p = nv_arena_alloc(arena, (len + 1) * sizeof(*p));
+	struct nv_plugin *p = nv_arena_alloc(arena, (len + 1) * sizeof *p);
 	for (size_t i = 0; i < len; i++)
 		p[i].name = nv_arena_strdup(arena, names->items[i]); /* which version: not known */
 	*ret = (struct nv_list){p, len};
@@ -26,11 +26,11 @@ static bool has_plugin(const struct nv_list *has, const char *name)
 
 static void warn(struct nv_strs *to, const char *text, struct nv_arena *arena)
 {
-	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof(*items));
+	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof *items);
 	if (to->len == WARNINGS_MAX)
 		return;
 	if (to->len)
-		memcpy(items, to->items, to->len * sizeof(*items));
+		memcpy(items, to->items, to->len * sizeof *items);
 	items[to->len++] = nv_arena_strdup(arena, text);
 	to->items = items;
 }

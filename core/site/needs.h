@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Plugins that a course needs: which, and whether a site has them.  A Moodle looks by itself
- * (moodle/block_navette/classes/local/needs.php); this is for the others. */
+/* The plugins a course needs, and whether a site has them. A Moodle checks itself
+ * (moodle/block_navette/classes/local/needs.php); this is for other sites. */
 #ifndef NV_SITE_NEEDS_H
 #define NV_SITE_NEEDS_H
 

@@ -109,7 +109,7 @@ static bool strs_from(const json_t *j, struct nv_strs *ret, struct nv_arena *are
 	if (!json_is_array(j))
 		return false;
 	size_t len = json_array_size(j);
-	ret->items = nv_arena_alloc(arena, (len + 1) * sizeof(*ret->items));
+	ret->items = nv_arena_alloc(arena, (len + 1) * sizeof *ret->items);
 	for (ret->len = 0; ret->len < len; ret->len++) {
 		const char *text = json_string_value(json_array_get(j, ret->len));
 		if (!text)

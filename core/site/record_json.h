@@ -8,9 +8,9 @@
 
 #include "proto/schema.h"
 
-/* Owned.  What is absent is left out. */
+/* Owned. Absent fields are omitted. */
 json_t *nv_json_record(const struct nv_record *r, const void *in);
-/* NV_RETRY/io with the field named.  null is as good as absent; limits are not looked at. */
+/* NV_RETRY/io with the field named.  null counts as absent; limits are not checked. */
 int nv_json_to_record(const struct nv_record *r, const json_t *from, void *ret,
 		      struct nv_arena *arena, struct nv_err *err);
 

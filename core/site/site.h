@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A site: one Moodle (or what stands for it) behind one interface.
+/* A site: one Moodle (or a substitute) behind one interface.
  *
- * Implementations in this folder: directory, moodle, seed-ws.  All calls block and belong on a
- * job's thread; several may run at once, in several processes on several machines that share the
- * site.
+ * Implementations in this folder: folder, moodle, seed-ws. All calls block and are made on a job's
+ * thread; several may run at once, in several processes on several machines that share the site.
  *
  * One request, one course: nv_site_import holds a lock of the site named by the request id for its
  * whole life, looks first whether the request already has a course (and then returns that one), and
  * makes the course and the row "request ↔ course" appear in one step.  A second attempt meanwhile
- * gets NV_HOLD/busy.  What fails leaves nothing.
+ * gets NV_HOLD/busy.  A failed import leaves nothing behind.
  *
- * What administrators may want to read of an export or import goes to nv_job_log as it happens.
- * Warnings of a result are logged by whoever called, each once, so that a site need say them only
- * where it may fail after them. */
+ * Log lines for administrators go to nv_job_log as they arise. The caller logs each warning of a
+ * result once, so a site needs to log warnings itself only before a point where it may fail. */
 #ifndef NV_SITE_H
 #define NV_SITE_H
 
@@ -29,16 +27,16 @@ const char *nv_site_describe(const struct nv_site *s); /* for logs and doctor */
 int nv_site_versions(struct nv_site *s, uint64_t *ret_version, struct nv_list *ret_plugins,
 		     struct nv_arena *arena, struct nv_err *err);
 
-/* Can it be worked with now?  Cheap; -1 with NV_HOLD and site_upgrading (it is being upgraded or
- * waits for that), disk_full or site_unavailable: whatever it is, it is no fault of a course. */
+/* Is it usable now? Cheap; -1 with NV_HOLD and site_upgrading (it is being upgraded or waits for
+ * its upgrade), disk_full or site_unavailable: conditions that concern the whole site. */
 int nv_site_probe(struct nv_site *s, const struct nv_job *job, struct nv_err *err);
 
-/* What the site's administrator has set for restores, into *io, the texts in the arena.  A site
- * without settings of its own leaves *io as it is. */
+/* Reads the site's settings for restores into *io, the texts in the arena. A site without settings
+ * leaves *io unchanged. */
 int nv_site_settings(struct nv_site *s, struct nv_config_restore *io, struct nv_arena *arena,
 		     struct nv_err *err);
 
-/* How a Moodle's administrator has set what must fit the other machines; for doctor. */
+/* Settings of a Moodle that must match those of other machines; for doctor. */
 struct nv_site_facts {
 	const char *role;	 /* "", "server", "client", "both"; NULL: not known, as all below */
 	const char *issuer;	 /* its address, as in the tokens of its button */
@@ -50,7 +48,7 @@ struct nv_site_facts {
 /* All NULL where the site has no such settings, or its plugin is older. */
 int nv_site_facts(struct nv_site *s, struct nv_site_facts *ret, struct nv_arena *arena,
 		  struct nv_err *err);
-/* What two machines may compare without showing the secret. */
+/* A fingerprint that two machines can compare without revealing the secret. */
 #define NV_LAUNCH_FINGERPRINT 17u /* with the NUL */
 void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT]);
 
@@ -78,7 +76,7 @@ struct nv_import {
 	const char *site;		/* the course server, from the verified key */
 	const char *category;		/* identifier of the course's category there; may be NULL */
 	uint64_t moodle_version;	/* of the archive, 0: not known */
-	uint64_t retry_in; /* should this attempt fail, ms until the next; 0: there is none */
+	uint64_t retry_in; /* ms until the next attempt if this one fails; 0: there is none */
 	const struct nv_list *needs; /* struct nv_plugin; NULL: not known */
 };
 struct nv_imported {
@@ -88,7 +86,7 @@ struct nv_imported {
 	char *fullname;
 	char *category; /* identifier of the category it came into */
 	bool user_data; /* whether user data came along */
-	bool existed;	/* this request had its course already */
+	bool existed;	/* the request already had its course */
 	bool enrolled;	/* the requester was enrolled */
 	uint64_t at;	/* when the course was made, ms since the epoch */
 	struct nv_strs warnings;
@@ -97,13 +95,13 @@ struct nv_imported {
 };
 
 /* Would the import be refused (plugins, category, capability, course taken by a colleague, disk)?
- * Cheap; asked before anything is fetched.  bytes: of the archive, unpacked.  *ret_existed: this
- * request has its course already, see nv_site_find; nothing else was looked at. */
+ * Cheap; called before anything is fetched. bytes: of the archive, unpacked. *ret_existed: the
+ * request already has its course, see nv_site_find; nothing else was checked. */
 int nv_site_preflight(struct nv_site *s, const struct nv_import *in, uint64_t bytes,
 		      bool *ret_existed, struct nv_err *err);
-/* Contents that the site has need not be fetched: those of the manifest's blobs whose SHA-256 is
- * theirs are put into the folder blobs, as <sha1>-<size>, by hard links.  Does nothing where that
- * cannot be. */
+/* Avoids fetching contents that the site already has: blobs of the manifest whose SHA-256 matches a
+ * local file are hard-linked into the folder blobs, as <sha1>-<size>. No effect where links are
+ * impossible. */
 struct nv_reuse {
 	const struct nv_manifest *manifest;
 	const char *blobs;
@@ -120,12 +118,12 @@ int nv_site_import(struct nv_site *s, const struct nv_import *in, const struct n
 int nv_site_find(struct nv_site *s, const char *request_id, struct nv_imported *ret,
 		 struct nv_arena *arena, struct nv_err *err);
 
-/* NV_REJECT/course_missing when the course was deleted; enrolling twice is fine.  role NULL: as the
- * site's administrator has set it. */
+/* NV_REJECT/course_missing when the course was deleted; enrolling twice is fine. role NULL: the
+ * role set by the site's administrator. */
 int nv_site_enrol(struct nv_site *s, const char *course, const char *user, const char *role,
 		  struct nv_err *err);
 
-/* What a notice is about: people choose for each how they want to hear of it. */
+/* Kinds of notices: people choose for each kind how they are notified. */
 enum nv_notice_kind {
 	NV_NOTICE_restored,
 	NV_NOTICE_failed,  /* or cancelled */
@@ -142,32 +140,32 @@ struct nv_notice {
 	const char *html; /* the same, a page's body; NULL: text only */
 	const char *url;  /* may be NULL */
 };
-/* NV_REJECT: it will never arrive (unknown_user). */
+/* NV_REJECT: undeliverable (unknown_user). */
 int nv_site_notify(struct nv_site *s, const struct nv_notice *n, struct nv_err *err);
 
-/* What somebody who came by Moodle's button may there now. */
+/* The present rights of a user who came through Moodle's button. */
 struct nv_person_rights {
 	const char *user; /* as the button's token named them */
 	uint64_t block;	  /* the block's instance; 0: not known */
 	/* the answer */
-	bool served; /* false: no such account any more, or it may not use that block */
+	bool served; /* false: the account no longer exists, or may not use that block */
 	bool manage;
 	bool user_data;
 	bool link;
 };
 #define NV_RIGHTS_MAX 500u /* people in one question */
-/* Can the configured site be asked at all?  A folder has no capabilities. */
+/* Can the configured site be asked? A folder site has no capabilities. */
 bool nv_site_tells_rights(const struct nv_config *config);
 int nv_site_rights(struct nv_site *s, struct nv_person_rights *io, size_t len,
 		   const struct nv_job *job, struct nv_err *err);
 
-/* What this site has restored: rebuilds finished history after Redis was emptied.  cb gets the
- * request as it was asked and its outcome; deleted: the course is gone since. */
+/* The site's history of restores, to rebuild finished records after a loss of Redis. cb gets the
+ * request and its outcome; deleted: the course was deleted since. */
 typedef int (*nv_site_history_cb)(void *arg, const struct nv_restore_request *request,
 				  const struct nv_imported *outcome, bool deleted);
 int nv_site_history(struct nv_site *s, nv_site_history_cb cb, void *arg, struct nv_err *err);
 
-/* Remove what crashed attempts left and nobody holds. */
+/* Remove leftovers of crashed attempts that are not locked. */
 int nv_site_sweep(struct nv_site *s, struct nv_err *err);
 
 /* The implementations' table. */
@@ -176,7 +174,7 @@ struct nv_site_ops {
 	struct nv_site *(*open)(const struct nv_config *config, struct nv_err *err);
 	void (*close)(struct nv_site *s);
 	__typeof__(nv_site_versions) *versions;
-	__typeof__(nv_site_probe) *probe;	/* what it fails with need not be classified */
+	__typeof__(nv_site_probe) *probe;	/* its errors need not be classified */
 	__typeof__(nv_site_settings) *settings; /* NULL: it has none */
 	__typeof__(nv_site_facts) *facts;	/* NULL: it has none */
 	__typeof__(nv_site_catalog) *catalog;

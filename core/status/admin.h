@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* For administrators: forgetting somebody or what is old, who is there, and where time goes. */
+/* For administrators: erasing a user's or old records, presences, and time spent in each step. */
 #ifndef NV_STATUS_ADMIN_H
 #define NV_STATUS_ADMIN_H
 
 #include "core/status/status.h"
 
 struct nv_forgotten {
-	uint64_t removed; /* records that had ended, with their logs */
-	uint64_t kept;	  /* records that have not: cancel them, or wait */
+	uint64_t removed; /* finished records, with their logs */
+	uint64_t kept;	  /* unfinished records: cancel them, or wait */
 	uint64_t traces;  /* wishes to join, entries of the streams */
 };
-/* What is here about a user (their name on the course servers).  Not: sessions, answers that are
- * kept for some minutes, rows of digests; these end by themselves, the last after 31 days.  dry:
- * only counts records, and changes nothing. */
+/* Erases what Redis holds about a user (their name on the course servers). Not erased: sessions,
+ * answers cached for minutes, rows of digests; these expire, the last after 31 days. dry: only
+ * counts records. */
 void nv_status_forget(struct nv_status *s, const char *user, bool dry,
 		      void (*cb)(void *arg, const struct nv_err *err,
 				 const struct nv_forgotten *what),
 		      void *arg);
 
-/* Archives of requests that nv_status_forget removed, each "<site>/<id>", at most so many: they
- * must leave the store.  done: those of before that have.  Borrowed for the call. */
+/* The archives of erased requests, each "<site>/<id>", at most so many: they must be deleted from
+ * the store. done: those returned before that are deleted. Borrowed for the call. */
 void nv_status_unstore(struct nv_status *s, const char *const *done, size_t len, uint64_t most,
 		       void (*cb)(void *arg, const struct nv_err *err, const char *const *archives,
 				  size_t len),
 		       void *arg);
 
-/* Records that have ended and that nothing has changed for age_ms go, with their logs; others are
- * counted as kept.  A message about one of them does not bring it back (31 days). */
+/* Removes finished records unchanged for age_ms, with their logs; others are counted as kept. For
+ * 31 days a late message does not create a removed record again. */
 void nv_status_expire(struct nv_status *s, uint64_t age_ms,
 		      void (*cb)(void *arg, const struct nv_err *err,
 				 const struct nv_forgotten *what),
 		      void *arg);
 
-/* Say that somebody is there, with what there is to know (a text of any kind); again before ttl_ms
- * is over.  0: for ever, so that one sees when it was said last. */
+/* Announces a presence with a value (any text); to be repeated before ttl_ms is over. 0: it never
+ * expires, and shows when it was announced last. */
 void nv_status_present(struct nv_status *s, const char *name, const char *value, uint64_t ttl_ms,
 		       nv_status_cb cb, void *arg);
 /* They have gone. */
@@ -41,9 +41,9 @@ void nv_status_absent(struct nv_status *s, const char *name, nv_status_cb cb, vo
 struct nv_presence {
 	const char *name;
 	const char *value;
-	uint64_t at; /* when it was said last, ms since the epoch, by Redis's clock */
+	uint64_t at; /* last announcement, ms since the epoch, by Redis's clock */
 };
-/* Borrowed for the call; the one that was heard last is last. */
+/* Borrowed for the call; the most recent one is last. */
 void nv_status_presences(struct nv_status *s,
 			 void (*cb)(void *arg, const struct nv_err *err,
 				    const struct nv_presence *list, size_t len),
@@ -55,14 +55,14 @@ void nv_status_site_counts(struct nv_status *s, const char *const *sites, size_t
 				      const uint64_t (*counts)[NV_ST_COUNT], size_t len),
 			   void *arg);
 
-/* How long the request that waits longest for each course server has waited, ms; 0: none waits. */
+/* The longest wait of a request for each course server, ms; 0: none waits. */
 void nv_status_oldest(struct nv_status *s, const char *const *sites, size_t len,
 		      void (*cb)(void *arg, const struct nv_err *err, const uint64_t *ms,
 				 size_t len),
 		      void *arg);
 
-/* What a request spends its time on, all attempts of its present revision together.
- * X(name): queued (at the course server), export, upload, wait (for a worker), download, import */
+/* Time spent in each step, over all attempts of the present revision. X(name): queued (at the
+ * course server), export, upload, wait (for a worker), download, import */
 #define NV_PHASES(X) \
 	X(queued)    \
 	X(export)    \

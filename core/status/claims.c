@@ -31,7 +31,7 @@ static int answer_word(const redisReply *r, const char *const *words, size_t len
 	if (nv_reply_check(r, err))
 		return -1;
 	for (size_t i = 0; i < len; i++)
-		if (word && !strcmp(words[i], word))
+		if (word && strcmp(words[i], word) == 0)
 			return (int)i;
 	return nv_reply_odd(err);
 }
@@ -190,13 +190,12 @@ void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void
 /* --- history --- */
 
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
-		      const struct nv_status_outcome *o, uint64_t at, bool deleted, bool only_known,
-		      nv_status_cb cb, void *arg)
+		      const struct nv_status_recalled *r, nv_status_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_recall, nv_op_done_plain, NV_CB(cb), arg);
 	struct nv_err err;
 
-	if (!nv_state_final(o->state)) {
+	if (!nv_state_final(r->outcome->state)) {
 		nv_fail(&err, NV_REJECT, NV_R_internal, "status: history holds final states only");
 		nv_op_fail(op, &err);
 		return;
@@ -205,11 +204,11 @@ void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
 		nv_op_fail(op, &err);
 		return;
 	}
-	nv_args_str(&op->args, nv_state_word(o->state));
-	nv_args_uint(&op->args, at);
-	nv_args_str(&op->args, deleted ? "1" : "0");
-	nv_args_str(&op->args, only_known ? "1" : "0");
-	nv_args_outcome(&op->args, o);
+	nv_args_str(&op->args, nv_state_word(r->outcome->state));
+	nv_args_uint(&op->args, r->at);
+	nv_args_str(&op->args, r->deleted ? "1" : "0");
+	nv_args_str(&op->args, r->only_known ? "1" : "0");
+	nv_args_outcome(&op->args, r->outcome);
 	nv_op_run(op);
 }
 

@@ -1,45 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Claims: a worker takes a request, works on it and says how it ended. */
+/* Claims: a worker claims a request, works on it and reports the result. */
 #ifndef NV_STATUS_CLAIMS_H
 #define NV_STATUS_CLAIMS_H
 
 #include "core/status/status.h"
 
 enum nv_claim_result {
-	NV_CLAIM_OURS,	     /* token is ours until the lease ends */
-	NV_CLAIM_BUSY,	     /* somebody else's lease runs: NV_HOLD */
-	NV_CLAIM_DONE,	     /* restored already */
-	NV_CLAIM_FAILED,     /* failed for good already */
-	NV_CLAIM_CANCELLED,  /* withdrawn (cancelling became cancelled by this call) */
-	NV_CLAIM_AHEAD,	     /* another has most of the archive already: give it the message */
-	NV_CLAIM_SUPERSEDED, /* a newer revision was asked for; this message is old */
+	NV_CLAIM_OURS,	    /* token is ours until the lease ends */
+	NV_CLAIM_BUSY,	    /* held by another worker: NV_HOLD */
+	NV_CLAIM_DONE,	    /* restored already */
+	NV_CLAIM_FAILED,    /* failed for good already */
+	NV_CLAIM_CANCELLED, /* withdrawn (cancelling became cancelled by this call) */
+	NV_CLAIM_AHEAD, /* another worker has prefetched most of the archive: hand it the message */
+	NV_CLAIM_SUPERSEDED, /* a newer revision exists; this message is old */
 };
 typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
 			    const char token[NV_TOKEN_SIZE]);
-/* To importing.  A record that is not there is made, one of an older revision takes q.  A lease
- * that has ended leaves the state as it is; whoever claims next goes on.  A failed one may be
- * claimed again by an attempt that began after it failed, and by any with reopen: an operator has
- * put the message back.  ahead: the token of nv_status_ahead where the caller was ahead itself, or
- * NULL; it ends.  token is NULL but for NV_CLAIM_OURS. */
+/* Moves it to importing. A missing record is created, one of an older revision is updated from q.
+ * An expired lease does not change the state; the next claim continues.  A failed one may be
+ * claimed again by an attempt that began after the failure, and by any attempt with reopen (an
+ * operator has requeued the message).  ahead: the caller's token of nv_status_ahead, or NULL; it is
+ * released. token is NULL except for NV_CLAIM_OURS. */
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
 		     const char *host, uint64_t lease_ms, bool reopen, const char *ahead,
 		     nv_claim_cb cb, void *arg);
-/* Fetching ahead: whoever fetches an archive while it is still being written holds this, so that
- * others leave the restore to it.  Taken, renewed (each time with the same token), or with lease_ms
- * 0 let go.  ours false: another is ahead, or the request has come further or to its end.  ready
- * (borrowed for the call; len 0: none): the archive.ready that another worker has met meanwhile. */
+/* Prefetch lease: held by the worker that fetches an archive while it is still being written, so
+ * that others leave the restore to it. Taken, renewed (with the same token), or released with
+ * lease_ms 0. ours false: another worker holds it, or the request is already past that stage. ready
+ * (borrowed for the call; len 0: none): an archive.ready that another worker has received
+ * meanwhile. */
 void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
 		     void (*cb)(void *arg, const struct nv_err *err, bool ours,
 				struct nv_bytes ready),
 		     void *arg);
-/* Give archive.ready's envelope to whoever is ahead; kept for a minute. */
+/* Hand archive.ready's envelope to the prefetching worker; kept for a minute. */
 void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
 			  nv_status_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
 struct nv_status_progress {
 	const char *step; /* NULL: none yet */
 	uint64_t done, total;
-	uint64_t import_ms; /* the import has been going on for so long; 0: it has not begun */
+	uint64_t import_ms; /* duration of the import so far; 0: it has not begun */
 };
 /* Heartbeat and progress in one. */
 void nv_status_renew(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
@@ -51,7 +52,7 @@ struct nv_status_outcome {
 	const char *reason;  /* NULL: none */
 	const char *message;
 	bool failed_attempt; /* counts as one */
-	bool held;	     /* given back until what the reason says has passed */
+	bool held;	     /* given back until the condition named by reason is over */
 	uint64_t retry_in;  /* given back after a failed attempt: ms until the next; 0: not known */
 	uint64_t import_ms; /* since the import began; 0: it did not */
 	/* restored: */
@@ -66,34 +67,41 @@ struct nv_status_outcome {
 	struct nv_list differences; /* struct nv_difference */
 };
 /* The last write of a claim; frees it.  NV_RETRY/claim_lost when the token is not the claim's.
- * Exception: state restored is accepted from a worker that lost its claim when nobody else has it,
- * for the course is there.  token NULL: no claim (a message rejected before it was claimed): only
- * failed; NV_HOLD/busy when somebody holds a claim; of an older revision, or when the record is
- * final already: success, nothing changes.  The same call again after an answer got lost: success.
- * ready or scheduled for a record that is cancelling makes it cancelled. */
+ * Exception: state restored is accepted from a worker that lost its claim if nobody else holds one,
+ * since the course exists. token NULL: no claim (a message rejected before it was claimed): only
+ * failed is allowed; NV_HOLD/busy when another worker holds a claim; for an older revision or a
+ * final record: success without any change. Repeating the call after a lost answer succeeds. ready
+ * or scheduled for a record that is cancelling makes it cancelled. */
 void nv_status_finish(struct nv_status *s, const struct nv_restore_request *q, const char *token,
 		      const struct nv_status_outcome *o, nv_status_cb cb, void *arg);
 
-/* What a request was given back for (held) has passed; one that goes on already is left alone. */
+/* The condition for which a request was given back (held) is over; no effect if it continues
+ * already. */
 void nv_status_passed(struct nv_status *s, const char *id, nv_status_cb cb, void *arg);
 
-/* Finished history from the site: made when not there (unless only_known: what went by its age, or
- * on request, stays away), deleted marked; a record in flight is left alone.  What ended within the
- * last ten minutes is given to the notifiers again: its notice may have been lost with Redis. */
+struct nv_status_recalled {
+	const struct nv_status_outcome *outcome;
+	uint64_t at;	 /* ms since the epoch */
+	bool deleted;	 /* the course is gone since */
+	bool only_known; /* a record that expired or was erased on request is not made again */
+};
+/* Rebuilds a finished record from the site's history: creates a missing one, marks deleted courses,
+ * leaves records in progress alone. Results of the last ten minutes are notified again: their
+ * notices may have been lost with Redis. */
 void nv_status_recall(struct nv_status *s, const struct nv_restore_request *q,
-		      const struct nv_status_outcome *o, uint64_t at, bool deleted, bool only_known,
-		      nv_status_cb cb, void *arg);
-/* Is this a Redis that nobody has rebuilt history in?  True for exactly one asker (who then recalls
- * all), again after failure: call nv_status_rebuilt when done. */
+		      const struct nv_status_recalled *r, nv_status_cb cb, void *arg);
+/* Must history be rebuilt in this Redis? True for exactly one caller (which then recalls everything
+ * and calls nv_status_rebuilt), and again after a failure. */
 void nv_status_needs_rebuild(struct nv_status *s,
 			     void (*cb)(void *arg, const struct nv_err *err, bool yes), void *arg);
 void nv_status_rebuilt(struct nv_status *s, nv_status_cb cb, void *arg);
 
-/* The message that is next about this revision waits for what passes by itself; its state stays. */
+/* The message of this revision is held by a temporary condition; the state stays. */
 void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
 		     const char *message, const char *from, nv_status_cb cb, void *arg);
 
-/* "Enrol me": state pending, joined or an error's sentence; joined adds to record.joined. */
+/* "Enrol me": state is pending, joined or an error message; joined adds the user to
+ * record.joined. */
 void nv_status_join(struct nv_status *s, const char *id, const char *user, const char *state,
 		    nv_status_cb cb, void *arg);
 

@@ -237,7 +237,7 @@ static void reply_error(const struct nv_conn *c, const redisReply *r, struct nv_
 	char place[200];
 	/* "ERR …" is about the command: ours, so a bug.  Others are about the server: OOM, LOADING,
 	 * READONLY, MISCONF (disk full), BUSY, NOAUTH, WRONGPASS, NOPERM, … */
-	bool ours = !strncmp(r->str, "ERR ", 4) || !strncmp(r->str, "WRONGTYPE", 9);
+	bool ours = strncmp(r->str, "ERR ", 4) == 0 || strncmp(r->str, "WRONGTYPE", 9) == 0;
 
 	where(c, place, sizeof place);
 	nv_fail(err, NV_RETRY, ours ? NV_R_internal : NV_R_status_unavailable,
@@ -267,7 +267,7 @@ static void on_reply(redisAsyncContext *ac, void *reply, void *data)
 	call->cb(call->arg, r ? NULL : &err, r);
 	free(call);
 	if (demoted && c->ac == ac && c->state == CONN_UP) {
-		set_why(c, "it is the master no more");
+		set_why(c, "it is no longer the master");
 		drop(c);
 	}
 }
@@ -325,7 +325,7 @@ static void came_up(struct nv_conn *c)
 	c->state = CONN_UP;
 	c->failed = false;
 	c->backoff = BACKOFF_MIN;
-	/* What hiredis refuses from now on is refused because the connection just went. */
+	/* From now on hiredis refuses calls because the connection is lost. */
 	set_why(c, "connection lost");
 	for (call = TAILQ_FIRST(&c->calls); call; call = next) {
 		next = TAILQ_NEXT(call, link);

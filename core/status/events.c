@@ -55,21 +55,21 @@ bool nv_event_from_reply(const redisReply *entry, struct nv_status_change_event 
 		if (!name || !value)
 			continue;
 		for (size_t k = 0; k < NV_ARRAY_LEN(texts); k++)
-			if (!strcmp(texts[k].name, name))
+			if (strcmp(texts[k].name, name) == 0)
 				*texts[k].at = value;
-		if (!strcmp(name, "rev"))
+		if (strcmp(name, "rev") == 0)
 			ret->rev = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "done"))
+		else if (strcmp(name, "done") == 0)
 			ret->done = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "total"))
+		else if (strcmp(name, "total") == 0)
 			ret->total = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "next_try"))
+		else if (strcmp(name, "next_try") == 0)
 			ret->next_try = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "held"))
+		else if (strcmp(name, "held") == 0)
 			ret->held = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "tries"))
+		else if (strcmp(name, "tries") == 0)
 			ret->tries = strtoull(value, NULL, 10);
-		else if (!strcmp(name, "first")) /* a stream id: ms-number */
+		else if (strcmp(name, "first") == 0) /* a stream id: ms-number */
 			ret->first = strtoull(value, NULL, 10);
 	}
 	return ret->kind != NULL;
@@ -203,7 +203,7 @@ static bool cursor_ok(const char *c)
 	size_t ms = strspn(c, "0123456789");
 	size_t n = c[ms] == '-' ? strspn(c + ms + 1, "0123456789") : 0;
 
-	return !strcmp(c, "$") || (ms && ms < 16 && n && n < 16 && !c[ms + 1 + n]);
+	return strcmp(c, "$") == 0 || (ms && ms < 16 && n && n < 16 && !c[ms + 1 + n]);
 }
 
 struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_follow_cb cb,

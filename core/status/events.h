@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What course servers say of a request, and the stream of all changes. */
+/* Status events of course servers, and the stream of all changes. */
 #ifndef NV_STATUS_EVENTS_H
 #define NV_STATUS_EVENTS_H
 
 #include "core/status/status.h"
 
-/* Apply what a site said; site: from the verified key.  Old news (lower rev, lower seq of the same
- * attempt, a final state) changes nothing and succeeds; but a failed record goes on with an attempt
- * that began after it failed.  A record that is not there is made.  Lines for the log are kept from
- * old news, too, each once. */
+/* Applies a site's status event; site: from the verified key. Outdated events (lower rev, lower seq
+ * of the same attempt, a final state) succeed without any change; but a failed record continues
+ * with an attempt that began after the failure. A missing record is created. Log lines of outdated
+ * events are kept, too, each once. */
 void nv_status_apply_event(struct nv_status *s, const struct nv_restore_request *q,
 			   const struct nv_status_event *e, nv_status_cb cb, void *arg);
 
@@ -29,16 +29,15 @@ struct nv_status_change_event {
 	uint64_t next_try; /* as in the record, both */
 	uint64_t held;
 	/* notices only: */
-	uint64_t first;	  /* when it was given out first, ms since the epoch */
+	uint64_t first;	  /* first delivery, ms since the epoch */
 	uint64_t tries;	  /* how often it was put back */
 	const char *told; /* what nv_notice_later was given; NULL: nobody */
 };
 typedef void (*nv_follow_cb)(void *arg, const struct nv_status_change_event *e);
 struct nv_follow;
 /* Every event after the cursor ("$": from now on), on a connection of its own, kept up across
- * reconnects; "0-0": from the beginning.  lost_cb (may be NULL): the stream was emptied or cut
- * before the cursor, read anew.  caught_up_cb (may be NULL): once, when all that was there has been
- * told. */
+ * reconnects; "0-0": from the beginning. lost_cb (may be NULL): the stream was emptied or trimmed
+ * beyond the cursor; reload. caught_up_cb (may be NULL): once, after all existing events. */
 struct nv_follow *nv_status_follow(struct nv_status *s, const char *cursor, nv_follow_cb cb,
 				   void (*lost_cb)(void *arg), void (*caught_up_cb)(void *arg),
 				   void *arg);

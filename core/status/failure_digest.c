@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Digests: what administrators hear of many failures.
+/* Digests: one message to administrators about many failures.
  *
  * Each failure asks, before anybody is told of it, whether it comes alone or is collected.  A
  * digest is a notice like any other: it lies among those that wait from the moment it is opened, so

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Forgetting somebody, or what is old: step by step, each a script that looks at STEP things, so
+/* Erasing a user's data or old records, step by step, each a script that looks at STEP things, so
  * that Redis serves others between two. */
 #include <inttypes.h>
 #include <string.h>

@@ -42,13 +42,13 @@ static struct nv_status_line line_from(const redisReply *entry)
 
 		if (!name || !value)
 			continue;
-		if (!strcmp(name, "at"))
+		if (strcmp(name, "at") == 0)
 			line.at = nv_reply_uint(entry->element[i + 1]);
-		else if (!strcmp(name, "from"))
+		else if (strcmp(name, "from") == 0)
 			line.from = value;
-		else if (!strcmp(name, "level"))
+		else if (strcmp(name, "level") == 0)
 			line.level = value;
-		else if (!strcmp(name, "text"))
+		else if (strcmp(name, "text") == 0)
 			line.text = value;
 	}
 	return line;

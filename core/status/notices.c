@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Notices: final states, each given to one of all notifiers.
+/* Notices: final states, each delivered to one of all notifiers.
  *
- * They have a stream of their own (nv:notices): progress of others must not push a final state out
- * before somebody was told of it.  Consumer group "notifier"; an entry leaves the stream when it is
- * done.  One that is not done within a minute goes to another, or to the same one again.  One that
- * cannot be told now waits in nv:notices:waiting and comes back into the stream when it is due. */
+ * They have a stream of their own (nv:notices), so that other requests' progress cannot push a
+ * final state out before it is delivered.  Consumer group "notifier"; an entry leaves the stream
+ * when it is done.  One that is not done within a minute is delivered again, to any notifier.  One
+ * that cannot be delivered now waits in nv:notices:waiting and returns to the stream when it is
+ * due. */
 #include <string.h>
 
 #include "core/status/events.h"

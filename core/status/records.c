@@ -173,7 +173,7 @@ static bool read_plain(struct nv_status_record *rec, struct nv_arena *arena, con
 		else if (fields[i].type == FIELD_UINT)
 			*(uint64_t *)(void *)at = nv_reply_uint(value);
 		else if (fields[i].type == FIELD_BOOL)
-			*(bool *)at = !strcmp(value->str, "1");
+			*(bool *)at = strcmp(value->str, "1") == 0;
 		return true;
 	}
 	return false;
@@ -182,16 +182,16 @@ static bool read_plain(struct nv_status_record *rec, struct nv_arena *arena, con
 static int read_field(struct nv_status_record *rec, struct nv_arena *arena, const char *name,
 		      const redisReply *value, struct nv_err *err)
 {
-	if (!strcmp(name, "request"))
+	if (strcmp(name, "request") == 0)
 		return nv_record_decode(&nv_restore_request_record, value->str, value->len,
 					&rec->request, arena, err);
-	if (!strcmp(name, "state"))
+	if (strcmp(name, "state") == 0)
 		rec->state = nv_state_from(value->str);
-	else if (!strcmp(name, "warnings"))
+	else if (strcmp(name, "warnings") == 0)
 		read_warnings(&rec->warnings, arena, value->str, value->len);
-	else if (!strcmp(name, "differences"))
+	else if (strcmp(name, "differences") == 0)
 		nv_differences_get(value->str, value->len, &rec->differences, arena);
-	else if (!strncmp(name, "join:", 5) && !strcmp(value->str, "joined"))
+	else if (strncmp(name, "join:", 5) == 0 && strcmp(value->str, "joined") == 0)
 		push(&rec->joined, arena, name + 5, strlen(name + 5));
 	else
 		read_plain(rec, arena, name, value);

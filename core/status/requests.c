@@ -324,7 +324,7 @@ static enum nv_state event_target(const char *word)
 	};
 
 	for (size_t i = 0; i < NV_ARRAY_LEN(targets); i++)
-		if (!strcmp(targets[i].word, word))
+		if (strcmp(targets[i].word, word) == 0)
 			return targets[i].state;
 	return NV_ST_COUNT;
 }

@@ -189,10 +189,10 @@ int nv_reply_check(const redisReply *r, struct nv_err *err)
 	const char *word = nv_reply_str(r, 0);
 	const char *text = nv_reply_str(r, 2);
 
-	if (word && !strcmp(word, "ok"))
+	if (word && strcmp(word, "ok") == 0)
 		return 0;
 	for (size_t i = 0; word && i < NV_ARRAY_LEN(kinds); i++)
-		if (!strcmp(word, kinds[i].word))
+		if (strcmp(word, kinds[i].word) == 0)
 			return nv_fail(err, kinds[i].kind, nv_reason_from(nv_reply_str(r, 1)),
 				       "status: %s", text ? text : "refused");
 	return nv_reply_odd(err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Status: what everybody may know about a request, in Redis, beside the client's Moodle.
- * Only producer and worker link it.
+/* Status of requests, in Redis on the client's side. Only producer and worker link it.
  *
  * All calls are made on the loop's thread and return at once; each callback is called exactly once,
  * on the loop and never from within the call itself, with err NULL on success.  Redis away:
- * NV_RETRY/status_unavailable at once or after the configured timeout; the connection comes back by
- * itself.  Every change of a record is one Lua script (record, indexes, event stream together).
+ * NV_RETRY/status_unavailable at once or after the configured timeout; the connection is
+ * re-established automatically.  Every change of a record is one Lua script (record, indexes, event
+ * stream together).
  *
  * Who may move a request where: the table in state.c (nv_state_may), p producer, k keeper, w worker
  * that holds the claim.  In short:
@@ -21,9 +21,9 @@
  *                 claims
  *   any but restored -> restored, by a worker that had lost its claim: the course is there
  *
- * Losing Redis: records of requests that the broker has not got come back from the producer's disk
- * (nv_status_accepted), of others in flight with the next message about them (each carries the
- * whole request), restored ones from the site's history (nv_status_recall). */
+ * After a loss of Redis: records of unpublished requests are rebuilt from the producer's disk
+ * (nv_status_accepted), those of others in progress from the next message about them (each carries
+ * the whole request), restored ones from the site's history (nv_status_recall). */
 #ifndef NV_STATUS_H
 #define NV_STATUS_H
 
@@ -60,7 +60,7 @@ bool nv_state_may(char who, enum nv_state from, enum nv_state to);
 struct nv_status;
 
 struct nv_status_record {
-	struct nv_restore_request request; /* as it is wanted now (highest revision) */
+	struct nv_restore_request request; /* the present (highest) revision */
 	enum nv_state state;
 	char *step;    /* export, upload, fetch, import; NULL: none */
 	uint64_t done; /* bytes of the step */
@@ -72,7 +72,7 @@ struct nv_status_record {
 	uint64_t next_try; /* after a failed attempt: when the next is due, ms since the epoch */
 	uint64_t held;	   /* since when it waits for what passes by itself (reason), ms; 0: it
 			      does not */
-	char *host;	   /* who works or worked on it */
+	char *host;	   /* the host that works or worked on it */
 	bool published;	   /* the broker has confirmed it */
 	uint64_t created;  /* ms since the epoch, these four; 0: not yet */
 	uint64_t modified;
@@ -104,8 +104,8 @@ struct nv_status_options {
 struct nv_status *nv_status_new(uv_loop_t *loop, const struct nv_status_options *o,
 				struct nv_err *err);
 bool nv_status_up(const struct nv_status *s);
-/* Calls in flight get NV_RETRY, followers and notifiers end too; on_closed_cb comes when nothing of
- * it is left on the loop.  No calls after this one. */
+/* Calls in flight end with NV_RETRY, followers and notifiers end, too; on_closed_cb is called when
+ * nothing is left on the loop. No calls after this one. */
 void nv_status_close(struct nv_status *s, void (*on_closed_cb)(void *arg), void *arg);
 
 typedef void (*nv_status_cb)(void *arg, const struct nv_err *err);

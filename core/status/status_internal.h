@@ -2,11 +2,11 @@
 /* What the files of core/status share.  Three layers:
  *
  *   poll.c         a hiredis context on the libuv loop
- *   connection.c   struct nv_conn: one connection that comes back by itself; calls with a deadline
+ *   connection.c   struct nv_conn: one connection with automatic reconnect; calls with a deadline
  *   scripts.c      struct nv_op: one call of the public interface: a Lua script (or a plain
- *                  command), its arguments and whoever waits for it
+ *                  command), its arguments and the caller's callback
  *
- * and above them one file per subject, each with its header. */
+ * and on top of them one file per subject, each with its header. */
 #ifndef NV_STATUS_STATUS_INTERNAL_H
 #define NV_STATUS_STATUS_INTERNAL_H
 
@@ -64,9 +64,9 @@ bool nv_conn_up(const struct nv_conn *c);
 /* block_ms: how long the command itself may wait in the server, on top of the timeout. */
 void nv_conn_call(struct nv_conn *c, const struct nv_args *a, uint64_t block_ms, nv_reply_cb cb,
 		  void *arg);
-/* Answer cb with err, but from the loop. */
+/* Call cb with err, from the loop. */
 void nv_conn_fail_later(struct nv_conn *c, const struct nv_err *err, nv_reply_cb cb, void *arg);
-/* Drops the calls in flight (each is answered first), then closed_cb. */
+/* Ends the calls in flight with an error, then calls closed_cb. */
 void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 
 /* --- scripts.c --- */
@@ -179,10 +179,10 @@ void nv_op_run(struct nv_op *op);
 void nv_op_fail(struct nv_op *op, const struct nv_err *err);
 #define NV_CB(cb) ((void (*)(void))(cb))
 
-/* What a script answers: {"ok", …} or {kind, reason, message, …} with kind reject, retry or hold.
- * 0 for the first; -1 and *err for the others, and for what is neither. */
+/* A script returns {"ok", …} or {kind, reason, message, …} with kind reject, retry or hold. 0 for
+ * the first; -1 and *err for the others and for anything else. */
 int nv_reply_check(const redisReply *r, struct nv_err *err);
-/* -1 and *err: an answer that no script gives. */
+/* -1 and *err: an unexpected answer. */
 int nv_reply_odd(struct nv_err *err);
 /* 0: an array of rows of so many columns; -1 and *err. */
 int nv_reply_rows(const redisReply *r, size_t columns, struct nv_err *err);
@@ -192,7 +192,7 @@ uint64_t nv_reply_uint(const redisReply *r); /* integer, or digits */
 #define NV_LIST_MAX 1000u		     /* records in an answer */
 /* {total, record, …}: cb is an nv_list_cb. */
 void nv_op_done_list(struct nv_op *op, const struct nv_err *err, const redisReply *r);
-/* done for those whose caller wants no more than "ok": cb is an nv_status_cb. */
+/* done for calls without a result: cb is an nv_status_cb. */
 void nv_op_done_plain(struct nv_op *op, const struct nv_err *err, const redisReply *r);
 
 /* --- records.c --- */

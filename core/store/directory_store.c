@@ -2,11 +2,10 @@
 /* The directory backend: a folder of this machine or a mounted one.
  *
  * A writer fills <root>/.tmp/<random>, whose lock it holds while it lives, fsyncs it, renames it to
- * its key, and fsyncs the folders above: after a crash an object is there whole or not at all.
- * Objects that are put together are synced later, so a crash of the machine may leave a damaged
- * one, which nothing durable names; who has found it there and relied on it sees that by its hash,
- * and has it removed and sent again.  What a dead writer left is a temporary file that nobody has
- * locked. */
+ * its key, and fsyncs the folders above: after a crash an object exists completely or not at all.
+ * Objects in a sync group are synced later, so a crash of the machine may leave a damaged one,
+ * which no durable manifest names; a reader notices that by its hash, and has it removed and sent
+ * again. Leftovers of dead writers are temporary files that are not locked. */
 #include "core/store/store_internal.h"
 
 #include <dirent.h>
@@ -296,8 +295,8 @@ static int read_object(int fd, struct nv_part *part, const struct nv_job *job, s
 	return 0;
 }
 
-static int dir_get(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err)
+static int dir_get(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_store_to *to, struct nv_err *err)
 {
 	const struct dir_store *d = impl;
 	nv_auto_free char *object = nv_asprintf("%s/%s", d->root, key);
@@ -309,9 +308,9 @@ static int dir_get(void *impl, const char *key, const struct nv_expect *expect, 
 		return dir_errno(why, "get", key, err);
 	}
 	struct nv_part part;
-	if (nv_part_open(&part, key, path, expect, job, moved_cb, arg, err) < 0)
+	if (nv_part_open(&part, key, expect, to, err) < 0)
 		return -1;
-	int rc = read_object(fd, &part, job, err);
+	int rc = read_object(fd, &part, to->job, err);
 	nv_part_close(&part);
 	return rc;
 }
@@ -475,7 +474,7 @@ int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, 
 	const char *path = config->store.path;
 	if (!path || !path[0])
 		return nv_fail(err, NV_FATAL, NV_R_config, "store: store.path is not set");
-	struct dir_store *d = nv_alloc(sizeof(*d));
+	struct dir_store *d = nv_alloc(sizeof *d);
 	d->root = nv_strdup(path);
 	size_t len = strlen(d->root);
 	while (len > 1 && d->root[len - 1] == '/')

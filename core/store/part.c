@@ -35,16 +35,11 @@ static int hash_existing(struct nv_part *p, const struct nv_job *job, struct nv_
 	}
 }
 
-int nv_part_open(struct nv_part *p, const char *key, const char *path,
-		 const struct nv_expect *expect, const struct nv_job *job, nv_moved_cb moved_cb,
-		 void *arg, struct nv_err *err)
+int nv_part_open(struct nv_part *p, const char *key, const struct nv_expect *expect,
+		 const struct nv_store_to *to, struct nv_err *err)
 {
-	*p = (struct nv_part){.key = key,
-			      .path = path,
-			      .part = nv_asprintf("%s.part", path),
-			      .expect = expect,
-			      .moved_cb = moved_cb,
-			      .arg = arg};
+	*p = (struct nv_part){
+		.key = key, .part = nv_asprintf("%s.part", to->path), .expect = expect, .to = to};
 	nv_digest_init(&p->digest, expect, false);
 	p->fd = open(p->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat st;
@@ -55,7 +50,7 @@ int nv_part_open(struct nv_part *p, const char *key, const char *path,
 	if ((uint64_t)st.st_size > expect->size) {
 		if (nv_part_restart(p, err) < 0)
 			goto fail;
-	} else if (hash_existing(p, job, err) < 0) {
+	} else if (hash_existing(p, to->job, err) < 0) {
 		goto fail;
 	}
 	p->resumed = p->len > 0;
@@ -78,8 +73,8 @@ int nv_part_write(struct nv_part *p, const void *data, size_t len, struct nv_err
 	p->len += len;
 	if (!p->expect->passing)
 		nv_write_behind(p->fd, p->len, &p->behind);
-	if (p->moved_cb)
-		p->moved_cb(p->arg, len);
+	if (p->to->moved_cb)
+		p->to->moved_cb(p->to->arg, len);
 	return 0;
 }
 
@@ -99,7 +94,7 @@ int nv_part_corrupt(struct nv_part *p, struct nv_err *err, const char *fmt, ...)
 	char text[256];
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
+	(void)vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	unlink(p->part);
 	return nv_fail(err, NV_RETRY, NV_R_store_corrupt, "store: get %s: %s", p->key, text);
@@ -119,15 +114,15 @@ int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err)
 	bool at_once = !p->expect->passing && !p->expect->together;
 	if (at_once && fsync(p->fd) < 0)
 		return part_errno(p, "fsync of", err);
-	if (rename(p->part, p->path) < 0)
+	if (rename(p->part, p->to->path) < 0)
 		return part_errno(p, "renaming", err);
 	if (at_once) {
-		nv_auto_free char *dir = nv_folder_of(p->path);
+		nv_auto_free char *dir = nv_folder_of(p->to->path);
 		return nv_fsync_dir(dir, err);
 	}
 	if (p->expect->passing)
 		return 0;
-	return nv_sync_group_file(p->expect->together, &p->fd, p->path, err);
+	return nv_sync_group_file(p->expect->together, &p->fd, p->to->path, err);
 }
 
 void nv_part_close(struct nv_part *p)

@@ -133,11 +133,11 @@ static int s3_put(void *impl, const char *key, const struct nv_expect *expect,
 
 /* --- the rest --- */
 
-static int s3_get(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		  const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err)
+static int s3_get(void *impl, const char *key, const struct nv_expect *expect,
+		  const struct nv_store_to *to, struct nv_err *err)
 {
 	struct nv_s3 *s3 = impl;
-	return nv_web_get(&s3->web, key, expect, path, job, moved_cb, arg, nv_s3_refused, err);
+	return nv_web_get(&s3->web, key, expect, to, nv_s3_refused, err);
 }
 
 static int s3_head(void *impl, const char *key, bool *ret_exists, uint64_t *ret_size,
@@ -276,7 +276,7 @@ static int check_names(const struct nv_config *config, struct nv_err *err)
 
 int nv_store_open_s3(const struct nv_config *config, struct nv_store *s, struct nv_err *err)
 {
-	struct nv_s3 *s3 = nv_alloc(sizeof(*s3));
+	struct nv_s3 *s3 = nv_alloc(sizeof *s3);
 	const char *prefix = config->store.prefix;
 	bool has_prefix = prefix && *prefix;
 	if (check_names(config, err) < 0 || nv_web_init(&s3->web, config, err) < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A large object in parts, several at once, each held in memory while it is sent.  What an earlier
- * try has sent of the same object stays with the server: parts whose MD5 (S3's ETag of a part) is
- * that of the bytes we read again are not sent again. */
+/* Uploads a large object in parts, several at once, each held in memory while it is sent.  Parts
+ * from an earlier attempt stay on the server: those whose MD5 (S3's ETag of a part) equals that of
+ * the bytes we read are not sent again. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -105,7 +105,7 @@ static int look_at_part(void *arg, const char *const *values)
 		return 0;
 	struct part *p = &u->parts[n - 1];
 	const char *etag = values[1] + strspn(values[1], "\"");
-	(void)snprintf(p->etag, sizeof(p->etag), "%.*s", (int)strcspn(etag, "\""), etag);
+	(void)snprintf(p->etag, sizeof p->etag, "%.*s", (int)strcspn(etag, "\""), etag);
 	p->size = strtoull(values[2], NULL, 10);
 	return 0;
 }
@@ -131,7 +131,7 @@ static int find_parts(struct upload *u, struct nv_err *err)
 		nv_auto_free char *more = nv_s3_text(xml.data, xml.len, "IsTruncated");
 		if (!more || strcmp(more, "true") != 0 || !next)
 			return 0;
-		(void)snprintf(marker, sizeof(marker), "%lu", strtoul(next, NULL, 10));
+		(void)snprintf(marker, sizeof marker, "%lu", strtoul(next, NULL, 10));
 	}
 	return 0;
 }
@@ -169,7 +169,7 @@ static int send_once(struct upload *u, const struct buffer *b, bool *ret_broken,
 	nv_s3_begin(&c, u->s3, "put", u->in->key, query, u->job);
 	nv_web_upload(&c, &from, b->size, false);
 	if (u->s3->encrypted)
-		(void)snprintf(c.payload, sizeof(c.payload), "UNSIGNED-PAYLOAD");
+		(void)snprintf(c.payload, sizeof c.payload, "UNSIGNED-PAYLOAD");
 	else
 		nv_hash_hex(NV_SHA256, b->data, b->size, c.payload);
 	int rc = nv_web_perform(&c, ret_broken, err);
@@ -179,7 +179,7 @@ static int send_once(struct upload *u, const struct buffer *b, bool *ret_broken,
 		rc = nv_fail(err, NV_RETRY, NV_R_store_unavailable,
 			     "store: put %s: the server gives a part no ETag", u->in->key);
 	if (rc == 0)
-		(void)snprintf(u->parts[b->n].etag, sizeof(u->parts[b->n].etag), "%s", c.etag);
+		(void)snprintf(u->parts[b->n].etag, sizeof u->parts[b->n].etag, "%s", c.etag);
 	nv_web_end(&c);
 	return rc;
 }
@@ -250,7 +250,7 @@ static bool may_have_another(struct upload *u)
 
 static struct buffer *new_buffer(struct upload *u)
 {
-	struct buffer *b = nv_alloc(sizeof(*b));
+	struct buffer *b = nv_alloc(sizeof *b);
 	b->data = nv_alloc((size_t)u->part_size);
 	b->older = u->all;
 	u->all = b;
@@ -382,7 +382,7 @@ int nv_s3_put_parts(struct nv_s3 *s3, struct nv_checked_source *in, const struct
 	while (u.part_size * NV_S3_PARTS_MAX < size)
 		u.part_size *= 2;
 	u.parts_len = (unsigned)((size + u.part_size - 1) / u.part_size);
-	u.parts = nv_alloc(u.parts_len * sizeof(*u.parts));
+	u.parts = nv_alloc(u.parts_len * sizeof *u.parts);
 	pthread_mutex_init(&u.lock, NULL);
 	pthread_cond_init(&u.returned, NULL);
 	int rc = find_upload(&u, err);

@@ -47,7 +47,7 @@ static int check_key(const char *operation, const char *key, struct nv_err *err)
 
 struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *err)
 {
-	struct nv_store *s = nv_alloc(sizeof(*s));
+	struct nv_store *s = nv_alloc(sizeof *s);
 	static int (*const open_backend[])(const struct nv_config *config, struct nv_store *s,
 					   struct nv_err *err) = {
 		[NV_STORE_DIRECTORY] = nv_store_open_directory,
@@ -98,12 +98,11 @@ int nv_store_sync(struct nv_store *s, struct nv_sync_group *together, struct nv_
 }
 
 int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
-		 const char *path, const struct nv_job *job, nv_moved_cb moved_cb, void *arg,
-		 struct nv_err *err)
+		 const struct nv_store_to *to, struct nv_err *err)
 {
-	if (check_key("get", key, err) < 0 || nv_job_check(job, err) < 0)
+	if (check_key("get", key, err) < 0 || nv_job_check(to->job, err) < 0)
 		return -1;
-	return s->ops->get(s->impl, key, expect, path, job, moved_cb, arg, err);
+	return s->ops->get(s->impl, key, expect, to, err);
 }
 
 int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_t *ret_size,

@@ -36,16 +36,16 @@ struct nv_source nv_source_fd(const int *fd);
 /* A source over bytes in memory; rest (borrowed) shrinks as they are read. */
 struct nv_source nv_source_bytes(struct nv_bytes *rest);
 
-/* What an object must be.  sha1 or sha256 NULL: not checked; size is always. */
+/* The expected object. sha1 or sha256 NULL: not checked; the size always is. */
 struct nv_expect {
 	uint64_t size;
 	const uint8_t *sha1;
 	const uint8_t *sha256;
-	bool passing; /* it need not outlive the machine's next crash (no fsync) */
-	/* Where its file is made durable with others; NULL: before the call returns. */
+	bool passing; /* temporary: need not survive a crash of the machine (no fsync) */
+	/* The group in which its file is made durable; NULL: durable when the call returns. */
 	struct nv_sync_group *together;
-	/* The last of them, beside one of them: it appears when they are durable, and is so itself
-	 * when the call returns. */
+	/* The last object of the group: it appears when the others are durable, and is durable when
+	 * the call returns. */
 	bool last;
 };
 
@@ -53,35 +53,41 @@ struct nv_store *nv_store_open(const struct nv_config *config, struct nv_err *er
 void nv_store_close(struct nv_store *s); /* NULL allowed */
 /* "directory /srv/staging", "webdav https://…": for logs and doctor */
 const char *nv_store_describe(const struct nv_store *s);
-/* How many transfers of one job it is to be used for at once (store.transfers), at least 1. */
+/* Parallel transfers of one job (store.transfers), at least 1. */
 unsigned nv_store_transfers(const struct nv_store *s);
 
 /* Write an object from a stream of exactly expect->size bytes.  The bytes are hashed on their way;
  * if they are not what is expected, the object never appears and the error is
  * NV_REJECT/archive_corrupt (the source is at fault).  An object of that key and size that exists
- * is overwritten atomically. ret_sha256 may be NULL.  With expect->together it may be seen before
- * it is durable: tell of it after the last, or nv_store_sync. */
+ * is overwritten atomically. ret_sha256 may be NULL.  With expect->together it may be visible
+ * before it is durable: refer to it only after the last object, or nv_store_sync. */
 int nv_store_put(struct nv_store *s, const char *key, const struct nv_expect *expect,
 		 const struct nv_source *from, const struct nv_job *job,
 		 uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);
 
-/* What was put together is durable.  A remote store has no part in it: what it acknowledged is its
- * own to keep. */
+/* Makes the objects of the group durable. No effect for remote stores, which are responsible for
+ * what they acknowledged. */
 int nv_store_sync(struct nv_store *s, struct nv_sync_group *together, struct nv_err *err);
 
+/* Destination of an object that is read. */
+struct nv_store_to {
+	const char *path;
+	const struct nv_job *job; /* may be NULL */
+	/* Called with the length of each block, for progress; may be NULL. */
+	void (*moved_cb)(void *arg, uint64_t bytes);
+	void *arg;
+};
 /* Read an object into the file `path`: into `path`.part, resumed at its length when that exists
  * (Range), verified, fsynced, renamed (with expect->together: verified, renamed, and durable when
  * the group has ended).  A break in the middle is resumed here up to 5 times while
- * bytes keep coming.  On store_corrupt the part file is gone.  moved_cb (may be NULL) is told each
- * block's length, for progress. */
+ * bytes keep coming.  On store_corrupt the part file is gone. */
 int nv_store_get(struct nv_store *s, const char *key, const struct nv_expect *expect,
-		 const char *path, const struct nv_job *job,
-		 void (*moved_cb)(void *arg, uint64_t bytes), void *arg, struct nv_err *err);
+		 const struct nv_store_to *to, struct nv_err *err);
 
 /* 0 with *ret_exists; *ret_size where it exists. */
 int nv_store_head(struct nv_store *s, const char *key, bool *ret_exists, uint64_t *ret_size,
 		  struct nv_err *err);
-/* An object that is not there is fine. */
+/* Success if there is no such object. */
 int nv_store_delete(struct nv_store *s, const char *key, struct nv_err *err);
 
 /* Each object below prefix ("" or ending in '/'), recursively; cb returns non-zero to stop. */
@@ -89,13 +95,13 @@ typedef int (*nv_store_list_cb)(void *arg, const char *key, uint64_t size, uint6
 int nv_store_list(struct nv_store *s, const char *prefix, nv_store_list_cb cb, void *arg,
 		  struct nv_err *err);
 
-/* Is it there, does it let us in, and, where we write (not only read), has it room?  A small object
- * comes and goes below prefix ("<site>/<client>/").  -1 with NV_HOLD and store_unavailable,
+/* Is the store reachable, are the credentials accepted and, with write, is there room? Writes and
+ * deletes a small object below prefix ("<site>/<client>/").  -1 with NV_HOLD and store_unavailable,
  * store_full or store_denied. */
 int nv_store_probe(struct nv_store *s, const char *prefix, bool write, struct nv_err *err);
 
-/* Remove what crashed writers left (temporary names nobody holds, uploads older than store.grace).
- */
+/* Remove leftovers of crashed writers (unlocked temporary files, uploads older than store.grace).
+ * */
 int nv_store_sweep(struct nv_store *s, struct nv_err *err);
 
 #endif

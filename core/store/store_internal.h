@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between store.c and its backends: nothing else includes this.
+/* Shared by store.c and its backends only.
  *
- * A backend brings a table of functions.  Both ways of an object are done once for all backends:
- * struct nv_checked_source hashes what is written and lets the last bytes go only when the hash is
- * right; struct nv_part is the `.part` file that a reading fills, resumes and verifies. */
+ * A backend is a table of functions. Common to all backends: struct nv_checked_source hashes the
+ * data being written and releases the last bytes only when the hash is right; struct nv_part is the
+ * `.part` file that a read fills, resumes and verifies. */
 #ifndef NV_STORE_STORE_INTERNAL_H
 #define NV_STORE_STORE_INTERNAL_H
 
@@ -11,14 +11,12 @@
 
 #define NV_STORE_BLOCK 262144u /* bytes */
 
-typedef void (*nv_moved_cb)(void *arg, uint64_t bytes);
-
 struct nv_store_ops {
 	int (*put)(void *impl, const char *key, const struct nv_expect *expect,
 		   const struct nv_source *from, const struct nv_job *job,
 		   uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err);
-	int (*get)(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err);
+	int (*get)(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_store_to *to, struct nv_err *err);
 	int (*head)(void *impl, const char *key, bool *ret_exists, uint64_t *ret_size,
 		    struct nv_err *err);
 	int (*del)(void *impl, const char *key, struct nv_err *err);
@@ -41,7 +39,7 @@ int nv_store_open_directory(const struct nv_config *config, struct nv_store *s, 
 int nv_store_open_s3(const struct nv_config *config, struct nv_store *s, struct nv_err *err);
 int nv_store_open_webdav(const struct nv_config *config, struct nv_store *s, struct nv_err *err);
 
-/* A key as store.h says; no component may start with a dot, those names are the backends' own. */
+/* A key as described in store.h; components starting with a dot are reserved for the backends. */
 bool nv_store_key_valid(const char *key);
 
 /* --- digests (stream_hash.c) --- */
@@ -61,20 +59,20 @@ const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expec
 			      uint8_t ret_sha256[NV_SHA256_LEN]);
 void nv_digest_fini(struct nv_digest *d);
 
-/* What goes into the store. */
+/* The source of an object that is written. */
 struct nv_checked_source {
 	const char *key;
 	const struct nv_source *from;
 	const struct nv_expect *expect;
 	struct nv_digest digest;
 	uint64_t done;
-	bool verified; /* all bytes were read and are what was expected */
+	bool verified; /* all bytes were read and match the expectation */
 	uint8_t sha256[NV_SHA256_LEN];
 };
 void nv_checked_source_init(struct nv_checked_source *in, const char *key,
 			    const struct nv_source *from, const struct nv_expect *expect);
-/* As a source's read_cb.  The call that returns the last byte has verified the whole; for an empty
- * object the first call has. */
+/* As a source's read_cb.  The call that returns the last byte (for an empty object, the first call)
+ * has verified the object. */
 ssize_t nv_checked_source_read(struct nv_checked_source *in, void *buf, size_t len,
 			       struct nv_err *err);
 struct nv_source nv_checked_source_as_source(struct nv_checked_source *in);
@@ -84,29 +82,26 @@ void nv_checked_source_fini(struct nv_checked_source *in);
 
 struct nv_part {
 	const char *key;
-	const char *path; /* where the object goes */
-	char *part;	  /* path.part */
+	char *part; /* path.part */
 	int fd;
 	const struct nv_expect *expect;
 	uint64_t len;	 /* bytes in the file, all of them hashed */
-	bool resumed;	 /* some of them come from an earlier try */
+	bool resumed;	 /* some of them are from an earlier attempt */
 	uint64_t behind; /* of nv_write_behind */
 	struct nv_digest digest;
-	nv_moved_cb moved_cb;
-	void *arg;
+	const struct nv_store_to *to;
 };
-int nv_part_open(struct nv_part *p, const char *key, const char *path,
-		 const struct nv_expect *expect, const struct nv_job *job, nv_moved_cb moved_cb,
-		 void *arg, struct nv_err *err);
+int nv_part_open(struct nv_part *p, const char *key, const struct nv_expect *expect,
+		 const struct nv_store_to *to, struct nv_err *err);
 int nv_part_write(struct nv_part *p, const void *data, size_t len, struct nv_err *err);
-/* Forget what is there. */
+/* Discard the content. */
 int nv_part_restart(struct nv_part *p, struct nv_err *err);
-/* The object is not what was expected: removes the part file, returns -1 with store_corrupt. */
+/* The object does not match: removes the part file, returns -1 with store_corrupt. */
 int nv_part_corrupt(struct nv_part *p, struct nv_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Verify, fsync (or leave that to the group), rename.  *ret_again: it did not match but began with
- * an earlier try's bytes, which may be the wrong ones; the part is empty now and the caller reads
- * once more. */
+/* Verify, fsync (or leave that to the group), rename.  *ret_again: it did not match, but part of it
+ * was from an earlier attempt and may be wrong; the part is now empty and the caller reads once
+ * more. */
 int nv_part_finish(struct nv_part *p, bool *ret_again, struct nv_err *err);
 void nv_part_close(struct nv_part *p);
 

@@ -144,7 +144,7 @@ static void ring_free(struct nv_ring *r)
 /* NULL: no thread can be had. */
 static struct nv_ring *ring_new(struct nv_hash *sha256, struct nv_hash *sha1)
 {
-	struct nv_ring *r = nv_alloc(sizeof(*r));
+	struct nv_ring *r = nv_alloc(sizeof *r);
 	r->data = nv_alloc_block((size_t)BLOCKS * NV_STORE_BLOCK);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->more, NULL);
@@ -190,14 +190,14 @@ const char *nv_digest_differs(struct nv_digest *d, const struct nv_expect *expec
 		drain(d->ring);
 	if (d->sha256) {
 		nv_hash_final(d->sha256, sha256);
-		if (expect->sha256 && memcmp(sha256, expect->sha256, sizeof(sha256)) != 0)
+		if (expect->sha256 && memcmp(sha256, expect->sha256, sizeof sha256) != 0)
 			wrong = "SHA-256";
 		if (ret_sha256)
-			memcpy(ret_sha256, sha256, sizeof(sha256));
+			memcpy(ret_sha256, sha256, sizeof sha256);
 	}
 	if (d->sha1) {
 		nv_hash_final(d->sha1, sha1);
-		if (!wrong && expect->sha1 && memcmp(sha1, expect->sha1, sizeof(sha1)) != 0)
+		if (!wrong && expect->sha1 && memcmp(sha1, expect->sha1, sizeof sha1) != 0)
 			wrong = "SHA-1";
 	}
 	return wrong;

@@ -18,7 +18,7 @@
 static void take_etag(struct nv_web_call *c, const char *value)
 {
 	value += strspn(value, " \t\"");
-	(void)snprintf(c->etag, sizeof(c->etag), "%.*s", (int)strcspn(value, "\""), value);
+	(void)snprintf(c->etag, sizeof c->etag, "%.*s", (int)strcspn(value, "\""), value);
 }
 
 static size_t header_cb(char *line, size_t size, size_t count, void *arg)
@@ -33,7 +33,7 @@ static size_t header_cb(char *line, size_t size, size_t count, void *arg)
 			c->key, NV_WEB_HEADERS_MAX);
 		return 0;
 	}
-	size_t take = len < sizeof(text) - 1 ? len : sizeof(text) - 1;
+	size_t take = len < sizeof text - 1 ? len : sizeof text - 1;
 	memcpy(text, line, take);
 	while (take && (text[take - 1] == '\r' || text[take - 1] == '\n'))
 		take--;
@@ -43,7 +43,7 @@ static size_t header_cb(char *line, size_t size, size_t count, void *arg)
 		char *end = NULL;
 		c->status = blank ? (int)strtol(blank + 1, &end, 10) : 0;
 		c->range_start = c->range_total = 0;
-		(void)snprintf(c->reason, sizeof(c->reason), "%.60s",
+		(void)snprintf(c->reason, sizeof c->reason, "%.60s",
 			       end && *end == ' ' ? end + 1 : "");
 	} else if (strncasecmp(text, "ETag:", 5) == 0) {
 		take_etag(c, text + 5);
@@ -186,7 +186,7 @@ void nv_web_header(struct nv_web_call *c, const char *fmt, ...)
 	char line[1024];
 	va_list args;
 	va_start(args, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, args);
+	(void)vsnprintf(line, sizeof line, fmt, args);
 	va_end(args);
 	c->headers = curl_slist_append(c->headers, line);
 }

@@ -64,7 +64,7 @@ static int get_once(struct nv_web *h, struct nv_part *part, const struct nv_job 
 	c.body_ctx = &g;
 	c.object = true;
 	if (part->len) {
-		(void)snprintf(range, sizeof(range), "%llu-", (unsigned long long)part->len);
+		(void)snprintf(range, sizeof range, "%llu-", (unsigned long long)part->len);
 		curl_easy_setopt(c.curl, CURLOPT_RANGE, range);
 	}
 	int rc = nv_web_perform(&c, &broken, err);
@@ -150,9 +150,8 @@ int nv_web_head(struct nv_web *h, const char *key, bool *ret_exists, uint64_t *r
 	return rc;
 }
 
-int nv_web_get(struct nv_web *h, const char *key, const struct nv_expect *expect, const char *path,
-	       const struct nv_job *job, nv_moved_cb moved_cb, void *arg, nv_web_refused_fn refused,
-	       struct nv_err *err)
+int nv_web_get(struct nv_web *h, const char *key, const struct nv_expect *expect,
+	       const struct nv_store_to *to, nv_web_refused_fn refused, struct nv_err *err)
 {
 	struct nv_part part;
 	if (expect->size == 0) { /* no request would be made for its bytes */
@@ -168,9 +167,9 @@ int nv_web_get(struct nv_web *h, const char *key, const struct nv_expect *expect
 				       "store: get %s: it has %llu bytes, not 0", key,
 				       (unsigned long long)size);
 	}
-	if (nv_part_open(&part, key, path, expect, job, moved_cb, arg, err) < 0)
+	if (nv_part_open(&part, key, expect, to, err) < 0)
 		return -1;
-	int rc = get_all(h, &part, job, refused, err);
+	int rc = get_all(h, &part, to->job, refused, err);
 	nv_part_close(&part);
 	return rc;
 }

@@ -45,11 +45,11 @@ static int dav_put(void *impl, const char *key, const struct nv_expect *expect,
 	return rc;
 }
 
-static int dav_get(void *impl, const char *key, const struct nv_expect *expect, const char *path,
-		   const struct nv_job *job, nv_moved_cb moved_cb, void *arg, struct nv_err *err)
+static int dav_get(void *impl, const char *key, const struct nv_expect *expect,
+		   const struct nv_store_to *to, struct nv_err *err)
 {
 	struct nv_dav *dav = impl;
-	return nv_web_get(&dav->web, key, expect, path, job, moved_cb, arg, nv_web_refused, err);
+	return nv_web_get(&dav->web, key, expect, to, nv_web_refused, err);
 }
 
 static int dav_head(void *impl, const char *key, bool *ret_exists, uint64_t *ret_size,
@@ -96,7 +96,7 @@ static const struct nv_store_ops dav_ops = {
 
 int nv_store_open_webdav(const struct nv_config *config, struct nv_store *s, struct nv_err *err)
 {
-	struct nv_dav *dav = nv_alloc(sizeof(*dav));
+	struct nv_dav *dav = nv_alloc(sizeof *dav);
 	if (nv_web_init(&dav->web, config, err) < 0) {
 		free(dav);
 		return -1;

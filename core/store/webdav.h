@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Between the WebDAV backend's files: webdav_folders.c makes folders where a server lets us,
- * webdav_list.c lists, webdav_propfind.c reads what PROPFIND answers, webdav.c is the backend. */
+/* Shared by the files of the WebDAV backend: webdav_folders.c creates folders where the server
+ * requires it, webdav_list.c lists, webdav_propfind.c parses PROPFIND responses, webdav.c is the
+ * backend. */
 #ifndef NV_STORE_WEBDAV_H
 #define NV_STORE_WEBDAV_H
 
 #include "core/store/web.h"
 
-/* Who makes the folders above an object? */
+/* Who creates the folders above an object? */
 enum nv_dav_folders {
 	NV_DAV_FOLDERS_UNKNOWN,
 	NV_DAV_FOLDERS_OURS,	/* we do, by MKCOL */
-	NV_DAV_FOLDERS_SERVERS, /* the server does: it does not let us */
+	NV_DAV_FOLDERS_SERVERS, /* the server does, and does not allow MKCOL */
 };
 
 /* How are folders listed? */
@@ -29,14 +30,14 @@ struct nv_dav {
 	size_t known_len;
 };
 
-/* Make sure that the folders above key are there, or that the server makes them. */
+/* Ensure that the folders above key exist, or that the server creates them. */
 int nv_dav_folders_for(struct nv_dav *dav, const char *key, const struct nv_job *job,
 		       struct nv_err *err);
-/* One that we knew is gone: find out anew. */
+/* A known folder is gone: probe again. */
 void nv_dav_folders_forget(struct nv_dav *dav);
 int nv_dav_list(void *impl, const char *prefix, nv_store_list_cb cb, void *arg, struct nv_err *err);
 
-/* What stands in a folder; the names in the arena. */
+/* The entries of a folder; names in the arena. */
 struct nv_dav_item {
 	char *name; /* one component, decoded, not checked otherwise */
 	bool folder;
@@ -51,9 +52,9 @@ struct nv_dav_items {
 };
 void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item);
 
-/* One folder ("" or ending in '/') by PROPFIND, Depth 1.  *ret_status: 207, 404, or what says that
- * the server does not do it for us: nothing was read then.  -1: no answer, or none that can be
- * used. */
+/* One folder ("" or ending in '/') by PROPFIND, Depth 1.  *ret_status: 207, 404, or a status that
+ * says that PROPFIND is not supported: nothing was read then. -1: no response, or an unusable
+ * one. */
 int nv_dav_propfind(struct nv_dav *dav, const char *folder, struct nv_dav_items *ret,
 		    int *ret_status, struct nv_err *err);
 

@@ -16,7 +16,7 @@ void nv_dav_items_add(struct nv_dav_items *to, const struct nv_dav_item *item)
 {
 	if (to->len == to->cap) {
 		to->cap = to->cap ? 2 * to->cap : 64;
-		to->items = nv_realloc(to->items, to->cap * sizeof(*to->items));
+		to->items = nv_realloc(to->items, to->cap * sizeof *to->items);
 	}
 	to->items[to->len++] = *item;
 }

@@ -7,14 +7,6 @@
 
 void nv_sites_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void nv_workers_list(struct app *app, struct nv_http_request *r, const struct session *s);
-/* The keeper has a message whose signature is right. */
-void nv_sites_heard(struct app *app, const struct nv_envelope *env);
-/* Does the course server take messages of this kind, which the first release did not know?  By its
- * last answer about courses. */
-void nv_sites_understand(struct app *app, const char *site, enum nv_kind kind,
-			 void (*cb)(void *arg, const struct nv_err *err, bool understood),
-			 void *arg);
-void nv_sites_notes_free(struct app *app);
 void nv_queues_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void nv_dead_letters_list(struct app *app, struct nv_http_request *r, const struct session *s);
 void nv_dead_letters_requeue(struct app *app, struct nv_http_request *r, const struct session *s);

@@ -73,7 +73,7 @@ static const json_t *named(const json_t *list, const char *name)
 	json_array_foreach(list, i, one)
 	{
 		const char *is = json_string_value(json_object_get(one, "name"));
-		if (is && !strcmp(is, name))
+		if (is && strcmp(is, name) == 0)
 			return one;
 	}
 	return NULL;
@@ -225,7 +225,7 @@ int64_t nv_broker_seen_consumers(const struct broker_seen *seen, const char *que
 	json_t *q;
 	json_array_foreach(seen ? seen->queues : NULL, i, q)
 	{
-		if (!strcmp(json_string_value(json_object_get(q, "queue")), queue) &&
+		if (strcmp(json_string_value(json_object_get(q, "queue")), queue) == 0 &&
 		    json_is_true(json_object_get(q, "exists")))
 			return json_integer_value(json_object_get(q, "consumers"));
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the broker's management interface tells. */
+/* The broker as its management interface shows it. */
 #ifndef NV_PRODUCER_ADMIN_BROKER_VIEW_H
 #define NV_PRODUCER_ADMIN_BROKER_VIEW_H
 
@@ -13,7 +13,8 @@ struct broker_seen {
 typedef void (*broker_view_cb)(void *arg, const struct nv_err *err, const struct broker_seen *seen);
 struct broker_view *nv_broker_view_new(struct app *app);
 void nv_broker_view_free(struct broker_view *v);
-/* What the management interface tells, at most two seconds old; seen is borrowed for the call. */
+/* Asks the management interface, or returns an answer at most two seconds old; seen is borrowed for
+ * the call. */
 void nv_broker_view_ask(struct app *app, broker_view_cb cb, void *arg);
 /* Consumers of this queue; -1: not known. */
 int64_t nv_broker_seen_consumers(const struct broker_seen *seen, const char *queue);

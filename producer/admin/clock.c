@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The clocks of the course servers, against ours.
+/* The clocks of the course servers, compared with ours.
  *
- * What a message proves: signed later than it came, its server is ahead of us at least so much; and
- * an answer signed before its question was asked (questions' ids tell when), its server is behind
- * at least so much.  Which of the two clocks is wrong, nobody can tell from that.
+ * Conclusions from messages: one signed later than it arrived proves that its server is ahead of us
+ * by at least that much; an answer signed before its question was asked (the question's id has the
+ * time) proves that its server is behind.  Messages cannot tell which of the two clocks is wrong.
  *
- * While a clock is wrong the course server is asked at each look, so that the end is noticed.  It
- * may have several archivers on machines of their own, which answer in turn: so one right answer
- * does not end it, but a number of them without a wrong one in between.  What is still held some
- * looks later is sent again: it was signed by the wrong clock, and might have to wait for as long
- * as that was ahead. */
+ * While a clock is wrong the course server is asked at each check, to notice the end.  It may have
+ * several archivers on different machines, which answer in turn: so one right answer is not enough,
+ * but a number of them without a wrong one in between.  Requests still held some checks later are
+ * published again: they were signed by the wrong clock, and might have to wait for as long as it
+ * was ahead. */
 #include <string.h>
 
 #include "base/log.h"

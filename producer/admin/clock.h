@@ -7,8 +7,8 @@
 
 struct clocks *nv_clocks_new(struct app *app);
 void nv_clocks_close(struct clocks *c);
-/* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
- * delay brings it once more, so that its age says nothing. */
+/* Measures the sender's clock by a verified message. again: it was redelivered or delayed, so its
+ * age is meaningless. */
 void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again);
 /* The id of a question that we have just asked: its answer counts, whatever its sender's clock
  * says.

@@ -34,7 +34,7 @@ static enum nv_look look(void *arg, struct nv_letter *l)
 	struct nv_whose w;
 	if (nv_letter_whose(l, &p->app->own, &w))
 		memcpy(l->request, w.request, sizeof l->request);
-	return p->id && !strcmp(p->id, l->id) ? NV_LOOK_KEEP : NV_LOOK_NOTE;
+	return p->id && strcmp(p->id, l->id) == 0 ? NV_LOOK_KEEP : NV_LOOK_NOTE;
 }
 
 /* A header may hold any bytes. */

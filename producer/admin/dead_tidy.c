@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters leave by themselves when their request was restored, cancelled, or asked for again.
- * After such changes, at the next look: which requests have letters, what do their records say, and
- * away with those that are settled.  Of what Redis does not know every letter stays.  Those of
- * course servers: dead_tidy_sites.c. */
+/* Removes dead letters when their request was restored, cancelled, or submitted again.  After such
+ * changes, at the next check: find the requests that have letters, read their records, and discard
+ * the letters that are settled.  Letters of requests unknown to Redis stay.  Those of course
+ * servers: dead_tidy_sites.c. */
 #include "producer/admin/dead_tidy.h"
 
 #include "base/log.h"

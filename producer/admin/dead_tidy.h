@@ -9,10 +9,10 @@
 /* Dead letters whose request is settled (dead_tidy.c). */
 struct tidy *nv_dead_tidy_new(struct app *app);
 void nv_dead_tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
-/* A course server has given a request up; or: somebody has seen letters there. NULL allowed. */
+/* A course server has reported a failed request; or: letters were seen there. NULL allowed. */
 void nv_dead_tidy_site_failed(struct tidy *t, const char *site);
 void nv_dead_tidy_site_seen(struct tidy *t, const char *site);
-/* Nobody needs a letter with this revision of the request any more. */
+/* Letters with this revision of the request are obsolete. */
 bool nv_dead_tidy_is_settled(const struct nv_status_record *rec, uint64_t rev);
 void nv_dead_tidy_close(struct tidy *t); /* after what works on threads, before the status */
 

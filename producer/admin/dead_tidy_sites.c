@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dead letters of course servers whose request is settled.  The archivers themselves remove those
- * of revisions that we have withdrawn; but where one copy of a message failed and another was
- * served, only we know that the request is restored.
+/* Removes settled dead letters of course servers.  The archivers themselves remove letters of
+ * revisions that we have withdrawn; but where one copy of a message failed and another was served,
+ * only we know that the request is restored.
  *
- * A course server is asked when it may have such letters: after each failure that it tells of, and
+ * A course server is asked when it may have such letters: after each failure that it reports, and
  * once at the start.  While it has letters of ours, it is asked again when a request is settled. */
 #include <string.h>
 
@@ -138,7 +138,7 @@ static void take(struct tidy_sites *t, const struct nv_letters_reply *reply)
 	t->list = nv_realloc(t->list, (reply->letters.len + 1) * sizeof *t->list);
 	t->len = t->next = 0;
 	for (size_t i = 0; i < reply->letters.len; i++, l++) {
-		bool replay = l->reason && !strcmp(l->reason, nv_reason_word(NV_R_replayed));
+		bool replay = l->reason && strcmp(l->reason, nv_reason_word(NV_R_replayed)) == 0;
 		if (replay || !l->request || !l->rev)
 			continue;
 		struct ours *one = &t->list[t->len++];

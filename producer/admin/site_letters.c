@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A question to a course server about our dead letters there: which there are, put one back, throw
- * one away.  The answer comes as those about courses do (replies.c).
+/* Questions to a course server about our dead letters there: list, requeue, discard.  The answer
+ * comes as those about courses do (replies.c).
  *
- * An archiver of the first release would put such a question into its dead queue.  It is sent only
- * where the course server's last answer about courses names its kind; otherwise the course server
+ * An archiver of the first release would put such a question into its dead queue.  So it is sent
+ * only if the course server's last answer about courses names its kind; otherwise the course server
  * is first asked about nobody's courses, since it may have been upgraded meanwhile. */
 #include <string.h>
 
 #include "base/log.h"
 #include "core/bus/dead_letters.h"
 #include "core/status/kv.h"
-#include "producer/admin/admin.h"
 #include "producer/admin/site_letters.h"
 #include "producer/answer.h"
 #include "producer/app.h"
 #include "producer/requests/catalog.h"
 #include "producer/requests/replies.h"
+#include "producer/site_presence.h"
 
 /* Alive until its callback was called and no callback of others is under way. */
 struct ask {
@@ -151,7 +151,7 @@ static void stored_read(void *arg, const struct nv_err *err, const void *value, 
 		tell_failure(q, status_of(reason), reason,
 			     reply.message ? reply.message : nv_reason_text(reason));
 	} else if (!are_ids(&reply)) {
-		tell_failure(q, 502, NV_R_bad_message, "an answer with what is no id of a letter");
+		tell_failure(q, 502, NV_R_bad_message, "an answer with an invalid id of a letter");
 	} else {
 		tell(q, NULL, &reply);
 	}
@@ -277,5 +277,5 @@ void nv_site_letters_ask(struct app *app, const struct nv_config_site *site,
 	q->timer.data = q;
 	uv_timer_start(&q->timer, too_late, app->config->producer.catalog_timeout, 0);
 	q->ops++;
-	nv_sites_understand(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
+	nv_site_presence_understands(app, site->name, NV_KIND_LETTERS_REQUEST, known, q);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /api/v1/sites and GET /api/v1/workers: what we can honestly know.  A course server reaches us
- * through the broker only: what it said last (noted by the keeper), and who is connected there now
- * (RabbitMQ's management interface, where it is configured; otherwise null). */
+ * through the broker only: what it said last (producer/site_presence.h), and who is connected there
+ * now (RabbitMQ's management interface, where it is configured; otherwise null). */
 #include <string.h>
 
 #include "broker-config/topology.h"
@@ -13,173 +13,7 @@
 #include "producer/admin/broker_view.h"
 #include "producer/admin/clock.h"
 #include "producer/answer.h"
-
-#define NOTE_EVERY_MS 5000u
-#define ARCHIVER_TTL_MS 86400000u
-#define NOTE_NAME 320u
-#define NOTES_MAX 64u /* of each site within NOTE_EVERY_MS */
-
-/* --- what course servers say --- */
-
-/* Written at most every few seconds for each archiver.  Hosts are called what their site says, and
- * a site may make names up without end: what is old makes room, and each site has so much of it. */
-struct note {
-	struct note *next;
-	uint64_t at; /* nv_mono_ms */
-	char site[NOTE_NAME];
-	char name[NOTE_NAME];
-};
-
-static void noted(void *arg, const struct nv_err *err)
-{
-	(void)arg; /* the next message says it again */
-	(void)err;
-}
-
-static bool is_due(struct app *app, const char *site, const char *name)
-{
-	uint64_t now = nv_mono_ms();
-	struct note *spare = NULL;
-	unsigned len = 0;
-	for (struct note *n = app->notes; n; n = n->next) {
-		if (now - n->at >= NOTE_EVERY_MS) {
-			spare = n;
-			continue;
-		}
-		if (!strcmp(n->name, name))
-			return false;
-		if (!strcmp(n->site, site))
-			len++;
-	}
-	if (len >= NOTES_MAX)
-		return false;
-	if (!spare) {
-		spare = nv_alloc(sizeof *spare);
-		spare->next = app->notes;
-		app->notes = spare;
-	}
-	snprintf(spare->site, sizeof spare->site, "%s", site);
-	snprintf(spare->name, sizeof spare->name, "%s", name);
-	spare->at = now;
-	return true;
-}
-
-void nv_sites_notes_free(struct app *app)
-{
-	struct note *next;
-	for (struct note *n = app->notes; n; n = next) {
-		next = n->next;
-		free(n);
-	}
-	app->notes = NULL;
-}
-
-static void note_answer(struct app *app, const char *site, const struct nv_catalog_reply *reply)
-{
-	char name[NOTE_NAME];
-	json_t *kinds = json_array();
-	for (size_t i = 0; i < reply->kinds.len; i++)
-		json_array_append_new(kinds, nv_api_text(reply->kinds.items[i]));
-	json_t *o =
-		json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "at", (json_int_t)reply->at, "status",
-			  (json_int_t)reply->status, "error", nv_api_text(reply->error),
-			  "moodle_version", (json_int_t)reply->moodle_version, "opens",
-			  (json_int_t)reply->opens, "kinds", kinds);
-	nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
-	json_decref(o);
-	snprintf(name, sizeof name, "answer:%s", site);
-	nv_status_present(app->status, name, value, 0, noted, NULL);
-}
-
-/* What is in the way of all exports of a host: said when a request meets it, and when it has
- * passed. An export that begins tells the same, should that have got lost. */
-static void note_hold(struct app *app, const char *site, const struct nv_status_event *e)
-{
-	char name[NOTE_NAME];
-	bool held = e->state == NV_EV_HELD && e->hold;
-	if (held && e->reason && !nv_reason_passes(nv_reason_from(e->reason)))
-		return; /* another attempt is at it */
-	snprintf(name, sizeof name, "hold:%s:%s", site, e->host);
-	if (held && e->reason) {
-		json_t *o = json_pack("{s:s, s:o, s:I}", "reason", e->reason, "message",
-				      nv_api_text(e->message), "since", (json_int_t)nv_now_ms());
-		nv_auto_free char *value = json_dumps(o, JSON_COMPACT);
-		json_decref(o);
-		nv_status_present(app->status, name, value, ARCHIVER_TTL_MS, noted, NULL);
-	} else if (held || (e->seq == 1 && e->state != NV_EV_HELD)) {
-		nv_status_absent(app->status, name, noted, NULL);
-	}
-}
-
-void nv_sites_heard(struct app *app, const struct nv_envelope *env)
-{
-	char name[NOTE_NAME];
-	if (env->kind == NV_KIND_CATALOG_REPLY) {
-		note_answer(app, env->from, &env->body.catalog_reply);
-	} else if (env->kind == NV_KIND_STATUS_EVENT && env->body.status_event.host) {
-		snprintf(name, sizeof name, "archiver:%s:%s", env->from,
-			 env->body.status_event.host);
-		note_hold(app, env->from, &env->body.status_event);
-		if (is_due(app, env->from, name))
-			nv_status_present(app->status, name, "{}", ARCHIVER_TTL_MS, noted, NULL);
-	}
-}
-
-/* --- what they understand --- */
-
-/* The rest of "prefix:…"; NULL: another kind of presence. */
-static const char *after(const char *name, const char *prefix)
-{
-	size_t len = strlen(prefix);
-	return !strncmp(name, prefix, len) ? name + len : NULL;
-}
-
-struct understanding {
-	char *site;
-	enum nv_kind kind;
-	void (*cb)(void *arg, const struct nv_err *err, bool understood);
-	void *arg;
-};
-
-/* Did the course server's last answer name this kind? */
-static bool names_kind(const struct nv_presence *answer, const char *word)
-{
-	json_t *told = json_loads(answer->value, 0, NULL), *one;
-	bool found = false;
-	size_t i;
-	json_array_foreach(json_object_get(told, "kinds"), i, one)
-	{
-		const char *s = json_string_value(one);
-		found = found || (s && !strcmp(s, word));
-	}
-	json_decref(told);
-	return found;
-}
-
-static void understood(void *arg, const struct nv_err *err, const struct nv_presence *list,
-		       size_t len)
-{
-	struct understanding *u = arg;
-	const char *word = nv_kind_info(u->kind)->word;
-	bool found = false;
-	for (size_t i = 0; !err && i < len; i++) {
-		const char *name = after(list[i].name, "answer:");
-		if (name && !strcmp(name, u->site))
-			found = names_kind(&list[i], word);
-	}
-	u->cb(u->arg, err, found);
-	free(u->site);
-	free(u);
-}
-
-void nv_sites_understand(struct app *app, const char *site, enum nv_kind kind,
-			 void (*cb)(void *arg, const struct nv_err *err, bool understood),
-			 void *arg)
-{
-	struct understanding *u = nv_alloc(sizeof *u);
-	*u = (struct understanding){.site = nv_strdup(site), .kind = kind, .cb = cb, .arg = arg};
-	nv_status_presences(app->status, understood, u);
-}
+#include "producer/site_presence.h"
 
 /* --- asking all there is to know --- */
 
@@ -215,8 +49,8 @@ static void got_present(struct asking *a, const struct nv_presence *list, size_t
 /* "archiver:SITE:HOST" of this site; NULL: not */
 static const char *archiver_host(const struct nv_presence *p, const char *site)
 {
-	const char *rest = after(p->name, "archiver:");
-	rest = rest ? after(rest, site) : NULL;
+	const char *rest = nv_site_presence_after(p->name, "archiver:");
+	rest = rest ? nv_site_presence_after(rest, site) : NULL;
 	return rest && *rest == ':' ? rest + 1 : NULL;
 }
 
@@ -225,8 +59,8 @@ static const char *archiver_host(const struct nv_presence *p, const char *site)
 static const struct nv_presence *last_answer(const struct asking *a, const char *site)
 {
 	for (size_t i = 0; i < a->present_len; i++) {
-		const char *name = after(a->present[i].name, "answer:");
-		if (name && !strcmp(name, site))
+		const char *name = nv_site_presence_after(a->present[i].name, "answer:");
+		if (name && strcmp(name, site) == 0)
 			return &a->present[i];
 	}
 	return NULL;
@@ -257,8 +91,8 @@ static json_t *held_json(const json_t *told)
 static json_t *archiver_held(const struct asking *a, const char *site, const char *host)
 {
 	for (size_t i = 0; i < a->present_len; i++) {
-		const char *rest = after(a->present[i].name, "hold:");
-		rest = rest ? after(rest, site) : NULL;
+		const char *rest = nv_site_presence_after(a->present[i].name, "hold:");
+		rest = rest ? nv_site_presence_after(rest, site) : NULL;
 		if (!rest || *rest != ':' || (host && strcmp(rest + 1, host) != 0))
 			continue;
 		json_t *told = json_loads(a->present[i].value, 0, NULL);
@@ -274,7 +108,7 @@ static json_t *clock_json(const struct asking *a, const char *site)
 {
 	char words[256];
 	for (size_t i = 0; i < a->present_len; i++) {
-		const char *name = after(a->present[i].name, "clock:");
+		const char *name = nv_site_presence_after(a->present[i].name, "clock:");
 		if (!name || strcmp(name, site) != 0)
 			continue;
 		int64_t ahead = strtoll(a->present[i].value, NULL, 10);
@@ -420,7 +254,7 @@ static json_t *worker_json(const struct nv_presence *p)
 static bool is(const json_t *o, const char *key, const char *value)
 {
 	const char *s = json_string_value(json_object_get(o, key));
-	return s && !strcmp(s, value);
+	return s && strcmp(s, value) == 0;
 }
 
 /* The archivers of one site on one host, from all that was said of them. */
@@ -445,7 +279,7 @@ static json_t *archiver_json(const struct asking *a, const char *site, const cha
 	}
 	for (i = 0; i < a->present_len; i++) {
 		const char *is_host = archiver_host(&a->present[i], site);
-		if (is_host && !strcmp(is_host, host))
+		if (is_host && strcmp(is_host, host) == 0)
 			heartbeat = a->present[i].at;
 	}
 	json_array_foreach(a->jobs, i, one)
@@ -495,8 +329,9 @@ static void workers_answer(struct asking *a, const struct broker_seen *broker)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->present_len; i++) {
-		json_t *o =
-			after(a->present[i].name, "worker:") ? worker_json(&a->present[i]) : NULL;
+		json_t *o = nv_site_presence_after(a->present[i].name, "worker:")
+				    ? worker_json(&a->present[i])
+				    : NULL;
 		if (o)
 			json_array_append_new(list, o);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which courses may this user bring?  A question to each course server through the broker; the
+/* The courses a user may restore.  A question goes to each course server through the broker; the
  * keeper (of whichever producer gets the answer) stores it in Redis as "catalog:<site>:<user>" and
- * announces it on the event stream, where the one who asked hears of it (replies.c). */
+ * announces it on the event stream, where the producer that asked hears of it (replies.c). */
 #include <string.h>
 
 #include "base/log.h"
@@ -138,8 +138,8 @@ struct question {
 static bool waits_for(const struct lookup *l, const struct part *p, const char *site,
 		      const char *user)
 {
-	return !l->told && p->asked && !p->site.settled && !strcmp(p->site.site->name, site) &&
-	       !strcmp(l->user, user);
+	return !l->told && p->asked && !p->site.settled && strcmp(p->site.site->name, site) == 0 &&
+	       strcmp(l->user, user) == 0;
 }
 
 static void question_sent(void *arg, const struct nv_err *err)
@@ -227,7 +227,7 @@ static void settle_from(struct part *p, const struct nv_catalog_reply *reply)
 	if (p->site.status == CATALOG_UNKNOWN_USER && !p->site.error)
 		p->site.error = "you have no account on this platform";
 	if (p->site.status == CATALOG_ERROR && !p->site.error)
-		p->site.error = "the course server could not tell your courses";
+		p->site.error = "the course server could not list your courses";
 }
 
 /* false: nothing usable is kept. */
@@ -298,7 +298,7 @@ static bool take_sites(struct lookup *l, const struct nv_config *c, const char *
 {
 	l->parts = nv_arena_alloc(&l->arena, (c->sites_len + 1) * sizeof *l->parts);
 	for (size_t i = 0; i < c->sites_len; i++)
-		if (!only || !strcmp(only, c->sites[i].name))
+		if (!only || strcmp(only, c->sites[i].name) == 0)
 			l->parts[l->parts_len++].site.site = &c->sites[i];
 	return l->parts_len > 0;
 }
@@ -333,7 +333,7 @@ const struct nv_course *nv_catalog_find(const struct catalog_site *s, const char
 {
 	const struct nv_course *courses = s->reply.courses.items;
 	for (size_t i = 0; s->status == CATALOG_OK && i < s->reply.courses.len; i++)
-		if (!strcmp(courses[i].course, course))
+		if (strcmp(courses[i].course, course) == 0)
 			return &courses[i];
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which courses somebody may bring. */
+/* The courses that a user may restore. */
 #ifndef NV_PRODUCER_REQUESTS_CATALOG_H
 #define NV_PRODUCER_REQUESTS_CATALOG_H
 
@@ -14,12 +14,12 @@ enum catalog_status {
 	CATALOG_UNKNOWN_USER,
 	CATALOG_ERROR,
 	CATALOG_UNREACHABLE,
-	CATALOG_NOT_ASKED, /* nothing is kept, and only what is kept was wanted */
+	CATALOG_NOT_ASKED, /* nothing is cached, and only cached answers were wanted */
 };
 enum catalog_how {
-	CATALOG_USUAL,	/* what is kept, if it is fresh enough; otherwise the site is asked */
-	CATALOG_AFRESH, /* the site is asked, whatever is kept */
-	CATALOG_KEPT,	/* only what is kept: answers at once */
+	CATALOG_USUAL,	/* the cached answer, if fresh enough; otherwise the site is asked */
+	CATALOG_AFRESH, /* the site is asked, ignoring the cache */
+	CATALOG_KEPT,	/* the cached answer only: immediate */
 };
 struct catalog_site {
 	const struct nv_config_site *site;
@@ -32,20 +32,20 @@ struct catalog_site {
 typedef void (*catalog_cb)(void *arg, const struct nv_err *err, const struct catalog_site *sites,
 			   size_t len);
 struct catalog *nv_catalog_new(struct app *app);
-void nv_catalog_close(struct catalog *c); /* whoever waits is told that we stop */
+void nv_catalog_close(struct catalog *c); /* pending questions end with an error */
 void nv_catalog_free(struct catalog *c);  /* after bus and status */
 /* Ask one site (NULL: all) for the user's courses; cb once, sites borrowed for the call.  err: the
  * status database is away. */
 void nv_catalog_ask(struct app *app, const char *user, const char *site, enum catalog_how how,
 		    catalog_cb cb, void *arg);
-/* The keeper has an answer; or: somebody's answer was announced. */
+/* Called by the keeper with an answer; or: an answer was announced in Redis. */
 void nv_catalog_store(struct app *app, const char *site, const struct nv_catalog_reply *reply,
 		      nv_status_cb cb, void *arg);
 void nv_catalog_announced(struct app *app, const char *site, const char *user);
-/* The site answered and does not name the course: a list that was kept may be older than it. */
+/* The site answered without naming the course: a cached list may be older than the course. */
 bool nv_catalog_lacks(const struct catalog_site *s, const char *course);
 const struct nv_course *nv_catalog_find(const struct catalog_site *s, const char *course);
-/* What somebody is told who asked for a course that this answer does not give; 0: it does. */
+/* The error for a requested course that is not in this answer; 0: it is. */
 int nv_catalog_judge(const struct catalog_site *s, const char *course, struct nv_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What is done to one request: show, its log, change, cancel, retry, run now, join.  Another's
+/* Operations on one request: show, its log, change, cancel, retry, run now, join.  Another's
  * request is "not there" for a teacher, whatever is asked. */
 #include <string.h>
 
@@ -284,7 +284,7 @@ static bool refused_body(struct act *a)
 static void retry_next(struct act *a, const struct nv_status_record *rec)
 {
 	if (rec->state != NV_ST_failed && rec->state != NV_ST_cancelled) {
-		conflict(a, rec, "only what failed or was cancelled can be asked for again");
+		conflict(a, rec, "only failed or cancelled requests can be retried");
 		return;
 	}
 	nv_request_copy(&a->q, &rec->request, nv_http_arena(a->r));
@@ -302,7 +302,7 @@ void nv_requests_retry(struct app *app, struct nv_http_request *r, const struct 
 static void run_now_next(struct act *a, const struct nv_status_record *rec)
 {
 	if (rec->state != NV_ST_scheduled) {
-		conflict(a, rec, "only what is scheduled can be run now");
+		conflict(a, rec, "only scheduled requests can be run now");
 		return;
 	}
 	if (rec->request.now) {
@@ -407,7 +407,7 @@ static void enrol_there(struct act *a, const struct nv_status_record *rec)
 	}
 	bool joined = rec->enrolled && nv_request_is_ones_own(&rec->request, a->s);
 	for (size_t i = 0; i < rec->joined.len; i++)
-		joined = joined || !strcmp(rec->joined.items[i], a->s->identity);
+		joined = joined || strcmp(rec->joined.items[i], a->s->identity) == 0;
 	if (joined) {
 		answer_enrolment(a, "joined");
 		return;

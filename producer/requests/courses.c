@@ -41,14 +41,14 @@ static void finish(struct listing *l)
 static bool has_joined(const struct nv_status_record *rec, const char *user)
 {
 	for (size_t i = 0; i < rec->joined.len; i++)
-		if (!strcmp(rec->joined.items[i], user))
+		if (strcmp(rec->joined.items[i], user) == 0)
 			return true;
-	return rec->enrolled && rec->request.user && !strcmp(rec->request.user, user);
+	return rec->enrolled && rec->request.user && strcmp(rec->request.user, user) == 0;
 }
 
 static json_t *holder_json(const struct listing *l, const struct nv_status_record *rec)
 {
-	bool mine = rec->request.user && !strcmp(rec->request.user, l->user);
+	bool mine = rec->request.user && strcmp(rec->request.user, l->user) == 0;
 	bool joined = has_joined(rec, l->user);
 	bool there = rec->state == NV_ST_restored && !rec->course_deleted;
 	return json_pack(
@@ -170,7 +170,7 @@ static int read_switch(const struct nv_http_request *r, const char *name, bool *
 	if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
 		return nv_api_err(err, 422, NV_R_bad_message, "%s: not true or false", name);
 	if (value)
-		*ret = !strcmp(value, "true");
+		*ret = strcmp(value, "true") == 0;
 	return 0;
 }
 
@@ -207,7 +207,7 @@ static int read_query(const struct app *app, const struct nv_http_request *r,
 		return nv_api_err(err, 422, NV_R_bad_message,
 				  "refresh=true and wait=false do not go together");
 	q->how = refresh ? CATALOG_AFRESH : wait ? CATALOG_USUAL : CATALOG_KEPT;
-	if (!who || !strcmp(who, s->identity))
+	if (!who || strcmp(who, s->identity) == 0)
 		return 0;
 	if (!s->admin)
 		return nv_api_err(err, 403, NV_R_denied, "user: only administrators may ask this");

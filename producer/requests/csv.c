@@ -112,7 +112,7 @@ static const char *trimmed(struct reader *r, size_t *ret_len)
 
 static bool is(const char *s, size_t len, const char *word)
 {
-	return len == strlen(word) && !strncasecmp(s, word, len);
+	return len == strlen(word) && strncasecmp(s, word, len) == 0;
 }
 
 /* --- the first line --- */
@@ -140,8 +140,7 @@ static int name_column(struct reader *r, size_t *order, size_t len)
 		for (size_t k = 0; k < len; k++)
 			if (order[k] == i)
 				return nv_api_err(r->err, 422, NV_R_bad_message,
-						  "line 1: the column %s stands twice",
-						  columns[i].name);
+						  "line 1: duplicate column %s", columns[i].name);
 		order[len] = i;
 		return 0;
 	}
@@ -257,7 +256,7 @@ static int read_rows(struct reader *r, struct csv *ret)
 int nv_csv_read(const char *text, size_t len, struct csv *ret, struct nv_err *err)
 {
 	struct reader r = {.at = text, .end = text + len, .line = 1, .err = err};
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		r.at += 3;
 	r.separator = find_separator(r.at, r.end);
 	ret->requests = json_array();

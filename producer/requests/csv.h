@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A list of requests as CSV (RFC 4180, and what spreadsheets make of it: separated by comma,
- * semicolon or tab, lines ended by CRLF, LF or CR, a byte order mark in front).
+/* A list of requests as CSV (RFC 4180 and the variants of spreadsheets: separated by comma,
+ * semicolon or tab, lines ended by CRLF, LF or CR, with or without a byte order mark).
  *
  * The first line names the columns, each at most once: site, course, user, keep_category, category,
- * user_data, enrolment, now.  An empty cell says nothing. */
+ * user_data, enrolment, now.  An empty cell counts as absent. */
 #ifndef NV_PRODUCER_REQUESTS_CSV_H
 #define NV_PRODUCER_REQUESTS_CSV_H
 
@@ -15,8 +15,8 @@
 #define CSV_ROWS_MAX 1000u
 
 struct csv {
-	/* As the JSON body has them: objects, whose values are of the right type where the cell
-	 * could be read as such, and a text for a row that is none: what is wrong with it. */
+	/* As in a JSON body: objects, with values of the right type if the cell could be converted;
+	 * for an invalid row, a text with the error. */
 	json_t *requests;
 	unsigned lines[CSV_ROWS_MAX]; /* of the file, from 1, in which each begins */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Requests on their way to the course servers.  The record is there before; the order is: message
- * confirmed, then marked as published.  Whoever dies in between leaves a record that the sweep
- * publishes again, and a second copy of a message does no harm.  Where there is no confirm, it goes
- * to the disk before anybody is told that it was accepted. */
+/* Sends requests to the course servers.  The record exists already; then: message confirmed, then
+ * marked as published.  A crash in between leaves a record that the sweep publishes again; a second
+ * copy of a message does no harm.  Without a confirm, the request goes to the disk before it is
+ * reported as accepted. */
 #include "producer/requests/dispatch.h"
 #include "base/fault.h"
 #include "base/log.h"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /api/v1/requests/{id}/archive: what the store holds of a request, put together on a thread as
- * the file that any Moodle restores, then sent.  HEAD says whether that would go well.
+/* GET /api/v1/requests/{id}/archive: assembles a request's archive on a thread, as a file that any
+ * Moodle restores, then sends it.  HEAD says whether that would succeed.
  *
- * The file takes room until it is read, and people may read slowly, or not at all.  So there are
- * only so many, of one person and in all; before anything is fetched, there must be room for it and
- * for a reserve besides; and who reads slower than producer.min_rate is cut off.  A file has no
- * name once it is being sent: it goes with its connection, however that ends. */
+ * The file takes disk space until it is read, and readers may be slow or never finish.  So the
+ * number of files is limited, per person and in total; before anything is fetched, there must be
+ * room for it and for a reserve; and readers slower than producer.min_rate are disconnected.  The
+ * file is unlinked before it is sent, so that it disappears with its connection. */
 #include "producer/requests/download.h"
 
 #include <fcntl.h>
@@ -91,7 +91,7 @@ static bool has_room_for_one(struct app *app, const struct session *s, struct nv
 	const struct nv_config_producer *c = &app->config->producer;
 	uint64_t own = 0;
 	for (const struct download *d = app->downloads; d; d = d->next)
-		own += !strcmp(d->s->identity, s->identity);
+		own += strcmp(d->s->identity, s->identity) == 0;
 	if (own >= c->max_downloads_per_person)
 		nv_api_err(err, 429, NV_R_busy,
 			   "you are downloading %llu archives already; wait until one has arrived",
@@ -255,8 +255,11 @@ void nv_download(struct app *app, struct nv_http_request *r, const struct sessio
 				"and the section store)");
 		return;
 	}
-	*d = (struct download){
-		.app = app, .r = r, .s = s, .look = !strcmp(nv_http_method(r), "HEAD"), .fd = -1};
+	*d = (struct download){.app = app,
+			       .r = r,
+			       .s = s,
+			       .look = strcmp(nv_http_method(r), "HEAD") == 0,
+			       .fd = -1};
 	d->place = (struct nv_archive_place){.site = nv_arena_strdup(arena, rec->request.site),
 					     .client = app->me.name,
 					     .id = nv_arena_strdup(arena, rec->request.id)};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A request's archive as a file, for who may see the request. */
+/* Download of a request's archive, for those who may see the request. */
 #ifndef NV_PRODUCER_REQUESTS_DOWNLOAD_H
 #define NV_PRODUCER_REQUESTS_DOWNLOAD_H
 

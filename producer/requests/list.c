@@ -61,7 +61,7 @@ static int read_sort(const char *text, struct nv_status_filter *f, struct nv_err
 	f->ascending = *text != '-';
 	text += !f->ascending;
 	for (unsigned i = 0; i < NV_ARRAY_LEN(words); i++) {
-		if (!strcmp(words[i], text)) {
+		if (strcmp(words[i], text) == 0) {
 			f->sort = (enum nv_status_sort)i;
 			return 0;
 		}
@@ -79,27 +79,27 @@ static int read_part(const char *name, const char *value, const char **ret, stru
 static int read_one(struct listing *l, const struct session *s, const char *name, const char *value,
 		    struct nv_err *err)
 {
-	if (!strcmp(name, "state"))
+	if (strcmp(name, "state") == 0)
 		return read_states(value, &l->f.states, err);
-	if (!strcmp(name, "offset"))
+	if (strcmp(name, "offset") == 0)
 		return nv_api_number(name, value, 0, 1000000, &l->f.offset, err);
-	if (!strcmp(name, "limit"))
+	if (strcmp(name, "limit") == 0)
 		return nv_api_number(name, value, 1, 1000, &l->f.limit, err);
-	if (!strcmp(name, "sort"))
+	if (strcmp(name, "sort") == 0)
 		return read_sort(value, &l->f, err);
-	if (!strcmp(name, "text"))
+	if (strcmp(name, "text") == 0)
 		return read_part(name, value, &l->f.text, err);
-	if (!strcmp(name, "person"))
+	if (strcmp(name, "person") == 0)
 		return read_part(name, value, &l->f.person, err);
-	if (!strcmp(name, "site")) {
+	if (strcmp(name, "site") == 0) {
 		l->f.site = value;
 		return nv_name_valid(value) ? 0 : wrong(err, name, "not a course server's name");
 	}
-	if (!strcmp(name, "course")) {
+	if (strcmp(name, "course") == 0) {
 		l->f.course = value;
 		return *value && strlen(value) <= 64 ? 0 : wrong(err, name, "not a course's id");
 	}
-	if (!strcmp(name, "user")) {
+	if (strcmp(name, "user") == 0) {
 		if (!*value || strlen(value) > 255)
 			return wrong(err, name, "not 1 to 255 bytes long");
 		if (!s->admin && strcmp(value, s->identity) != 0)

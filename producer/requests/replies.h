@@ -13,11 +13,11 @@ struct reply {
 	const char *about; /* whoever waits for it knows this */
 	const struct nv_record *record;
 	const void *body;
-	uint64_t ttl_ms; /* at least as long as somebody may wait */
+	uint64_t ttl_ms; /* at least as long as anybody may wait for it */
 };
 void nv_reply_store(struct app *app, const struct reply *reply, nv_status_cb cb, void *arg);
 const char *nv_reply_key(struct nv_arena *a, const char *kind, const char *site, const char *about);
-/* false: it is not there, or not readable. */
+/* false: missing, or not readable. */
 bool nv_reply_read(const struct nv_record *record, const void *value, size_t len, void *ret,
 		   struct nv_arena *a, uint64_t *ret_stored);
 

@@ -54,7 +54,7 @@ int nv_request_input_read_change(const struct body *b, struct request_input *ret
 	bool options = ret->keep_category_given || ret->category_given || ret->user_data_given ||
 		       ret->enrolment_given;
 	if (options && ret->state_given && ret->state == REQUEST_INPUT_CANCELLED)
-		return nv_body_wrong(b, "state", "what is cancelled is not changed besides");
+		return nv_body_wrong(b, "state", "a cancellation cannot change other fields");
 	if (!options && !ret->state_given)
 		return nv_api_err(b->err, 422, NV_R_bad_message, "the body changes nothing");
 	return 0;
@@ -117,7 +117,7 @@ static int judge_person(const struct judge *j, const struct request_input *w,
 {
 	const struct session *s = j->s;
 	const char *user = s->admin || w->user_given ? w->user : s->identity;
-	bool self = user && !strcmp(user, s->identity);
+	bool self = user && strcmp(user, s->identity) == 0;
 	if (!s->admin && !self)
 		return deny(j, "user", "only administrators may ask for others");
 	q->user = nv_arena_strdup(a, user);
@@ -138,7 +138,7 @@ static int judge_person(const struct judge *j, const struct request_input *w,
 static const struct nv_config_site *find_site(const struct nv_config *c, const char *name)
 {
 	for (size_t i = 0; i < c->sites_len; i++)
-		if (!strcmp(c->sites[i].name, name))
+		if (strcmp(c->sites[i].name, name) == 0)
 			return &c->sites[i];
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What somebody wishes for in a request body, and what may become of it: reading and judging, apart
- * from HTTP and Redis, so that the rules are tested alone. */
+/* Parsing and authorising the input of a request, without HTTP and Redis, so that the rules can be
+ * tested alone. */
 #ifndef NV_PRODUCER_REQUESTS_REQUEST_INPUT_H
 #define NV_PRODUCER_REQUESTS_REQUEST_INPUT_H
 
@@ -27,7 +27,7 @@ struct request_input {
 	uint64_t rev;
 };
 
-/* What a change may make of the state: ask again for what failed or was cancelled; withdraw. */
+/* State changes by PATCH: retry a failed or cancelled request; cancel. */
 enum request_input_state { REQUEST_INPUT_SCHEDULED, REQUEST_INPUT_CANCELLED };
 
 /* One new request; strings are borrowed from b->o. */
@@ -35,13 +35,13 @@ int nv_request_input_read_new(const struct body *b, struct request_input *ret);
 /* A change of one. */
 int nv_request_input_read_change(const struct body *b, struct request_input *ret);
 
-/* Is it allowed to this person?  Fills everything of q but id, names and versions; strings are
- * copied into the arena.  403 or 422, with `where` before the field. */
+/* May this person request it? Fills all of q but id, names and versions; strings are copied into
+ * the arena.  403 or 422, with `where` before the field. */
 int nv_request_input_judge_new(const struct nv_config *c, const struct session *s,
 			       const struct request_input *w, const char *where,
 			       struct nv_restore_request *q, struct nv_arena *a,
 			       struct nv_err *err);
-/* Apply a change to q, which holds the request as it is. */
+/* Apply a change to q, the present request. */
 int nv_request_input_judge_change(const struct nv_config *c, const struct session *s,
 				  const struct request_input *w, struct nv_restore_request *q,
 				  struct nv_arena *a, struct nv_err *err);
@@ -49,7 +49,7 @@ int nv_request_input_judge_change(const struct nv_config *c, const struct sessio
 /* The whole body with its keys sorted, hashed: the same wishes have the same hash however their
  * JSON was written. */
 void nv_request_input_hash(const json_t *body, char ret[65]);
-/* Of somebody's Idempotency-Key: another for each user and key. */
+/* Redis key of an Idempotency-Key: different for each user and key. */
 void nv_request_input_key_hash(const char *username, const char *key, char ret[65]);
 /* 1 to 200 printable ASCII characters. */
 bool nv_request_input_key_valid(const char *idempotency_key);

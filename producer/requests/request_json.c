@@ -107,5 +107,5 @@ void nv_request_copy(struct nv_restore_request *to, const struct nv_restore_requ
 
 bool nv_request_is_ones_own(const struct nv_restore_request *q, const struct session *s)
 {
-	return q->user && !strcmp(q->user, s->identity);
+	return q->user && strcmp(q->user, s->identity) == 0;
 }

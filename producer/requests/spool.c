@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Accepted requests that the broker has not got, on the disk, so that they outlive a Redis that is
- * emptied meanwhile: one file a revision, <request>.<revision>, the message's body in msgpack.
+/* Accepted requests that are not published yet, on the disk, so that they survive the loss of
+ * Redis: one file per revision, <request>.<revision>, with the message's body in msgpack.
  *
- * A file is there, synced, before anybody is told that the request was accepted unpublished; it
- * goes when the broker has confirmed the message, or the request was cancelled or changed.  While
- * files are there, each look gives them to Redis, which makes the record again where it has lost
- * it; the sweep publishes it from there.
+ * A file is written and synced before the request is reported as accepted; it is removed when the
+ * broker has confirmed the message, or the request was cancelled or changed.  While there are
+ * files, each check gives them to Redis, which creates lost records again; the sweep publishes them
+ * from there.
  *
- * Nothing about the files is kept in memory: producers may share a folder, and whoever dies leaves
- * its files to the others, or to the next start.  A lock beside the folder is held while files are
- * made: what is found there under it is durable, and nobody takes it away again because a disk
- * fails. */
+ * No state of the files is kept in memory: producers may share a folder, and the files of a
+ * producer that died are processed by the others, or at the next start.  A lock beside the folder
+ * is held while files are written, so that files found under the lock are durable, and are not
+ * removed by somebody else because of a disk error. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

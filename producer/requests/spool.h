@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the broker has not got yet, on the disk. */
+/* Requests that are not published yet, on the disk. */
 #ifndef NV_PRODUCER_REQUESTS_SPOOL_H
 #define NV_PRODUCER_REQUESTS_SPOOL_H
 
@@ -15,9 +15,9 @@ typedef void (*spool_kept_cb)(void *arg, const struct nv_err *err, bool left);
 /* body: the restore.request's, copied. */
 void nv_spool_keep(struct app *app, const char *id, uint64_t rev, const struct nv_buf *body,
 		   spool_kept_cb cb, void *arg);
-/* The broker has it, or it was cancelled. */
+/* It was published or cancelled: remove it. */
 void nv_spool_drop(struct app *app, const char *id, uint64_t rev);
-/* Have all that is kept in Redis again; the broker or Redis is back. */
+/* The broker or Redis is back: record all spooled requests in Redis and publish them. */
 void nv_spool_look(struct spool *s);
 /* After the bus, before the status; cb comes when nothing is being written any more. */
 void nv_spool_close(struct spool *s, void (*cb)(struct app *app));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The sweep: requests that were never confirmed as published, or whose messages the broker has
- * lost, go out again, and what ended long ago is removed. */
+/* The sweep publishes requests again that were never confirmed, or whose messages the broker has
+ * lost, and removes old finished ones. */
 #include "producer/requests/sweep.h"
 #include "base/log.h"
 #include "core/status/admin.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Requests that nobody has confirmed are published again. */
+/* Publishes unconfirmed requests again. */
 #ifndef NV_PRODUCER_REQUESTS_SWEEP_H
 #define NV_PRODUCER_REQUESTS_SWEEP_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the producer asks the Moodle beside it, where this host's configuration names one: its
- * version and plugins, which travel with each request, so that a course server can refuse before
- * it moves a byte; and what its administrator has set for restores (core/site/follow.h).  Asked on
- * threads, now and then, since Moodle is upgraded and set beside us. */
+/* Version, plugins and settings of the local Moodle, if this host's configuration names one:
+ * version and plugins travel with each request, so that a course server can refuse it before any
+ * transfer; the settings apply to restores (core/site/follow.h).  Polled on threads, since Moodle
+ * may be upgraded or reconfigured. */
 #include <string.h>
 
 #include "base/log.h"

@@ -5,7 +5,7 @@
 
 #include "producer/app.h"
 
-/* Before anybody is served: NV_FATAL when the configured Moodle can never be asked. */
+/* At start: NV_FATAL when the configured Moodle can never be asked. */
 int nv_versions_first(struct app *app, struct nv_err *err);
 struct versions *nv_versions_new(struct app *app);
 void nv_versions_fill(const struct app *app, struct nv_restore_request *q);

@@ -7,7 +7,8 @@
 
 static bool is_safe(const char *method)
 {
-	return !strcmp(method, "GET") || !strcmp(method, "HEAD") || !strcmp(method, "OPTIONS");
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+	       strcmp(method, "OPTIONS") == 0;
 }
 
 /* "https://host:port" of "https://host:port/path" is this origin? */
@@ -17,15 +18,15 @@ static bool same_origin(const char *url, const char *origin)
 	if (!host)
 		return false;
 	size_t len = (size_t)(host + 3 - url) + strcspn(host + 3, "/?#");
-	return strlen(origin) == len && !strncasecmp(url, origin, len);
+	return strlen(origin) == len && strncasecmp(url, origin, len) == 0;
 }
 
 static bool names_host(const char *origin, const char *host)
 {
-	if (!strncasecmp(origin, "http://", 7))
-		return !strcasecmp(origin + 7, host);
-	if (!strncasecmp(origin, "https://", 8))
-		return !strcasecmp(origin + 8, host);
+	if (strncasecmp(origin, "http://", 7) == 0)
+		return strcasecmp(origin + 7, host) == 0;
+	if (strncasecmp(origin, "https://", 8) == 0)
+		return strcasecmp(origin + 8, host) == 0;
 	return false;
 }
 

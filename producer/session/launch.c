@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* /launch: somebody comes from Moodle's button with a token, and has a session from then on.
+/* /launch: a user comes from Moodle's button with a token, and gets a session.
  *
- * A token is good once: its id is set in Redis before anything else, for as long as the token could
- * be taken for good.  Should that key be lost (Redis emptied, say), every producer knows it all the
- * same: it is announced on the event stream before anybody is signed in.  It comes in the address,
- * or in the body of a form; afterwards the browser is sent to the page, so that the token stays in
- * no history.  Whoever is refused is told in plain words, in the browser's language; programs get a
+ * A token is valid once: its id is set in Redis before anything else, for as long as the token
+ * would be accepted.  In case that key is lost (Redis emptied, say), the id is also announced to
+ * all producers on the event stream before the user is signed in.  The token comes in the address,
+ * or in the body of a form; then the browser is redirected to the page, so that the token stays in
+ * no history.  A refusal is explained in plain words, in the browser's language; programs get a
  * problem document. */
 #include <string.h>
 
@@ -68,7 +68,7 @@ static bool wants_html(const struct nv_http_request *r)
 static const struct words *words_for(const struct nv_http_request *r)
 {
 	const char *wanted = nv_http_header(r, "Accept-Language");
-	return wanted && !strncmp(wanted, "fr", 2) ? &french : &english;
+	return wanted && strncmp(wanted, "fr", 2) == 0 ? &french : &english;
 }
 
 /* Addresses from the configuration hold no quotes, but an ampersand perhaps. */
@@ -171,7 +171,7 @@ static void forget_old(struct app *app)
 static bool is_used(const struct app *app, const char *id)
 {
 	for (const struct used *u = app->used_tokens; u; u = u->next)
-		if (!strcmp(u->id, id))
+		if (strcmp(u->id, id) == 0)
 			return true;
 	return false;
 }
@@ -241,8 +241,8 @@ static const char *find_token(struct nv_http_request *r)
 	static const char name[] = "token=";
 	size_t len;
 	const char *body = nv_http_body(r, &len);
-	if (!strcmp(nv_http_method(r), "POST") && len > sizeof name &&
-	    !memcmp(body, name, sizeof name - 1))
+	if (strcmp(nv_http_method(r), "POST") == 0 && len > sizeof name &&
+	    memcmp(body, name, sizeof name - 1) == 0)
 		return nv_arena_strndup(nv_http_arena(r), body + sizeof name - 1,
 					len - (sizeof name - 1));
 	return nv_http_query(r, "token");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Who comes with a token of Moodle's button. */
+/* Signing in with a token of Moodle's button. */
 #ifndef NV_PRODUCER_SESSION_LAUNCH_H
 #define NV_PRODUCER_SESSION_LAUNCH_H
 

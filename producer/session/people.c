@@ -69,7 +69,7 @@ const struct nv_account *nv_people_find(struct app *app, const char *username)
 const char *nv_people_identity(const struct app *app, const struct nv_account *a)
 {
 	const char *field = app->config->restore.user_field;
-	return field && !strcmp(field, "email") && a->mail ? a->mail : a->username;
+	return field && strcmp(field, "email") == 0 && a->mail ? a->mail : a->username;
 }
 
 const struct nv_account *nv_people_find_identity(struct app *app, const char *identity)
@@ -77,7 +77,7 @@ const struct nv_account *nv_people_find_identity(struct app *app, const char *id
 	const struct nv_accounts *all = &app->people->accounts;
 	refresh(app->people);
 	for (size_t i = 0; i < all->len; i++)
-		if (!strcmp(nv_people_identity(app, &all->items[i]), identity))
+		if (strcmp(nv_people_identity(app, &all->items[i]), identity) == 0)
 			return &all->items[i];
 	return NULL;
 }

@@ -7,7 +7,7 @@
 
 struct people *nv_people_new(struct app *app, struct nv_err *err);
 void nv_people_free(struct people *p);
-/* From the file as it is now; borrowed until control goes back to the loop.  NULL: nobody. */
+/* From the present file; borrowed until control returns to the loop. NULL: no such account. */
 const struct nv_account *nv_people_find(struct app *app, const char *username);
 const struct nv_account *nv_people_find_identity(struct app *app, const char *identity);
 const char *nv_people_identity(const struct app *app, const struct nv_account *a);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people who came from Moodle's button may there now.
+/* The present rights of users who came through Moodle's button.
  *
- * Their token told it once.  What is older than producer.rights_max_age is asked of Moodle again,
- * through the site that the configuration names: one question at a time, about everybody who waits
- * meanwhile.  The answers are remembered here for everybody's next requests.
+ * Their token carried them once.  Rights older than producer.rights_max_age are requested again
+ * from Moodle, through the configured site: one call at a time, for all users waiting.  The answers
+ * are cached for everybody's next requests.
  *
- * A Moodle that does not answer changes nobody's rights either: what was known last counts on, but
- * not for longer than UNANSWERED times that age.  After that, and at once where no Moodle can be
- * asked, people come through Moodle's button again. */
+ * If Moodle does not answer, the last known rights stay valid, but not for longer than UNANSWERED
+ * times that age.  After that, and at once if no Moodle can be asked, people come through Moodle's
+ * button again. */
 #include <string.h>
 
 #include "base/log.h"

@@ -17,11 +17,12 @@ struct rights_question {
 	struct rights told; /* by their token */
 	uint64_t at;	    /* when; ms since the epoch */
 };
-/* now NULL: Moodle has not confirmed them for too long. */
+/* now NULL: unconfirmed by Moodle for too long. */
 typedef void (*rights_cb)(void *arg, const struct rights *now);
 struct rights_desk *nv_rights_new(struct app *app);
 void nv_rights_free(struct rights_desk *d); /* after the back room */
-/* What they may now, not older than producer.rights_max_age allows; cb once, at once perhaps. */
+/* Their present rights, at most producer.rights_max_age old; cb is called once, possibly before
+ * this returns. */
 void nv_rights_judge(struct app *app, const struct rights_question *q, rights_cb cb, void *arg);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Finding a session.  Of a local account it holds no rights: those are the account's, as it is at
- * each look, and a changed password ends it.  Whoever came from Moodle has no account here: who
- * they are is kept as their token said it, and what they may is asked again when that is older than
- * producer.rights_max_age (rights.c); another secret or another Moodle ends their session. */
+/* Finding a session.  The session of a local account has no rights of its own: the account's
+ * present ones apply, and a changed password ends it.  For a user from Moodle, the session keeps
+ * the identity from the token, and the rights are requested again when older than
+ * producer.rights_max_age (rights.c); another secret or another Moodle ends the session. */
 #include "producer/session/session.h"
 
 #include <string.h>
@@ -77,7 +77,7 @@ const char *nv_session_renewal(const struct app *app, const struct session *s, s
 
 static bool tag_is(const char *tag, const char *now)
 {
-	return !strcmp(tag, now);
+	return strcmp(tag, now) == 0;
 }
 
 static bool of_moodle(struct finding *f, json_t *o, const char *user, uint64_t begun)

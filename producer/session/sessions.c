@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sessions: in Redis under the hash of their token, so that whoever reads Redis cannot use them.
- * What they are worth session_find.c says. */
+/* Sessions: in Redis under the hash of their token, so that reading Redis does not give access to
+ * them.  Whether a session is still valid: session_find.c. */
 #include <string.h>
 #include <strings.h>
 
@@ -137,7 +137,7 @@ void nv_sessions_enter(struct app *app, struct nv_http_request *r, const struct 
 	struct entering *e = nv_arena_alloc(a, sizeof *e);
 	const char *token = nv_http_header(r, "Authorization");
 	*e = (struct entering){.app = app, .r = r, .route = route};
-	if (token && !strncasecmp(token, "Bearer ", 7)) {
+	if (token && strncasecmp(token, "Bearer ", 7) == 0) {
 		token += 7;
 	} else {
 		token = nv_http_cookie(r, COOKIE);
@@ -204,7 +204,7 @@ static void set_cookie(struct app *app, struct nv_http_request *r, const char *t
 		       uint64_t seconds)
 {
 	const char *base = app->config->producer.base_url;
-	bool secure = base && !strncmp(base, "https://", 8);
+	bool secure = base && strncmp(base, "https://", 8) == 0;
 	nv_http_add_header(r, "Set-Cookie",
 			   nv_arena_printf(nv_http_arena(r),
 					   COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; "

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Signing in with a local account.
  *
- * Attempts are counted in Redis before anything is computed: guessing is slow whoever guesses, and
+ * Attempts are counted in Redis before the password is verified, so that guessing is slow and
  * cannot keep the machine busy.  They are counted by account and address together, so that nobody
- * locks somebody else out from another address.  Failures are counted besides of an address,
- * whatever the account, and of an account, whatever the address; those two limits are not for who
- * has signed in to this account from this address before.
+ * can lock out a user of another address.  Failures are also counted by address alone and by
+ * account alone; these two limits do not apply to users who have signed in to the account from that
+ * address before.
  *
- * Argon2id runs on the thread pool, two at a time (each needs 64 MiB); who would wait long is told
- * to come back. */
+ * Argon2id runs on the thread pool, two at a time (each needs 64 MiB); when the queue is long,
+ * people are asked to try again. */
 #include <sodium.h>
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #include "producer/app.h"
 
 void nv_signin(struct app *app, struct nv_http_request *r, const struct session *s);
-/* After the HTTP server: cb comes when no thread verifies any more. */
+/* Called after the HTTP server has closed: cb is called when all verifying threads have ended. */
 void nv_signin_close(struct app *app, void (*cb)(struct app *app));
 
 #endif

@@ -78,7 +78,7 @@ static const char *text(const json_t *claims, const char *name, size_t max)
 static bool is(const json_t *claims, const char *name, const char *wanted)
 {
 	const char *s = json_string_value(json_object_get(claims, name));
-	return s && !strcmp(s, wanted);
+	return s && strcmp(s, wanted) == 0;
 }
 
 static bool is_address(const json_t *claims, const char *name, const char *wanted)
@@ -88,7 +88,7 @@ static bool is_address(const json_t *claims, const char *name, const char *wante
 	size_t b = strlen(wanted);
 	a -= a && s[a - 1] == '/';
 	b -= b && wanted[b - 1] == '/';
-	return s && a == b && !strncmp(s, wanted, a);
+	return s && a == b && strncmp(s, wanted, a) == 0;
 }
 
 static enum token_result judge_times(const struct token_rules *rules, const json_t *claims)
@@ -120,9 +120,9 @@ static enum token_result read_caps(const json_t *claims, struct token_claims *re
 		const char *word = json_string_value(one);
 		if (!word)
 			return TOKEN_CLAIMS;
-		ret->user_data = ret->user_data || !strcmp(word, "restoreuserdata");
-		ret->link = ret->link || !strcmp(word, "seeexternalcourselink");
-		ret->manage = ret->manage || !strcmp(word, "manage");
+		ret->user_data = ret->user_data || strcmp(word, "restoreuserdata") == 0;
+		ret->link = ret->link || strcmp(word, "seeexternalcourselink") == 0;
+		ret->manage = ret->manage || strcmp(word, "manage") == 0;
 	}
 	return TOKEN_FINE;
 }

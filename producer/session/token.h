@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The token of Moodle's button (moodle/PROTOCOL.md, "The button's token"): a JWT signed with HS256,
- * checked by rhonabwy, which gets to see only what has the form of such a token and a header that
- * says no more than algorithm and type.  The algorithm is ours, never the token's.  Whether it was
- * used before is not known here. */
+ * checked by rhonabwy, after our own check of its form and of a header with nothing but algorithm
+ * and type. The algorithm is fixed, never taken from the token.  Whether it was used before is not
+ * known here. */
 #ifndef NV_PRODUCER_SESSION_TOKEN_H
 #define NV_PRODUCER_SESSION_TOKEN_H
 
@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 
-/* No token lives longer, whatever it says of itself. */
+/* Longest accepted life time, whatever the token says. */
 #define TOKEN_LIFE_MAX 120u /* seconds */
 
 /* X(name, word in log and problem) */
@@ -51,10 +51,10 @@ struct token_claims {
 	bool user_data;	  /* restoreuserdata */
 	bool link;	  /* seeexternalcourselink */
 	bool manage;
-	uint64_t block; /* the block's instance; 0: an older block_navette does not tell it */
+	uint64_t block; /* the block's instance; 0: from an older block_navette */
 };
-/* Three parts of [A-Za-z0-9_-], each of bounded length; looks at the text alone.  liborcania (under
- * rhonabwy) writes behind its block when there is a "=". */
+/* Three parts of [A-Za-z0-9_-], each of bounded length; checks the text only. liborcania (under
+ * rhonabwy) writes beyond its buffer when there is a "=". */
 bool nv_token_form_fits(const char *token);
 enum token_result nv_token_check(const struct token_rules *rules, const char *token,
 				 struct nv_arena *a, struct token_claims *ret);

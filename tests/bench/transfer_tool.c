@@ -72,7 +72,7 @@ static void list(struct pool *p)
 	for (struct dirent *e; dir && (e = readdir(dir));) {
 		if (*e->d_name == '.')
 			continue;
-		p->names = nv_realloc(p->names, (p->len + 1) * sizeof(*p->names));
+		p->names = nv_realloc(p->names, (p->len + 1) * sizeof *p->names);
 		p->names[p->len++] = nv_strdup(e->d_name);
 	}
 	if (dir)
@@ -106,7 +106,7 @@ static int put(struct nv_store *s, const char *folder, const char *work, struct 
 	if (rc == 0)
 		rc = nv_archive_put_commit(a, &about, sha256, &size, &bytes, &entries, err);
 	nv_archive_put_free(a);
-	nv_hex(sha256, sizeof(sha256), hex);
+	nv_hex(sha256, sizeof sha256, hex);
 	if (rc == 0)
 		printf("%s %s %s %" PRIu64 "\n", id, attempt, hex, size);
 	while (p.len)
@@ -121,10 +121,10 @@ static int fetch(struct nv_store *s, const char *folder, struct nv_err *err)
 	char *words[4] = {0};
 	uint8_t sha256[NV_SHA256_LEN];
 	struct nv_fetched fetched;
-	char *rest = fgets(line, sizeof(line), stdin);
+	char *rest = fgets(line, sizeof line, stdin);
 	for (unsigned n = 0; n < 4; n++)
 		words[n] = rest ? strsep(&rest, " \n") : NULL;
-	if (!words[3] || nv_unhex(words[2], sha256, sizeof(sha256)) < 0)
+	if (!words[3] || nv_unhex(words[2], sha256, sizeof sha256) < 0)
 		return nv_fail(err, NV_REJECT, NV_R_io, "what put printed is expected");
 	uint64_t size = strtoull(words[3], NULL, 10);
 	struct nv_archive_place place = {"bench", "bench", words[0], words[1]};

@@ -244,7 +244,7 @@ on('a dead letter is put back, and thrown away only when that is meant', async (
 	await discard.and(page.getByText('Discard', {exact: true})).waitFor();
 	await discard.click();
 	await letter.getByRole('button', {name: /^Discard for good/}).click();
-	await page.getByText('It was thrown away.').waitFor();
+	await page.getByText('It was discarded.').waitFor();
 	await letter.waitFor({state: 'detached'});
 });
 
@@ -258,7 +258,7 @@ on('a dead letter of a course server is seen and thrown away; one that is away s
 	await assertAccessible(page);
 	await letter.getByRole('button', {name: /^Discard: \d+, /}).click();
 	await letter.getByRole('button', {name: /^Discard for good/}).click();
-	await there.getByText('It was thrown away.').waitFor();
+	await there.getByText('It was discarded.').waitFor();
 	await letter.waitFor({state: 'detached'});
 	await farm.ask('stop', {name: 'archiver'});
 	await page.reload();

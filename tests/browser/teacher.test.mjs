@@ -214,7 +214,7 @@ on('a failure is told in plain words and mended by trying again', async (open) =
 	await page.getByRole('button', {name: 'Restore', exact: true}).click();
 	await waitState(page, course, 'failed');
 	const why = await row(page, course).locator('.nv-why p').first().textContent();
-	assert.match(why, /^You may not create courses in that category/);
+	assert.match(why, /^You may not create courses in the category/);
 	await row(page, course).getByText('Details').click();
 	await assertAccessible(page);
 	await picture(page, 'failed-en');

@@ -27,20 +27,21 @@ test('every language has the same words with the same gaps', () => {
 	}
 });
 
-test('every reason there is has its words', () => {
-	const table = /#define NV_REASONS\(X\)([\s\S]*?)\nenum/.exec(read('base', 'err.h'))[1];
-	const reasons = [...table.matchAll(/X\((\w+),/g)].map((m) => m[1]);
+test('every reason has its sentences in both languages, and one for its wait where it passes by itself', () => {
+	const {advice, reasons} = JSON.parse(read('base', 'reasons.json'));
 	assert.ok(reasons.length > 30);
-	for (const reason of reasons)
-		assert.ok(`reason.${reason}` in languages['en.json'], reason);
-});
-
-test('every reason that passes by itself says that it does', () => {
-	const passes = /bool nv_reason_passes[\s\S]*?return true;/.exec(read('base', 'err.c'))[0];
-	const reasons = [...passes.matchAll(/case NV_R_(\w+):/g)].map((m) => m[1]);
-	assert.ok(reasons.length >= 5);
-	for (const reason of reasons)
-		assert.ok(`held.${reason}` in languages['en.json'], reason);
+	assert.equal(new Set(reasons.map((r) => r.word)).size, reasons.length);
+	for (const {word, text, passes, en, fr, ...unknown} of reasons) {
+		assert.match(text, /^\S.*[^.]$/, word);
+		assert.ok([undefined, 'yes', 'outage'].includes(passes), word);
+		assert.deepEqual(unknown, {}, word);
+		assert.deepEqual(Object.keys(en), Object.keys(fr), word);
+		assert.ok(!passes || en.held, word);
+		assert.ok(en.other || !/^You /.test(en.why), `${word}: nobody but the requester is "you"`);
+		for (const lang of ['en', 'fr'])
+			for (const [key, sentence] of Object.entries({en, fr}[lang]))
+				assert.match(advice[sentence]?.[lang] ?? sentence, /^\p{Lu}.+\.$/u, `${word}.${lang}.${key}`);
+	}
 });
 
 test('every word that the pages name is there', () => {

@@ -61,14 +61,14 @@ broker() { section broker "uris: ['amqp://$1@127.0.0.1:5672/navette']" "password
 	client
 	broker worker.this-year
 	store
-	section site "type: directory" "path: /srv/navette/this-year"
+	section site "type: folder" "path: /srv/navette/this-year"
 	section worker "work_dir: /var/lib/navette/worker"
 } >worker.yaml
 {
 	section identity "site: last-year" "key_file: /etc/navette/last-year.key"
 	broker archiver.last-year
 	store
-	section site "type: directory" "path: /srv/navette/last-year"
+	section site "type: folder" "path: /srv/navette/last-year"
 	section archiver "work_dir: /var/lib/navette/archiver" "listen: 127.0.0.1:9201"
 	printf 'clients:\n  - name: this-year\n    public_key: "%s"\n    user_data: yes\n    without_user: yes\n' "$client_key"
 } >archiver.yaml

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = memfd_create("accounts", MFD_CLOEXEC);
 
 	FUZZ_CHECK(fd >= 0 && nv_write_all(fd, data, size, NULL) == 0);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (nv_accounts_load(path, &a, &err) < 0) {
 		FUZZ_CHECK(err.kind == NV_FATAL && err.reason == NV_R_config && err.msg[0]);
 	} else {

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	fd = memfd_create("config", MFD_CLOEXEC);
 	FUZZ_CHECK(fd >= 0 && nv_write_all(fd, data + 1, size - 1, NULL) == 0);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	struct nv_config *c = nv_config_load(path, roles[data[0] % 4], &mistakes);
 	FUZZ_CHECK(c || mistakes.len);
 	FUZZ_CHECK(!memchr(mistakes.data ? (const char *)mistakes.data : "", 0, mistakes.len));

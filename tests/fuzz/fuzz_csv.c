@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct csv *csv = nv_alloc(sizeof(*csv));
+	struct csv *csv = nv_alloc(sizeof *csv);
 	struct nv_err err = {0};
 	size_t i;
 	json_t *row;

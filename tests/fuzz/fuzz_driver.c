@@ -38,7 +38,7 @@ static void save_input(void)
 	if (fd >= 0) {
 		if (write(fd, current.data, current.len) >= 0 &&
 		    write(STDERR_FILENO, current.file, strlen(current.file)) >= 0 &&
-		    write(STDERR_FILENO, text, sizeof(text) - 1) >= 0)
+		    write(STDERR_FILENO, text, sizeof text - 1) >= 0)
 			fsync(fd);
 		close(fd);
 	}
@@ -99,7 +99,7 @@ static size_t mutate(uint8_t *data, size_t len, size_t room, uint64_t *state)
 		data[at] = (uint8_t)next(state);
 		break;
 	case 2:
-		data[at] = edges[below(state, sizeof(edges))];
+		data[at] = edges[below(state, sizeof edges)];
 		break;
 	case 3: /* a length field that claims a lot */
 		memset(data + at, 0xff, run_len < len - at ? run_len : len - at);

@@ -26,7 +26,7 @@ static void check_error(const struct nv_err *err)
 	FUZZ_CHECK(err->reason == NV_R_bad_message || err->reason == NV_R_unknown_version ||
 		   err->reason == NV_R_unsigned_message || err->reason == NV_R_untrusted ||
 		   err->reason == NV_R_expired);
-	FUZZ_CHECK(err->msg[0] && memchr(err->msg, 0, sizeof(err->msg)));
+	FUZZ_CHECK(err->msg[0] && memchr(err->msg, 0, sizeof err->msg));
 }
 
 static void round_trip(const struct nv_record *r, const void *in)
@@ -49,7 +49,7 @@ static void open_one(const uint8_t *data, size_t size, uint64_t now)
 	char kind[32];
 	char mid[NV_UUID_SIZE];
 
-	nv_envelope_peek(data, size, kind, sizeof(kind), mid);
+	nv_envelope_peek(data, size, kind, sizeof kind, mid);
 	FUZZ_CHECK(!mid[0] || nv_uuid_valid(mid));
 	if (nv_envelope_open(data, size, ring(), (1u << NV_KIND_COUNT) - 1, now, &e, &err)) {
 		check_error(&err);

@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{.method = "GET", .pattern = "/"},
 	};
 	struct nv_http http = {.routes = routes, .routes_len = NV_ARRAY_LEN(routes)};
-	struct nv_http_request *r = nv_alloc(sizeof(*r));
+	struct nv_http_request *r = nv_alloc(sizeof *r);
 
 	r->http = &http;
 	r->conn = (void *)r; /* looked at by nobody */

@@ -40,7 +40,8 @@ static void read_one(const uint8_t *data, size_t size, size_t max)
 	struct nv_manifest m = {0};
 	struct nv_err err = {0};
 
-	if (nv_manifest_unpack(data, size, max, &place, &limits, NULL, &m, &arena, &err) == 0)
+	if (nv_manifest_unpack(data, size, &(struct nv_manifest_rules){&place, &limits, max}, NULL,
+			       &m, &arena, &err) == 0)
 		check_manifest(&m);
 	else
 		FUZZ_CHECK(err.kind == NV_REJECT && err.msg[0]);

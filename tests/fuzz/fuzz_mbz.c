@@ -32,10 +32,10 @@ static int entry_cb(void *ctx, const struct nv_entry *entry, const struct nv_sou
 	FUZZ_CHECK(nv_path_is_safe(entry->path));
 	FUZZ_CHECK(entry->folder == (from == NULL));
 	for (ssize_t n = 1; from && n > 0; done += n > 0 ? (uint64_t)n : 0) {
-		n = from->read_cb(from->ctx, buf, sizeof(buf), err);
+		n = from->read_cb(from->ctx, buf, sizeof buf, err);
 		if (n < 0)
 			return -1;
-		FUZZ_CHECK((size_t)n <= sizeof(buf));
+		FUZZ_CHECK((size_t)n <= sizeof buf);
 	}
 	FUZZ_CHECK(done == entry->size);
 	seen->entries++;
@@ -49,7 +49,7 @@ static void check_error(const struct nv_err *err)
 	FUZZ_CHECK(err->kind == NV_REJECT);
 	FUZZ_CHECK(err->reason == NV_R_archive_corrupt || err->reason == NV_R_archive_unsafe ||
 		   err->reason == NV_R_archive_too_large);
-	FUZZ_CHECK(err->msg[0] && memchr(err->msg, 0, sizeof(err->msg)));
+	FUZZ_CHECK(err->msg[0] && memchr(err->msg, 0, sizeof err->msg));
 }
 
 static void write_input(int fd, const uint8_t *data, size_t size)
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	FUZZ_CHECK(fd >= 0);
 	write_input(fd, data, size);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (nv_mbz_read(path, &limits, &to, NULL, &err) < 0)
 		check_error(&err);
 	if (nv_mbz_inspect(path, &limits, NULL, &info, &err) < 0) {

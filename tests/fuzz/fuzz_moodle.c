@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct nv_moodle_call call = {
 		.operation = "fuzz", .reason = NV_R_export_failed, .line_cb = line_cb, .arg = &t};
 	struct nv_imported outcome;
-	struct run *r = nv_alloc(sizeof(*r));
+	struct run *r = nv_alloc(sizeof *r);
 
 	nv_log_set_fd(-1);
 	r->s = &site;

@@ -24,7 +24,7 @@ static int read_entry(struct nv_unpack *u, const struct nv_entry *entry, struct 
 	ssize_t n = 1;
 
 	while (!entry->folder && n > 0) {
-		n = from.read_cb(from.ctx, buf, sizeof(buf), err);
+		n = from.read_cb(from.ctx, buf, sizeof buf, err);
 		if (n < 0)
 			return -1;
 		done += (uint64_t)n;
@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size = frame.len;
 	}
 	FUZZ_CHECK(nv_write_all(fd, data, size, NULL) == 0);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (read_all(path, &err) < 0)
 		FUZZ_CHECK(err.kind == NV_REJECT && err.msg[0]);
 	close(fd);

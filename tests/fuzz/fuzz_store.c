@@ -71,9 +71,9 @@ static struct nv_store *open_store(bool s3)
 static int put_large(struct nv_store *s, struct nv_err *err)
 {
 	static uint8_t zeros[NV_S3_PART + 1];
-	struct nv_bytes rest = {zeros, sizeof(zeros)};
+	struct nv_bytes rest = {zeros, sizeof zeros};
 	struct nv_source from = nv_source_bytes(&rest);
-	struct nv_expect expect = {.size = sizeof(zeros)};
+	struct nv_expect expect = {.size = sizeof zeros};
 
 	return nv_store_put(s, "a/b", &expect, &from, NULL, NULL, err);
 }

@@ -17,7 +17,7 @@ static inline void zstd_frame(const uint8_t *data, size_t len, struct nv_buf *re
 		uint32_t head = (uint32_t)some << 3 | (some == len);
 		uint8_t bytes[] = {(uint8_t)head, (uint8_t)(head >> 8), (uint8_t)(head >> 16)};
 
-		nv_buf_put(ret, bytes, sizeof(bytes));
+		nv_buf_put(ret, bytes, sizeof bytes);
 		nv_buf_put(ret, data, some);
 		data += some;
 		len -= some;

@@ -10,7 +10,6 @@ Without MOODLE_DIR nothing is tested: that is said, and the exit code is 77.
 import contextlib
 import json
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ if __name__ == "__main__":
 
 import pytest  # noqa: E402
 
+from harness import chance  # noqa: E402
 from test_scripts import pair, swept_clean, uuid7, wait_for  # noqa: E402, F401
 
 pytestmark = gate.mark(gate.missing())
@@ -332,10 +332,11 @@ def test_killed_at_any_moment_a_restore_leaves_nothing_outside_once_swept(pair, 
     reach.delete(made["course"])
     assert reach.outside() == before
     kills = int(os.environ.get("NAVETTE_KILLS", "8"))
+    rng = chance.generator()
     for n in range(kills):
         message = reach.message(users=bool(n % 2))
         process = pair.start("thisyear", "import", message)
-        time.sleep(0.3 + (lasts - 0.3) * n / kills + random.uniform(0, 0.1))  # the moment is what is random here
+        time.sleep(0.3 + (lasts - 0.3) * n / kills + rng.uniform(0, 0.1))  # the moment is what is random here
         process.kill()
         process.communicate()
         made = pair.run("thisyear", "find", {"id": message["request"]["id"]}).result["course"]

@@ -19,7 +19,6 @@ import io
 import json
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -40,14 +39,13 @@ import msgpack  # noqa: E402
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
-from harness import api, keys, ports, smtp, wait, wire  # noqa: E402
+from harness import api, chance, keys, ports, smtp, wait, wire  # noqa: E402
 from test_daemons import LONG, MoodleFarm, broker, restored_by_moodle  # noqa: E402, F401
 from test_scripts import config_php, differences, pair, uuid7  # noqa: E402, F401
 
 pytestmark = gate.mark(gate.missing())
 
 NIGHTLY = os.environ.get("NAVETTE_NIGHTLY") == "1"
-SEED = int(os.environ.get("NAVETTE_SEED", str(random.randrange(10 ** 6))))
 ROUNDS = 20 if NIGHTLY else 4
 # Somebody without any right but the role in the course.
 api.PEOPLE |= {"teacher1": {**api.PEOPLE["teacher1"], "mail": "teacher1@example.org"},
@@ -268,8 +266,7 @@ def strike(f, kind, moment):
 
 
 def test_killed_at_any_moment_of_export_or_import_one_whole_course_comes(make, pair):  # noqa: F811
-    print(f"NAVETTE_SEED={SEED}")
-    rng = random.Random(SEED)
+    rng = chance.generator()
     f = make()
     whole = by_moodle(pair, "S", False)
     first = f.submit(pair.courses["S"], by="teacher1", user_data=False)

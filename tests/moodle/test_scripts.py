@@ -36,6 +36,8 @@ if __name__ == "__main__":
 import pytest  # noqa: E402
 import requests  # noqa: E402
 
+from harness import chance  # noqa: E402
+
 pytestmark = gate.mark(gate.missing())
 
 EXIT = {"retry": 75, "hold": 76, "reject": 65, "cancelled": 77, "fatal": 70}
@@ -428,11 +430,12 @@ def test_a_content_the_course_server_has_lost_is_left_out_and_said(pair):
 
 def test_a_killed_export_leaves_nothing_in_moodle(pair):
     before = pair.traces("lastyear")
+    rng = chance.generator()
     for _ in range(3):
         work = pair.folder("killed")
         process = pair.start("lastyear", "export", {"request": pair.request("S"),
                                                     "work_dir": str(work)})
-        time.sleep(random.uniform(0.3, 1.5))
+        time.sleep(rng.uniform(0.3, 1.5))
         process.kill()
         process.communicate()
     after = pair.traces("lastyear")
@@ -759,10 +762,11 @@ def test_killed_at_any_moment_there_is_one_whole_course_or_none(pair):
     before = pair.traces("thisyear")
     whole = None
     kills = int(os.environ.get("NAVETTE_KILLS", "8"))
+    rng = chance.generator()
     for n in range(kills):
         message = pair.message("S")
         process = pair.start("thisyear", "import", message)
-        time.sleep(0.3 + 3.0 * n / kills + random.uniform(0, 0.2))
+        time.sleep(0.3 + 3.0 * n / kills + rng.uniform(0, 0.2))
         process.kill()
         process.communicate()
         if n % 2:

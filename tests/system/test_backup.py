@@ -78,7 +78,7 @@ def test_all_is_lost_but_the_moodles(farm):
     keys.write_secret(farm.path("api.password"), api.PASSWORD)
     said = farm.navette("republish", api={"url": producer.url("").rstrip("/"), "user": "root",
                                           "password_file": farm.path("api.password")})
-    assert said == "3 requests go out again.\n"
+    assert said == "3 requests are published again.\n"
     farm.assert_restored_once()
     assert all(farm.state(r) == "restored" for r in (finished, ready, *waiting))
     wait.until(lambda: not farm.redis.client.zcard("nv:idx:unpublished"), "all went out")

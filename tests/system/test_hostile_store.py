@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A staging store in the wrong hands may waste a request, not a daemon: what it gives for a manifest, a list of blobs
 or an answer neither holds an archiver or worker up nor keeps it from hearing that it is to stop. What is refused,
-case by case: tests/unit/test_decompress.c, tests/unit/test_xml.c, tests/unit/s3_test.py."""
+case by case: tests/unit/test_decompress.c, tests/unit/test_xml.c, tests/integration/s3_test.py."""
 import os
 import pathlib
 import shutil

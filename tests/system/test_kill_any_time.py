@@ -2,11 +2,9 @@
 """kill -9 of archiver or worker at random moments: every request ends, one course each, and nothing
 half-made is left after the sweep. Five rounds, fifty with NAVETTE_NIGHTLY=1; NAVETTE_SEED repeats one."""
 # ctest timeout 1500
-import os
-import random
 import time
 
-from harness import nightly, samples
+from harness import chance, nightly, samples
 
 ROUNDS = 50 if nightly.NIGHTLY else 5
 REQUESTS = 3
@@ -15,9 +13,7 @@ LONGEST = 1.5
 
 
 def test_kill_any_time(farm):
-    seed = int(os.environ.get("NAVETTE_SEED", str(random.randrange(10 ** 6))))
-    print(f"NAVETTE_SEED={seed}")
-    rng = random.Random(seed)
+    rng = chance.generator()
     daemons = farm.all()[1:]
     for number in range(ROUNDS):
         for i in range(REQUESTS):

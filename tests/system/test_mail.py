@@ -83,7 +83,7 @@ def test_success_and_failure_arrive_once_in_the_users_language(make_farm, sink):
                             mail["Message-ID"])
     mail, = sink.to("mallory7@example.org")
     assert mail["Subject"] == "Cours non restauré : Course 7"
-    assert "Vous n'avez pas de compte sur cette plateforme" in text_of(mail)
+    assert "Vous n’avez pas de compte sur cette plateforme" in text_of(mail)
     assert f"Vos cours et vos demandes : {PAGE}" in text_of(mail)
     assert bad not in text_of(mail), "details are for administrators"
     for n, admin in enumerate(ADMINS):
@@ -125,7 +125,7 @@ def test_a_mail_is_text_and_html_and_names_in_it_stay_names(make_farm, sink):
     mail, = sink.to("mallory2@example.org")
     assert mail["Subject"] == "Cours non restauré : Course 2"
     for mail in sink.to("root@example.org"):
-        assert "Le demandeur n'a pas de compte" in text_of(mail)
+        assert "L’utilisateur n’a pas de compte" in text_of(mail)
         assert re.search(rf"\n\s*Voir la demande : {PAGE}/#request=({bad}|{other})\s",
                          text_of(mail))
 
@@ -454,7 +454,7 @@ def test_many_failures_reach_administrators_in_one_message(make_farm, sink):
         assert len(rest) == 7 and sorted(alone + rest) == sorted(bad)
         digest = sink.to(admin)[-1]
         assert digest["Subject"] == "7 courses not restored"
-        assert "7 × The requester has no account" in text_of(digest)
+        assert "7 × The user has no account" in text_of(digest)
         assert re.search(r"\n  - Course \d+, from .+, asked for by mallory\d+: ", text_of(digest))
     assert len(sink.mails) == 12 + 2 * 5 + 2
 

@@ -17,7 +17,7 @@ def test_archives_of_other_packers_travel(farm):
         os.link(path, os.path.join(made, f"{number}.mbz"))
     farm.navette("site", "create", farm.path("site"), "--name", "made", "--teacher", "ada", "--courses", made)
     archiver = farm.daemon("archiver")
-    archiver.configure({**archiver.config, "site": {"type": "directory", "path": farm.path("site")}})
+    archiver.configure({**archiver.config, "site": {"type": "folder", "path": farm.path("site")}})
     for daemon in (archiver, farm.daemon("producer"), farm.daemon("worker")):
         daemon.start(LC_ALL="C")
     for number, (_, plain) in enumerate(archives.values(), 1):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The staging store may be a bucket: the whole way through it, an upload that breaks off, what the collector
-removes there.  The protocol itself: tests/unit/s3_test.py."""
+removes there.  The protocol itself: tests/integration/s3_test.py."""
 import os
 import time
 

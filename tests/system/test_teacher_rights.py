@@ -280,7 +280,7 @@ def archiver_of(farm, other, remote):
                       "broker": {**second.config["broker"], "uris": [
                           f"amqp://{user}@127.0.0.1:{farm.broker.amqp}/{farm.vhost}"],
                           "password_file": farm.path("credentials", f"{user}.password")},
-                      "site": {"type": "directory", "path": remote.path}})
+                      "site": {"type": "folder", "path": remote.path}})
     second.start()
 
 

@@ -18,8 +18,10 @@ class Town:
         self.daemons = {role: self.farm.daemon(role) for role in ("producer", "archiver", "worker")}
         for role, d in self.daemons.items():
             d.build = previous.build()
-            # Keys that both know.
+            # Keys and words that both know.
             known = {role: {k: v for k, v in d.config[role].items() if k != "metrics_listen"}}
+            if "site" in d.config:
+                known["site"] = {**d.config["site"], "type": "directory"}
             d.configure({**d.config, **known, "log": {"level": "debug"}})
         self.withdrawn = []
 

@@ -29,7 +29,7 @@ def fields():
         if head:
             section = head[1]
         elif key and section and not re.match(r"  # \S", line):
-            value = re.search(r"Value: (.*?)\.(?: Default| Required| The environment| Taken|$)",
+            value = re.search(r"Value: (.*?)\.(?: Default| Required| The environment| Reloadable|$)",
                               " ".join(words))
             assert value, f"{section}.{key[2]}: {words}"
             found.append(Field(section, key[2], value[1], section in ("clients", "sites")))
@@ -104,7 +104,7 @@ def base(tmp_path):
                    "password_file": secret},
         "redis": {"host": "127.0.0.1", "port": ears["redis"].port},
         "store": {"type": "webdav", "url": f"http://127.0.0.1:{ears['store'].port}/"},
-        "site": {"type": "directory", "path": str(tmp_path / "site")},
+        "site": {"type": "folder", "path": str(tmp_path / "site")},
         "archiver": {"work_dir": str(tmp_path / "work-a")},
         "worker": {"work_dir": str(tmp_path / "work-w")},
         "restore": {"default_category": "restored"},

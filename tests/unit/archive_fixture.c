@@ -20,15 +20,15 @@ static void opened(void *arg)
 
 int fixture_setup(void **state)
 {
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 	struct nv_err err = {0};
 	nv_uuid_new(f->id);
 	nv_uuid_new(f->attempt);
-	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/navette-archive-XXXXXX");
+	(void)snprintf(f->dir, sizeof f->dir, "/tmp/navette-archive-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
-	(void)snprintf(f->root, sizeof(f->root), "%s/store", f->dir);
-	(void)snprintf(f->work, sizeof(f->work), "%s/work", f->dir);
-	(void)snprintf(f->there, sizeof(f->there), "%s/there", f->dir);
+	(void)snprintf(f->root, sizeof f->root, "%s/store", f->dir);
+	(void)snprintf(f->work, sizeof f->work, "%s/work", f->dir);
+	(void)snprintf(f->there, sizeof f->there, "%s/there", f->dir);
 	struct nv_config c = {.store = {.type = NV_STORE_DIRECTORY, .path = f->root}};
 	f->place = (struct nv_archive_place){"lastyear", "campus", f->id, f->attempt};
 	if (nv_mkdir_p(f->root, 0700, &err) < 0 || !(f->store = nv_store_open(&c, &err)) ||
@@ -62,8 +62,8 @@ int fixture_feed(struct fixture *f, char letter, size_t len, char ret[128], stru
 	nv_hash_update(h, data, len);
 	nv_hash_final(h, sha1);
 	nv_hash_free(h);
-	nv_hex(sha1, sizeof(sha1), hex);
-	(void)snprintf(path, sizeof(path), "files/%.2s/%s", hex, hex);
+	nv_hex(sha1, sizeof sha1, hex);
+	(void)snprintf(path, sizeof path, "files/%.2s/%s", hex, hex);
 	(void)snprintf(ret, 128, "%s-%zu", hex, len);
 	struct nv_entry entry = {.path = path, .size = len, .lasting = true};
 	struct nv_bytes rest = {data, len};

@@ -33,7 +33,7 @@ static int open_it(enum nv_kind kind, const char *name, const char *key)
 {
 	static uint8_t data[1 << 20];
 	nv_auto_buf struct nv_buf out = {0};
-	size_t len = fread(data, 1, sizeof(data), stdin);
+	size_t len = fread(data, 1, sizeof data, stdin);
 	struct nv_keyring ring = {0};
 	struct nv_envelope e;
 	struct nv_err err = {0};

@@ -53,15 +53,15 @@ void make_backup(struct fixture *f, const char *name, const char *shortname, boo
 void make_backup_of(struct fixture *f, const char *name, const char *shortname, const char *version,
 		    bool users)
 {
-	for (size_t i = 0; i < sizeof(big_content); i++)
+	for (size_t i = 0; i < sizeof big_content; i++)
 		big_content[i] = (char)(i * 7 + i / 251);
 	uint8_t digest[NV_SHA1_LEN];
 	char hex[NV_SHA1_HEX];
 	struct nv_hash *h = nv_hash_new(NV_SHA1);
-	nv_hash_update(h, big_content, sizeof(big_content));
+	nv_hash_update(h, big_content, sizeof big_content);
 	nv_hash_final(h, digest);
 	nv_hash_free(h);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	char *xml = nv_arena_printf(
 		&f->arena,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<moodle_backup><information>"
@@ -82,10 +82,10 @@ void make_backup_of(struct fixture *f, const char *name, const char *shortname, 
 	char *files = nv_arena_printf(&f->arena, "files/%.2s/%s", hex, hex);
 	const struct nv_entry entries[] = {
 		{.path = "files", .folder = true, .mtime = 1795363153},
-		{.path = files, .size = sizeof(big_content), .mtime = 1795363153},
+		{.path = files, .size = sizeof big_content, .mtime = 1795363153},
 		{.path = "moodle_backup.xml", .size = strlen(xml), .mtime = 1795363153},
 	};
-	struct memory content = {big_content, sizeof(big_content)};
+	struct memory content = {big_content, sizeof big_content};
 	struct memory text = {xml, strlen(xml)};
 	struct nv_source content_source = {memory_read, &content};
 	struct nv_source text_source = {memory_read, &text};
@@ -164,9 +164,9 @@ void new_id(struct fixture *f)
 
 int site_set_up(void **state)
 {
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 	*state = f;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/nv-test-site-XXXXXX");
+	snprintf(f->dir, sizeof f->dir, "/tmp/nv-test-site-XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
 	nv_mkdir_p(path_of(f, "src/backups"), 0700, NULL);
@@ -221,7 +221,7 @@ int ignore_entry(void *ctx, const struct nv_entry *entry, const struct nv_source
 	ssize_t n = 0;
 	(void)entry;
 	++*(unsigned *)ctx;
-	while (from && (n = from->read_cb(from->ctx, block, sizeof(block), err)) > 0)
+	while (from && (n = from->read_cb(from->ctx, block, sizeof block, err)) > 0)
 		;
 	return n < 0 ? -1 : 0;
 }
@@ -298,8 +298,8 @@ unsigned count_in(struct fixture *f, const char *folder)
 static void fingerprint_entry(struct nv_hash *h, const char *path, bool folder, uint64_t size)
 {
 	nv_hash_update(h, path, strlen(path) + 1);
-	nv_hash_update(h, &folder, sizeof(folder));
-	nv_hash_update(h, &size, sizeof(size));
+	nv_hash_update(h, &folder, sizeof folder);
+	nv_hash_update(h, &size, sizeof size);
 }
 
 static int hash_entry(void *ctx, const struct nv_entry *entry, const struct nv_source *from,
@@ -308,7 +308,7 @@ static int hash_entry(void *ctx, const struct nv_entry *entry, const struct nv_s
 	char block[4096];
 	ssize_t n = 0;
 	fingerprint_entry(ctx, entry->path, entry->folder, entry->size);
-	while (from && (n = from->read_cb(from->ctx, block, sizeof(block), err)) > 0)
+	while (from && (n = from->read_cb(from->ctx, block, sizeof block, err)) > 0)
 		nv_hash_update(ctx, block, (size_t)n);
 	return n < 0 ? -1 : 0;
 }
@@ -324,7 +324,7 @@ void fingerprint(const char *mbz, char ret[NV_SHA256_HEX])
 		fail_msg("%s: %s", mbz, err.msg);
 	nv_hash_final(h, digest);
 	nv_hash_free(h);
-	nv_hex(digest, sizeof(digest), ret);
+	nv_hex(digest, sizeof digest, ret);
 }
 
 char *restored_mbz(struct fixture *f, const char *course)

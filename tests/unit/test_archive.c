@@ -37,7 +37,7 @@ static void trip_begin(struct trip *t, const char *store)
 {
 	struct nv_config c = {0};
 	struct nv_err err = {0};
-	memset(t, 0, sizeof(*t));
+	memset(t, 0, sizeof *t);
 	t->root = in_dir(store);
 	c.store.type = NV_STORE_DIRECTORY;
 	c.store.path = t->root;
@@ -257,7 +257,7 @@ static void a_content_that_is_not_what_its_name_says_is_refused(void **state)
 	struct trip t;
 	struct maker m;
 	make_begin(&m, "lying.tgz", false);
-	make_add(&m, path, AE_IFREG, NULL, data, sizeof(data));
+	make_add(&m, path, AE_IFREG, NULL, data, sizeof data);
 	make_end(&m);
 	trip_begin(&t, "lying");
 	for (int i = 0; i < 2; i++) {
@@ -274,7 +274,7 @@ static void a_content_that_is_not_what_its_name_says_is_refused(void **state)
 	struct nv_expect expect = {.size = THRESHOLD};
 	struct nv_err err = {0};
 	nv_auto_free char *zeros = in_dir("zeros");
-	assert_int_equal(nv_write_file(zeros, data, sizeof(data), 0600, &err), 0);
+	assert_int_equal(nv_write_file(zeros, data, sizeof data, 0600, &err), 0);
 	FILE *f = fopen(zeros, "re");
 	assert_non_null(f);
 	int fd = fileno(f);
@@ -300,9 +300,9 @@ static int listed_cb(void *arg, const char *key, uint64_t size, uint64_t modifie
 	(void)size;
 	(void)modified_ms;
 	if (strstr(key, "-300000"))
-		(void)snprintf(l->blob, sizeof(l->blob), "%s", key);
+		(void)snprintf(l->blob, sizeof l->blob, "%s", key);
 	if (strstr(key, "skeleton"))
-		(void)snprintf(l->skeleton, sizeof(l->skeleton), "%s", key);
+		(void)snprintf(l->skeleton, sizeof l->skeleton, "%s", key);
 	return 0;
 }
 
@@ -508,7 +508,7 @@ static void a_manifest_of_another_hash_or_request_is_refused(void **state)
 	t.sha256[3] ^= 1;
 	/* The same bytes under another attempt. */
 	char old[NV_UUID_SIZE];
-	memcpy(old, t.attempt, sizeof(old));
+	memcpy(old, t.attempt, sizeof old);
 	nv_uuid_new(t.attempt);
 	nv_auto_free char *folder = nv_asprintf("%s/lastyear/campus/archives/%s", t.root, t.id);
 	nv_auto_free char *from = nv_asprintf("%s/%s", folder, old);
@@ -621,10 +621,10 @@ static void names_beyond_the_short_form_are_written_and_refused_as_moodle_reads_
 	struct nv_err err = {0};
 	char fits[160];
 	char too_long[160];
-	memset(fits, 'a', sizeof(fits));
+	memset(fits, 'a', sizeof fits);
 	fits[90] = '/';
 	fits[150] = '\0';
-	memset(too_long, 'b', sizeof(too_long));
+	memset(too_long, 'b', sizeof too_long);
 	too_long[150] = '\0'; /* one component of more than 100 */
 	const struct nv_entry entries[] = {{.path = fits, .size = 5},
 					   {.path = too_long, .size = 5}};

@@ -114,7 +114,7 @@ static void too_many_entries_are_refused(void **state)
 	make_begin(&m, "many.tgz", false);
 	for (int i = 0; i < 1000; i++) {
 		char name[32];
-		(void)snprintf(name, sizeof(name), "d%d/f%d", i / 10, i);
+		(void)snprintf(name, sizeof name, "d%d/f%d", i / 10, i);
 		make_add(&m, name, AE_IFREG, NULL, "x", 1);
 	}
 	make_end(&m);
@@ -184,14 +184,14 @@ static void flipped_bits_are_refused(void **state)
 	struct maker m;
 	uint8_t noise[5000];
 	uint32_t r = 1;
-	for (size_t i = 0; i < sizeof(noise); i++) { /* xorshift: does not compress */
+	for (size_t i = 0; i < sizeof noise; i++) { /* xorshift: does not compress */
 		r ^= r << 13;
 		r ^= r >> 17;
 		r ^= r << 5;
 		noise[i] = (uint8_t)r;
 	}
 	make_begin(&m, "crc.zip", true);
-	make_add(&m, "noise", AE_IFREG, NULL, noise, sizeof(noise));
+	make_add(&m, "noise", AE_IFREG, NULL, noise, sizeof noise);
 	make_end(&m);
 	nv_auto_buf struct nv_buf z = {0};
 	assert_int_equal(nv_read_file(m.path, 1u << 24, &z, &err), 0);

@@ -189,4 +189,4 @@ const struct CMUnitTest collect_tests[] = {
 	TEST(a_manifest_that_cannot_be_read_keeps_every_blob),
 	TEST(others_parts_are_left_alone),
 };
-const size_t collect_tests_len = sizeof(collect_tests) / sizeof(*collect_tests);
+const size_t collect_tests_len = sizeof collect_tests / sizeof *collect_tests;

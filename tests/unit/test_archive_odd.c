@@ -23,7 +23,7 @@ static int list_entry(void *ctx, const struct nv_entry *entry, const struct nv_s
 	ssize_t n = from ? 1 : 0;
 	nv_buf_printf(ctx, "%s\n", entry->path);
 	while (n > 0)
-		n = from->read_cb(from->ctx, buf, sizeof(buf), err);
+		n = from->read_cb(from->ctx, buf, sizeof buf, err);
 	return (int)n;
 }
 
@@ -58,7 +58,7 @@ static void an_index_of_other_entries_is_passed_over(void **state)
 	for (size_t i = 0; i < NV_ARRAY_LEN(counts); i++) {
 		struct maker m;
 		char index[128];
-		int len = snprintf(index, sizeof(index),
+		int len = snprintf(index, sizeof index,
 				   "Moodle archive file index. Count: %u\na\tf\t1\t?\n", counts[i]);
 		make_begin(&m, "index.tgz", false);
 		make_add(&m, ".ARCHIVE_INDEX", AE_IFREG, NULL, index, (size_t)len);

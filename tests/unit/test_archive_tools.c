@@ -31,12 +31,12 @@ static void hash_entry(struct archive *a, char ret[NV_SHA256_HEX])
 	uint8_t digest[NV_SHA256_LEN];
 	uint8_t buf[8192];
 	la_ssize_t n;
-	while ((n = archive_read_data(a, buf, sizeof(buf))) > 0)
+	while ((n = archive_read_data(a, buf, sizeof buf)) > 0)
 		nv_hash_update(h, buf, (size_t)n);
 	assert_int_equal(n, 0);
 	nv_hash_final(h, digest);
 	nv_hash_free(h);
-	nv_hex(digest, sizeof(digest), ret);
+	nv_hex(digest, sizeof digest, ret);
 }
 
 void describe(const char *path, struct nv_buf *out)

@@ -33,7 +33,7 @@ static char folder[64];
 static int make_folder(void **state)
 {
 	(void)state;
-	(void)snprintf(folder, sizeof(folder), "/tmp/navette-base-XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/navette-base-XXXXXX");
 	return mkdtemp(folder) ? 0 : -1;
 }
 
@@ -69,12 +69,12 @@ static void an_error_is_one_line_and_may_be_wrapped(void **state)
 	assert_string_equal(err.msg, "store: put x: a b c [0m 7");
 	nv_fail(&err, NV_RETRY, NV_R_io, "again: %s", err.msg);
 	assert_string_equal(err.msg, "again: store: put x: a b c [0m 7");
-	memset(longer, 'x', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = 0;
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
 	nv_fail(&err, NV_RETRY, NV_R_io, "%s", longer);
-	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
+	assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
 	nv_err_prefix(&err, "p");
-	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
+	assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
 	assert_int_equal(nv_fail(NULL, NV_RETRY, NV_R_io, "nobody listens"), -1);
 }
 
@@ -243,7 +243,7 @@ static int compare_ids(const void *a, const void *b)
 
 static void uuids_are_valid_ordered_and_unique_across_threads(void **state)
 {
-	char(*ids)[NV_UUID_SIZE] = nv_alloc(2 * IDS * sizeof(*ids));
+	char(*ids)[NV_UUID_SIZE] = nv_alloc(2 * IDS * sizeof *ids);
 	uint64_t before = nv_now_ms();
 	pthread_t threads[2];
 
@@ -259,7 +259,7 @@ static void uuids_are_valid_ordered_and_unique_across_threads(void **state)
 	}
 	assert_true(nv_uuid_time(ids[0]) >= before);
 	assert_true(nv_uuid_time(ids[0]) <= nv_now_ms() + 1000);
-	qsort(ids, 2 * IDS, sizeof(*ids), compare_ids);
+	qsort(ids, 2 * IDS, sizeof *ids, compare_ids);
 	for (size_t i = 1; i < 2 * IDS; i++)
 		assert_string_not_equal(ids[i - 1], ids[i]);
 	free(ids);
@@ -428,7 +428,7 @@ static char *in_folder(const char *name)
 {
 	static char path[512];
 
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
 	return path;
 }
 
@@ -447,12 +447,12 @@ static void paths_that_could_lead_elsewhere_are_not_safe(void **state)
 	for (size_t i = 0; i < NV_ARRAY_LEN(bad); i++)
 		assert_false(nv_path_is_safe(bad[i]));
 	assert_false(nv_path_is_safe(NULL));
-	memset(path, 'x', sizeof(path));
+	memset(path, 'x', sizeof path);
 	path[256] = 0;
 	assert_false(nv_path_is_safe(path));
 	path[255] = 0;
 	assert_true(nv_path_is_safe(path));
-	for (size_t i = 0; i < sizeof(path); i++)
+	for (size_t i = 0; i < sizeof path; i++)
 		path[i] = i % 2 ? '/' : 'x';
 	path[1025] = 0;
 	assert_false(nv_path_is_safe(path));
@@ -472,7 +472,7 @@ static void a_file_is_replaced_whole_and_leaves_no_temporary(void **state)
 	(void)state;
 	assert_int_equal(nv_mkdir_p(in_folder("w/x//y/"), 0750, &err), 0);
 	assert_int_equal(nv_mkdir_p(in_folder("w/x/y"), 0750, &err), 0);
-	(void)snprintf(path, sizeof(path), "%s", in_folder("w/x/y/f"));
+	(void)snprintf(path, sizeof path, "%s", in_folder("w/x/y/f"));
 	assert_int_equal(nv_write_file(path, "old", 3, 0600, &err), 0);
 	umask(077);
 	assert_int_equal(nv_write_file(path, "newer", 5, 0644, &err), 0);
@@ -544,7 +544,7 @@ static void a_lock_has_one_holder_until_it_is_closed(void **state)
 static char *log_into(int fds[2])
 {
 	static char text[4096];
-	ssize_t n = read(fds[0], text, sizeof(text) - 1);
+	ssize_t n = read(fds[0], text, sizeof text - 1);
 
 	assert_true(n >= 0);
 	text[n] = 0;
@@ -633,7 +633,7 @@ static void too_many_values_count_under_other(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		(void)snprintf(value, sizeof(value), "v%d", i);
+		(void)snprintf(value, sizeof value, "v%d", i);
 		nv_metric_add(c, value, 1);
 	}
 	nv_metric_set(c, "v3", 7);

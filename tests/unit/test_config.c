@@ -24,10 +24,10 @@ static char file[128];
 static int make_folder(void **state)
 {
 	(void)state;
-	(void)snprintf(folder, sizeof(folder), "/tmp/navette-config-XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/navette-config-XXXXXX");
 	if (!mkdtemp(folder))
 		return -1;
-	(void)snprintf(file, sizeof(file), "%s/navette.yaml", folder);
+	(void)snprintf(file, sizeof file, "%s/navette.yaml", folder);
 	for (size_t i = 0; i < nv_cfg_fields_len; i++)
 		if (nv_cfg_fields[i].env)
 			unsetenv(nv_cfg_fields[i].env);
@@ -279,7 +279,7 @@ static const char complete[] =
 	"identity: {client: next, site: last, key_file: /k}\n"
 	"broker:\n  uris: amqp://u@127.0.0.1:5672/v\n"
 	"store: {type: directory, path: /s}\n"
-	"site: {type: directory, path: /m}\n"
+	"site: {type: folder, path: /m}\n"
 	"archiver: {work_dir: /a, window: '20:00-06:00', timezone: Europe/Paris}\n"
 	"worker: {work_dir: /w}\n"
 	"restore: {default_category: misc}\n"
@@ -359,12 +359,12 @@ static void a_site_needs_what_its_type_takes(void **state)
 	(void)state;
 	expect_mistake(ARCHIVER_BUT_SITE "site: {type: moodle}\n", NV_ROLE_ARCHIVER,
 		       "6: site.path: is missing, needed by a site of type moodle");
-	expect_mistake(WORKER_BUT_SITE "site: {type: directory}\n", NV_ROLE_WORKER,
-		       "7: site.path: is missing, needed by a site of type directory");
+	expect_mistake(WORKER_BUT_SITE "site: {type: folder}\n", NV_ROLE_WORKER,
+		       "7: site.path: is missing, needed by a site of type folder");
 	expect_mistake(WORKER_BUT_SITE "site: {type: seed-ws, url: 'https://m.example'}\n",
 		       NV_ROLE_WORKER,
 		       "7: site.type: \"seed-ws\" is for an archiver; courses are restored into a "
-		       "site of type directory or moodle");
+		       "site of type folder or moodle");
 	expect_mistake(ARCHIVER_BUT_SITE "site: {type: seed-ws, url: 'https://m.example'}\n",
 		       NV_ROLE_ARCHIVER,
 		       "6: site.token_file: is missing, needed by a site of type seed-ws (or "
@@ -444,11 +444,24 @@ static void a_moodle_knows_its_default_category_itself(void **state)
 	assert_null(c->restore.default_category);
 	nv_config_free(c);
 	nv_auto_free char *text =
-		nv_asprintf("%.*s{type: directory, path: /m}\n",
+		nv_asprintf("%.*s{type: folder, path: /m}\n",
 			    (int)(strstr(moodle, "{type: moodle") - moodle), moodle);
-	expect_mistake(
-		text, NV_ROLE_WORKER,
-		"1: restore.default_category: is missing, needed by a site of type directory");
+	expect_mistake(text, NV_ROLE_WORKER,
+		       "1: restore.default_category: is missing, needed by a site of type folder");
+}
+
+static void a_folder_site_may_be_called_directory_as_before(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"folder", "directory"};
+	for (size_t i = 0; i < NV_ARRAY_LEN(names); i++) {
+		nv_auto_free char *text = nv_asprintf("site: {type: %s, path: /m}\n", names[i]);
+		struct nv_config *c = expect_good(text, NV_ROLE_CLI);
+		assert_int_equal(c->site.type, NV_SITE_FOLDER);
+		nv_config_free(c);
+	}
+	expect_mistake("site: {type: seed, path: /m}\n", NV_ROLE_CLI,
+		       "1: site.type: \"seed\" is not one of folder, moodle, seed-ws");
 }
 
 static void a_program_needs_the_keys_of_its_role_only(void **state)
@@ -489,7 +502,7 @@ static void a_store_needs_what_its_type_needs(void **state)
 	char *at;
 
 	(void)state;
-	(void)snprintf(text, sizeof(text), "%s", complete);
+	(void)snprintf(text, sizeof text, "%s", complete);
 	at = strstr(text, "path: /s}");
 	memcpy(at, "user: ux}", 9);
 	expect_mistake(text, ALL, "4: store.path: is missing, needed by a store of type directory");
@@ -839,6 +852,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_given_has_its_default),
 		cmocka_unit_test(what_the_file_lacks_is_as_the_sites_administrator_sets_it),
 		cmocka_unit_test(a_moodle_knows_its_default_category_itself),
+		cmocka_unit_test(a_folder_site_may_be_called_directory_as_before),
 		cmocka_unit_test(a_program_needs_the_keys_of_its_role_only),
 		cmocka_unit_test(a_site_needs_what_its_type_takes),
 		cmocka_unit_test(a_store_needs_what_its_type_needs),

@@ -46,9 +46,9 @@ static void gzip(const void *data, size_t len, struct nv_buf *ret)
 			 Z_OK);
 	while (rc == Z_OK) {
 		z.next_out = out;
-		z.avail_out = sizeof(out);
+		z.avail_out = sizeof out;
 		rc = deflate(&z, Z_FINISH);
-		nv_buf_put(ret, out, sizeof(out) - z.avail_out);
+		nv_buf_put(ret, out, sizeof out - z.avail_out);
 	}
 	assert_int_equal(rc, Z_STREAM_END);
 	deflateEnd(&z);
@@ -87,8 +87,10 @@ static void zstd_in_zstd_is_not_unpacked(void **state)
 		assert_memory_equal(out.data, "\x28\xb5\x2f\xfd", 4); /* what is inside */
 		assert_true(out.len < 1048576);
 		/* As a manifest, and as a skeleton. */
-		assert_int_equal(nv_manifest_unpack(seed.data, seed.len, NV_MANIFEST_MAX, &place,
-						    &limits, NULL, &m, &arena, &err),
+		assert_int_equal(nv_manifest_unpack(seed.data, seed.len,
+						    &(struct nv_manifest_rules){&place, &limits,
+										NV_MANIFEST_MAX},
+						    NULL, &m, &arena, &err),
 				 -1);
 		assert_int_equal(err.kind, NV_REJECT);
 		nv_auto_free char *path = write_temp(seed.data, seed.len);
@@ -129,7 +131,7 @@ static void gzip_in_gzip_is_no_backup(void **state)
 	nv_auto_buf struct nv_buf once = {0};
 	nv_auto_buf struct nv_buf twice = {0};
 	static const uint8_t tar[10240];
-	gzip(tar, sizeof(tar), &once);
+	gzip(tar, sizeof tar, &once);
 	gzip(once.data, once.len, &twice);
 	assert_mbz_refused(twice.data, twice.len, NV_R_archive_corrupt);
 }

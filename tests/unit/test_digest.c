@@ -73,7 +73,7 @@ static void small_and_large_have_the_same_hashes(void **state)
 		for (int again = 0; again < 2; again++) { /* it is ready for the next input */
 			feed(&d, sizes[i]);
 			assert_null(nv_digest_differs(&d, &r.expect, told));
-			assert_memory_equal(told, r.sha256, sizeof(told));
+			assert_memory_equal(told, r.sha256, sizeof told);
 		}
 		nv_digest_fini(&d);
 	}

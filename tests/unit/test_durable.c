@@ -49,8 +49,8 @@ int __wrap_fsync(int fd)
 	disk.syncs[disk.len].ino = st.st_ino;
 	bool fails = ++disk.len == disk.fail_at;
 	if (fails) {
-		(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
-		ssize_t n = readlink(proc, disk.failed, sizeof(disk.failed) - 1);
+		(void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(proc, disk.failed, sizeof disk.failed - 1);
 		assert_true(n > 0);
 		disk.failed[n] = '\0';
 	}
@@ -64,7 +64,7 @@ int __wrap_rename(const char *from, const char *to)
 	const char *slash = strrchr(to, '/');
 	pthread_mutex_lock(&disk.lock);
 	if (slash && strcmp(slash, "/manifest") == 0 && strstr(to, "/store/")) {
-		(void)snprintf(disk.manifest, sizeof(disk.manifest), "%s", to);
+		(void)snprintf(disk.manifest, sizeof disk.manifest, "%s", to);
 		disk.before = disk.len;
 	}
 	pthread_mutex_unlock(&disk.lock);
@@ -85,7 +85,7 @@ static bool synced_within(const char *path, size_t from, size_t to)
 static void assert_all_synced(const char *path, const char *root, size_t from, size_t to)
 {
 	char work[512];
-	(void)snprintf(work, sizeof(work), "%s", path);
+	(void)snprintf(work, sizeof work, "%s", path);
 	for (;;) {
 		if (!synced_within(work, from, to))
 			fail_msg("%s was not synced in time", work);
@@ -135,7 +135,7 @@ static void all_that_a_manifest_names_is_durable_before_it_is_there(void **state
 		stored_path(f, names[i], path);
 		assert_all_synced(path, f->root, 0, disk.before);
 	}
-	(void)snprintf(path, sizeof(path), "%.*s/skeleton.tar.zst",
+	(void)snprintf(path, sizeof path, "%.*s/skeleton.tar.zst",
 		       (int)(strlen(disk.manifest) - strlen("/manifest")), disk.manifest);
 	assert_all_synced(path, f->root, 0, disk.before);
 	/* The manifest's bytes before its name, the name before anybody is told. */
@@ -258,7 +258,7 @@ static void what_need_not_last_is_not_synced(void **state)
 	expect.passing = false;
 	assert_int_equal(
 		nv_store_put(f->store, "lastyear/new/lasts", &expect, &from, NULL, NULL, &err), 0);
-	(void)snprintf(path, sizeof(path), "%s/lastyear/new/lasts", f->root);
+	(void)snprintf(path, sizeof path, "%s/lastyear/new/lasts", f->root);
 	assert_all_synced(path, f->root, before, disk.len);
 }
 
@@ -280,7 +280,7 @@ static void put_lasting(struct fixture *f, const char *key)
 static bool folder_synced(const struct fixture *f, const char *folder, size_t from)
 {
 	char path[512];
-	(void)snprintf(path, sizeof(path), "%s%s", f->root, folder);
+	(void)snprintf(path, sizeof path, "%s%s", f->root, folder);
 	return synced_within(path, from, disk.len);
 }
 
@@ -341,9 +341,9 @@ static void a_folder_that_is_gone_is_fine(void **state)
 	struct nv_err err = {0};
 	struct nv_sync_group g;
 	nv_sync_group_init(&g);
-	(void)snprintf(path, sizeof(path), "%s/gone", f->dir);
+	(void)snprintf(path, sizeof path, "%s/gone", f->dir);
 	assert_int_equal(mkdir(path, 0700), 0);
-	(void)snprintf(path, sizeof(path), "%s/gone/file", f->dir);
+	(void)snprintf(path, sizeof path, "%s/gone/file", f->dir);
 	int fd = open(path, O_RDWR | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(nv_sync_group_file(&g, &fd, path, &err), 0);

@@ -27,7 +27,7 @@ static void make_identity(struct nv_identity *me, char signer, const char *name)
 	uint8_t key[crypto_sign_PUBLICKEYBYTES];
 
 	*me = (struct nv_identity){.signer = signer};
-	snprintf(me->name, sizeof(me->name), "%s", name);
+	snprintf(me->name, sizeof me->name, "%s", name);
 	crypto_sign_keypair(key, me->secret);
 }
 
@@ -43,7 +43,7 @@ static void trust(struct nv_keyring *ring, const struct nv_identity *who, const 
 
 static int setup(void **state)
 {
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 
 	assert_true(sodium_init() >= 0);
 	make_identity(&f->client, 'c', "this-year");
@@ -205,7 +205,7 @@ static struct hand good(const struct fixture *f)
 		.issued = 1000000,
 		.expires = 2000000,
 		.body = body,
-		.body_len = sizeof(body) - 1,
+		.body_len = sizeof body - 1,
 		.key = &f->client,
 	};
 }
@@ -299,7 +299,7 @@ static void a_body_beyond_its_kinds_limit_is_not_sealed(void **state)
 					.user = nv_arena_strdup(&arena, "u"),
 					.user_field = nv_arena_strdup(&arena, "username")};
 	struct nv_catalog_reply reply = {.id = in.id, .user = in.user};
-	struct nv_course *courses = nv_arena_alloc(&arena, 5000 * sizeof(*courses));
+	struct nv_course *courses = nv_arena_alloc(&arena, 5000 * sizeof *courses);
 	struct nv_err err = {0};
 
 	for (size_t i = 0; i < 5000; i++) {
@@ -348,10 +348,9 @@ static void garbage_is_refused(void **state)
 	for (unsigned seed = 0; seed < 200; seed++) {
 		struct nv_err err = {0};
 
-		for (size_t i = 0; i < sizeof(noise); i++)
+		for (size_t i = 0; i < sizeof noise; i++)
 			noise[i] = (uint8_t)((seed + 1ul) * 2654435761u * (i + 7) >> 11);
-		assert_int_equal(open_and_close(noise, sizeof(noise), &f->ring, ALL, NOW, &err),
-				 -1);
+		assert_int_equal(open_and_close(noise, sizeof noise, &f->ring, ALL, NOW, &err), -1);
 		assert_int_equal(err.kind, NV_REJECT);
 	}
 }
@@ -368,7 +367,7 @@ static void an_unknown_version_is_refused_before_all_else(void **state)
 	assert_hand_refused(f, &h, NV_R_unknown_version, "version 18446744073709551615");
 	h.v = 0;
 	assert_hand_refused(f, &h, NV_R_unknown_version, "version 0");
-	assert_refused(newer, sizeof(newer) - 1, &f->ring, ALL, NOW, NV_R_unknown_version,
+	assert_refused(newer, sizeof newer - 1, &f->ring, ALL, NOW, NV_R_unknown_version,
 		       "version 2");
 }
 
@@ -567,7 +566,7 @@ static void an_oversized_envelope_is_refused_unread(void **state)
 	uint8_t *large = nv_alloc(10u << 20);
 
 	/* Not even the version is looked at. */
-	memcpy(large, version, sizeof(version));
+	memcpy(large, version, sizeof version);
 	assert_refused(large, 10u << 20, &f->ring, ALL, NOW, NV_R_bad_message, "at most 8392704");
 	assert_refused(large, NV_ENVELOPE_MAX + 1, &f->ring, ALL, NOW, NV_R_bad_message, "at most");
 	assert_refused(large, NV_ENVELOPE_MAX, &f->ring, ALL, NOW, NV_R_unknown_version, "2");
@@ -615,18 +614,18 @@ static void peeking_tells_kind_and_mid_without_a_key(void **state)
 
 	h.key = &f->stranger;
 	make(&h, &b);
-	assert_int_equal(nv_envelope_peek(b.data, b.len, kind, sizeof(kind), mid), 0);
+	assert_int_equal(nv_envelope_peek(b.data, b.len, kind, sizeof kind, mid), 0);
 	assert_string_equal(kind, "cancel.request");
 	assert_string_equal(mid, h.mid);
 	/* Cut off in the body: kind and mid still stand in front. */
-	assert_int_equal(nv_envelope_peek(b.data, b.len - 100, kind, sizeof(kind), mid), 0);
+	assert_int_equal(nv_envelope_peek(b.data, b.len - 100, kind, sizeof kind, mid), 0);
 	assert_string_equal(kind, "cancel.request");
 	for (size_t len = 0; len < b.len; len++)
-		nv_envelope_peek(b.data, len, kind, sizeof(kind), mid);
+		nv_envelope_peek(b.data, len, kind, sizeof kind, mid);
 	assert_int_equal(nv_envelope_peek(b.data, b.len, kind, 5, mid), -1);
 	assert_string_equal(kind, "");
 	assert_string_equal(mid, h.mid);
-	assert_int_equal(nv_envelope_peek(NULL, 0, kind, sizeof(kind), mid), -1);
+	assert_int_equal(nv_envelope_peek(NULL, 0, kind, sizeof kind, mid), -1);
 	assert_string_equal(mid, "");
 }
 
@@ -641,7 +640,7 @@ static void peeking_gives_plain_characters_only(void **state)
 	h.kind = "a\x1b[2J\nlevel=error";
 	h.mid = "../../etc/passwd";
 	make(&h, &b);
-	assert_int_equal(nv_envelope_peek(b.data, b.len, kind, sizeof(kind), mid), -1);
+	assert_int_equal(nv_envelope_peek(b.data, b.len, kind, sizeof kind, mid), -1);
 	assert_string_equal(kind, "");
 	assert_string_equal(mid, "");
 }

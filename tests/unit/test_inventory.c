@@ -101,7 +101,7 @@ static void lines_that_are_none_are_left_out(void **state)
 	nv_auto_arena struct nv_arena arena = {0};
 	static const char text[] = "\n\nactivity wiki 1\nsection - x 0\nfile mod_page 3 1";
 	struct nv_list back;
-	nv_differences_get(text, sizeof(text) - 1, &back, &arena);
+	nv_differences_get(text, sizeof text - 1, &back, &arena);
 	assert_int_equal(back.len, 1);
 	assert_difference(at(&back, 0), "file", "mod_page", 3, 1);
 	nv_differences_get("", 0, &back, &arena);

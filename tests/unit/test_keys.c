@@ -21,11 +21,11 @@ struct fixture {
 
 static int setup(void **state)
 {
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/navette-keys-XXXXXX");
+	snprintf(f->dir, sizeof f->dir, "/tmp/navette-keys-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
-	snprintf(f->path, sizeof(f->path), "%s/key", f->dir);
+	snprintf(f->path, sizeof f->path, "%s/key", f->dir);
 	*state = f;
 	return 0;
 }
@@ -60,7 +60,7 @@ static void a_new_key_is_for_its_owner_only_and_can_be_loaded(void **state)
 	nv_identity_public(&me, loaded);
 	assert_string_equal(made, loaded);
 	nv_identity_wipe(&me);
-	for (size_t i = 0; i < sizeof(me); i++)
+	for (size_t i = 0; i < sizeof me; i++)
 		assert_int_equal(((const uint8_t *)&me)[i], 0);
 }
 
@@ -71,7 +71,7 @@ static void two_new_keys_differ(void **state)
 	char a[NV_PUBLIC_KEY_TEXT];
 	char b[NV_PUBLIC_KEY_TEXT];
 
-	snprintf(other, sizeof(other), "%s2", f->path);
+	snprintf(other, sizeof other, "%s2", f->path);
 	assert_int_equal(nv_keys_new(f->path, a, NULL), 0);
 	assert_int_equal(nv_keys_new(other, b, NULL), 0);
 	assert_string_not_equal(a, b);
@@ -93,7 +93,7 @@ static void an_existing_file_is_not_overwritten(void **state)
 	assert_int_equal(nv_read_file(f->path, 100, &b, NULL), 0);
 	assert_string_equal((char *)b.data, "mine");
 	/* Nor through a link that leads nowhere yet. */
-	snprintf(link, sizeof(link), "%s/link", f->dir);
+	snprintf(link, sizeof link, "%s/link", f->dir);
 	assert_int_equal(symlink("elsewhere", link), 0);
 	assert_int_equal(nv_keys_new(link, text, &err), -1);
 }
@@ -106,7 +106,7 @@ static void a_folder_that_is_missing_is_an_error(void **state)
 	struct nv_identity me;
 	struct nv_err err = {0};
 
-	snprintf(path, sizeof(path), "%s/no/key", f->dir);
+	snprintf(path, sizeof path, "%s/no/key", f->dir);
 	assert_int_equal(nv_keys_new(path, text, &err), -1);
 	assert_non_null(strstr(err.msg, path));
 	assert_int_equal(nv_identity_load(path, 'c', "a", &me, &err), -1);

@@ -68,11 +68,11 @@ static void a_failure_says_why_and_what_to_do_in_the_users_language(void **state
 	assert_string_equal(
 		text_of(&fr),
 		"Bonjour Zoé Élie,\n\n"
-		"Le cours « Algèbre <b>1</b> » de Last year n'a pas pu être restauré.\n\n"
-		"Vous n'êtes pas enseignant de ce cours sur la plateforme d'où il vient.\n\n"
+		"Le cours « Algèbre <b>1</b> » de Last year n’a pas pu être restauré.\n\n"
+		"Vous n’êtes pas enseignant de ce cours sur la plateforme d’où il vient.\n\n"
 		"Demandez à ses enseignants de vous y donner un rôle, ou de le faire venir "
 		"eux-mêmes.\n\n"
-		"Rien n'a été modifié sur cette plateforme.\n\n"
+		"Rien n’a été modifié sur cette plateforme.\n\n"
 		"Les administrateurs ont été prévenus.\n\n"
 		"Vos cours et vos demandes : https://navette.example.org\n");
 }
@@ -143,7 +143,7 @@ static void administrators_get_the_details(void **state)
 	assert_non_null(strstr(text, "site: teacher1 holds no role"));
 	assert_non_null(strstr(text, r.request.id));
 	assert_non_null(strstr(text, "  attempts that failed: 2\n"));
-	assert_non_null(strstr(text, "The requester holds none of the required roles"));
+	assert_non_null(strstr(text, "The user holds none of the required roles"));
 	assert_null(strstr(text, "You "));
 	nv_auto_free char *link =
 		nv_asprintf("https://navette.example.org/#request=%s", r.request.id);
@@ -228,7 +228,7 @@ static void what_did_not_arrive_is_told_whatever_is_set_about_remarks(void **sta
 					     "  - Sections: 5 before, 4 now\n"
 					     "  - <new>: 2 before, 0 now\n"));
 	assert_non_null(strstr((char *)en.html.data, "<bdi>&lt;new&gt;</bdi>: "));
-	assert_non_null(strstr(text_of(&fr), "Tout n'est pas arrivé."));
+	assert_non_null(strstr(text_of(&fr), "Tout n’est pas arrivé."));
 	assert_non_null(strstr(text_of(&fr), "\n  - Activités (wiki) : 3 avant, 1 maintenant\n"));
 }
 
@@ -242,7 +242,7 @@ static void a_cancelled_request_is_said_so(void **state)
 	assert_string_equal((char *)en.subject.data, "Restore cancelled: Algèbre <b>1</b>");
 	assert_non_null(strstr(text_of(&en), "was cancelled.\n\nNothing was changed"));
 	assert_string_equal((char *)fr.subject.data, "Restauration annulée : Algèbre <b>1</b>");
-	assert_non_null(strstr(text_of(&fr), "a été annulée.\n\nRien n'a été modifié"));
+	assert_non_null(strstr(text_of(&fr), "a été annulée.\n\nRien n’a été modifié"));
 }
 
 /* A sentence: begins with no small letter, ends with a full stop. */
@@ -264,12 +264,12 @@ static void every_reason_has_its_sentences_in_every_language(void **state)
 		assert_true(is_sentence(fr->to_do));
 		assert_string_not_equal(en->why, fr->why);
 		assert_string_not_equal(en->to_do, fr->to_do);
-		assert_int_equal(en->admin == NULL, fr->admin == NULL);
+		assert_int_equal(en->other == NULL, fr->other == NULL);
 		/* What is said to the requester as such is said otherwise to others. */
 		if (strstr(en->why, "You "))
-			assert_true(is_sentence(en->admin));
+			assert_true(is_sentence(en->other));
 		if (strstr(fr->why, "Vous "))
-			assert_true(is_sentence(fr->admin));
+			assert_true(is_sentence(fr->other));
 	}
 }
 
@@ -350,9 +350,9 @@ static void a_digest_counts_by_reason_and_lists_the_first(void **state)
 	nv_mail_text_digest(&many, &c, NV_LANG_en, &en);
 	assert_string_equal((char *)en.subject.data, "30 courses not restored");
 	assert_non_null(strstr(text_of(&en), "since 2025-11-22 21:22 UTC."));
-	assert_non_null(strstr(text_of(&en), "  - 27 × The requester holds none"));
+	assert_non_null(strstr(text_of(&en), "  - 27 × The user holds none"));
 	assert_non_null(strstr(text_of(&en), "  - 3 × The store between"));
-	assert_non_null(strstr(text_of(&en), "  - C<1>, from Last & year: The requester holds"));
+	assert_non_null(strstr(text_of(&en), "  - C<1>, from Last & year: The user holds"));
 	assert_non_null(
 		strstr(text_of(&en), "\n    https://navette.example.org/#request=0199f3c0\n"));
 	assert_non_null(strstr(text_of(&en), "\nAnd 10 more.\n"));

@@ -34,7 +34,7 @@ static int ahead(struct fixture *f, const char *until, uint64_t *ret_bytes, stru
 {
 	static const struct nv_fetch_help none;
 	char path[512];
-	(void)snprintf(path, sizeof(path), "%s/blobs/%s", f->there, until);
+	(void)snprintf(path, sizeof path, "%s/blobs/%s", f->there, until);
 	return nv_archive_fetch_ahead(f->store, &f->place, &fixture_limits, f->there, &none,
 				      is_here, path, NULL, ret_bytes, err);
 }
@@ -112,10 +112,10 @@ static void write_list(struct fixture *f, const void *data, size_t len)
 {
 	char path[512];
 	struct nv_err err = {0};
-	(void)snprintf(path, sizeof(path), "%s/lastyear/campus/archives/%s/%s", f->root, f->id,
+	(void)snprintf(path, sizeof path, "%s/lastyear/campus/archives/%s/%s", f->root, f->id,
 		       f->attempt);
 	assert_int_equal(nv_mkdir_p(path, 0700, &err), 0);
-	(void)snprintf(path, sizeof(path), "%s/lastyear/campus/archives/%s/%s/opened-0", f->root,
+	(void)snprintf(path, sizeof path, "%s/lastyear/campus/archives/%s/%s/opened-0", f->root,
 		       f->id, f->attempt);
 	assert_int_equal(nv_write_file(path, data, len, 0600, &err), 0);
 }

@@ -188,7 +188,7 @@ static void assert_refused(const struct nv_record *r, const char *field, const s
 	struct nv_err err = {0};
 	char want[128];
 
-	snprintf(want, sizeof(want), "%s%s%s", r->name, field ? "." : "", field ? field : "");
+	snprintf(want, sizeof want, "%s%s%s", r->name, field ? "." : "", field ? field : "");
 	if (decode(r, b->data, b->len, &err) == 0)
 		fail_msg("%s was accepted, expected: %s", want, text);
 	assert_int_equal(err.kind, NV_REJECT);
@@ -538,10 +538,10 @@ static void unknown_fields_are_passed_over(void **state)
 
 		sample_fill(r, &in, &arena, SAMPLE_FULL);
 		put_map(&b, r->fields_len + 2);
-		nv_buf_put(&b, extra, sizeof(extra) - 1);
+		nv_buf_put(&b, extra, sizeof extra - 1);
 		for (size_t i = 0; i < r->fields_len; i++)
 			put_pair(&b, r, &r->fields[i], &in);
-		nv_buf_put(&b, extra, sizeof(extra) - 1);
+		nv_buf_put(&b, extra, sizeof extra - 1);
 		if (nv_record_decode(r, b.data, b.len, &out, &arena, &err))
 			fail_msg("%s", err.msg);
 		assert_same(r, &in, &out);

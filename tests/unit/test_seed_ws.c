@@ -96,7 +96,7 @@ static int start_server(void **state)
 	(void)state;
 	if (!mkdtemp(name) || pipe(in) < 0 || pipe(out) < 0)
 		return -1;
-	memcpy(server.dir, name, sizeof(name));
+	memcpy(server.dir, name, sizeof name);
 	server.pid = fork();
 	if (server.pid == 0)
 		run_server(in, out);
@@ -104,8 +104,8 @@ static int start_server(void **state)
 	close(out[1]);
 	server.in = in[1];
 	fcntl(server.in, F_SETFD, FD_CLOEXEC);
-	for (size_t have = 0; have < sizeof(line) - 1 && !strchr(line, '\n');) {
-		ssize_t n = read(out[0], line + have, sizeof(line) - 1 - have);
+	for (size_t have = 0; have < sizeof line - 1 && !strchr(line, '\n');) {
+		ssize_t n = read(out[0], line + have, sizeof line - 1 - have);
 		if (n <= 0)
 			break;
 		have += (size_t)n;
@@ -154,7 +154,7 @@ static void open_site(struct fixture *f, const char *scheme, unsigned port, cons
 static int set_up(void **state)
 {
 	static unsigned number;
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 	*state = f;
 	f->work = nv_arena_printf(&f->arena, "%s/work-%u", server.dir, ++number);
 	if (nv_mkdir_p(f->work, 0700, &f->err) < 0)
@@ -577,7 +577,7 @@ static int take_entry(void *ctx, const struct nv_entry *entry, const struct nv_s
 	char buf[4096];
 	f->entries++;
 	for (ssize_t n = 1; from && n > 0;) {
-		n = from->read_cb(from->ctx, buf, sizeof(buf), err);
+		n = from->read_cb(from->ctx, buf, sizeof buf, err);
 		if (n < 0)
 			return -1;
 		f->bytes += (uint64_t)n;

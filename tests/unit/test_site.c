@@ -341,7 +341,7 @@ static void export_tells_its_progress_and_can_be_cancelled(void **state)
 	assert_int_equal(nv_site_export(f->src, &f->request, NULL, NULL, &sink, &job, &about, NULL,
 					&f->arena, &f->err),
 			 0);
-	assert_true(seen[0] >= sizeof(big_content) && seen[0] == seen[1]);
+	assert_true(seen[0] >= sizeof big_content && seen[0] == seen[1]);
 	atomic_store(&job.cancelled, true);
 	assert_int_equal(nv_site_export(f->src, &f->request, NULL, NULL, &sink, &job, &about, NULL,
 					&f->arena, &f->err),

@@ -158,7 +158,7 @@ static void counted_more(struct fixture *f)
 				 "\"count\": 2}, {\"kind\": \"activity\", \"type\": \"quiz\", "
 				 "\"count\": 1}, {\"kind\": \"question\", \"type\": \"essay\", "
 				 "\"count\": 3}]}%s",
-				 json, at + sizeof(before) - 1));
+				 json, at + sizeof before - 1));
 }
 
 static void assert_wiki_lost(const struct nv_imported *outcome)
@@ -455,7 +455,7 @@ static void a_stopped_importer_whose_lease_ended_changes_nothing(void **state)
 	struct fixture *f = *state;
 	/* Shared, so that the lease can end while the child is stopped, without a wait. */
 	struct nv_job *job =
-		mmap(NULL, sizeof(*job), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, sizeof *job, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 	fetch(f, "10");
 	f->dst_config.restore.only_one = true;
@@ -473,7 +473,7 @@ static void a_stopped_importer_whose_lease_ended_changes_nothing(void **state)
 	assert_int_equal(count_in(f, "dst/tmp"), 0);
 	assert_int_equal(count_in(f, "dst/remote"), 0);
 	assert_false(do_import(f).existed);
-	munmap(job, sizeof(*job));
+	munmap(job, sizeof *job);
 }
 #endif
 
@@ -590,7 +590,7 @@ static void *enrol_often(void *arg)
 	for (int i = 0; i < 10; i++) {
 		char role[16];
 		struct nv_err err = {0};
-		snprintf(role, sizeof(role), "role%d", i);
+		snprintf(role, sizeof role, "role%d", i);
 		if (nv_site_enrol(e->f->dst, e->course, e->user, role, &err) < 0)
 			return arg;
 	}

@@ -128,12 +128,12 @@ static char *logged(struct fixture *f)
 
 static int set_up(void **state)
 {
-	struct fixture *f = nv_alloc(sizeof(*f));
+	struct fixture *f = nv_alloc(sizeof *f);
 	char name[] = "/tmp/navette-moodle-XXXXXX";
 	*state = f;
 	if (!mkdtemp(name))
 		return -1;
-	memcpy(f->dir, name, sizeof(name));
+	memcpy(f->dir, name, sizeof name);
 	chmod(f->dir, 0755);
 	f->work = at(f, "work");
 	put(f, "php",
@@ -525,7 +525,7 @@ static int ignore(void *ctx, const struct nv_entry *entry, const struct nv_sourc
 	(void)ctx;
 	(void)entry;
 	while (from && n > 0)
-		n = from->read_cb(from->ctx, buf, sizeof(buf), err);
+		n = from->read_cb(from->ctx, buf, sizeof buf, err);
 	return (int)n < 0 ? -1 : 0;
 }
 
@@ -805,7 +805,7 @@ struct told {
 static void note_progress(void *arg, const char *step, uint64_t done, uint64_t total)
 {
 	struct told *t = arg;
-	(void)snprintf(t->step, sizeof(t->step), "%s", step);
+	(void)snprintf(t->step, sizeof t->step, "%s", step);
 	t->done = done;
 	t->total = total;
 }

@@ -42,7 +42,7 @@ static void note(char *to, size_t size, const char *name)
 static bool contains(char (*list)[NV_TOPOLOGY_NAME], size_t len, const char *name)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!strcmp(list[i], name))
+		if (strcmp(list[i], name) == 0)
 			return true;
 	return false;
 }
@@ -50,7 +50,7 @@ static bool contains(char (*list)[NV_TOPOLOGY_NAME], size_t len, const char *nam
 static void on_exchange(void *ctx, const char *name, const char *type)
 {
 	struct seen *s = ctx;
-	assert_true(!strcmp(type, "direct") || !strcmp(type, "fanout"));
+	assert_true(strcmp(type, "direct") == 0 || strcmp(type, "fanout") == 0);
 	assert_false(contains(s->exchanges, s->exchanges_len, name));
 	note(s->exchanges[s->exchanges_len++], NV_TOPOLOGY_NAME, name);
 }
@@ -69,9 +69,9 @@ static void on_queue(void *ctx, const char *name, uint64_t ttl_ms, const char *d
 		if (dlk)
 			assert_true(contains(s->queues, s->queues_len, dlk));
 	}
-	assert_int_equal(ttl_ms != 0, !strncmp(name, "retry.", 6));
+	assert_int_equal(ttl_ms != 0, strncmp(name, "retry.", 6) == 0);
 	/* Nothing may be given up from where the dead lie. */
-	if (!strncmp(name, "dead.", 5))
+	if (strncmp(name, "dead.", 5) == 0)
 		assert_null(dlx);
 }
 
@@ -96,16 +96,16 @@ static void on_user(void *ctx, const char *name, const char *configure, const ch
 {
 	struct seen *s = ctx;
 	const char *patterns[3] = {configure, write, read};
-	note(s->users[s->users_len].name, sizeof(s->users[0].name), name);
+	note(s->users[s->users_len].name, sizeof s->users[0].name, name);
 	for (int i = 0; i < 3; i++)
-		note(s->users[s->users_len].patterns[i], sizeof(s->users[0].patterns[0]),
+		note(s->users[s->users_len].patterns[i], sizeof s->users[0].patterns[0],
 		     patterns[i]);
 	s->users_len++;
 }
 
 static struct seen *walk(void)
 {
-	struct seen *s = calloc(1, sizeof(*s));
+	struct seen *s = calloc(1, sizeof *s);
 	struct nv_topology_visitor v = {on_exchange, on_queue, on_binding, on_user, s};
 	assert_int_equal(nv_topology_visit(clients, 2, sites, 3, 3, &v), 0);
 	return s;
@@ -163,7 +163,7 @@ static void test_later_attempts_wait_longer(void **state)
 
 static void test_bad_and_doubled_names_are_refused(void **state)
 {
-	struct seen *s = calloc(1, sizeof(*s));
+	struct seen *s = calloc(1, sizeof *s);
 	struct nv_topology_visitor v = {on_exchange, on_queue, on_binding, on_user, s};
 	const char *dotted[] = {"s.1"};
 	const char *pattern[] = {".*"};
@@ -183,12 +183,12 @@ static void test_every_queue_is_reached_and_every_retry_leads_back(void **state)
 	(void)state;
 	for (size_t q = 0; q < s->queues_len; q++) {
 		bool reached = false;
-		bool by_self = !strncmp(s->queues[q], "retry.", 6);
+		bool by_self = strncmp(s->queues[q], "retry.", 6) == 0;
 		for (size_t b = 0; b < s->bindings_len; b++) {
 			if (strcmp(s->bindings[b].to, s->queues[q]) != 0)
 				continue;
 			reached = true;
-			by_self = by_self || !strncmp(s->bindings[b].from, "self.", 5);
+			by_self = by_self || strncmp(s->bindings[b].from, "self.", 5) == 0;
 		}
 		assert_true(reached);
 		assert_true(by_self);
@@ -231,15 +231,15 @@ static void test_an_archiver_has_its_own_and_nothing_else(void **state)
 	/* Nor what belongs to anybody else, a name that begins alike included. */
 	for (size_t i = 0; i < s->exchanges_len; i++) {
 		const char *x = s->exchanges[i];
-		bool own = !strcmp(x, "from.s1") || !strcmp(x, "self.s1") ||
-			   !strncmp(x, "retry.s1.", 9);
+		bool own = strcmp(x, "from.s1") == 0 || strcmp(x, "self.s1") == 0 ||
+			   strncmp(x, "retry.s1.", 9) == 0;
 		assert_int_equal(may(s, "archiver.s1", WRITE, x), own);
 		assert_false(may(s, "archiver.s1", CONFIGURE, x));
 	}
 	for (size_t i = 0; i < s->queues_len; i++) {
 		const char *q = s->queues[i];
-		bool own = !strcmp(q, "archive.s1") || !strcmp(q, "archive.s1.now") ||
-			   !strcmp(q, "catalog.s1") || !strcmp(q, "dead.s1");
+		bool own = strcmp(q, "archive.s1") == 0 || strcmp(q, "archive.s1.now") == 0 ||
+			   strcmp(q, "catalog.s1") == 0 || strcmp(q, "dead.s1") == 0;
 		assert_int_equal(may(s, "archiver.s1", READ, q), own);
 	}
 	free(s);
@@ -251,18 +251,18 @@ static void test_producer_and_worker_have_their_own_and_nothing_else(void **stat
 	(void)state;
 	for (size_t i = 0; i < s->exchanges_len; i++) {
 		const char *x = s->exchanges[i];
-		bool own = !strcmp(x, "from.main") || !strcmp(x, "self.main");
-		bool delay = !strncmp(x, "retry.main.", 11);
+		bool own = strcmp(x, "from.main") == 0 || strcmp(x, "self.main") == 0;
+		bool delay = strncmp(x, "retry.main.", 11) == 0;
 		assert_int_equal(may(s, "producer.main", WRITE, x), own);
 		assert_int_equal(may(s, "worker.main", WRITE, x), own || delay);
 	}
 	for (size_t i = 0; i < s->queues_len; i++) {
 		const char *q = s->queues[i];
-		bool dead = !strcmp(q, "dead.main");
-		bool restore = !strcmp(q, "restore.main") || !strcmp(q, "restore.main.now") ||
-			       !strcmp(q, "opened.main");
+		bool dead = strcmp(q, "dead.main") == 0;
+		bool restore = strcmp(q, "restore.main") == 0 ||
+			       strcmp(q, "restore.main.now") == 0 || strcmp(q, "opened.main") == 0;
 		assert_int_equal(may(s, "producer.main", READ, q),
-				 dead || !strcmp(q, "events.main"));
+				 dead || strcmp(q, "events.main") == 0);
 		assert_int_equal(may(s, "worker.main", READ, q), dead || restore);
 		assert_false(may(s, "producer.main", CONFIGURE, q));
 		assert_false(may(s, "worker.main", CONFIGURE, q));

@@ -19,9 +19,9 @@ struct nv_mail {
 };
 /* Blocks; at least once: a crash between the server's answer and ours sends it again under the same
  * Message-ID.  NV_REJECT: the server refuses this address or message for good (5xx).  Everything
- * else is NV_RETRY, with reason busy when it was the server's word about this address (4xx): others
- * may be taken.  A server that wants a login or refuses our sender (5xx too) is one that an
- * operator can mend. */
+ * else is NV_RETRY, with reason busy for a temporary refusal of this address (4xx): others may be
+ * accepted.  A server that wants a login or refuses our sender (5xx too) is one that an operator
+ * can mend. */
 int nv_mail_send(const struct nv_config *config, const struct nv_mail *m, struct nv_err *err);
 /* The lines of its header but for those of MIME, to be freed by curl_slist_free_all. */
 struct curl_slist;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A letter in the making: the same words as plain text and as HTML.
+/* Builds a mail as plain text and HTML with the same wording.
  *
- * Phrases are ours; what people and other machines gave comes in through slots only, "{course}" for
- * one.  In HTML a slot's value is escaped and isolated (a right-to-left name does not turn the
- * sentence around it), in both forms it stays on one line: no value makes a tag, a paragraph or a
- * header. */
+ * Phrases are ours; names and other foreign values are inserted only through slots such as
+ * "{course}".  In HTML a slot's value is escaped and isolated (a right-to-left name does not turn
+ * the sentence around it), in both forms it stays on one line: no value makes a tag, a paragraph or
+ * a header. */
 #ifndef NV_WORKER_NOTIFY_MAIL_BUILDER_H
 #define NV_WORKER_NOTIFY_MAIL_BUILDER_H
 
@@ -28,7 +28,7 @@ void nv_mail_builder_subject(struct nv_mail_builder *l, const char *phrase,
 			     const struct nv_slot *slots);
 void nv_mail_builder_para(struct nv_mail_builder *l, const char *phrase,
 			  const struct nv_slot *slots);
-/* A paragraph of its own; what is no http address is shown, but is no link. */
+/* As a paragraph; an address that is not http(s) is shown without a link. */
 void nv_mail_builder_link(struct nv_mail_builder *l, const char *label, const char *url);
 void nv_mail_builder_list(struct nv_mail_builder *l, bool begin);
 /* url NULL: none, else under this label */

@@ -35,7 +35,7 @@ static enum nv_reason reason_from(const char *word)
 static const char *why_for_admin(enum nv_lang lang, const char *word)
 {
 	const struct nv_reason_words *w = nv_reason_words(lang, reason_from(word));
-	return w->admin ? w->admin : w->why;
+	return w->other ? w->other : w->why;
 }
 
 /* Where the pages show this request. */

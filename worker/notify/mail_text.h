@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people are told, in their language, as plain text and as HTML.  strings.h has the words. */
+/* The mails and messages to people, in their language, as plain text and HTML. strings.h has the
+ * strings. */
 #ifndef NV_WORKER_NOTIFY_MAIL_TEXT_H
 #define NV_WORKER_NOTIFY_MAIL_TEXT_H
 

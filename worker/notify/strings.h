@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The words of what people are told, a column for each language.  "{course}" and the like are slots
+/* The strings of mails and messages, in each language.  "{course}" and the like are slots
  * (mail_builder.h): course, site, name, reason, number, time, user, kind, type, had, has. */
 #ifndef NV_WORKER_NOTIFY_STRINGS_H
 #define NV_WORKER_NOTIFY_STRINGS_H
@@ -7,19 +7,20 @@
 #include "base/err.h"
 
 enum nv_lang { NV_LANG_en, NV_LANG_fr, NV_LANG_COUNT };
-/* "fr", "fr_ca" and "FR-be" give French; of what is neither French nor English, the fallback. */
+/* "fr", "fr_ca" and "FR-be" give French; other languages than French and English give the
+ * fallback. */
 enum nv_lang nv_lang_from(const char *tag, enum nv_lang fallback);
 const char *nv_lang_word(enum nv_lang lang);
 const char *nv_lang_colon(enum nv_lang lang);
 
-/* What has happened: subject and first sentence. */
-#define NV_TEXT_EVENTS(X)                                         \
-	X(restored)                                               \
-	X(remarks) /* restored, but something is to be seen to */ \
-	X(failed)                                                 \
-	X(cancelled)                                              \
-	X(problem) /* failed, for administrators */               \
-	X(digest)  /* many failed, for administrators */          \
+/* Events: subject and first sentence. */
+#define NV_TEXT_EVENTS(X)                                        \
+	X(restored)                                              \
+	X(remarks) /* restored, but something needs attention */ \
+	X(failed)                                                \
+	X(cancelled)                                             \
+	X(problem) /* failed, for administrators */              \
+	X(digest)  /* many failed, for administrators */         \
 	X(digest_one)
 enum nv_string_event {
 #define X(name) NV_TE_##name,
@@ -73,13 +74,14 @@ const char *nv_event_subject(enum nv_lang lang, enum nv_string_event event);
 const char *nv_event_opening(enum nv_lang lang, enum nv_string_event event);
 const char *nv_phrase(enum nv_lang lang, enum nv_phrase phrase);
 
-/* What is counted (proto/inventory.h), as the head of a list; a kind nobody knows as it is. */
+/* The name of a kind (proto/inventory.h); unknown kinds are returned unchanged. */
 const char *nv_kind_words(enum nv_lang lang, const char *kind);
 
+/* From base/reasons.json, from which the pages have the same sentences. */
 struct nv_reason_words {
 	const char *why;   /* to the requester */
 	const char *to_do; /* by the requester */
-	const char *admin; /* why, where that does not fit administrators; NULL: it does */
+	const char *other; /* why, to anybody else; NULL: the same */
 };
 /* Never NULL; its first two neither. */
 const struct nv_reason_words *nv_reason_words(enum nv_lang lang, enum nv_reason reason);

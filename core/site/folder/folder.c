@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The directory site: opening, what is remembered between calls, and the table of its calls. */
+/* The folder site: opening, cached data, and the table of its calls. */
 #include "core/site/folder/folder.h"
 
 #include <dirent.h>
@@ -238,7 +238,7 @@ int nv_folder_check_backups(const struct nv_folder_site *s, const struct nv_fold
 		closedir(dir);
 	if (found)
 		return 0;
-	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: no backup of a course is there",
+	return nv_fail(err, NV_RETRY, NV_R_site_unavailable, "%s: it holds no backup of a course",
 		       path);
 }
 
@@ -261,7 +261,7 @@ int nv_folder_course_info(struct nv_folder_site *s, const struct nv_folder_cours
 		return rc;
 
 	/* Reading may take long: without the mutex.  Two at once read twice, no more. */
-	struct nv_folder_backup *b = nv_alloc(sizeof(*b));
+	struct nv_folder_backup *b = nv_alloc(sizeof *b);
 	b->file = nv_strdup(course->file);
 	b->stamp = stamp;
 	nv_mbz_inspect(ret->path, &s->limits, NULL, &b->info, &b->damage);
@@ -307,7 +307,7 @@ static struct nv_site *directory_open(const struct nv_config *config, struct nv_
 		return NULL;
 	}
 	const char *field = config->restore.user_field;
-	struct nv_folder_site *s = nv_alloc(sizeof(*s));
+	struct nv_folder_site *s = nv_alloc(sizeof *s);
 	s->base.ops = &nv_site_folder_ops;
 	s->base.describe = nv_asprintf("directory %s", config->site.path);
 	s->path = nv_strdup(config->site.path);
@@ -333,7 +333,7 @@ static int directory_versions(struct nv_site *base, uint64_t *ret_version,
 	nv_auto_model struct nv_folder_model *m = nv_folder_model_get(nv_folder_site(base), err);
 	if (!m)
 		return -1;
-	struct nv_plugin *plugins = nv_arena_alloc(arena, (m->plugins.len + 1) * sizeof(*plugins));
+	struct nv_plugin *plugins = nv_arena_alloc(arena, (m->plugins.len + 1) * sizeof *plugins);
 	for (size_t i = 0; i < m->plugins.len; i++) {
 		plugins[i] = ((const struct nv_plugin *)m->plugins.items)[i];
 		plugins[i].name = nv_arena_strdup(arena, plugins[i].name);

@@ -52,7 +52,7 @@ static void add_course(struct nv_folder_site *s, const struct nv_folder_model *m
 static void list_courses(struct nv_folder_site *s, const struct nv_folder_model *m, size_t user,
 			 const struct nv_strs *roles, struct nv_list *ret, struct nv_arena *arena)
 {
-	struct nv_course *items = nv_arena_alloc(arena, (m->courses_len + 1) * sizeof(*items));
+	struct nv_course *items = nv_arena_alloc(arena, (m->courses_len + 1) * sizeof *items);
 	size_t len = 0;
 	for (size_t i = 0; i < m->courses_len; i++) {
 		const char *role = nv_folder_role_held(m, user, &m->courses[i], roles);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Where a restored course goes, who may make it there, and what it is called. */
+/* The category, permission and names of a restored course. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,8 +133,8 @@ int nv_folder_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err
 static bool names_hold(const struct nv_folder_site *s, int lock)
 {
 	char now[NV_TOKEN_SIZE] = "";
-	return s->courses && pread(lock, now, sizeof(now), 0) == sizeof(now) &&
-	       memcmp(now, s->names_token, sizeof(now)) == 0;
+	return s->courses && pread(lock, now, sizeof now, 0) == sizeof now &&
+	       memcmp(now, s->names_token, sizeof now) == 0;
 }
 
 static void forget_names(struct nv_folder_site *s)
@@ -158,7 +158,7 @@ void nv_folder_names_taken(struct nv_folder_site *s, const struct nv_imported *c
 {
 	pthread_mutex_lock(&s->names_mutex);
 	know_names(s, course->course, course);
-	memcpy(s->names_token, token, sizeof(s->names_token));
+	memcpy(s->names_token, token, sizeof s->names_token);
 	pthread_mutex_unlock(&s->names_mutex);
 }
 
@@ -234,7 +234,7 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 {
 	char suffix[16] = "";
 	if (copy)
-		snprintf(suffix, sizeof(suffix), "_%u", copy);
+		snprintf(suffix, sizeof suffix, "_%u", copy);
 	size_t room = MOODLE_SHORTNAME_MAX - strlen(suffix);
 	size_t len = 0;
 	for (; shortname[len]; len++) {
@@ -245,18 +245,18 @@ static char *shortname_of_copy(const char *shortname, unsigned copy, struct nv_a
 	return nv_arena_printf(arena, "%.*s%s", (int)len, shortname, suffix);
 }
 
-static int choose(struct nv_folder_site *s, const struct nv_folder_model *m, const char *shortname,
-		  const char *fullname, struct nv_imported *ret, struct nv_arena *arena,
-		  struct nv_err *err)
+static int choose(struct nv_folder_site *s, const struct nv_folder_wanted *wanted,
+		  struct nv_imported *ret, struct nv_arena *arena, struct nv_err *err)
 {
+	const char *shortname = wanted->shortname;
 	unsigned copy = (unsigned)json_integer_value(json_object_get(s->copies, shortname));
 	for (; copy < COPIES_MAX; copy++) {
 		ret->shortname = shortname_of_copy(shortname, copy, arena);
-		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", fullname, copy)
-				     : nv_arena_strdup(arena, fullname);
+		ret->fullname = copy ? nv_arena_printf(arena, "%s copy %u", wanted->fullname, copy)
+				     : nv_arena_strdup(arena, wanted->fullname);
 		if (!json_object_get(s->shortnames, ret->shortname) &&
 		    !json_object_get(s->fullnames, ret->fullname) &&
-		    !is_in_model(m, ret->shortname, ret->fullname)) {
+		    !is_in_model(wanted->model, ret->shortname, ret->fullname)) {
 			json_object_set_new(s->copies, shortname, json_integer((json_int_t)copy));
 			return 0;
 		}
@@ -265,14 +265,14 @@ static int choose(struct nv_folder_site *s, const struct nv_folder_model *m, con
 		       shortname);
 }
 
-int nv_folder_choose_names(struct nv_folder_site *s, int lock, const struct nv_folder_model *m,
-			   const char *shortname, const char *fullname, struct nv_imported *ret,
+int nv_folder_choose_names(struct nv_folder_site *s, int lock,
+			   const struct nv_folder_wanted *wanted, struct nv_imported *ret,
 			   struct nv_arena *arena, struct nv_err *err)
 {
 	pthread_mutex_lock(&s->names_mutex);
 	int rc = names_hold(s, lock) ? 0 : look_at_names(s, err);
 	if (rc == 0)
-		rc = choose(s, m, shortname, fullname, ret, arena, err);
+		rc = choose(s, wanted, ret, arena, err);
 	pthread_mutex_unlock(&s->names_mutex);
 	return rc;
 }

@@ -174,7 +174,9 @@ static int write_json(const char *site, const char *lock, const char *name, cons
 	if (!text)
 		return nv_fail(err, NV_REJECT, NV_R_internal, "%s: not to be written as JSON",
 			       name);
-	return nv_folder_write(site, lock, name, text, strlen(text), false, NULL, err);
+	const struct nv_folder_file file = {
+		.lock = lock, .name = name, .data = text, .len = strlen(text)};
+	return nv_folder_write(site, &file, err);
 }
 
 /* Under the course's lock. */
@@ -238,8 +240,11 @@ static int delete_locked(const char *site, const char *course, struct nv_err *er
 	if (!nv_folder_course_exists(site, course))
 		return nv_fail(err, NV_REJECT, NV_R_course_missing, "there is no course %s",
 			       course);
-	if (nv_read_file(json, COURSE_JSON_MAX, &text, err) < 0 ||
-	    nv_folder_write(site, course, history, text.data, text.len, false, NULL, err) < 0)
+	if (nv_read_file(json, COURSE_JSON_MAX, &text, err) < 0)
+		return -1;
+	const struct nv_folder_file file = {
+		.lock = course, .name = history, .data = text.data, .len = text.len};
+	if (nv_folder_write(site, &file, err) < 0)
 		return -1;
 	if (rename(folder, gone) < 0)
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "delete %s", folder);

@@ -38,7 +38,7 @@ static int find_backups(const char *folder, struct nv_strs *ret, struct nv_arena
 	}
 	ret->len = kept;
 	if (kept)
-		qsort(ret->items, kept, sizeof(*ret->items), by_name);
+		qsort(ret->items, kept, sizeof *ret->items, by_name);
 	return 0;
 }
 
@@ -211,6 +211,6 @@ int nv_site_folder_create(const char *path, const char *name, const char *teache
 			return -1;
 		}
 	}
-	/* Last: a site without its site.json is none, and can be made again. */
+	/* Last: without site.json it is not a site yet, and can be created again. */
 	return write_site(path, name, teacher, m.courses, m.version, err);
 }

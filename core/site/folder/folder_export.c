@@ -142,7 +142,7 @@ int nv_folder_export(struct nv_site *base, const struct nv_restore_request *q,
 			       q->course, m->name);
 	if (check_policy(m, course, q, policy, err) < 0 || check_role(s, m, course, q, err) < 0)
 		return -1;
-	/* Only now: nobody makes us read a big file for a course that is not for them. */
+	/* Only now, so that unauthorised requests cannot make us read large files. */
 	if (nv_folder_course_info(s, course, &info, arena, err) < 0 ||
 	    check_user_data(&info, q, policy, &warnings, arena, err) < 0 ||
 	    check_version(m, &info, q, err) < 0 ||

@@ -39,7 +39,7 @@ static char *remote_row(const char *course_server, const char *course)
 	uint8_t digest[NV_SHA256_LEN];
 	char hex[NV_SHA256_HEX];
 	nv_sha256(course, strlen(course), digest);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	return nv_asprintf("%s-%s", course_server, hex);
 }
 
@@ -57,7 +57,7 @@ int nv_folder_remote_holder(const char *site, const char *row, char ret[NV_UUID_
 			*err = why;
 		return -1;
 	}
-	/* "<request id>\n"; something else is nobody's. */
+	/* "<request id>\n"; any other content is invalid. */
 	if (text.len < NV_UUID_SIZE - 1)
 		return 0;
 	text.data[NV_UUID_SIZE - 1] = '\0';
@@ -87,9 +87,13 @@ static int write_row(struct import *im, struct nv_sync_group *together, struct n
 {
 	nv_auto_free char *name = nv_asprintf("remote/%s", im->row);
 	char text[NV_UUID_SIZE + 1];
-	int len = snprintf(text, sizeof(text), "%s\n", im->in->request->id);
-	if (nv_folder_write(im->s->path, im->in->request->id, name, text, (size_t)len, false,
-			    together, err) < 0)
+	int len = snprintf(text, sizeof text, "%s\n", im->in->request->id);
+	const struct nv_folder_file file = {.lock = im->in->request->id,
+					    .name = name,
+					    .data = text,
+					    .len = (size_t)len,
+					    .together = together};
+	if (nv_folder_write(im->s->path, &file, err) < 0)
 		return -1;
 	im->row_written = true;
 	return 0;
@@ -208,7 +212,7 @@ static int compare(struct import *im, struct nv_err *err)
 	return 0;
 }
 
-/* Nobody else looks into the folder yet. */
+/* Not visible to others yet. */
 static int write_course_json(struct import *im, const char *text, struct nv_err *err)
 {
 	nv_auto_free char *path = nv_asprintf("%s/course.json", im->folder);
@@ -230,15 +234,15 @@ static int write_course(struct import *im, int names, struct nv_err *err)
 	const struct nv_restore_request *q = im->in->request;
 	const struct nv_manifest *about = &im->from->manifest;
 	struct nv_imported *ret = im->ret;
-	const char *shortname = first_of(about->shortname, q->shortname, q->course);
-	const char *fullname = first_of(about->fullname, q->fullname, shortname);
+	struct nv_folder_wanted wanted = {
+		.shortname = first_of(about->shortname, q->shortname, q->course), .model = im->m};
 	const char *role = im->in->config->restore.enrol_role;
 	bool enrol = im->in->config->restore.enrol_requester && im->target.user;
 
 	if (enrol && (!role || !*role))
 		return nv_fail(err, NV_REJECT, NV_R_config, "restore.enrol_role: no role is set");
-	if (nv_folder_choose_names(im->s, names, im->m, shortname, fullname, ret, im->arena, err) <
-	    0)
+	wanted.fullname = first_of(about->fullname, q->fullname, wanted.shortname);
+	if (nv_folder_choose_names(im->s, names, &wanted, ret, im->arena, err) < 0)
 		return -1;
 	ret->course = nv_arena_strdup(im->arena, q->id);
 	ret->category =
@@ -311,7 +315,7 @@ static int make_course(struct import *im, struct nv_err *err)
 	return nv_sync_group_end(&im->together, err);
 }
 
-/* Nothing of a failed import stays, except after the commit, when the course is there. */
+/* A failed import leaves nothing, unless it had committed: then the course exists. */
 static void clean_up(struct import *im)
 {
 	struct nv_err err = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the folder site share; nobody else includes this. */
+/* Shared by the files of the folder site only. */
 #ifndef NV_SITE_FOLDER_FOLDER_INTERNAL_H
 #define NV_SITE_FOLDER_FOLDER_INTERNAL_H
 
@@ -55,7 +55,7 @@ struct nv_folder_stamp {
 	off_t size;
 	struct timespec mtime;
 };
-/* One reading of site.json; never changes, freed with its last reference. */
+/* The parsed site.json: immutable, reference-counted. */
 struct nv_folder_model {
 	atomic_uint refs;
 	struct nv_folder_stamp stamp;
@@ -73,11 +73,12 @@ struct nv_folder_model {
 	size_t courses_len;
 };
 
-/* What is remembered of a backup file, so that a catalog need not read gigabytes each time. */
+/* Cached facts about a backup file, so that a catalog need not read gigabytes each time. */
 struct nv_folder_backup {
 	char *file;
 	struct nv_folder_stamp stamp;
-	struct nv_err damage; /* why it cannot be read; kind NV_OK: it can, and this is it: */
+	struct nv_err
+		damage; /* why it cannot be read; kind NV_OK: it can, and the rest is valid: */
 	struct nv_mbz_info info;
 	struct nv_folder_backup *next;
 };
@@ -85,7 +86,7 @@ struct nv_folder_backup {
 struct nv_folder_site {
 	struct nv_site base; /* first */
 	char *path;
-	char *user_field;		 /* what identifies a user where the caller does not say */
+	char *user_field;		 /* default field that identifies a user */
 	struct nv_archive_limits limits; /* of inspecting backups */
 	pthread_mutex_t mutex;		 /* guards the two below */
 	struct nv_folder_model *model;
@@ -94,10 +95,10 @@ struct nv_folder_site {
 	 * process (names_mutex), looked at under the site's lock `names`. */
 	pthread_mutex_t names_mutex;
 	char names_token[NV_TOKEN_SIZE]; /* what the lock's file held when they were right */
-	json_t *courses;		 /* id → is there a course.json; NULL: to be read anew */
+	json_t *courses;		 /* id → does course.json exist; NULL: to be read again */
 	json_t *shortnames;		 /* name → true, of courses */
 	json_t *fullnames;
-	json_t *copies; /* short name → a copy's number: all below are taken */
+	json_t *copies; /* short name → number of a copy: all lower ones are taken */
 };
 
 static inline struct nv_folder_site *nv_folder_site(struct nv_site *s)
@@ -116,8 +117,8 @@ static inline void nv_folder_model_cleanup(struct nv_folder_model **m)
 }
 #define nv_auto_model __attribute__((cleanup(nv_folder_model_cleanup)))
 
-/* The site as site.json says now (read again when it changed); a mistake made since the site was
- * opened is NV_RETRY/config: somebody will mend it.  Owned: unref. */
+/* The present site.json (read again when it changed); a mistake made since the site was opened is
+ * NV_RETRY/config. Owned: unref. */
 struct nv_folder_model *nv_folder_model_get(struct nv_folder_site *s, struct nv_err *err);
 
 /* Users whose field (username, idnumber, email) is value: 0 with *ret, or NV_REJECT/unknown_user
@@ -128,17 +129,16 @@ const struct nv_folder_course *nv_folder_find_course(const struct nv_folder_mode
 						     const char *id);
 /* By its idnumber, else (by_id) by its id; NV_FOLDER_NONE when there is none. */
 size_t nv_folder_find_category(const struct nv_folder_model *m, const char *identifier, bool by_id);
-/* Is category `at` the same as `above` or somewhere below it?  Ends on circular parents too. */
+/* Is category `at` the same as `above` or below it? Terminates with circular parents, too. */
 bool nv_folder_within(const struct nv_folder_model *m, size_t at, size_t above);
-/* The role of `roles` that the user holds in the course, its category or any above; NULL: none.
- * Of several the one that stands first in `roles`. */
+/* The role of `roles` that the user holds in the course, its category or any above; NULL: none. If
+ * several, the first of `roles`. */
 const char *nv_folder_role_held(const struct nv_folder_model *m, size_t user,
 				const struct nv_folder_course *course, const struct nv_strs *roles);
 /* idnumber, or where it has none its id */
 const char *nv_folder_category_identifier(const struct nv_folder_category *c);
 
-/* What a course's backup is, or that it is damaged; remembered between calls.  Strings in the
- * arena. */
+/* Facts about a course's backup, or that it is damaged; cached. Strings in the arena. */
 struct nv_folder_course_info {
 	char *path; /* of the .mbz */
 	char *shortname;
@@ -153,7 +153,7 @@ struct nv_folder_course_info {
 int nv_folder_course_info(struct nv_folder_site *s, const struct nv_folder_course *course,
 			  struct nv_folder_course_info *ret, struct nv_arena *arena,
 			  struct nv_err *err);
-/* A folder of backups that is not there, or has nothing in it, is one that is not mounted. */
+/* A missing or empty folder of backups counts as not mounted. */
 int nv_folder_check_backups(const struct nv_folder_site *s, const struct nv_folder_model *m,
 			    struct nv_err *err);
 
@@ -163,32 +163,38 @@ struct nv_folder_step {
 	const char *key; /* NULL: index */
 	size_t index;
 };
-/* The line (from 1) on which the value at steps stands in a text known to be valid JSON; of the
- * innermost container when there is no such value. */
+/* The line (from 1) of the value at the path `steps` in valid JSON, or of the innermost existing
+ * container. */
 unsigned nv_folder_json_line(const char *text, const struct nv_folder_step *steps,
 			     size_t steps_len);
 
 /* --- locks and temporary files (folder_lock.c) --- */
 
-/* A lock is the file locks/<name>; a temporary file or folder made under it is
- * tmp/<name>.<token>, and belongs to nobody any more once the lock is free.
- * wait_ms: how long to try before NV_HOLD/busy.  The descriptor is the lock. */
+/* A lock is the file locks/<name>; a temporary file or folder made under it is tmp/<name>.<token>,
+ * and is abandoned once the lock is free. wait_ms: how long to try before NV_HOLD/busy.  The
+ * descriptor is the lock. */
 int nv_folder_lock(const char *site, const char *name, uint64_t wait_ms, int *ret_fd,
 		   struct nv_err *err);
 /* "<site>/tmp/<lock>.<token>", owned */
 char *nv_folder_temporary(const char *site, const char *lock);
-/* A file that must not be there yet, not synced.  *ret_fd: open, also where the writing fails; -1:
- * it could not be made. */
+/* Creates a new file, without syncing it. *ret_fd: open, even if writing fails; -1: it could not be
+ * created. */
 int nv_folder_write_new(const char *path, const void *data, size_t len, int *ret_fd,
 			struct nv_err *err);
-/* Write the file <site>/<name> atomically under a held lock.  only_new: one that exists already
- * stays as it is.  together: it may be damaged by a crash until that has ended; NULL: durable when
- * the call returns. */
-int nv_folder_write(const char *site, const char *lock, const char *name, const void *data,
-		    size_t len, bool only_new, struct nv_sync_group *together, struct nv_err *err);
-/* The folders that are written to; made when something is first written. */
+struct nv_folder_file {
+	const char *lock; /* held */
+	const char *name; /* below the site's folder */
+	const void *data;
+	size_t len;
+	bool only_new; /* one that exists already stays as it is */
+	/* Until the group has ended a crash may damage it; NULL: durable when the call returns. */
+	struct nv_sync_group *together;
+};
+/* Write the file atomically. */
+int nv_folder_write(const char *site, const struct nv_folder_file *file, struct nv_err *err);
+/* Creates the folders for written files, at the first write. */
 int nv_folder_make_folders(const char *site, struct nv_err *err);
-/* Each name in a folder but "." and ".."; a folder that is not there has none. */
+/* The names in a folder except "." and ".."; none for a missing folder. */
 int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,
 		    struct nv_err *err);
 int nv_folder_sweep(struct nv_site *site, struct nv_err *err);
@@ -208,7 +214,7 @@ int nv_folder_restored_read(const char *path, struct nv_folder_restored *ret, bo
 void nv_folder_restored_fini(struct nv_folder_restored *r);
 json_t *nv_folder_restored_json(const struct nv_import *in, const struct nv_imported *outcome,
 				const char *enrolled_user, const char *enrolled_role);
-/* Is there a course of this request?  A look at the file system, no reading. */
+/* Does the request have a course? Checks for the file without reading it. */
 bool nv_folder_course_exists(const char *site, const char *request_id);
 bool nv_folder_course_was_deleted(const char *site, const char *request_id);
 int nv_folder_find(struct nv_site *site, const char *request_id, struct nv_imported *ret,
@@ -217,25 +223,31 @@ int nv_folder_enrol(struct nv_site *site, const char *course, const char *user, 
 		    struct nv_err *err);
 int nv_folder_history(struct nv_site *site, nv_site_history_cb cb, void *arg, struct nv_err *err);
 
-/* --- where a course goes (folder_category.c) --- */
+/* --- destination of a course (folder_category.c) --- */
 
 struct nv_folder_target {
 	const struct nv_folder_category *category;
 	const struct nv_folder_user *user; /* NULL: an administrator's request */
 };
-/* category_missing, capability_missing, unknown_user; what was not as asked for is in warnings. */
+/* category_missing, capability_missing, unknown_user; deviations from the request are in
+ * warnings. */
 int nv_folder_choose_target(const struct nv_folder_model *m, const struct nv_import *in,
 			    struct nv_folder_target *ret, struct nv_strs *warnings,
 			    struct nv_arena *arena, struct nv_err *err);
-/* The lock of names.  Its file holds a token of whoever last made a course, or deleted one. */
+/* The lock of names. Its file holds a token that changes with each course created or deleted. */
 int nv_folder_names_lock(const char *site, int *ret_fd, struct nv_err *err);
-/* Courses change now: whoever knows their names looks again.  Under the lock; returns the token. */
+/* Announces a change of courses, which invalidates cached names. Under the lock; returns the
+ * token. */
 int nv_folder_names_change(int lock, char ret[NV_TOKEN_SIZE], struct nv_err *err);
+struct nv_folder_wanted {
+	const char *shortname, *fullname;
+	const struct nv_folder_model *model;
+};
 /* Names as Moodle makes them unique: "X copy 1", X_1.  Under the lock, as the next one. */
-int nv_folder_choose_names(struct nv_folder_site *s, int lock, const struct nv_folder_model *m,
-			   const char *shortname, const char *fullname, struct nv_imported *ret,
+int nv_folder_choose_names(struct nv_folder_site *s, int lock,
+			   const struct nv_folder_wanted *wanted, struct nv_imported *ret,
 			   struct nv_arena *arena, struct nv_err *err);
-/* The course of these names was made; token: of the change that was announced before. */
+/* The course with these names was created; token: of the change announced before. */
 void nv_folder_names_taken(struct nv_folder_site *s, const struct nv_imported *course,
 			   const char *token);
 void nv_folder_names_fini(struct nv_folder_site *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Locks, temporary names, and the sweep that removes what nobody holds.
+/* Locks, temporary names, and the sweep that removes unlocked leftovers.
  *
  * A lock file may be unlinked by whoever holds its lock (the sweep does).  Somebody who opened it
  * before then gets the lock of a file that has no name any more; so after locking we look whether
@@ -83,31 +83,30 @@ static int sync_file(int fd, const char *path, struct nv_err *err)
 	return 0;
 }
 
-int nv_folder_write(const char *site, const char *lock, const char *name, const void *data,
-		    size_t len, bool only_new, struct nv_sync_group *together, struct nv_err *err)
+int nv_folder_write(const char *site, const struct nv_folder_file *f, struct nv_err *err)
 {
-	nv_auto_free char *path = nv_asprintf("%s/%s", site, name);
-	nv_auto_free char *temporary = nv_folder_temporary(site, lock);
+	nv_auto_free char *path = nv_asprintf("%s/%s", site, f->name);
+	nv_auto_free char *temporary = nv_folder_temporary(site, f->lock);
 	nv_auto_free char *folder = nv_folder_of(path);
 	nv_auto_fd int fd = -1;
-	int rc = nv_folder_write_new(temporary, data, len, &fd, err);
-	if (rc == 0 && !together)
+	int rc = nv_folder_write_new(temporary, f->data, f->len, &fd, err);
+	if (rc == 0 && !f->together)
 		rc = sync_file(fd, temporary, err);
-	if (rc == 0 && only_new)
+	if (rc == 0 && f->only_new)
 		rc = link(temporary, path) == 0 || errno == EEXIST ? 0 : -errno;
 	else if (rc == 0)
 		rc = rename(temporary, path) == 0 ? 0 : -errno;
 	else
 		rc = 1; /* err is filled */
-	if (rc != 0 || only_new)
+	if (rc != 0 || f->only_new)
 		unlink(temporary);
 	if (rc < 0)
 		return nv_fail_errno(err, -rc, NV_RETRY, NV_R_io, "write %s", path);
 	if (rc)
 		return -1;
-	if (!together)
+	if (!f->together)
 		return nv_fsync_dir(folder, err);
-	return nv_sync_group_file(together, &fd, path, err);
+	return nv_sync_group_file(f->together, &fd, path, err);
 }
 
 int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *arena,
@@ -127,23 +126,23 @@ int nv_folder_names(const char *folder, struct nv_strs *ret, struct nv_arena *ar
 			continue;
 		if (ret->len == cap) {
 			cap = cap ? 2 * cap : 64;
-			items = nv_realloc(items, cap * sizeof(*items));
+			items = nv_realloc(items, cap * sizeof *items);
 		}
 		items[ret->len++] = nv_arena_strdup(arena, e->d_name);
 	}
 	closedir(dir);
-	ret->items = nv_arena_alloc(arena, (ret->len + 1) * sizeof(*items));
+	ret->items = nv_arena_alloc(arena, (ret->len + 1) * sizeof *items);
 	if (ret->len)
-		memcpy(ret->items, items, ret->len * sizeof(*items));
+		memcpy(ret->items, items, ret->len * sizeof *items);
 	free(items);
 	return 0;
 }
 
 void nv_folder_strs_add(struct nv_strs *to, const char *text, struct nv_arena *arena)
 {
-	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof(*items));
+	char **items = nv_arena_alloc(arena, (to->len + 1) * sizeof *items);
 	if (to->len)
-		memcpy(items, to->items, to->len * sizeof(*items));
+		memcpy(items, to->items, to->len * sizeof *items);
 	items[to->len] = nv_arena_strdup(arena, text);
 	*to = (struct nv_strs){items, to->len + 1};
 }

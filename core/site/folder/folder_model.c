@@ -46,15 +46,15 @@ static void mistake(struct reader *r, const struct item *at, const char *key, co
 		return;
 	r->failed = true;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (at->list) {
 		steps[len++] = (struct nv_folder_step){.key = at->list};
 		steps[len++] = (struct nv_folder_step){.index = at->index};
-		snprintf(where, sizeof(where), "%s[%zu]%s%s: ", at->list, at->index, key ? "." : "",
+		snprintf(where, sizeof where, "%s[%zu]%s%s: ", at->list, at->index, key ? "." : "",
 			 key ? key : "");
 	} else if (key)
-		snprintf(where, sizeof(where), "%s: ", key);
+		snprintf(where, sizeof where, "%s: ", key);
 	if (key)
 		steps[len++] = (struct nv_folder_step){.key = key};
 	nv_fail(r->err, NV_FATAL, NV_R_config, "%s:%u: %s%s", r->path,
@@ -76,7 +76,7 @@ static void check_keys(struct reader *r, const struct item *at, const char *cons
 		char list[200] = "";
 		for (i = 0; known[i]; i++) {
 			size_t used = strlen(list);
-			snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", known[i]);
+			snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
 		}
 		mistake(r, at, key, "unknown key; known are %s", list);
 	}
@@ -200,7 +200,7 @@ static void read_plugins(struct reader *r, const json_t *root)
 {
 	static const char *const known[] = {"name", "version", NULL};
 	struct list l = get_list(r, root, "plugins");
-	struct nv_plugin *plugins = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*plugins));
+	struct nv_plugin *plugins = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof *plugins);
 	for (struct item at = {0}; next_item(r, &l, &at, known);)
 		plugins[at.index] = (struct nv_plugin){
 			.name = (char *)get_text(r, &at, "name", TEXT_REQUIRED, 100),
@@ -213,7 +213,7 @@ static void read_categories(struct reader *r, const json_t *root)
 {
 	static const char *const known[] = {"id", "idnumber", "name", "parent", NULL};
 	struct list l = get_list(r, root, "categories");
-	struct nv_folder_category *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
+	struct nv_folder_category *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof *c);
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
 		c[at.index] = (struct nv_folder_category){
 			.id = get_text(r, &at, "id", TEXT_ID, 64),
@@ -238,12 +238,12 @@ static void read_create_in(struct reader *r, const struct item *at, struct nv_fo
 	if (list && !json_is_array(list))
 		mistake(r, at, "can_create_in",
 			"a list of category ids is expected, or [\"*\"] for all");
-	u->create_in = nv_arena_alloc(&r->m->arena, (len + 1) * sizeof(*u->create_in));
+	u->create_in = nv_arena_alloc(&r->m->arena, (len + 1) * sizeof *u->create_in);
 	for (size_t i = 0; i < len && !r->failed; i++) {
 		const json_t *value = json_array_get(list, i);
 		char number[24] = "";
 		if (json_is_integer(value))
-			snprintf(number, sizeof(number), "%lld",
+			snprintf(number, sizeof number, "%lld",
 				 (long long)json_integer_value(value));
 		const char *id = json_is_string(value) ? json_string_value(value) : number;
 		const json_t *found = json_object_get(r->categories, id);
@@ -263,7 +263,7 @@ static void read_users(struct reader *r, const json_t *root)
 	static const char *const known[] = {"username", "name",		 "email", "idnumber",
 					    "lang",	"can_create_in", NULL};
 	struct list l = get_list(r, root, "users");
-	struct nv_folder_user *u = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*u));
+	struct nv_folder_user *u = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof *u);
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
 		u[at.index] = (struct nv_folder_user){
 			.username = get_text(r, &at, "username", TEXT_REQUIRED, 255),
@@ -286,7 +286,7 @@ static void read_inventory(struct reader *r, const struct item *course, struct n
 {
 	const json_t *list = json_object_get(course->json, "inventory");
 	size_t len = json_array_size(list);
-	struct nv_count *counts = nv_arena_alloc(&r->m->arena, (len + 1) * sizeof(*counts));
+	struct nv_count *counts = nv_arena_alloc(&r->m->arena, (len + 1) * sizeof *counts);
 	if (list && (!json_is_array(list) || len > NV_INVENTORY_MAX))
 		mistake(r, course, "inventory", "a list [ … ] of at most 2000 is expected");
 	for (size_t i = 0; i < len && !r->failed; i++) {
@@ -304,7 +304,7 @@ static void read_courses(struct reader *r, const json_t *root)
 	static const char *const known[] = {"id",	"file",	     "category", "shortname",
 					    "fullname", "inventory", NULL};
 	struct list l = get_list(r, root, "courses");
-	struct nv_folder_course *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*c));
+	struct nv_folder_course *c = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof *c);
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
 		c[at.index] = (struct nv_folder_course){
 			.id = get_text(r, &at, "id", TEXT_ID, 64),
@@ -330,7 +330,7 @@ static void read_roles(struct reader *r, const json_t *root)
 {
 	static const char *const known[] = {"user", "role", "course", "category", NULL};
 	struct list l = get_list(r, root, "roles");
-	struct nv_folder_role *o = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof(*o));
+	struct nv_folder_role *o = nv_arena_alloc(&r->m->arena, (l.len + 1) * sizeof *o);
 	for (struct item at = {0}; next_item(r, &l, &at, known);) {
 		o[at.index] = (struct nv_folder_role){
 			.user = get_reference(r, &at, "user", r->users, "user", true),
@@ -389,7 +389,7 @@ struct nv_folder_model *nv_folder_model_read(const char *path, struct nv_err *er
 	}
 	if (nv_read_file(path, SITE_JSON_MAX, &text, err) < 0)
 		return NULL;
-	struct nv_folder_model *m = nv_alloc(sizeof(*m));
+	struct nv_folder_model *m = nv_alloc(sizeof *m);
 	atomic_init(&m->refs, 1);
 	m->stamp = nv_folder_stamp_of(&st);
 	struct reader r = {

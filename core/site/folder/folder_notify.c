@@ -23,7 +23,7 @@ static char *plain_id(const char *id)
 	if (len && len <= 200 && id[0] != '.' && strspn(id, plain) == len)
 		return nv_strdup(id);
 	nv_sha256(id, len, digest);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	return nv_strdup(hex);
 }
 
@@ -38,7 +38,7 @@ static void put_base64(struct nv_buf *out, const uint8_t *data, size_t len)
 		char quad[4] = {digits[v >> 18], digits[v >> 12 & 63],
 				i + 1 < len ? digits[v >> 6 & 63] : '=',
 				i + 2 < len ? digits[v & 63] : '='};
-		nv_buf_put(out, quad, sizeof(quad));
+		nv_buf_put(out, quad, sizeof quad);
 	}
 }
 
@@ -146,11 +146,16 @@ int nv_folder_notify(struct nv_site *base, const struct nv_notice *n, struct nv_
 	/* The lock only tells the sweep that the temporary file is somebody's; that one notice is
 	 * one file comes from link(2). */
 	nv_sha256(id, strlen(id), digest);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	nv_auto_free char *lock_name = nv_asprintf("mail-%s", hex);
 	if (nv_folder_make_folders(s->path, err) < 0 ||
 	    nv_folder_lock(s->path, lock_name, LOCK_WAIT_MS, &lock, err) < 0)
 		return -1;
 	compose(m, &m->users[user], n, id, &text);
-	return nv_folder_write(s->path, lock_name, name, text.data, text.len, true, NULL, err);
+	const struct nv_folder_file file = {.lock = lock_name,
+					    .name = name,
+					    .data = text.data,
+					    .len = text.len,
+					    .only_new = true};
+	return nv_folder_write(s->path, &file, err);
 }

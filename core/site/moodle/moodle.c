@@ -81,7 +81,7 @@ static struct nv_site *moodle_open(const struct nv_config *c, struct nv_err *err
 		nv_fail(err, NV_FATAL, NV_R_config, "site.path: the folder of Moodle is missing");
 		return NULL;
 	}
-	struct nv_moodle *s = nv_alloc(sizeof(*s));
+	struct nv_moodle *s = nv_alloc(sizeof *s);
 	s->base.ops = &nv_site_moodle_ops;
 	s->base.describe = nv_asprintf("moodle %s", c->site.path);
 	s->path = nv_strdup(c->site.path);
@@ -127,7 +127,7 @@ static int moodle_versions(struct nv_site *base, uint64_t *ret_version, struct n
 	const struct nv_record *record = nv_moodle_items(&nv_restore_request_record, "plugins");
 	size_t len = json_array_size(list);
 	len = len < PLUGINS_MAX ? len : PLUGINS_MAX;
-	struct nv_plugin *plugins = nv_arena_alloc(arena, (len + 1) * sizeof(*plugins));
+	struct nv_plugin *plugins = nv_arena_alloc(arena, (len + 1) * sizeof *plugins);
 	for (size_t i = 0; i < len; i++)
 		if (nv_moodle_record(record, json_array_get(list, i), &plugins[i], arena, err) < 0)
 			return -1;
@@ -210,7 +210,7 @@ static int catalog_line(void *arg, const char *key, const json_t *value, struct 
 		return 0;
 	if (c->len == c->cap) {
 		c->cap = c->cap ? 2 * c->cap : 64;
-		c->courses = nv_realloc(c->courses, c->cap * sizeof(*c->courses));
+		c->courses = nv_realloc(c->courses, c->cap * sizeof *c->courses);
 	}
 	return nv_moodle_record(nv_moodle_items(&nv_catalog_reply_record, "courses"), value,
 				&c->courses[c->len++], c->arena, err);
@@ -236,9 +236,9 @@ static int read_catalog(const json_t *result, const struct nv_catalog_request *q
 	if (!status || !nv_catalog_status_words[ret->status])
 		return nv_fail(err, NV_RETRY, NV_R_internal,
 			       "moodle catalog: the result has no status that is known");
-	struct nv_course *courses = nv_arena_alloc(arena, (c->len + 1) * sizeof(*courses));
+	struct nv_course *courses = nv_arena_alloc(arena, (c->len + 1) * sizeof *courses);
 	if (c->len)
-		memcpy(courses, c->courses, c->len * sizeof(*courses));
+		memcpy(courses, c->courses, c->len * sizeof *courses);
 	ret->courses = (struct nv_list){courses, c->len};
 	return 0;
 }

@@ -47,7 +47,7 @@ struct run {
 	uint8_t block[BLOCK];
 };
 
-/* --- what people get to read --- */
+/* --- log lines and warnings --- */
 
 static void log_err_line(struct run *r, const char *event, char *line)
 {
@@ -55,7 +55,7 @@ static void log_err_line(struct run *r, const char *event, char *line)
 	/* The last lines of a PHP trace tell nothing. */
 	if (*line && *line != '#' && strncmp(line, "  thrown in", 11) != 0) {
 		size_t len = strlen(line);
-		size_t max = sizeof(r->last) - 1;
+		size_t max = sizeof r->last - 1;
 		len = len < max ? len : max;
 		while (len && len == max && ((unsigned char)line[len] & 0xc0) == 0x80)
 			len--;
@@ -173,7 +173,7 @@ static void take_error(struct run *r, const json_t *e)
 	for (size_t i = 0; word && i < NV_ARRAY_LEN(kinds); i++)
 		if (strcmp(word, kinds[i].word) == 0)
 			kind = kinds[i].kind;
-	/* We did not ask it to stop: somebody else did, and the request is still wanted. */
+	/* It was stopped by somebody else, and the request is still wanted. */
 	if (kind == NV_CANCELLED) {
 		kind = NV_RETRY;
 		known = r->call->reason;
@@ -218,7 +218,7 @@ static void take_object(struct run *r, const json_t *object)
 		   r->call->line_cb(r->call->arg, key, value, &why) < 0) {
 		give_up(r, &why);
 	}
-	/* The answer is there; what it still does may not take for ever. */
+	/* The answer is complete; limit the time until the process ends. */
 	if (r->answered && !r->kill_at)
 		r->kill_at = nv_mono_ms() + r->s->grace;
 }
@@ -301,7 +301,7 @@ static void take_err(struct run *r, bool end)
 /* Bytes read, 0 when there are none now; the descriptor is closed at its end. */
 static size_t pull(struct run *r, int *fd, struct nv_buf *to)
 {
-	ssize_t n = *fd >= 0 ? read(*fd, r->block, sizeof(r->block)) : 0;
+	ssize_t n = *fd >= 0 ? read(*fd, r->block, sizeof r->block) : 0;
 	if (n > 0) {
 		nv_buf_put(to, r->block, (size_t)n);
 		return (size_t)n;
@@ -352,7 +352,7 @@ static void talk(struct run *r)
 	}
 }
 
-/* It has ended.  What it started ends too; what it wrote last is read. */
+/* It has ended: kill its descendants, read its last output. */
 static int finish(struct run *r)
 {
 	int status = 0;
@@ -378,7 +378,7 @@ static int finish(struct run *r)
 static int outcome(const struct run *r, int status, struct nv_err *err)
 {
 	const char *said = *r->last ? ": " : "";
-	/* A result counts even when we had asked to stop: what it says has happened. */
+	/* A result counts even after a request to stop: it describes what was done. */
 	if (r->result && !r->broken)
 		return 0;
 	if (r->stopping || r->answered) {
@@ -411,7 +411,7 @@ int nv_moodle_ask(const struct nv_moodle *s, const struct nv_moodle_call *call, 
 		*ret_result = NULL;
 	if (nv_job_check(call->job, err) < 0)
 		return -1;
-	struct run *r = nv_alloc(sizeof(*r));
+	struct run *r = nv_alloc(sizeof *r);
 	r->s = s;
 	r->call = call;
 	int rc = nv_moodle_spawn(s, call->operation, call->tmp, &r->child, err);

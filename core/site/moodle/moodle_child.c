@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Starting a child: whose it is, what it inherits (nothing but three descriptors), and that it dies
- * with us. */
+/* Starts a child process: its user, the descriptors it inherits (only three), and that it dies with
+ * us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -50,9 +50,9 @@ int nv_moodle_user_find(const char *user, struct nv_moodle_user *ret, struct nv_
 			       user, user);
 	}
 	int groups = 64;
-	ret->groups = nv_alloc((size_t)groups * sizeof(*ret->groups));
+	ret->groups = nv_alloc((size_t)groups * sizeof *ret->groups);
 	if (getgrouplist(user, entry.pw_gid, ret->groups, &groups) < 0) {
-		ret->groups = nv_realloc(ret->groups, (size_t)groups * sizeof(*ret->groups));
+		ret->groups = nv_realloc(ret->groups, (size_t)groups * sizeof *ret->groups);
 		if (getgrouplist(user, entry.pw_gid, ret->groups, &groups) < 0)
 			groups = 0;
 	}
@@ -136,7 +136,7 @@ static _Noreturn void child_main(const struct plan *p)
 	execve(p->s->php, p->argv, p->envp);
 fail:
 	why = errno;
-	if (write(p->status, &why, sizeof(why)) < 0)
+	if (write(p->status, &why, sizeof why) < 0)
 		_exit(126);
 	_exit(127);
 }
@@ -262,9 +262,9 @@ static int wait_for_exec(int fd)
 	int why = 0;
 	ssize_t n;
 	do
-		n = read(fd, &why, sizeof(why));
+		n = read(fd, &why, sizeof why);
 	while (n < 0 && errno == EINTR);
-	return n == (ssize_t)sizeof(why) ? why : 0;
+	return n == (ssize_t)sizeof why ? why : 0;
 }
 
 int nv_moodle_spawn(const struct nv_moodle *s, const char *operation, const char *tmp,

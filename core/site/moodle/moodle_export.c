@@ -41,21 +41,21 @@ static int add_content(struct export *e, const json_t *file, struct nv_err *err)
 	const char *path = json_string_value(json_object_get(file, "path"));
 	const json_t *size = json_object_get(file, "size");
 	uint8_t digest[NV_SHA1_LEN];
-	if (!sha1 || nv_unhex(sha1, digest, sizeof(digest)) < 0 || !path || *path != '/' ||
+	if (!sha1 || nv_unhex(sha1, digest, sizeof digest) < 0 || !path || *path != '/' ||
 	    !json_is_integer(size) || json_integer_value(size) < 0)
 		return nv_fail(err, NV_RETRY, NV_R_export_failed,
 			       "moodle export: a file without a proper sha1, size and path");
 	if (e->len == e->cap) {
 		e->cap = e->cap ? 2 * e->cap : 256;
-		e->contents = nv_realloc(e->contents, e->cap * sizeof(*e->contents));
+		e->contents = nv_realloc(e->contents, e->cap * sizeof *e->contents);
 	}
 	struct nv_moodle_content *c = &e->contents[e->len++];
-	memcpy(c->sha1, sha1, sizeof(c->sha1));
+	memcpy(c->sha1, sha1, sizeof c->sha1);
 	c->size = (uint64_t)json_integer_value(size);
 	c->path = nv_arena_strdup(&e->paths, path);
 	if (c->size < e->s->verified || !at_once(e))
 		return 0;
-	struct nv_moodle_content *own = nv_arena_alloc(&e->paths, sizeof(*own));
+	struct nv_moodle_content *own = nv_arena_alloc(&e->paths, sizeof *own);
 	*own = *c; /* the list may move */
 	nv_thread_pool_give(e->crew, own);
 	return 0;

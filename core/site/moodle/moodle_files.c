@@ -112,7 +112,7 @@ static int check_sha1(struct file *f, struct nv_err *err)
 	uint8_t digest[NV_SHA1_LEN];
 	char hex[NV_SHA1_HEX];
 	nv_hash_final(f->hash, digest);
-	nv_hex(digest, sizeof(digest), hex);
+	nv_hex(digest, sizeof digest, hex);
 	if (strcmp(hex, f->sha1) == 0)
 		return 0;
 	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt,
@@ -150,7 +150,7 @@ static uint64_t find_field(int fd)
 	static const char wanted[] = "<include_files>0</include_files>";
 	nv_auto_free char *head = nv_alloc(HEAD_BYTES + 1);
 	ssize_t n = pread(fd, head, HEAD_BYTES, 0);
-	char *at = n > 0 ? memmem(head, (size_t)n, wanted, sizeof(wanted) - 1) : NULL;
+	char *at = n > 0 ? memmem(head, (size_t)n, wanted, sizeof wanted - 1) : NULL;
 	return at ? (uint64_t)(at - head) + strlen("<include_files>") : UINT64_MAX;
 }
 
@@ -183,13 +183,13 @@ static int read_names(int fd, const char *path, struct nv_strs *ret, struct nv_a
 			continue;
 		if (ret->len == cap) {
 			cap = cap ? 2 * cap : 32;
-			ret->items = nv_realloc(ret->items, cap * sizeof(*ret->items));
+			ret->items = nv_realloc(ret->items, cap * sizeof *ret->items);
 		}
 		ret->items[ret->len++] = nv_arena_strdup(arena, e->d_name);
 	}
 	closedir(dir);
 	if (ret->len)
-		qsort(ret->items, ret->len, sizeof(*ret->items), compare_names);
+		qsort(ret->items, ret->len, sizeof *ret->items, compare_names);
 	return 0;
 }
 
@@ -232,7 +232,8 @@ static int feed_one(const struct feed *f, int folder, const char *name, const ch
 		return feed_file(f, fd, path, &st, err);
 	if (!S_ISDIR(st.st_mode) || depth == DEPTH_MAX)
 		return nv_fail(err, NV_RETRY, NV_R_export_failed,
-			       "moodle: the backup holds %s, which is no file of a backup", path);
+			       "moodle: the backup holds %s, which does not belong in a backup",
+			       path);
 	struct nv_entry entry = {.path = path, .folder = true, .mtime = st.st_mtim.tv_sec};
 	if (f->to->entry_cb(f->to->ctx, &entry, NULL, err) < 0)
 		return -1;
@@ -329,7 +330,7 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		return nv_fail_errno(err, errno, NV_RETRY, NV_R_export_failed, "moodle: opening %s",
 				     skeleton);
 	if (contents_len)
-		qsort(contents, contents_len, sizeof(*contents), compare_contents);
+		qsort(contents, contents_len, sizeof *contents, compare_contents);
 	int rc = feed_folder(&f, fd, "", 0, err);
 	if (rc == 0)
 		rc = feed_content_folders(&f, contents, contents_len, err);

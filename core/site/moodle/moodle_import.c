@@ -127,10 +127,8 @@ static uint64_t version_of(const struct nv_import *in, const struct nv_fetched *
 
 static int import_lent(const struct nv_moodle *s, const struct nv_import *in,
 		       const struct nv_fetched *from, const struct loan *l,
-		       const struct nv_job *job, struct nv_imported *ret, struct nv_arena *arena,
-		       struct nv_err *err)
+		       const struct nv_job *job, json_t **ret_result, struct nv_err *err)
 {
-	nv_auto_json json_t *result = NULL;
 	nv_auto_json json_t *input =
 		nv_moodle_import_json(in, from->manifest.size, version_of(in, from));
 	json_object_set_new(input, "tree", json_string(l->tree));
@@ -149,13 +147,7 @@ static int import_lent(const struct nv_moodle *s, const struct nv_import *in,
 		.line_cb = import_line,
 		.arg = (void *)(uintptr_t)job,
 	};
-	if (nv_moodle_ask(s, &call, &result, err) < 0)
-		return -1;
-	nv_moodle_outcome(result, ret, arena);
-	if (ret->course)
-		return 0;
-	return nv_fail(err, NV_RETRY, NV_R_import_failed,
-		       "moodle import: the result names no course");
+	return nv_moodle_ask(s, &call, ret_result, err);
 }
 
 int nv_moodle_import(struct nv_site *base, const struct nv_import *in,
@@ -163,10 +155,17 @@ int nv_moodle_import(struct nv_site *base, const struct nv_import *in,
 		     struct nv_imported *ret, struct nv_arena *arena, struct nv_err *err)
 {
 	struct nv_moodle *s = nv_moodle(base);
+	nv_auto_json json_t *result = NULL;
 	struct loan l;
 	int rc = lend(s, from->dir, &l, err);
 	if (rc == 0)
-		rc = import_lent(s, in, from, &l, job, ret, arena, err);
+		rc = import_lent(s, in, from, &l, job, &result, err);
 	take_back(&l);
-	return rc;
+	if (rc < 0)
+		return -1;
+	nv_moodle_outcome(result, ret, arena);
+	if (ret->course)
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_import_failed,
+		       "moodle import: the result names no course");
 }

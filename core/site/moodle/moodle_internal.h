@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the moodle site share; nobody else includes this but their test.
+/* Shared by the files of the moodle site and their test only.
  *
  * A call is one child process: `<site.php> … navette.php <operation>`, a JSON object on its
- * standard input, JSON lines on its standard output (the block's PROTOCOL.md).  The child lives no
- * longer than the call: the thread that asks waits for it, sends SIGTERM to its process group when
- * the job is to end, SIGKILL when that did not help, and always reaps it; the kernel kills it when
- * we die. */
+ * standard input, JSON lines on its standard output (the block's PROTOCOL.md).  The child does not
+ * outlive the call: the calling thread waits for it, sends SIGTERM to its process group when the
+ * job must end, then SIGKILL, and always reaps it; the kernel kills it when we die. */
 #ifndef NV_SITE_MOODLE_MOODLE_INTERNAL_H
 #define NV_SITE_MOODLE_MOODLE_INTERNAL_H
 
@@ -14,7 +13,7 @@
 #include "core/site/record_json.h"
 #include "core/site/site.h"
 
-/* Whom the children run as. */
+/* The user that the children run as. */
 struct nv_moodle_user {
 	bool other; /* another than we are */
 	uid_t uid;
@@ -32,13 +31,13 @@ struct nv_moodle {
 	char *php;
 	struct nv_moodle_user user;
 	char *export_dir;  /* exports get folders of their own below it */
-	char *import_dir;  /* what is imported lies below it; NULL: not known */
+	char *import_dir;  /* parent of imported folders; NULL: not known */
 	char *cache_dir;   /* compiled scripts, the children's own; NULL: none */
 	char *user_field;  /* what identifies a user where the caller does not say; NULL: Moodle's
 			      own setting */
 	uint64_t timeout;  /* of a short operation, ms */
 	uint64_t grace;	   /* from SIGTERM to SIGKILL, ms */
-	uint64_t verified; /* contents of so many bytes are hashed by the receiver */
+	uint64_t verified; /* contents from this size on are hashed by the receiver */
 };
 
 static inline struct nv_moodle *nv_moodle(struct nv_site *s)
@@ -58,11 +57,11 @@ struct nv_moodle_child {
 /* tmp: TMPDIR of the child; NULL: none.  NV_RETRY/config when it cannot be started. */
 int nv_moodle_spawn(const struct nv_moodle *s, const char *operation, const char *tmp,
 		    struct nv_moodle_child *ret, struct nv_err *err);
-/* Find out who user is ("": we); NV_FATAL/config when we may not become that. */
+/* Look up the user ("": our own); NV_FATAL/config when we may not switch to it. */
 int nv_moodle_user_find(const char *user, struct nv_moodle_user *ret, struct nv_err *err);
 void nv_moodle_user_fini(struct nv_moodle_user *u);
-/* This thread opens files as the children's user (and as itself again): what a child names must
- * not be opened with rights that the child does not have. */
+/* Switches this thread to the children's user for opening files (and back), so that a path named by
+ * a child is not opened with rights that the child lacks. */
 void nv_moodle_as_user(const struct nv_moodle *s, bool on);
 
 /* --- a call (moodle_call.c) --- */
@@ -94,10 +93,10 @@ char *nv_moodle_cut(const char *text, size_t max, struct nv_arena *arena);
 /* A record with its texts cut to what the messages allow. */
 int nv_moodle_record(const struct nv_record *r, const json_t *from, void *ret,
 		     struct nv_arena *arena, struct nv_err *err);
-/* A list of such records, at most max; what is none is left out. */
+/* A list of such records, at most max; other items are skipped. */
 void nv_moodle_list(const struct nv_record *r, const json_t *from, size_t max, struct nv_list *ret,
 		    struct nv_arena *arena);
-/* What the items of a record's list are. */
+/* The record type of a list's items. */
 const struct nv_record *nv_moodle_items(const struct nv_record *r, const char *list);
 /* Warnings: at most 100 of 500 bytes, as the messages allow. */
 void nv_moodle_warn(struct nv_strs *to, const char *text, struct nv_arena *arena);
@@ -107,8 +106,8 @@ json_t *nv_moodle_import_json(const struct nv_import *in, uint64_t bytes, uint64
 
 /* --- folders (moodle_files.c) --- */
 
-/* A folder for one export: <export_dir>/moodle-<token>/ with a lock in it, as core/daemon's
- * work folders have, so that their sweep finds what a crash left; and out/ for the child. */
+/* A folder for one export: <export_dir>/moodle-<token>/ with a lock as in core/daemon's work
+ * folders, so that their sweep also finds leftovers of crashes; and out/ for the child. */
 struct nv_moodle_folder {
 	char *path;
 	char *out;
@@ -117,17 +116,18 @@ struct nv_moodle_folder {
 int nv_moodle_folder_make(const struct nv_moodle *s, struct nv_moodle_folder *ret,
 			  struct nv_err *err);
 void nv_moodle_folder_remove(struct nv_moodle_folder *f);
-/* Where the children are another user: give a tree to them, let them pass through a folder. */
+/* If the children run as another user: give them ownership of a tree; let them pass through a
+ * folder. */
 int nv_moodle_give(const struct nv_moodle *s, const char *path, struct nv_err *err);
 int nv_moodle_let_through(const struct nv_moodle *s, const char *path, struct nv_err *err);
 
-/* A content of the course: where it lies on this machine. */
+/* A content of the course and its path on this machine. */
 struct nv_moodle_content {
 	char sha1[NV_SHA1_HEX];
 	uint64_t size;
 	char *path;
 };
-/* One as the entry files/<aa>/<sha1>; several threads may, where the sink allows it. */
+/* Feeds one content as the entry files/<aa>/<sha1>; by several threads if the sink allows it. */
 int nv_moodle_feed_content(const struct nv_moodle *s, const struct nv_moodle_content *c,
 			   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 /* The skeleton's folders and files in the order of their names, the folders of all contents, and
@@ -136,9 +136,9 @@ int nv_moodle_feed(const struct nv_moodle *s, const char *skeleton,
 		   struct nv_moodle_content *contents, size_t contents_len,
 		   const struct nv_sink *to, const struct nv_job *job, struct nv_err *err);
 
-/* --- the calls that are more than a line (moodle_export.c, moodle_import.c, moodle_reuse.c,
- * moodle_settings.c, moodle_rights.c) ---
- */
+/* --- larger operations (moodle_export.c, moodle_import.c, moodle_reuse.c, moodle_settings.c,
+ * moodle_rights.c) ---
+ * */
 
 int nv_moodle_export(struct nv_site *base, const struct nv_restore_request *q,
 		     const struct nv_config_client *policy, const struct nv_archive_limits *limits,

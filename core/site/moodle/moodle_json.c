@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What goes over the channel, as JSON and as our structs. */
+/* Conversion between JSON of the scripts and our structs. */
 #include <string.h>
 
 #include "core/site/moodle/moodle_internal.h"
@@ -74,7 +74,7 @@ void nv_moodle_warn(struct nv_strs *to, const char *text, struct nv_arena *arena
 	if (!text || !*text || to->len == WARNINGS_MAX)
 		return;
 	if (!to->items)
-		to->items = nv_arena_alloc(arena, WARNINGS_MAX * sizeof(*to->items));
+		to->items = nv_arena_alloc(arena, WARNINGS_MAX * sizeof *to->items);
 	to->items[to->len++] = nv_moodle_cut(text, WARNING_BYTES, arena);
 }
 
@@ -133,7 +133,7 @@ static void set_bool(json_t *object, const struct nv_config *c, const char *key,
 		json_object_set_new(object, key, json_boolean(value));
 }
 
-/* What our file does not have is left to what is set in Moodle, at the moment of the restore. */
+/* Keys that our file does not set are left to Moodle's settings at the moment of the restore. */
 static json_t *settings_json(const struct nv_config *c)
 {
 	json_t *settings = json_object();

@@ -49,10 +49,10 @@ static int content_line(void *arg, const char *key, const json_t *value, struct 
 	const struct nv_manifest_entry *e = entries->items;
 	if (i >= entries->len || !e[i].blob || !path || *path != '/')
 		return nv_fail(err, NV_RETRY, NV_R_internal,
-			       "moodle contents: an answer to what was not asked");
+			       "moodle contents: an answer to a question that was not asked");
 	if (r->len == r->cap) {
 		r->cap = r->cap ? 2 * r->cap : 64;
-		r->list = nv_realloc(r->list, r->cap * sizeof(*r->list));
+		r->list = nv_realloc(r->list, r->cap * sizeof *r->list);
 	}
 	r->list[r->len++] = (struct have){&e[i], nv_arena_strdup(&r->arena, path)};
 	return 0;
@@ -86,7 +86,7 @@ static bool is_same(const struct reusing *r, const struct nv_manifest_entry *e, 
 		nv_hash_cache_put(r->reuse->known, e->sha1.data, e->size, st.st_mtim.tv_sec,
 				  sha256);
 	}
-	return memcmp(sha256, e->sha256.data, sizeof(sha256)) == 0;
+	return memcmp(sha256, e->sha256.data, sizeof sha256) == 0;
 }
 
 /* Among the fetched blobs. */
@@ -112,7 +112,7 @@ static int reuse_one(void *ctx, size_t i, struct nv_err *err)
 		return 0;
 	nv_auto_free char *to = place_of(r->reuse, e);
 	/* The file that was looked at, whatever has its name by now. */
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	(void)snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
 	if (linkat(AT_FDCWD, self, AT_FDCWD, to, AT_SYMLINK_FOLLOW) < 0)
 		return 0; /* on another disk, or there already */
 	atomic_fetch_add(&r->files, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people who came by the button may now: one question about many of them. */
+/* The present rights of users who came through Moodle's button, asked for many at once. */
 #include <string.h>
 
 #include "core/site/moodle/moodle_internal.h"
@@ -28,9 +28,9 @@ static int read_person(const json_t *from, struct nv_person_rights *ret)
 		const char *word = json_string_value(one);
 		if (!word)
 			return -1;
-		ret->manage = ret->manage || !strcmp(word, "manage");
-		ret->user_data = ret->user_data || !strcmp(word, "restoreuserdata");
-		ret->link = ret->link || !strcmp(word, "seeexternalcourselink");
+		ret->manage = ret->manage || strcmp(word, "manage") == 0;
+		ret->user_data = ret->user_data || strcmp(word, "restoreuserdata") == 0;
+		ret->link = ret->link || strcmp(word, "seeexternalcourselink") == 0;
 	}
 	return 0;
 }

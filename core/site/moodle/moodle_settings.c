@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What Moodle's administrator has set for restores, under the names that block_navette gives it. */
+/* Moodle's settings for restores, by their names in block_navette. */
 #include <ctype.h>
 #include <sodium.h>
 #include <stddef.h>
@@ -37,7 +37,7 @@ static const struct {
 /* "editingteacher, manager" */
 static void read_roles(char *text, struct nv_config_restore *io, struct nv_arena *arena)
 {
-	const char **roles = nv_arena_alloc(arena, ROLES_MAX * sizeof(*roles));
+	const char **roles = nv_arena_alloc(arena, ROLES_MAX * sizeof *roles);
 	size_t len = 0;
 	for (char *one; text && len < ROLES_MAX && (one = strsep(&text, ",")) != NULL;) {
 		while (isspace((unsigned char)*one))
@@ -84,14 +84,14 @@ int nv_moodle_settings(struct nv_site *base, struct nv_config_restore *io, struc
 	for (size_t i = 0; i < NV_ARRAY_LEN(texts); i++) {
 		char *value = nv_moodle_text(result, texts[i].name, arena);
 		if (value && *value)
-			memcpy((char *)io + texts[i].offset, &value, sizeof(value));
+			memcpy((char *)io + texts[i].offset, &value, sizeof value);
 	}
 	read_enrolment(json_string_value(json_object_get(result, "enrolmentmode")), io);
 	read_roles(nv_moodle_text(result, "search_roles", arena), io, arena);
 	return 0;
 }
 
-/* --- what must fit the other machines --- */
+/* --- settings that must match those of other machines --- */
 
 /* settings::fingerprint of the plugin makes the same. */
 void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT])
@@ -100,9 +100,9 @@ void nv_launch_fingerprint(const char *secret, char ret[NV_LAUNCH_FINGERPRINT])
 	uint8_t mac[crypto_auth_hmacsha256_BYTES];
 	crypto_auth_hmacsha256_state state;
 	crypto_auth_hmacsha256_init(&state, (const uint8_t *)secret, strlen(secret));
-	crypto_auth_hmacsha256_update(&state, (const uint8_t *)subject, sizeof(subject) - 1);
+	crypto_auth_hmacsha256_update(&state, (const uint8_t *)subject, sizeof subject - 1);
 	crypto_auth_hmacsha256_final(&state, mac);
-	sodium_memzero(&state, sizeof(state));
+	sodium_memzero(&state, sizeof state);
 	sodium_bin2hex(ret, NV_LAUNCH_FINGERPRINT, mac, NV_LAUNCH_FINGERPRINT / 2);
 }
 
@@ -118,7 +118,7 @@ int nv_moodle_facts(struct nv_site *base, struct nv_site_facts *ret, struct nv_a
 		return 0;
 	const json_t *unknown = json_object_get(facts, "search_roles_unknown");
 	size_t len = json_array_size(unknown) < ROLES_MAX ? json_array_size(unknown) : ROLES_MAX;
-	char **roles = nv_arena_alloc(arena, (len + 1) * sizeof(*roles));
+	char **roles = nv_arena_alloc(arena, (len + 1) * sizeof *roles);
 	size_t n = 0;
 	for (size_t i = 0; i < len; i++) {
 		const char *role = json_string_value(json_array_get(unknown, i));

@@ -73,7 +73,7 @@ static struct nv_site *seed_open(const struct nv_config *c, struct nv_err *err)
 	pthread_once(&once, init_curl);
 	if (check(c, err) < 0)
 		return NULL;
-	struct nv_seed *s = nv_alloc(sizeof(*s));
+	struct nv_seed *s = nv_alloc(sizeof *s);
 	s->base.ops = &nv_site_seed_ws_ops;
 	s->url = nv_strdup(c->site.url);
 	size_t len = strlen(s->url);
@@ -93,9 +93,9 @@ static struct nv_site *seed_open(const struct nv_config *c, struct nv_err *err)
 	return &s->base;
 }
 
-/* --- what it can tell --- */
+/* --- supported operations --- */
 
-/* Which plugins are installed there nobody tells. */
+/* The installed plugins are unknown. */
 static int seed_versions(struct nv_site *base, uint64_t *ret_version, struct nv_list *ret_plugins,
 			 struct nv_arena *arena, struct nv_err *err)
 {
@@ -123,13 +123,13 @@ static int seed_probe(struct nv_site *base, const struct nv_job *job, struct nv_
 	return -1;
 }
 
-/* --- what it cannot do --- */
+/* --- unsupported operations --- */
 
 static int source_only(struct nv_err *err)
 {
 	return nv_fail(err, NV_FATAL, NV_R_config,
-		       "site.type: courses are only taken from a site of type seed-ws; to restore "
-		       "them takes one of type moodle or directory");
+		       "site.type: courses are only taken from a site of type seed-ws; restoring "
+		       "needs a site of type moodle or folder");
 }
 
 static int seed_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,

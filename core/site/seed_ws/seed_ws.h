@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the files of the seed-ws site share; nobody else includes this but their test.
+/* Shared by the files of the seed-ws site and their test only.
  *
  * A course server that has only the older block my_external_backup_restore_courses is asked over
  * HTTPS: its two web-service functions, two of Moodle's own that the block's service holds as well,
- * and its download script.  Everything, the token included, travels in the body of a POST, so that
- * no address ever holds it; and what the other side says passes nv_seed_quote before it gets into a
- * message, so that it cannot bring the token there.
+ * and its download script.  All parameters, including the token, travel in the body of a POST, so
+ * that the token never appears in an address; and text from the other side passes nv_seed_quote
+ * before it is used in a message, so that the token cannot get there.
  *
  *   nv_seed_session_begin → calls, one after the other, on one connection → nv_seed_session_end */
 #ifndef NV_SITE_SEED_WS_SEED_WS_H
@@ -28,11 +28,11 @@ struct nv_seed {
 	uint64_t backup_timeout; /* of the web request in which the backup is made; ms */
 	uint64_t pause;		 /* before a broken download goes on, doubled each time; ms */
 
-	/* Held from a backup to the last byte of its download.  Moodle keeps backups without user
-	 * data under one name, in one place: the next one, of whatever course, takes its place. */
+	/* Held from a backup to the last byte of its download: Moodle stores backups without user
+	 * data under one name, so the next backup of any course overwrites it. */
 	pthread_mutex_t backups;
 
-	pthread_mutex_t lock; /* of the rest: what the site said about itself */
+	pthread_mutex_t lock; /* of the rest: cached facts about the site */
 	uint64_t version;
 	uint64_t version_until; /* nv_mono_ms; 0: not asked yet */
 };
@@ -97,7 +97,7 @@ void nv_seed_form_wipe(struct nv_buf *form);
 
 /* --- answers (seed_ws_call.c) --- */
 
-/* What the other side said, fit for a message: one short line without the token; free it. */
+/* Text from the other side, made fit for a message: one short line without the token; free it. */
 char *nv_seed_quote(const struct nv_seed *s, const char *text);
 /* A body that is kept, up to a limit. */
 struct nv_seed_body {
@@ -105,7 +105,7 @@ struct nv_seed_body {
 	const char *what;
 };
 int nv_seed_body_cb(void *ctx, const void *data, size_t len, struct nv_err *err);
-/* What an answer that is none means; answer: its JSON where it is some, else NULL.  Always -1. */
+/* Maps an unusable answer to an error; answer: its JSON, or NULL if it is not JSON. Always -1. */
 int nv_seed_refused(const struct nv_seed_post *p, const json_t *answer, struct nv_err *err);
 
 struct nv_seed_call {
@@ -133,12 +133,12 @@ int nv_seed_courses(struct nv_seed_session *s, const char *user, const struct nv
 struct nv_seed_course nv_seed_course(const json_t *item);
 int nv_seed_catalog(struct nv_site *base, const struct nv_catalog_request *q,
 		    struct nv_catalog_reply *ret, struct nv_arena *arena, struct nv_err *err);
-/* The site's Moodle version, asked again after some minutes. */
+/* The site's Moodle version, cached for some minutes. */
 int nv_seed_version(struct nv_seed_session *s, uint64_t *ret_version, struct nv_err *err);
 
 /* --- archives (seed_ws_download.c, seed_ws_export.c) --- */
 
-/* Bring a file that the block has made to path, which must not exist; at most max bytes.
+/* Download a file made by the block to path, which must not exist; at most max bytes.
  * *ret_verified: its SHA-1 is the one that the site named. */
 int nv_seed_download(struct nv_seed_session *s, uint64_t file, const char *path, uint64_t max,
 		     bool *ret_verified, struct nv_err *err);

@@ -10,7 +10,7 @@
 #define QUOTE_BYTES 200u
 #define REST "webservice/rest/server.php"
 
-/* --- what the other side said --- */
+/* --- error texts of the other side --- */
 
 char *nv_seed_quote(const struct nv_seed *s, const char *text)
 {

@@ -176,7 +176,7 @@ static void fill(const struct nv_seed *site, const json_t *list, const struct nv
 		       NV_S("cut", "the answer holds no more courses"));
 		len = COURSES_MAX;
 	}
-	struct nv_course *items = nv_arena_alloc(arena, (len + 1) * sizeof(*items));
+	struct nv_course *items = nv_arena_alloc(arena, (len + 1) * sizeof *items);
 	for (size_t i = 0; i < len; i++) {
 		struct nv_seed_course c = nv_seed_course(json_array_get(list, i));
 		items[i] = (struct nv_course){

@@ -93,7 +93,7 @@ static int take_answer(struct download *d, const uint8_t *data, size_t len, stru
 	if (begin_anew(d, err) < 0 || check_size(d, p->has_length ? p->length : 0, err) < 0)
 		return -1;
 	d->total = p->has_length ? p->length : 0;
-	memcpy(d->etag, p->etag, sizeof(d->etag));
+	memcpy(d->etag, p->etag, sizeof d->etag);
 	d->taken = true;
 	return 0;
 }
@@ -105,7 +105,7 @@ static int download_cb(void *ctx, const void *data, size_t len, struct nv_err *e
 		return -1;
 	if (d->again) /* the body is of no use */
 		return nv_fail(err, NV_RETRY, d->session->reason,
-			       "seed-ws: download: the file is not the same any more");
+			       "seed-ws: download: the file has changed");
 	if (!d->taken)
 		return nv_seed_body_cb(&d->refusal, data, len, err);
 	if (len > d->max - d->at)
@@ -206,9 +206,9 @@ static int try_until_whole(struct download *d, const char *form, struct nv_err *
 static bool sha1_in(const char *etag, uint8_t ret[NV_SHA1_LEN])
 {
 	char hex[NV_SHA1_HEX] = "";
-	if (strlen(etag) != sizeof(hex) + 1 || etag[0] != '"' || etag[sizeof(hex)] != '"')
+	if (strlen(etag) != sizeof hex + 1 || etag[0] != '"' || etag[sizeof hex] != '"')
 		return false;
-	memcpy(hex, etag + 1, sizeof(hex) - 1);
+	memcpy(hex, etag + 1, sizeof hex - 1);
 	return nv_unhex(hex, ret, NV_SHA1_LEN) == 0;
 }
 
@@ -240,7 +240,7 @@ static int verify(const struct download *d, bool *ret_verified, struct nv_err *e
 		return 0;
 	if (hash_file(d, found, err) < 0)
 		return -1;
-	*ret_verified = memcmp(named, found, sizeof(named)) == 0;
+	*ret_verified = memcmp(named, found, sizeof named) == 0;
 	if (*ret_verified)
 		return 0;
 	return nv_fail(err, NV_RETRY, NV_R_archive_corrupt,

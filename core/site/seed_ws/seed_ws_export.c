@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Giving a course away that an older block backs up: what can be asked is asked before the backup
- * is made, what only the archive says is looked at before a byte of it is passed on. */
+/* Exports a course that the older block backs up: what can be checked before the backup is checked
+ * first; what only the archive shows is checked before any of it is passed on. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -194,8 +194,8 @@ static int make_backup(struct export *e, uint64_t *ret_file, struct nv_err *err)
 	if (*ret_file)
 		return 0;
 	return nv_fail(err, NV_RETRY, NV_R_export_failed,
-		       "seed-ws: " GET_ZIP ": the older block could not back course %s up; why, it "
-		       "keeps to itself",
+		       "seed-ws: " GET_ZIP
+		       ": the older block could not back course %s up, and does not say why",
 		       e->q->course);
 }
 

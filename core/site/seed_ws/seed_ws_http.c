@@ -68,9 +68,9 @@ static void take_header(struct nv_seed_post *p, const char *line)
 {
 	const char *value;
 	if ((value = header_value(line, "Content-Type")) != NULL) {
-		(void)snprintf(p->type, sizeof(p->type), "%s", value);
+		(void)snprintf(p->type, sizeof p->type, "%s", value);
 	} else if ((value = header_value(line, "ETag")) != NULL) {
-		(void)snprintf(p->etag, sizeof(p->etag), "%s", value);
+		(void)snprintf(p->etag, sizeof p->etag, "%s", value);
 	} else if ((value = header_value(line, "Content-Range")) != NULL) {
 		take_range(p, value);
 	} else if ((value = header_value(line, "Content-Length")) != NULL) {
@@ -84,7 +84,7 @@ static size_t header_cb(char *data, size_t size, size_t count, void *arg)
 	struct nv_seed_post *p = arg;
 	size_t len = size * count;
 	char line[256];
-	size_t take = len < sizeof(line) - 1 ? len : sizeof(line) - 1;
+	size_t take = len < sizeof line - 1 ? len : sizeof line - 1;
 	memcpy(line, data, take);
 	while (take && (line[take - 1] == '\r' || line[take - 1] == '\n'))
 		take--;

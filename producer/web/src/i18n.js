@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Words in two languages; strings/*.json have the same keys (a test looks).
+// Strings in two languages; strings/*.json have the same keys (a test looks).
+import {advice, reasons} from '../../../base/reasons.json';
 import en from '../strings/en.json';
 import fr from '../strings/fr.json';
 
@@ -105,14 +106,30 @@ export function bytes(n) {
 		maximumFractionDigits: value < 10 ? 1 : 0}).format(value);
 }
 
-// What a problem means, in plain words; what has none of ours is said as the server says it.
-// other: where the reader is not the person whom it concerns ("you are not a teacher there").
+// --- reasons: the sentences that mails have, too; a few only the pages know (api.js) ---
+
+const sentences = (reason) => reasons.find((r) => r.word === reason)?.[current];
+
+// Why, in plain words; what has none of ours is said as the server says it.
+// other: where the reader is not the person whom it concerns ("you do not teach this course").
+export function whyText(reason, detail, other) {
+	const known = sentences(reason);
+	if (known)
+		return (other && known.other) || known.why;
+	return has(`reason.${reason}`) ? t(`reason.${reason}`) : detail || sentences('internal').why;
+}
+
+// The same, and what the reader can do about it.
 export function reasonText(reason, detail, other) {
-	const key = ['other', 'reason'].filter((part) => other || part !== 'other').map((part) => `${part}.${reason}`)
-		.find(has);
-	return key ? t(key) : detail || t('reason.internal');
+	const todo = !other && sentences(reason)?.do;
+	return whyText(reason, detail, other) + (todo ? ` ${advice[todo]?.[current] ?? todo}` : '');
 }
 
 export function problemText(problem, other) {
 	return reasonText(problem.reason, problem.detail, other);
+}
+
+// What passes by itself.
+export function heldText(reason) {
+	return sentences(reason)?.held ?? t('held.other');
 }

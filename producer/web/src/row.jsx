@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One course in the teacher's table.
 import {requestAddress} from './admin/shared.jsx';
-import {bytes, clock, has, number, problemText, reasonText, t, tn, when} from './i18n.js';
+import {bytes, clock, has, heldText, number, problemText, reasonText, t, tn, when, whyText} from './i18n.js';
 import {inBytes, isActive} from './progress.js';
 
 const BADGES = {
@@ -133,10 +133,6 @@ function Explained({text, message}) {
 	</div>;
 }
 
-export function heldText(reason) {
-	return t(has(`held.${reason}`) ? `held.${reason}` : 'held.other');
-}
-
 // For its next attempt, or for what passes by itself: there is no progress to be shown.
 export function waits(request) {
 	return Boolean(isActive(request) && (request.next_try || request.held));
@@ -152,7 +148,7 @@ export function Why({request, other}) {
 		</>;
 	if (waits(request))
 		return <Explained message={message} text={t(Date.parse(next) > Date.now() ? 'waits.until' : 'waits.soon',
-			{when: clock(next), why: reasonText(request.reason, message, other)})} />;
+			{when: clock(next), why: whyText(request.reason, message, other)})} />;
 	return request.reason && (request.state === 'failed' || request.state === 'scheduled')
 		? <Explained text={reasonText(request.reason, message, other)} message={message} /> : null;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // "Restore my courses": all courses of all servers, what is to be brought, and how it goes.
 import {useEffect, useRef, useState} from 'preact/hooks';
-import {problemText, t, tn} from './i18n.js';
-import {heldText, Mode, Row} from './row.jsx';
+import {heldText, problemText, t, tn} from './i18n.js';
+import {Mode, Row} from './row.jsx';
 import {categories, filterRows} from './rows.js';
 import {Store} from './store.js';
 

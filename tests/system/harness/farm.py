@@ -88,7 +88,7 @@ class Farm:
         return {"work_dir": self.path("work", name), "listen": "127.0.0.1:0", "stop_timeout": "10s"}
 
     def _archiver_sections(self, name):
-        return {"site": {"type": "directory", "path": self.remote.path},
+        return {"site": {"type": "folder", "path": self.remote.path},
                 "archiver": self._work(name),
                 "clients": [{"name": self.client, "public_key": self.keys["client"].public,
                              "user_data": True, "without_user": True}]}
@@ -100,7 +100,7 @@ class Farm:
 
     def _worker_sections(self, name):
         return {**self._client_sections(), "worker": self._work(name),
-                "site": {"type": "directory", "path": self.local.path}}
+                "site": {"type": "folder", "path": self.local.path}}
 
     def _producer_sections(self, name):
         return {**self._client_sections(),

@@ -3,7 +3,7 @@
 // course server.
 import {useState} from 'preact/hooks';
 import {call} from '../api.js';
-import {bytes, has, t, tn, when} from '../i18n.js';
+import {bytes, t, tn, when, whyText} from '../i18n.js';
 import {RequestLink, Trouble, useAnswer, Wide} from './shared.jsx';
 
 const LOOK_AGAIN_MS = 10000;
@@ -15,7 +15,7 @@ function Letter({letter: l, label, busy, act}) {
 	const path = `/dead/${encodeURIComponent(l.id)}`;
 	const where = l.site ? `?site=${encodeURIComponent(l.site)}` : '';
 	const name = label ? `${l.n}, ${label}` : l.n;
-	const reason = has(`reason.${l.reason}`) ? t(`reason.${l.reason}`) : l.reason || '';
+	const reason = l.reason ? whyText(l.reason, l.reason, true) : '';
 	return <tr data-letter={l.id}>
 		<th scope="row">{l.n}</th>
 		<td>{reason}{l.error && <div class="nv-detail" dir="auto">{l.error}</div>}</td>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Who works: course servers, workers, queues; read again by itself.
-import {number, t, when} from '../i18n.js';
-import {heldText} from '../row.jsx';
+import {heldText, number, t, when} from '../i18n.js';
 import {Heads, RequestLink, Trouble, useAnswer, Wide, YesNoUnknown} from './shared.jsx';
 
 const LOOK_AGAIN_MS = 5000;

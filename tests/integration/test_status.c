@@ -586,7 +586,9 @@ static void a_deleted_course_is_free_again(void **state)
 	const char *courses[] = {"7"};
 
 	bring_to(f, &q, NV_ST_restored, token);
-	nv_status_recall(f->s, &q, &out, 5, true, false, on_plain, fresh());
+	nv_status_recall(f->s, &q,
+			 &(struct nv_status_recalled){.outcome = &out, .at = 5, .deleted = true},
+			 on_plain, fresh());
 	ok(f);
 	assert_true(get(f, one)->deleted);
 	nv_status_holders(f->s, "old", courses, 1, on_list, fresh());
@@ -866,14 +868,16 @@ static void history_is_rebuilt_by_one_and_leaves_the_living_alone(void **state)
 	raw(f, "PEXPIRE nv:history 0"); /* the asker died */
 	nv_status_needs_rebuild(f->s, on_bool, fresh());
 	assert_true(ok(f)->yes);
-	nv_status_recall(f->s, &q, &o, 12345, false, false, on_plain, fresh());
+	nv_status_recall(f->s, &q, &(struct nv_status_recalled){.outcome = &o, .at = 12345},
+			 on_plain, fresh());
 	ok(f);
 	assert_int_equal(get(f, id)->state, NV_ST_restored);
 	assert_int_equal(got.finished, 12345);
 	assert_string_equal(got.course, "42");
 	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_DONE);
 	bring_to(f, &l, NV_ST_importing, token);
-	nv_status_recall(f->s, &l, &o, 12345, false, false, on_plain, fresh());
+	nv_status_recall(f->s, &l, &(struct nv_status_recalled){.outcome = &o, .at = 12345},
+			 on_plain, fresh());
 	ok(f);
 	assert_int_equal(get(f, live)->state, NV_ST_importing);
 	nv_status_rebuilt(f->s, on_plain, fresh());
@@ -942,7 +946,11 @@ static void only_what_ended_long_ago_goes(void **state)
 	/* The site's look after deleted courses marks what is there, and makes nothing. */
 	restored = request(ids[NV_ST_restored][1], "ann", "c-again");
 	for (unsigned tombstone = 0; tombstone < 2; tombstone++) {
-		nv_status_recall(f->s, &restored, &o, 5, true, true, on_plain, fresh());
+		nv_status_recall(
+			f->s, &restored,
+			&(struct nv_status_recalled){
+				.outcome = &o, .at = 5, .deleted = true, .only_known = true},
+			on_plain, fresh());
 		ok(f);
 		assert_false(get(f, restored.id)->have);
 		nv_auto_free char *key = nv_asprintf("nv:forgotten:%s", restored.id);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the store does when disks fill up, writers die, and servers misbehave. */
-#include "tests/unit/test_store.h"
+#include "tests/integration/test_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,8 @@ static void a_folder_that_is_not_there_is_an_outage_and_not_made(void **state)
 	uint64_t size;
 	struct nv_err err[7] = {{0}};
 	assert_int_equal(nv_store_put(s, "a/b", &expect, &from, NULL, NULL, &err[0]), -1);
-	assert_int_equal(nv_store_get(s, "a/b", &expect, local, NULL, NULL, NULL, &err[1]), -1);
+	assert_int_equal(
+		nv_store_get(s, "a/b", &expect, &(struct nv_store_to){.path = local}, &err[1]), -1);
 	assert_int_equal(nv_store_head(s, "a/b", &exists, &size, &err[2]), -1);
 	assert_int_equal(nv_store_delete(s, "a/b", &err[3]), -1);
 	assert_int_equal(nv_store_list(s, "a/", NULL, NULL, &err[4]), -1);
@@ -118,7 +119,7 @@ static size_t temporaries(const char *root)
 	FILE *f = popen(command, "r"); /* NOLINT(cert-env33-c): a test's own path */
 	char text[32] = "";
 	assert_non_null(f);
-	assert_non_null(fgets(text, sizeof(text), f));
+	assert_non_null(fgets(text, sizeof text, f));
 	pclose(f);
 	return strtoul(text, NULL, 10);
 }
@@ -308,7 +309,7 @@ static int start_bad_store(void **state)
 		return -1;
 	const char *source = getenv("NAVETTE_SOURCE");
 	nv_auto_free char *script =
-		nv_asprintf("%s/tests/unit/bad_store.py", source ? source : ".");
+		nv_asprintf("%s/tests/integration/bad_store.py", source ? source : ".");
 	bad_pid = fork();
 	if (bad_pid == 0) {
 		dup2(in[0], 0);
@@ -322,8 +323,8 @@ static int start_bad_store(void **state)
 	char line[32] = "";
 	size_t have = 0;
 	ssize_t n = 1;
-	while (n > 0 && have < sizeof(line) - 1 && !strchr(line, '\n')) {
-		n = read(out[0], line + have, sizeof(line) - 1 - have);
+	while (n > 0 && have < sizeof line - 1 && !strchr(line, '\n')) {
+		n = read(out[0], line + have, sizeof line - 1 - have);
 		have += n > 0 ? (size_t)n : 0;
 	}
 	close(out[0]);
@@ -395,7 +396,7 @@ static int get_bad(const char *mode, uint64_t size, uint64_t *ret_moved, struct 
 	nv_auto_free char *key = nv_asprintf("k/obj-%llu", (unsigned long long)size);
 	pattern_digests(size, 0, sha1, sha256);
 	struct nv_expect expect = {.size = size, .sha256 = sha256};
-	int rc = nv_store_get(s, key, &expect, path, NULL, NULL, NULL, err);
+	int rc = nv_store_get(s, key, &expect, &(struct nv_store_to){.path = path}, err);
 	if (rc == 0)
 		assert_true(pattern_is_file(path, size, 0));
 	else

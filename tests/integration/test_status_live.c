@@ -329,8 +329,8 @@ static void on_notice(void *arg, const struct nv_status_change_event *e)
 
 	p->last[i] = *e;
 	p->at[i] = nv_mono_ms();
-	put(p->ids[i], sizeof(p->ids[i]), e->id);
-	put(p->told[i], sizeof(p->told[i]), e->told);
+	put(p->ids[i], sizeof p->ids[i], e->id);
+	put(p->told[i], sizeof p->told[i], e->told);
 	if (strcmp(e->id, p->slow) != 0 || e->tries >= p->put_back)
 		nv_notice_done(p->n, e->cursor);
 	else

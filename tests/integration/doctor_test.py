@@ -186,12 +186,12 @@ def test_disk(tmp_path):
     work = tmp_path / "work"
     work.mkdir(mode=0o750)
     config = write(tmp_path / "c.yaml", f"store:\n  max_archive: 10GiB\nworker:\n  work_dir: {work}\n"
-                   f"site:\n  type: directory\n  path: {tmp_path}/none\n")
+                   f"site:\n  type: folder\n  path: {tmp_path}/none\n")
     findings = doctor(config, **lies())
     only(findings, "disk_ok", "disk_unknown")
     only(doctor(config, **lies(LIE_ROOM=str(2 << 30))), "disk_low")
     full, = only(doctor(config, **lies(LIE_ROOM=str(1 << 20))), "disk_full")
-    assert "make room" in full["way_out"]
+    assert "free some space" in full["way_out"]
 
 
 def test_work_dir(tmp_path):
@@ -224,7 +224,7 @@ def test_root_looks_as_the_daemons_user_and_leaves_nothing_of_its_own(tmp_path):
         os.chown(path, NOBODY, NOBODY)
     work.chmod(0o750)
     config = write(tmp_path / "c.yaml", f"identity:\n  client: c\n  key_file: {key}\n"
-                   f"worker:\n  work_dir: {work}\nsite:\n  type: directory\n  path: {site}\n"
+                   f"worker:\n  work_dir: {work}\nsite:\n  type: folder\n  path: {site}\n"
                    f"sites:\n  - name: lastyear\n    public_key: \"{SITE_KEY}\"\n"
                    f"store:\n  type: directory\n  path: {store}\n", 0o644)
     findings = doctor(config)
@@ -261,7 +261,7 @@ def test_a_folder_site_that_the_worker_may_only_read(tmp_path):
         for name in folders + files:
             os.chmod(os.path.join(top, name), 0o777)
     config = write(tmp_path / "c.yaml", f"identity:\n  key_file: {tmp_path}/key\nworker:\n  work_dir: {work}\n"
-                   f"site:\n  type: directory\n  path: {site}\n", 0o644)
+                   f"site:\n  type: folder\n  path: {site}\n", 0o644)
     site.chmod(0o755)
     only(doctor(config), "site_read_only")
 
@@ -295,7 +295,7 @@ def test_a_moodle_that_cannot_be_worked_with(tmp_path):
     for reason, name, text, way_out in (
             ("site_upgrading", "site_upgrading", "Moodle waits for its upgrade", "php admin/cli/upgrade.php"),
             ("site_upgrading", "site_upgrading", "the plugin is copied but not installed", "php admin/cli/upgrade.php"),
-            ("disk_full", "site_disk_full", "/moodledata: the disk is full", "make room"),
+            ("disk_full", "site_disk_full", "/moodledata: the disk is full", "free some space"),
             ("site_unavailable", "site_unavailable", "Moodle cannot be started", "until that has passed")):
         error = {"error": {"kind": "retry", "reason": reason, "message": text}}
         bad, = only(doctor_of_a_moodle(tmp_path, error), name)
@@ -311,7 +311,7 @@ def test_hints_fit_what_is_wrong_with_a_site(tmp_path):
     config = write(tmp_path / "none.yaml", f"site:\n  type: moodle\n  user: \"\"\n  path: {tmp_path}/none\n  php: /bin/sh\n")
     found, = only(doctor(config), "site_config")
     assert "site.path" in found["way_out"] and "site create" not in found["way_out"]
-    config = write(tmp_path / "dir.yaml", f"site:\n  type: directory\n  path: {tmp_path}/none\n")
+    config = write(tmp_path / "dir.yaml", f"site:\n  type: folder\n  path: {tmp_path}/none\n")
     found, = only(doctor(config), "site_config")
     assert "site create" in found["way_out"]
 
@@ -458,7 +458,7 @@ def test_the_monitoring_user_is_enough(broker, tmp_path):
     assert "permissions" in part["text"]
     absent(findings, "topology_ok")
     assert not [f for f in findings if f["area"] == "broker" and f["status"] != "ok"]
-    assert "not looked at" in run("broker", "check", "-c", config).stdout
+    assert "not checked" in run("broker", "check", "-c", config).stdout
     write(tmp_path / "away.yaml", text.replace(f":{MANAGEMENT}\n", ":1\n"))
     only(doctor(tmp_path / "away.yaml"), "management_unreachable")
 

@@ -2,7 +2,7 @@
 /* What the bus guarantees while the broker is well. */
 #include <string.h>
 
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 static void test_a_message_arrives_as_it_was_published(void **state)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 #define GOOD "queues.good"
 #define BAD "queues.bad"
@@ -34,7 +34,7 @@ static void drop(const char *queue)
 /* Something done to the process in the broker that leads the queue. */
 static void to_leader(const char *function, const char *queue)
 {
-	bool server = !strncmp(function, "ra:", 3);
+	bool server = strncmp(function, "ra:", 3) == 0;
 	nv_auto_free char *line = nv_asprintf(
 		"--ctl '%s' -q eval \"%s(%s'%%2F_%s'%s).\"", getenv("NAVETTE_TEST_BROKER_DIR"),
 		function, server ? "quorum_queues,{" : "", queue, server ? ",node()}" : "");

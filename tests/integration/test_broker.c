@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "broker-config/admin_internal.h"
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 /* --- apply and check --- */
 

@@ -2,7 +2,7 @@
 /* What the bus guarantees when the broker or the way to it is not well. */
 #include <string.h>
 
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 static void broker(const char *action, const char *more)
 {
@@ -182,7 +182,7 @@ static void test_a_silent_peer_is_given_up(void **state)
 {
 	struct rig r;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(a);
+	socklen_t len = sizeof a;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	(void)state;
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);

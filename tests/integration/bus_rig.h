@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the tests against a real broker share (they run under tests/unit/with_rabbitmq): the broker
- * with a topology for the client "main" and the sites "s1" and "s2", and a bus on a loop. */
+/* What the tests against a real broker share (they run under tests/integration/with_rabbitmq): the
+ * broker with a topology for the client "main" and the sites "s1" and "s2", and a bus on a loop. */
 #ifndef NV_TEST_BUS_RIG_H
 #define NV_TEST_BUS_RIG_H
 

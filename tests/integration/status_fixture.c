@@ -434,7 +434,8 @@ void bring_to(struct fixture *f, const struct nv_restore_request *q, enum nv_sta
 bool within_redis(int argc, char **argv)
 {
 	const char *source = getenv("NAVETTE_SOURCE");
-	nv_auto_free char *with = nv_asprintf("%s/tests/unit/with_redis", source ? source : ".");
+	nv_auto_free char *with =
+		nv_asprintf("%s/tests/integration/with_redis", source ? source : ".");
 
 	if (getenv("NAVETTE_TEST_REDIS_SOCKET")) {
 		if (argc > 1)

@@ -58,7 +58,7 @@ static struct nv_log_line line(uint64_t at, enum nv_level level, const char *tex
 
 /* An event with these lines, the first of which has this number. */
 static void tell(struct fixture *f, const struct nv_restore_request *q, char *attempt, uint64_t seq,
-		 enum nv_event_state state, uint64_t first, struct nv_log_line *lines, size_t len)
+		 enum nv_event_state state, uint64_t first, struct nv_list lines)
 {
 	struct nv_status_event e = {.attempt = attempt,
 				    .seq = seq,
@@ -67,7 +67,7 @@ static void tell(struct fixture *f, const struct nv_restore_request *q, char *at
 				    .message = state == NV_EV_HELD ? (char *)"no room" : NULL,
 				    .host = (char *)"old",
 				    .log_first = first,
-				    .log = {lines, len}};
+				    .log = lines};
 
 	nv_status_apply_event(f->s, q, &e, on_plain, fresh());
 	ok(f);
@@ -84,10 +84,10 @@ static void a_failure_and_a_success_are_told_in_order(void **state)
 	nv_uuid_new(a);
 	nv_uuid_new(b);
 	create(f, &q, false);
-	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, one, 1);
-	tell(f, &q, a, 2, NV_EV_HELD, 1, one + 1, 1);
-	tell(f, &q, b, 1, NV_EV_EXPORTING, 0, two, 1);
-	tell(f, &q, b, 2, NV_EV_READY, 1, two + 1, 1);
+	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, (struct nv_list){one, 1});
+	tell(f, &q, a, 2, NV_EV_HELD, 1, (struct nv_list){one + 1, 1});
+	tell(f, &q, b, 1, NV_EV_EXPORTING, 0, (struct nv_list){two, 1});
+	tell(f, &q, b, 2, NV_EV_READY, 1, (struct nv_list){two + 1, 1});
 	memcpy(token, claim(f, &q, LEASE)->token, sizeof token);
 	finish(f, &q, token, NV_ST_restored);
 	ok(f);
@@ -121,10 +121,11 @@ static void what_comes_again_is_not_appended_twice(void **state)
 
 	nv_uuid_new(a);
 	create(f, &q, false);
-	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, lines, 2);
-	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, lines, 2); /* redelivered */
-	tell(f, &q, a, 2, NV_EV_READY, 0, lines, 3);	 /* what was not confirmed comes along */
-	tell(f, &q, a, 2, NV_EV_READY, 0, lines, 3);
+	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, (struct nv_list){lines, 2});
+	tell(f, &q, a, 1, NV_EV_EXPORTING, 0, (struct nv_list){lines, 2}); /* redelivered */
+	tell(f, &q, a, 2, NV_EV_READY, 0,
+	     (struct nv_list){lines, 3}); /* what was not confirmed comes along */
+	tell(f, &q, a, 2, NV_EV_READY, 0, (struct nv_list){lines, 3});
 	read_log(f, id);
 	assert_int_equal(log_is.len, 6);
 	line_is(1, "archiver old|info|one");
@@ -153,7 +154,7 @@ static void old_news_still_brings_its_lines(void **state)
 	nv_uuid_new(a);
 	create(f, &q, false);
 	claim(f, &q, LEASE); /* archive.ready was faster than the event */
-	tell(f, &q, a, 2, NV_EV_READY, 0, &end, 1);
+	tell(f, &q, a, 2, NV_EV_READY, 0, (struct nv_list){&end, 1});
 	assert_int_equal(get(f, id)->state, NV_ST_importing);
 	read_log(f, id);
 	assert_int_equal(log_is.len, 3);
@@ -216,7 +217,8 @@ static void without_a_record_there_is_no_log(void **state)
 	nv_auto_free char *key = nv_asprintf("nv:log:%s", q.id);
 	assert_int_equal(raw_int(f, "EXISTS %s", key), 0);
 	/* What history brings back has none. */
-	nv_status_recall(f->s, &old, &o, nv_now_ms(), false, false, on_plain, fresh());
+	nv_status_recall(f->s, &old, &(struct nv_status_recalled){.outcome = &o, .at = nv_now_ms()},
+			 on_plain, fresh());
 	ok(f);
 	read_log(f, other);
 	assert_int_equal(log_is.len, 0);

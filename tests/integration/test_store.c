@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The staging store: what every backend guarantees, run against each of them.  The WebDAV backends
  * are real servers: nginx, Apache and rclone (with_dav). */
-#include "tests/unit/test_store.h"
+#include "tests/integration/test_store.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -57,7 +57,7 @@ void pattern_digests(uint64_t size, uint64_t seed, uint8_t sha1[NV_SHA1_LEN],
 	struct nv_hash *h256 = nv_hash_new(NV_SHA256);
 	uint8_t buf[4096];
 	ssize_t n;
-	while ((n = pattern_read(&p, buf, sizeof(buf), NULL)) > 0) {
+	while ((n = pattern_read(&p, buf, sizeof buf, NULL)) > 0) {
 		nv_hash_update(h1, buf, (size_t)n);
 		nv_hash_update(h256, buf, (size_t)n);
 	}
@@ -109,7 +109,7 @@ void put_pattern(struct nv_store *s, const char *key, uint64_t size, uint64_t se
 	struct nv_expect expect = {.size = size, .sha1 = sha1, .sha256 = sha256};
 	if (nv_store_put(s, key, &expect, &from, NULL, told, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_memory_equal(told, sha256, sizeof(told));
+	assert_memory_equal(told, sha256, sizeof told);
 }
 
 /* --- the backends --- */
@@ -208,7 +208,7 @@ static void put_then_get_gives_the_same_bytes(void **state)
 		assert_int_equal(size, sizes[i]);
 		pattern_digests(sizes[i], 1, sha1, sha256);
 		struct nv_expect expect = {.size = sizes[i], .sha1 = sha1, .sha256 = sha256};
-		if (nv_store_get(s, key, &expect, path, NULL, NULL, NULL, &err) < 0)
+		if (nv_store_get(s, key, &expect, &(struct nv_store_to){.path = path}, &err) < 0)
 			fail_msg("%s", err.msg);
 		assert_true(pattern_is_file(path, sizes[i], 1));
 		assert_int_equal(nv_store_delete(s, key, &err), 0);
@@ -230,9 +230,9 @@ static void a_missing_object_is_said_to_be_missing(void **state)
 	assert_false(exists);
 	for (size_t i = 0; i < NV_ARRAY_LEN(sizes); i++) {
 		struct nv_expect expect = {.size = sizes[i]};
-		assert_int_equal(
-			nv_store_get(s, "no/such/object", &expect, path, NULL, NULL, NULL, &err),
-			-1);
+		assert_int_equal(nv_store_get(s, "no/such/object", &expect,
+					      &(struct nv_store_to){.path = path}, &err),
+				 -1);
 		assert_int_equal(err.kind, NV_RETRY);
 		assert_int_equal(err.reason, NV_R_store_missing);
 		assert_non_null(strstr(err.msg, "no/such/object"));
@@ -288,7 +288,7 @@ static int found_cb(void *arg, const char *key, uint64_t size, uint64_t modified
 	f->count++;
 	f->bytes += size;
 	f->recent = modified_ms > 1700000000000u;
-	(void)snprintf(f->keys + strlen(f->keys), sizeof(f->keys) - strlen(f->keys), "%s ", key);
+	(void)snprintf(f->keys + strlen(f->keys), sizeof f->keys - strlen(f->keys), "%s ", key);
 	return f->count == f->stop_at;
 }
 
@@ -337,18 +337,27 @@ static void reading_resumes_where_an_earlier_try_ended(void **state)
 	nv_auto_free char *path = local_path("resume");
 	nv_auto_free char *part = local_path("resume.part");
 	pattern_to_file(part, 450000, 2);
-	assert_int_equal(
-		nv_store_get(s, "resume/object", &expect, path, NULL, moved_cb, &moved, &err), 0);
+	assert_int_equal(nv_store_get(s, "resume/object", &expect,
+				      &(struct nv_store_to){
+					      .path = path, .moved_cb = moved_cb, .arg = &moved},
+				      &err),
+			 0);
 	assert_int_equal(moved, 50000);
 	assert_true(pattern_is_file(path, size, 2));
 	/* An earlier try's bytes that are not the object's do no harm. */
 	pattern_to_file(part, 450000, 3);
-	assert_int_equal(
-		nv_store_get(s, "resume/object", &expect, path, NULL, moved_cb, &moved, &err), 0);
+	assert_int_equal(nv_store_get(s, "resume/object", &expect,
+				      &(struct nv_store_to){
+					      .path = path, .moved_cb = moved_cb, .arg = &moved},
+				      &err),
+			 0);
 	assert_true(pattern_is_file(path, size, 2));
 	pattern_to_file(part, size + 5, 3);
-	assert_int_equal(
-		nv_store_get(s, "resume/object", &expect, path, NULL, moved_cb, &moved, &err), 0);
+	assert_int_equal(nv_store_get(s, "resume/object", &expect,
+				      &(struct nv_store_to){
+					      .path = path, .moved_cb = moved_cb, .arg = &moved},
+				      &err),
+			 0);
 	assert_true(pattern_is_file(path, size, 2));
 	nv_store_close(s);
 }
@@ -368,9 +377,9 @@ static void a_damaged_object_is_noticed_and_nothing_of_it_stays(void **state)
 	};
 	for (size_t i = 0; i < NV_ARRAY_LEN(cases); i++) {
 		struct nv_err err = {0};
-		assert_int_equal(
-			nv_store_get(s, "damaged/object", &cases[i], path, NULL, NULL, NULL, &err),
-			-1);
+		assert_int_equal(nv_store_get(s, "damaged/object", &cases[i],
+					      &(struct nv_store_to){.path = path}, &err),
+				 -1);
 		assert_int_equal(err.kind, NV_RETRY);
 		assert_int_equal(err.reason, NV_R_store_corrupt);
 		assert_int_not_equal(access(path, F_OK), 0);
@@ -409,7 +418,11 @@ static void a_cancelled_transfer_ends_at_once(void **state)
 	nv_auto_free char *path = local_path("cancel");
 	nv_auto_free char *part = local_path("cancel.part");
 	assert_int_equal(
-		nv_store_get(s, "cancel/object", &expect, path, &job, cancel_cb, &job, &err), -1);
+		nv_store_get(s, "cancel/object", &expect,
+			     &(struct nv_store_to){
+				     .path = path, .job = &job, .moved_cb = cancel_cb, .arg = &job},
+			     &err),
+		-1);
 	assert_int_equal(err.kind, NV_CANCELLED);
 	struct stat st;
 	assert_int_equal(stat(part, &st), 0);
@@ -460,8 +473,9 @@ static void two_writers_of_one_key_leave_one_whole_object(void **state)
 	nv_auto_free char *path = local_path("writers");
 	struct nv_expect expect = {.size = 150000};
 	struct nv_err err = {0};
-	assert_int_equal(
-		nv_store_get(s, "two/writers/object", &expect, path, NULL, NULL, NULL, &err), 0);
+	assert_int_equal(nv_store_get(s, "two/writers/object", &expect,
+				      &(struct nv_store_to){.path = path}, &err),
+			 0);
 	assert_true(pattern_is_file(path, 150000, 10) || pattern_is_file(path, 150000, 20));
 	nv_store_close(s);
 }
@@ -511,7 +525,7 @@ int main(void)
 		backends[i].folder = nv_asprintf("%s/%s", test_dir, backends[i].name);
 		if (mkdir(backends[i].folder, 0750) < 0)
 			return 2;
-		memcpy(tests, common, sizeof(tests));
+		memcpy(tests, common, sizeof tests);
 		for (size_t k = 0; k < NV_ARRAY_LEN(common); k++)
 			tests[k].initial_state = &backends[i];
 		failed += _cmocka_run_group_tests(backends[i].name, tests, NV_ARRAY_LEN(tests),

@@ -48,7 +48,7 @@ static int put(struct nv_store *s, char **args, struct nv_err *err)
 		return nv_fail(err, NV_REJECT, NV_R_io, "%s cannot be read", args[1]);
 	struct nv_source from = nv_source_fd(&fd);
 	struct nv_expect expect = {.size = (uint64_t)st.st_size};
-	if (*args[2] && nv_unhex(args[2], wanted, sizeof(wanted)) == 0)
+	if (*args[2] && nv_unhex(args[2], wanted, sizeof wanted) == 0)
 		expect.sha256 = wanted;
 	return nv_store_put(s, args[0], &expect, &from, NULL, NULL, err);
 }
@@ -59,7 +59,7 @@ static int get(struct nv_store *s, char **args, struct nv_err *err)
 	struct nv_expect expect = {0};
 	if (nv_store_head(s, args[0], &exists, &expect.size, err) < 0)
 		return -1;
-	return nv_store_get(s, args[0], &expect, args[1], NULL, NULL, NULL, err);
+	return nv_store_get(s, args[0], &expect, &(struct nv_store_to){.path = args[1]}, err);
 }
 
 static int tell(void *arg, const char *key, uint64_t size, uint64_t modified_ms)

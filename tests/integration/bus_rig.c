@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "tests/unit/bus_rig.h"
+#include "tests/integration/bus_rig.h"
 
 #include <amqp_tcp_socket.h>
 #include <signal.h>
@@ -18,7 +18,7 @@ static const char *env(const char *name)
 {
 	const char *value = getenv(name);
 	if (!value)
-		fail_msg("%s is not set: run this under tests/unit/with_rabbitmq", name);
+		fail_msg("%s is not set: run this under tests/integration/with_rabbitmq", name);
 	return value;
 }
 
@@ -142,7 +142,7 @@ void rig_init(struct rig *r, const char *user)
 	*r = (struct rig){.stopped = false};
 	assert_int_equal(uv_loop_init(&r->loop), 0);
 	r->uri = nv_asprintf("amqp://%s@127.0.0.1:%s/", user, env("NAVETTE_TEST_AMQP_PORT"));
-	r->password = !strcmp(user, "guest") ? nv_strdup("guest") : rig_password(user);
+	r->password = strcmp(user, "guest") == 0 ? nv_strdup("guest") : rig_password(user);
 	r->config.broker.uris = (const char **)(uintptr_t)&r->uri;
 	r->config.broker.uris_len = 1;
 	r->config.broker.password = r->password;
