@@ -10,12 +10,14 @@
  * hold.c            what stands in the way of every export, and passes by itself
  * answer_catalog.c  one question: whose courses
  * answer_letters.c  one question: a client's dead letters
+ * client_clock.c    what time it is by each client's clock
  * dead_tidy.c       dead letters of what was withdrawn go
  * gc.c              unreferenced objects go from the store
  * seen_log.c        what it remembers across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 
+#include "archiver/client_clock.h"
 #include "archiver/seen_log.h"
 #include "base/metrics.h"
 #include "core/daemon/daemon.h"
@@ -40,6 +42,7 @@ struct archiver {
 	const struct nv_config *config;
 	struct nv_identity me;
 	struct nv_keyring clients;
+	struct client_clocks *client_clocks;
 	struct nv_bus *bus;
 	struct nv_sender sender;
 	struct nv_settle settle;

@@ -10,6 +10,9 @@ void nv_clocks_close(struct clocks *c);
 /* What a message, its signature verified, tells about its sender's clock.  again: the broker or a
  * delay brings it once more, so that its age says nothing. */
 void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+/* A course server is not sure of the clocks: at the next look it is asked, and sees from that what
+ * time it is here. */
+void nv_clock_doubted(struct app *app, const char *site);
 /* The id of a question that we have just asked: its answer counts, whatever its sender's clock
  * says.
  */
