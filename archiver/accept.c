@@ -29,7 +29,7 @@ bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const c
 }
 
 /* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
- * told. */
+ * told.  Whether it has expired, its client's clock decides. */
 static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
 {
 	struct nv_err err = {0};
@@ -40,10 +40,12 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 		nv_clock_note(a->metrics.clock_skew, env);
 		return 0;
 	}
-	nv_settle_bound_clock(d, &err);
 	struct nv_err again = {0};
 	bool genuine = (err.reason == NV_R_expired || err.reason == NV_R_clock) &&
 		       nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0;
+	if (genuine && err.reason == NV_R_expired)
+		nv_client_clock_judge(a->client_clocks, env, &err);
+	nv_settle_bound_clock(d, &err);
 	if (genuine && err.reason == NV_R_clock)
 		nv_clock_note(a->metrics.clock_skew, env);
 	if (genuine)
@@ -102,10 +104,8 @@ void nv_archiver_control(void *arg, struct nv_delivery *d)
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	unsigned want = 1u << NV_KIND_CANCEL_REQUEST;
-	/* One signed in the future still withdraws revisions that its client has withdrawn. */
-	if (nv_envelope_open(body, len, &a->clients, want, nv_now_ms(), &env, &err) < 0 &&
-	    (err.reason != NV_R_clock ||
-	     nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0)) {
+	/* Whatever the clocks say: it withdraws what its client has withdrawn, and no more. */
+	if (nv_envelope_open(body, len, &a->clients, want, 0, &env, &err) < 0) {
 		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}

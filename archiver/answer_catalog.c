@@ -103,6 +103,8 @@ void nv_archiver_catalog(void *arg, struct nv_delivery *d)
 		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 		return;
 	}
+	if (!nv_delivery_is_duplicate(d))
+		nv_client_clock_heard(a->client_clocks, &env);
 	if (env.kind == NV_KIND_LETTERS_REQUEST) {
 		nv_archiver_letters(a, d, &env);
 		return;

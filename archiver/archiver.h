@@ -10,12 +10,14 @@
  * hold.c            outages that hold all exports
  * answer_catalog.c  answers a question about a user's courses
  * answer_letters.c  answers a question about a client's dead letters
+ * client_clock.c    the current time by each client's clock
  * dead_tidy.c       removes dead letters of withdrawn requests
  * gc.c              garbage collection in the store
  * seen_log.c        finished messages and withdrawn revisions, kept across restarts */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 
+#include "archiver/client_clock.h"
 #include "archiver/seen_log.h"
 #include "base/metrics.h"
 #include "core/daemon/daemon.h"
@@ -40,6 +42,7 @@ struct archiver {
 	const struct nv_config *config;
 	struct nv_identity me;
 	struct nv_keyring clients;
+	struct client_clocks *client_clocks;
 	struct nv_bus *bus;
 	struct nv_sender sender;
 	struct nv_settle settle;

@@ -64,7 +64,8 @@ static int look_work(struct nv_job *job, void *arg, struct nv_err *err)
 	const struct nv_config *c = t->a->config;
 	(void)job;
 	uv_mutex_lock(&t->a->dead_lock);
-	int rc = nv_dead_look(c, c->identity.site, NAME, &t->a->clients, &t->list, err);
+	int rc = nv_dead_look(c, c->identity.site, NAME, &t->a->clients, &t->a->clients, &t->list,
+			      err);
 	uv_mutex_unlock(&t->a->dead_lock);
 	return rc;
 }
@@ -75,7 +76,7 @@ static void looked(void *arg, const struct nv_err *err)
 	bool any = false;
 	for (size_t i = 0; i < t->list.len; i++) {
 		struct nv_dead_request *r = &t->list.items[i];
-		r->settled = nv_archiver_withdrawn(t->a, r->client, r->id, r->rev);
+		r->settled = r->settled || nv_archiver_withdrawn(t->a, r->client, r->id, r->rev);
 		any = any || r->settled;
 	}
 	if (err)

@@ -136,6 +136,7 @@ static void archiver_free(struct archiver *a)
 	nv_seen_log_close(a->finished);
 	nv_seen_log_close(a->withdrawn);
 	nv_keyring_fini(&a->clients);
+	nv_client_clocks_free(a->client_clocks);
 	nv_identity_wipe(&a->me);
 	uv_mutex_destroy(&a->dead_lock);
 	free(a);
@@ -149,6 +150,7 @@ static int archiver_start(struct nv_daemon *d, struct nv_err *err)
 	a->daemon = d;
 	a->config = d->config;
 	a->on_idle_cb = maybe_stopped;
+	a->client_clocks = nv_client_clocks_new();
 	d->state = a;
 	uv_mutex_init(&a->dead_lock);
 	register_metrics(a);

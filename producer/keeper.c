@@ -225,6 +225,8 @@ static void on_delivery(void *arg, struct nv_delivery *d)
 	}
 	nv_clock_heard(k->app, &n->env, comes_again(d));
 	nv_site_presence_heard(k->app, &n->env);
+	if (n->env.kind == NV_KIND_STATUS_EVENT && tells_of_a_clock(&n->env.body.status_event))
+		nv_clock_doubted(k->app, n->env.from);
 	write_news(n);
 }
 

@@ -103,7 +103,7 @@ static int enrol_work(struct nv_job *job, void *arg, struct nv_err *err)
 	return -1;
 }
 
-void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env)
+static struct enrol *enrol_new(struct worker *w, struct nv_delivery *d, struct nv_envelope *env)
 {
 	struct enrol *e = nv_alloc(sizeof *e);
 	e->w = w;
@@ -113,6 +113,18 @@ void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope 
 	w->busy++;
 	uv_timer_init(w->daemon->loop, &e->timer);
 	e->timer.data = e;
+	return e;
+}
+
+void nv_enrol_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
+		      const struct nv_err *why)
+{
+	enrol_ended(enrol_new(w, d, env), why);
+}
+
+void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env)
+{
+	struct enrol *e = enrol_new(w, d, env);
 	struct nv_run run = {.work = enrol_work, .on_done_cb = enrol_ended, .arg = e};
 	nv_run_start(w->daemon->loop, &run);
 }

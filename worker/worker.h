@@ -115,6 +115,9 @@ void nv_worker_held(struct worker *w, const char *id, const struct nv_err *err);
 
 /* enrol.c; takes d and env's content */
 void nv_enrol_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env);
+/* Tell that it was given up before anything was tried; takes the same. */
+void nv_enrol_decline(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
+		      const struct nv_err *why);
 
 /* job.c: what the thread of a restore works on */
 struct nv_restore_job {

@@ -7,19 +7,35 @@
 
 struct looking {
 	const struct nv_keyring *clients;
+	const struct nv_keyring *peers;
 	struct nv_dead_requests *ret;
 };
+
+/* Of a kind that the first release does not know, and given up as not understood, although it can
+ * be.  Whatever else was given up so is for an operator to see. */
+static bool is_lost_question(const struct nv_letter *l, const struct nv_keyring *peers)
+{
+	const amqp_bytes_t *body = &l->message.body;
+	struct nv_envelope env;
+	unsigned kinds = 1u << NV_KIND_LETTERS_REQUEST | 1u << NV_KIND_LETTERS_REPLY;
+	if (!l->reason || strcmp(l->reason, nv_reason_word(NV_R_bad_message)) != 0 ||
+	    nv_envelope_open(body->bytes, body->len, peers, kinds, 0, &env, NULL) < 0)
+		return false;
+	nv_envelope_fini(&env);
+	return true;
+}
 
 static enum nv_look look(void *arg, struct nv_letter *l)
 {
 	struct looking *k = arg;
 	struct nv_dead_requests *r = k->ret;
-	struct nv_whose w;
-	if (nv_letter_is_replay(l) || !nv_letter_whose(l, k->clients, &w) || !w.rev)
+	struct nv_whose w = {.kind = ""};
+	bool lost = is_lost_question(l, k->peers);
+	if (!lost && (nv_letter_is_replay(l) || !nv_letter_whose(l, k->clients, &w) || !w.rev))
 		return NV_LOOK_PASS;
 	r->items = nv_realloc(r->items, (r->len + 1) * sizeof *r->items);
 	struct nv_dead_request *one = &r->items[r->len++];
-	*one = (struct nv_dead_request){.rev = w.rev};
+	*one = (struct nv_dead_request){.rev = w.rev, .settled = lost};
 	memcpy(one->letter, l->id, sizeof one->letter);
 	memcpy(one->client, w.client, sizeof one->client);
 	memcpy(one->id, w.request, sizeof one->id);
@@ -38,9 +54,10 @@ static int open_queue(struct nv_dead *d, const struct nv_config *config, const c
 }
 
 int nv_dead_look(const struct nv_config *config, const char *owner, const char *name,
-		 const struct nv_keyring *clients, struct nv_dead_requests *ret, struct nv_err *err)
+		 const struct nv_keyring *clients, const struct nv_keyring *peers,
+		 struct nv_dead_requests *ret, struct nv_err *err)
 {
-	struct looking k = {clients, ret};
+	struct looking k = {clients, peers, ret};
 	struct nv_dead d;
 	*ret = (struct nv_dead_requests){0};
 	int rc = open_queue(&d, config, owner, name, err);

@@ -20,6 +20,30 @@ void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, en
 	nv_op_run(op);
 }
 
+/* TIME answers seconds and microseconds. */
+static void done_time(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+{
+	struct nv_err mine;
+	uint64_t now = 0;
+
+	if (!err && (r->type != REDIS_REPLY_ARRAY || r->elements != 2)) {
+		nv_reply_odd(&mine);
+		err = &mine;
+	}
+	if (!err)
+		now = nv_reply_uint(r->element[0]) * 1000 + nv_reply_uint(r->element[1]) / 1000;
+	((void (*)(void *, const struct nv_err *, uint64_t))op->cb)(op->arg, err, now);
+}
+
+void nv_status_time(struct nv_status *s,
+		    void (*cb)(void *arg, const struct nv_err *err, uint64_t now_ms), void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_COUNT, done_time, NV_CB(cb), arg);
+
+	nv_args_str(&op->args, "TIME");
+	nv_op_run(op);
+}
+
 #define REBUILD_MS "600000" /* an asker that has not rebuilt history by then is given up */
 
 /* {"ok", word}: the word's place in the list; -1 and *err where it is not. */

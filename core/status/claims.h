@@ -100,6 +100,10 @@ void nv_status_rebuilt(struct nv_status *s, nv_status_cb cb, void *arg);
 void nv_status_waits(struct nv_status *s, const struct nv_restore_request *q, enum nv_reason reason,
 		     const char *message, const char *from, nv_status_cb cb, void *arg);
 
+/* What time it is by the clock of Redis, ms since the epoch. */
+void nv_status_time(struct nv_status *s,
+		    void (*cb)(void *arg, const struct nv_err *err, uint64_t now_ms), void *arg);
+
 /* "Enrol me": state is pending, joined or an error message; joined adds the user to
  * record.joined. */
 void nv_status_join(struct nv_status *s, const char *id, const char *user, const char *state,

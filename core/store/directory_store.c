@@ -5,12 +5,16 @@
  * its key, and fsyncs the folders above: after a crash an object exists completely or not at all.
  * Objects in a sync group are synced later, so a crash of the machine may leave a damaged one,
  * which no durable manifest names; a reader notices that by its hash, and has it removed and sent
- * again. Leftovers of dead writers are temporary files that are not locked. */
+ * again. Leftovers of dead writers are temporary files that are not locked.
+ *
+ * .tmp stays, so a store that was ever written to is never empty: if it is, its file system is not
+ * mounted. */
 #include "core/store/store_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -23,7 +27,8 @@
 
 struct dir_store {
 	char *root;
-	char *tmp; /* <root>/.tmp */
+	char *tmp;	  /* <root>/.tmp */
+	atomic_bool used; /* we have written to it */
 };
 
 /* The errors of the store's own file system.  A full disk there is the store's, not ours. */
@@ -59,6 +64,32 @@ static int look_for_root(const struct dir_store *d, const char *operation, const
 	return -1;
 }
 
+static bool is_empty(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *e = NULL;
+	if (!dir)
+		return false;
+	while ((e = readdir(dir)) && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")))
+		;
+	closedir(dir);
+	return !e;
+}
+
+/* Only where somebody has written to the store before: one that is new is empty, too. */
+static int look_for_mount(const struct dir_store *d, const char *operation, const char *key,
+			  struct nv_err *err)
+{
+	if (look_for_root(d, operation, key, err) < 0)
+		return -1;
+	if (!is_empty(d->root))
+		return 0;
+	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
+		       "store: %s %s: the folder %s is empty: mount it (or make the folder .tmp in "
+		       "it, if the store is to begin anew)",
+		       operation, key, d->root);
+}
+
 /* --- writing --- */
 
 struct dir_temp {
@@ -77,9 +108,11 @@ static void temp_fini(struct dir_temp *t)
 
 /* A sweep may see the new file in the moment before it is locked, and remove it: then its link
  * count is 0 once we hold the lock, and we take another. */
-static int temp_open(const struct dir_store *d, const char *key, struct dir_temp *t,
-		     struct nv_err *err)
+static int temp_open(struct dir_store *d, const char *key, struct dir_temp *t, struct nv_err *err)
 {
+	if (atomic_load(&d->used) && access(d->tmp, F_OK) < 0 &&
+	    look_for_mount(d, "put", key, err) < 0)
+		return -1;
 	for (int i = 0; i < 100; i++) {
 		char token[NV_TOKEN_SIZE];
 		nv_token_new(token);
@@ -93,8 +126,10 @@ static int temp_open(const struct dir_store *d, const char *key, struct dir_temp
 		struct stat st;
 		if (flock(t->fd, LOCK_EX) < 0 || fstat(t->fd, &st) < 0)
 			return dir_errno(errno, "put", key, err);
-		if (st.st_nlink > 0)
+		if (st.st_nlink > 0) {
+			atomic_store(&d->used, true);
 			return 0;
+		}
 		close(t->fd);
 		t->fd = -1;
 		free(t->path);
@@ -223,7 +258,7 @@ static int dir_put(void *impl, const char *key, const struct nv_expect *expect,
 		   const struct nv_source *from, const struct nv_job *job,
 		   uint8_t ret_sha256[NV_SHA256_LEN], struct nv_err *err)
 {
-	const struct dir_store *d = impl;
+	struct dir_store *d = impl;
 	struct dir_temp temp = {.fd = -1};
 	struct nv_sync_group own;
 	struct nv_sync_group *g = expect->together ? expect->together : &own;
@@ -450,6 +485,11 @@ static int dir_sweep(void *impl, struct nv_err *err)
 	return 0;
 }
 
+static int dir_look(void *impl, struct nv_err *err)
+{
+	return look_for_mount(impl, "read", "", err);
+}
+
 static void dir_close(void *impl)
 {
 	struct dir_store *d = impl;
@@ -466,6 +506,7 @@ static const struct nv_store_ops dir_ops = {
 	.list = dir_list,
 	.sync = dir_sync,
 	.sweep = dir_sweep,
+	.look = dir_look,
 	.close = dir_close,
 };
 

@@ -136,6 +136,8 @@ static int probe_by_reading(struct nv_store *s, const char *key, struct nv_err *
 	struct nv_err still = {0};
 	uint64_t size;
 	bool exists;
+	if (s->ops->look && s->ops->look(s->impl, err) < 0)
+		return -1;
 	if (nv_store_head(s, key, &exists, &size, err) == 0)
 		return 0;
 	if (err->reason != NV_R_store_denied)

@@ -25,6 +25,8 @@ struct nv_store_ops {
 	int (*sync)(struct nv_sync_group *together,
 		    struct nv_err *err); /* NULL: see nv_store_sync */
 	int (*sweep)(void *impl, struct nv_err *err);
+	/* For who reads what others have written: is the store there? NULL: reading shows it. */
+	int (*look)(void *impl, struct nv_err *err);
 	void (*close)(void *impl);
 };
 

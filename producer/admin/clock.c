@@ -31,6 +31,7 @@ struct clocks {
 		int64_t ahead;	/* ms; negative: behind */
 		unsigned looks; /* until what is held is sent again; 0: nothing is */
 		unsigned right; /* right answers in a row while it counts as wrong */
+		bool doubted;	/* by the course server, since the last look */
 	} * of;			/* each configured course server */
 };
 
@@ -129,6 +130,14 @@ void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again)
 	}
 }
 
+void nv_clock_doubted(struct app *app, const char *site)
+{
+	struct clocks *c = app->clocks;
+	for (size_t i = 0; c && i < app->config->sites_len; i++)
+		if (strcmp(app->config->sites[i].name, site) == 0)
+			c->of[i].doubted = true;
+}
+
 bool nv_clock_is_answer_fresh(const char *question)
 {
 	int64_t age = (int64_t)nv_now_ms() - (int64_t)nv_uuid_time(question);
@@ -157,9 +166,11 @@ static void tick(uv_timer_t *timer)
 	struct app *app = c->app;
 	for (size_t i = 0; nv_bus_up(app->bus) && i < app->config->sites_len; i++) {
 		const char *site = app->config->sites[i].name;
-		if (magnitude(c->of[i].ahead) >= NV_CLOCK_WARN_MS)
+		bool is_wrong = magnitude(c->of[i].ahead) >= NV_CLOCK_WARN_MS;
+		if (is_wrong || c->of[i].doubted)
 			ask(app, site);
-		else if (c->of[i].looks && !--c->of[i].looks)
+		c->of[i].doubted = false;
+		if (!is_wrong && c->of[i].looks && !--c->of[i].looks)
 			nv_status_republish_held(app->status, site, nv_reason_word(NV_R_clock),
 						 sent_again, app);
 	}

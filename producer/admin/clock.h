@@ -10,6 +10,9 @@ void nv_clocks_close(struct clocks *c);
 /* Measures the sender's clock by a verified message. again: it was redelivered or delayed, so its
  * age is meaningless. */
 void nv_clock_heard(struct app *app, const struct nv_envelope *env, bool again);
+/* A course server is not sure of the clocks: at the next look it is asked, and sees from that what
+ * time it is here. */
+void nv_clock_doubted(struct app *app, const char *site);
 /* The id of a question that we have just asked: its answer counts, whatever its sender's clock
  * says.
  */

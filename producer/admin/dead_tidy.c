@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Removes dead letters when their request was restored, cancelled, or submitted again.  After such
  * changes, at the next check: find the requests that have letters, read their records, and discard
- * the letters that are settled.  Letters of requests unknown to Redis stay.  Those of course
- * servers: dead_tidy_sites.c. */
+ * the letters that are settled.  Letters of requests unknown to Redis stay.  Answers
+ * that an older producer did not understand are discarded, too, once an answer is missing.  Those
+ * of course servers: dead_tidy_sites.c. */
 #include "producer/admin/dead_tidy.h"
 
 #include "base/log.h"
@@ -85,6 +86,8 @@ static void got(void *arg, const struct nv_err *err, const struct nv_status_reco
 static void ask_next(struct tidy *t)
 {
 	bool any = false;
+	while (t->asked < t->list.len && t->list.items[t->asked].settled)
+		t->asked++;
 	if (!t->closed && t->asked < t->list.len) {
 		nv_status_get(t->app->status, t->list.items[t->asked].id, got, t);
 		return;
@@ -103,7 +106,7 @@ static int look_work(struct app *app, struct nv_job *job, void *arg, struct nv_e
 {
 	struct tidy *t = arg;
 	(void)job;
-	return nv_dead_look(app->config, app->me.name, NAME, &app->own, &t->list, err);
+	return nv_dead_look(app->config, app->me.name, NAME, &app->own, &app->sites, &t->list, err);
 }
 
 static void looked(void *arg, const struct nv_err *err)
@@ -137,6 +140,12 @@ void nv_dead_tidy_heard(struct tidy *t, const struct nv_status_change_event *e)
 	if (t && (state == NV_ST_restored || state == NV_ST_cancelled ||
 		  (state == NV_ST_scheduled && e->rev > 1)))
 		t->due = t->settled = true;
+}
+
+void nv_dead_tidy_answer_lost(struct tidy *t)
+{
+	if (t)
+		t->due = true;
 }
 
 void nv_dead_tidy_site_failed(struct tidy *t, const char *site)

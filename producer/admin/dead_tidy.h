@@ -9,6 +9,8 @@
 /* Dead letters whose request is settled (dead_tidy.c). */
 struct tidy *nv_dead_tidy_new(struct app *app);
 void nv_dead_tidy_heard(struct tidy *t, const struct nv_status_change_event *e); /* NULL allowed */
+/* A course server's answer about letters did not come. NULL allowed. */
+void nv_dead_tidy_answer_lost(struct tidy *t);
 /* A course server has reported a failed request; or: letters were seen there. NULL allowed. */
 void nv_dead_tidy_site_failed(struct tidy *t, const char *site);
 void nv_dead_tidy_site_seen(struct tidy *t, const char *site);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "core/bus/dead_letters.h"
 #include "core/status/kv.h"
+#include "producer/admin/dead_tidy.h"
 #include "producer/admin/site_letters.h"
 #include "producer/answer.h"
 #include "producer/app.h"
@@ -93,7 +94,9 @@ static void tell_failure(struct ask *q, unsigned status, enum nv_reason reason, 
 
 static void too_late(uv_timer_t *timer)
 {
-	tell_failure(timer->data, 504, NV_R_timeout, "the course server does not answer");
+	struct ask *q = timer->data;
+	nv_dead_tidy_answer_lost(q->all->app->tidy);
+	tell_failure(q, 504, NV_R_timeout, "the course server does not answer");
 }
 
 void nv_site_letters_close(struct letters *all)

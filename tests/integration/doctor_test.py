@@ -675,6 +675,43 @@ def test_a_store_behind_webdav(tmp_path, status, name):
         assert "PROPFIND" in found["way_out"]
 
 
+@pytest.mark.parametrize("left", (False, True))
+def test_the_trial_file_is_removed_or_its_removal_is_what_is_told(tmp_path, left):
+    """A store that takes, lists and gives, and lets nobody delete, would fill."""
+    objects, asked = {}, []
+
+    class Dav(Quiet):
+        def answer(self):
+            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.headers.replace_header("Content-Length", "0") if self.headers.get("Content-Length") else None
+            super().answer()
+
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = do_PROPFIND = do_MOVE = answer
+
+        def reply(self):
+            asked.append((self.command, self.path))
+            if self.command == "PUT":
+                objects[self.path] = self.body
+                return 201, b"", {}
+            if self.command == "DELETE" and not left:
+                objects.pop(self.path, None)
+                return 204, b"", {}
+            if self.command in ("GET", "HEAD") and self.path in objects:
+                return 200, objects[self.path], {}
+            if self.command == "GET" and self.path.endswith("/"):
+                names = {p.removeprefix(self.path) for p in objects if p.startswith(self.path)}
+                return 200, json.dumps([{"name": n, "type": "file", "size": 24, "mtime":
+                                         "Sun, 22 Nov 2026 17:08:00 GMT"} for n in names if "/" not in n]).encode(), {}
+            return {"MKCOL": 201, "DELETE": 403, "PROPFIND": 405}.get(self.command, 404), b"", {}
+    with serving(Dav) as port:
+        found, = only(doctor(store_config(tmp_path, f"  type: webdav\n  url: http://127.0.0.1:{port}\n")),
+                      "store_denied" if left else "store_ok")
+    (trial,) = {path for command, path in asked if command == "PUT"}
+    assert trial.startswith("/lastyear/c/probes/") and ("DELETE", trial) in asked, asked
+    assert objects.keys() == ({trial} if left else set())
+    assert not left or "delete" in found["text"], found
+
+
 # --- the daemons ---
 
 def test_daemons(tmp_path):

@@ -69,6 +69,42 @@ static void a_folder_that_is_not_there_is_an_outage_and_not_made(void **state)
 	nv_store_close(s);
 }
 
+static void an_empty_folder_is_no_store_that_was_written_to(void **state)
+{
+	(void)state;
+	nv_auto_free char *root = nv_asprintf("%s/mounted", test_dir);
+	nv_auto_free char *away = nv_asprintf("%s/unmounted", test_dir);
+	struct nv_config c = directory_config(root);
+	struct pattern p = {.size = 10};
+	struct nv_source from = pattern_source(&p);
+	struct nv_expect expect = {.size = 10};
+	struct nv_err err = {0};
+	make_folder(root);
+	struct nv_store *writer = open_or_fail(&c), *reader = open_or_fail(&c);
+	put_pattern(writer, "a/b", 10, 0);
+	assert_int_equal(nv_store_delete(writer, "a/b", &err), 0);
+	assert_int_equal(nv_store_probe(reader, "a/", false, &err), 0);
+	/* Only the place where it was mounted is left. */
+	assert_int_equal(rename(root, away), 0);
+	make_folder(root);
+	assert_int_equal(nv_store_probe(reader, "a/", false, &err), -1);
+	assert_true(err.kind == NV_HOLD && err.reason == NV_R_store_unavailable);
+	assert_non_null(strstr(err.msg, "mount it"));
+	assert_int_equal(nv_store_put(writer, "a/b", &expect, &from, NULL, NULL, &err), -1);
+	assert_int_equal(err.reason, NV_R_store_unavailable);
+	assert_int_equal(rmdir(root), 0); /* nothing was written there */
+	assert_int_equal(rename(away, root), 0);
+	assert_int_equal(nv_store_probe(reader, "a/", false, &err), 0);
+	put_pattern(writer, "a/b", 10, 0);
+	/* Who has tidied up, or writes to it through a server, has no .tmp. */
+	nv_auto_free char *tmp = nv_asprintf("%s/.tmp", root);
+	assert_int_equal(rmdir(tmp), 0);
+	assert_int_equal(nv_store_probe(reader, "a/", false, &err), 0);
+	put_pattern(writer, "a/c", 10, 0);
+	nv_store_close(writer);
+	nv_store_close(reader);
+}
+
 struct first {
 	struct nv_store *store;
 	pthread_barrier_t *begin;
@@ -545,6 +581,7 @@ static void a_listing_tells_only_of_what_lies_in_the_folder(void **state)
 #define BAD(test) cmocka_unit_test_setup_teardown(test, start_bad_store, stop_bad_store)
 const struct CMUnitTest fault_tests[] = {
 	cmocka_unit_test(a_folder_that_is_not_there_is_an_outage_and_not_made),
+	cmocka_unit_test(an_empty_folder_is_no_store_that_was_written_to),
 	cmocka_unit_test(the_first_writers_of_all_do_not_fail_each_other),
 	cmocka_unit_test(sweeping_removes_dead_writers_files_and_leaves_live_ones),
 	cmocka_unit_test(a_file_size_limit_is_told_as_a_full_store),

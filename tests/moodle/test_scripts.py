@@ -12,6 +12,7 @@ meanwhile.  Otherwise one is stood up in a temporary folder and removed.  NAVETT
 import base64
 import collections
 import contextlib
+import hashlib
 import hmac
 import json
 import os
@@ -946,12 +947,7 @@ def test_an_upgrade_that_runs_is_said_by_the_check(pair):
 
 def test_the_block_says_when_a_failed_restore_is_tried_again(pair):
     bad = pair.message("HAND", retry_in=600000)
-    tree = pair.folder("broken") / "tree"
-    shutil.copytree(bad["tree"], tree)
-    (tree / "course" / "course.xml").write_text("<course>")
-    if os.getuid() == 0:
-        subprocess.run(["chown", "-R", f"{pair.state['user']}:", tree], check=True)
-    bad["tree"] = str(tree)
+    bad["tree"] = broken_copy(pair, bad["tree"])
     assert pair.run("thisyear", "import", bad).error == ("retry", "import_failed")
     ask = ("$PAGE->set_context(context_system::instance()); $PAGE->set_url('/'); "
            "require_once($CFG->dirroot . '/blocks/moodleblock.class.php'); "
@@ -966,19 +962,82 @@ def test_the_block_says_when_a_failed_restore_is_tried_again(pair):
     assert "Failed on" in text  # without a next try
 
 
+def end_connections(pair, site):
+    """As a database server does that stops; it is there again at once."""
+    if pair.state["db"]["type"] == "mariadb":
+        for row in pair.query(site, f"SELECT id FROM information_schema.processlist WHERE "
+                              f"db = '{site}' AND id <> CONNECTION_ID()"):
+            pair.query(site, f"KILL {row[0]}")
+    else:
+        pair.query(site, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                   f"datname = '{site}' AND pid <> pg_backend_pid()")
+
+
+def test_an_export_that_loses_its_database_is_no_fault_of_the_course(pair):
+    message = {"request": pair.request("S"), "work_dir": str(pair.folder("export"))}
+    process = pair.start("lastyear", "export", message)
+    said = wait_for(process, '"export"')
+    end_connections(pair, "lastyear")
+    assert pair.finish(process, said).error == ("retry", "site_unavailable")
+
+
+@contextlib.contextmanager
+def not_mounted(folder):
+    """What is in the folder is away; its place is there, and only root may write to it."""
+    away = folder.with_name(folder.name + ".away")
+    folder.rename(away)
+    folder.mkdir(0o555)
+    try:
+        yield
+    finally:
+        folder.rmdir()
+        away.rename(folder)
+
+
+def test_a_data_folder_that_goes_midway_is_no_fault_of_the_course(pair):
+    folder = pathlib.Path(pair.sites["thisyear"]["data"])
+    message = pair.message("S")
+    process = pair.start("thisyear", "import", message)
+    said = wait_for(process, '"import"')
+    process.send_signal(signal.SIGSTOP)
+    with not_mounted(folder):
+        process.send_signal(signal.SIGCONT)
+        assert pair.finish(process, said).error == ("retry", "site_unavailable")
+        assert pair.run("thisyear", "check").error == ("retry", "site_unavailable")
+    pair.delete(pair.run("thisyear", "import", message).result["course"])
+
+
+SAID = {  # by a database, or of one; and by what is none
+    "new dml_connection_exception('Connection refused')": "site_unavailable",
+    "new dml_read_exception('MySQL server has gone away', 'SELECT 1', [])": "site_unavailable",
+    "new dml_write_exception('Lost connection to server during query', 'UPDATE x', [])": "site_unavailable",
+    "new dml_read_exception('FATAL:  terminating connection due to administrator command', '', [])": "site_unavailable",
+    "new ddl_change_structure_exception('server closed the connection unexpectedly', 'CREATE TEMPORARY TABLE x')":
+        "site_unavailable",
+    "new Exception('x', 0, new dml_read_exception('Server shutdown in progress'))": "site_unavailable",
+    "new RedisException('Connection lost')": "site_unavailable",
+    "new dml_write_exception('Data too long for column', 'INSERT', ['gone away, lost connection'])": "import_failed",
+    "new Exception('MySQL server has gone away, says a course')": "import_failed",
+    "new block_navette\\local\\failure('retry', 'import_failed', 'x')": "import_failed",
+    "new block_navette\\local\\failure('reject', 'policy', 'x', new RedisException('x'))": "policy",
+}
+
+
+def test_what_an_outage_makes_moodle_throw_is_told_from_faults_of_a_course(pair):
+    says = pair.code("thisyear", "require_once($CFG->libdir . '/ddllib.php');"
+                     "if (!class_exists('RedisException')) { class RedisException extends Exception {} }"
+                     "foreach ([" + ", ".join(SAID) + "] as $e) {"
+                     "echo block_navette\\local\\failure::from($e, 'import_failed', 'x')->reason, ' '; }")
+    assert dict(zip(SAID, says.split())) == SAID
+
+
 def test_a_database_connection_lost_midway_leaves_nothing_once_it_is_tried_again(pair):
     before = pair.traces("thisyear")
     message = pair.message("S")
     process = pair.start("thisyear", "import", message)
     said = wait_for(process, '"import"')
-    if pair.state["db"]["type"] == "mariadb":
-        for row in pair.query("thisyear", "SELECT id FROM information_schema.processlist WHERE "
-                              "db = 'thisyear' AND id <> CONNECTION_ID()"):
-            pair.query("thisyear", f"KILL {row[0]}")
-    else:
-        pair.query("thisyear", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-                   "datname = 'thisyear' AND pid <> pg_backend_pid()")
-    assert pair.finish(process, said).error == ("retry", "import_failed")
+    end_connections(pair, "thisyear")
+    assert pair.finish(process, said).error == ("retry", "site_unavailable"), "no fault of the course"
     made = pair.run("thisyear", "import", message).result
     assert not made["existed"]
     pair.delete(made["course"])
@@ -1016,6 +1075,65 @@ def swept_clean(pair, before):
         if after | {"controllers": 0, "logs": 0} == before | {"controllers": 0, "logs": 0}:
             return
         assert time.monotonic() < deadline, (before, after)
+
+
+def broken_copy(pair, tree):
+    """Of an unpacked archive: Moodle begins to restore it and fails."""
+    copy = pair.folder("broken") / "tree"
+    shutil.copytree(tree, copy)
+    (copy / "course" / "course.xml").write_text("<course>")
+    if os.getuid() == 0:
+        subprocess.run(["chown", "-R", f"{pair.state['user']}:", copy], check=True)
+    return str(copy)
+
+
+def test_a_second_try_tells_its_own_warnings_only(pair):
+    """What the first one warned of is not so any more."""
+    message = pair.message("HAND", request={"category": "GONE"})
+    bad = message | {"tree": broken_copy(pair, message["tree"])}
+    first = pair.run("thisyear", "import", bad)
+    assert first.error == ("retry", "import_failed") and any('"GONE"' in text for text in first.warnings)
+    message["request"] = message["request"] | {"category": "SCI"}
+    second = pair.run("thisyear", "import", message)
+    assert second.result["category"] == "SCI"
+    told = second.result["warnings"]
+    assert not [text for text in told + second.warnings if "GONE" in text], told
+    assert pair.run("thisyear", "find", {"id": message["request"]["id"]}).result["warnings"] == told
+    pair.delete(second.result["course"])
+
+
+def test_what_still_holds_is_said_again_by_the_try_without_user_data(pair):
+    """That begins its warnings anew, once the try with them has failed."""
+    about = pair.export("HAND", True)
+    tree = pair.folder("broken") / "tree"
+    shutil.copytree(about["dir"] / "tree", tree)
+    (tree / "users.xml").write_text("<users>")
+    bad = pair.message("HAND", True, settings={"without_user_data_on_failure": True}, tree=str(tree),
+                       inventory=about["inventory"], request={"category": "GONE"})
+    reply = pair.run("thisyear", "import", bad)
+    told = reply.result["warnings"]
+    assert [sum(word in text for text in told) for word in ('"GONE"', "without them")] == [1, 1], told
+    pair.delete(reply.result["course"])
+
+
+def test_contents_on_another_file_system_than_moodles_are_copied(pair):
+    """A link cannot be made there: what Moodle has is a file of its own."""
+    data = pathlib.Path(pair.sites["thisyear"]["data"])
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        if os.stat(elsewhere).st_dev == os.stat(data).st_dev:
+            pytest.skip("/dev/shm is no other file system")
+        os.chmod(elsewhere, 0o755)
+        about = pair.export("S")
+        blobs = pathlib.Path(elsewhere) / "blobs"
+        shutil.copytree(about["dir"] / "blobs", blobs)
+        files = {file["sha1"]: file["size"] for file in about["files"]}
+        before = set(p.name for p in (data / "filedir").glob("??/??/*"))
+        assert files and not files.keys() <= before, "some are new there"
+        course = pair.run("thisyear", "import", pair.message("S", blobs=str(blobs))).result["course"]
+        for sha1, size in files.items():
+            there = data / "filedir" / sha1[:2] / sha1[2:4] / sha1
+            assert there.stat().st_size == size and hashlib.sha1(there.read_bytes()).hexdigest() == sha1
+    pair.delete(course)
 
 
 def test_user_data_that_fail_are_left_out_where_the_setting_allows_it(pair):

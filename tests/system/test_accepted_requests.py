@@ -8,7 +8,7 @@ import os
 import threading
 from concurrent import futures
 
-from harness import api, samples, wait
+from harness import api, disk, samples, wait
 
 
 def spooled(farm, name="producer"):
@@ -148,6 +148,54 @@ def test_a_change_that_cannot_be_kept_is_not_made(farm):
     farm.worker()
     farm.wait_state(sent, "restored")
     assert farm.record(sent)["rev"] == "2" and farm.state(failed) == "cancelled"
+
+
+def test_a_change_of_which_nobody_knows_whether_it_was_undone(farm):
+    """Redis stands still when it is to be undone: the answer says neither that it has changed nor that it has not."""
+    producer = farm.producer()
+    root = farm.person("root")
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root", user="ada")
+    spool = farm.path("work", "producer", ".spool")
+    with broker_away(farm, producer), futures.ThreadPoolExecutor(1) as pool, \
+            open(spool + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answer = pool.submit(root.call, "PATCH", f"/requests/{request}", json={"user_data": False})
+        wait.until(lambda: farm.record(request)["rev"] == "2", "it has changed, and is to be kept")
+        broken(spool)
+        with farm.redis.stands_still():
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            answer = answer.result()
+        assert answer.status_code == 503 and "is not known whether the request has changed" in answer.text, answer.text
+        mended(spool)
+        assert not producer.events("request.undone") and producer.events("request.not_undone")
+        wait.until(lambda: root.call("GET", f"/requests/{request}").status_code == 200, "Redis is back")
+    farm.archiver()
+    farm.worker()
+    farm.wait_state(request, "restored")  # at whichever revision it is
+    farm.assert_restored_once()
+
+
+def test_a_file_that_cannot_be_removed_sends_nothing_twice(farm):
+    """The disk of what is kept has become read-only: the broker has the request, and the file stays for a while."""
+    producer = farm.daemon("producer")
+    volume = disk.small(os.path.dirname(farm.path("work", "producer", ".spool")))
+    try:
+        producer.start()
+        farm.archiver()
+        farm.worker()
+        with broker_away(farm, producer):
+            request = accept_unpublished(farm, producer, 1)
+            volume.read_only(True)
+        farm.wait_state(request, "restored")
+        wait.until(lambda: len(producer.events("spool.unremoved")) >= 2, "it is tried at each look")
+        assert spooled(farm) == [f"{request}.1"]
+        volume.read_only(False)
+        wait.until(lambda: not spooled(farm), "it goes when it can")
+        farm.assert_restored_once()
+        assert farm.record(request)["rev"] == "1"
+    finally:
+        producer.stop()
+        volume.close()
 
 
 def test_producers_of_one_folder_wait_for_each_other(farm):

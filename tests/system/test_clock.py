@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from harness import daemon, mbz, samples, wait
+from harness import daemon, mbz, samples, wait, wire
 from harness.description import Description, described
 
 MINUTES = 60_000
+DAYS = 24 * 60 * MINUTES
 
 
 class Clock:
@@ -100,6 +101,55 @@ def test_a_course_server_ahead(farm, ahead):
     assert_goes_on(farm, clock, producer, request)
 
 
+def test_a_course_server_ahead_by_more_than_a_request_lives(farm):
+    """By its clock each request has expired when it comes; by the client's, which counts, it has not."""
+    clock, producer, _ = town(farm, ("archiver",), 40 * DAYS)
+    request = ask(farm)
+    assert_held(farm, request, producer, 40 * DAYS / 1000)
+    # A cancel is as old as the request by that clock.
+    other = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 2)), by="root", user="ada")
+    wait.until(lambda: farm.record(other)["reason"] == "clock", lambda: f"held: {farm.record(other)}")
+    farm.person("root").cancel(other)
+    wait.until(lambda: farm.roles("archiver")[0].events("request.withdrawn"), "the cancel is heard")
+    del farm.requests[other]
+    assert_goes_on(farm, clock, producer, request)
+
+
+def wish_to_join(farm, request, user="emmy", headers=None, **envelope):
+    """As the producer sends it."""
+    wish = {"id": wire.uuid7(), "request": request, "course": request, "user": user, "requested": wire.now_ms()}
+    farm.publish(f"restore.{farm.client}.now", wire.seal(
+        "enrol.request", wish, farm.keys["client"], f"client:{farm.client}", **envelope), headers=headers)
+
+
+def joined(farm, request, user="emmy"):
+    """What is said of that: pending, joined, or why not."""
+    return farm.record(request).get(f"join:{user}")
+
+
+def test_a_worker_ahead_by_more_than_an_archive_lives(farm):
+    """Redis has another machine's clock: by that, nothing has expired."""
+    clock = Clock(farm.path("clock"))
+    farm.producer()
+    farm.archiver()
+    worker = farm.worker(**clock.env)
+    restored, request = (farm.remote.add(samples.make(farm.path("made.mbz"), i)) for i in (1, 2))
+    restored = farm.submit(restored, by="root")
+    farm.wait_state(restored, "restored")
+    clock.set(40 * DAYS)
+    request = farm.submit(request, by="root")
+    wait.until(lambda: farm.record(request).get("held"), lambda: f"held: {farm.record(request)}")
+    record = farm.record(request)
+    assert (record["state"], record["reason"]) == ("ready", "clock") and "that of Redis" in record["message"], record
+    wish_to_join(farm, restored)
+    wait.until(lambda: any(e["queue"].endswith(".now") for e in worker.events("message.refused")), "so does the wish")
+    assert farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 0 and not joined(farm, restored)
+    clock.set(0)
+    farm.wait_state(request, "restored")
+    wait.until(lambda: joined(farm, restored) == "joined", lambda: joined(farm, restored))
+    assert farm.record(request)["failures"] == "0"
+
+
 @pytest.mark.parametrize("behind", (10 * MINUTES, 400 * 24 * 60 * MINUTES))
 def test_a_course_server_behind(farm, behind):
     """As after a reboot without a battery: what it says has expired before it is said."""
@@ -163,6 +213,21 @@ def test_an_archive_from_a_wrong_future_is_given_up_after_days(farm):
     hold_for_days(farm, f"restore.{farm.client}", f"from.{farm.site}")
     farm.worker(**clock.env)
     assert_given_up(farm, request, farm.client)
+
+
+def test_who_wished_to_join_hears_that_it_is_given_up(farm):
+    """A wish that waited 7 days for a clock, and one that nobody served in time."""
+    farm.all()
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root")
+    farm.wait_state(request, "restored")
+    now = wire.now_ms()
+    wish_to_join(farm, request, "emmy", {"nv-clock-holds": str(7 * 1440)}, issued=now + DAYS, expires=now + 2 * DAYS)
+    wish_to_join(farm, request, "ada", issued=now - 2 * DAYS, expires=now - DAYS)
+    wait.until(lambda: joined(farm, request, "emmy") and joined(farm, request, "ada"), "both are told")
+    assert "waited 7 days" in joined(farm, request, "emmy")
+    assert "has expired" in joined(farm, request, "ada")
+    wait.until(lambda: farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 2, "the letters")
+    assert {p.headers["nv-reason"] for p, _ in farm.broker.look(farm.vhost, f"dead.{farm.client}")} == {"clock", "expired"}
 
 
 def test_some_minutes_are_told_and_hold_nothing(farm):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Dead letters leave by themselves when their request is restored, cancelled or asked for again, the
 client's and the course server's; others stay."""
-from harness import samples, wait
+from harness import samples, wait, wire
 
 
 def letters(farm):
@@ -55,3 +55,26 @@ def test_the_course_servers(make_farm):
     farm.wait_state(request, "restored")
     wait.until(lambda: archiver.events("dead.removed"), "the first one's letter is gone")
     wait.until(lambda: on_the_course_server(farm) == 1, "the other stays")
+
+
+def test_questions_and_answers_that_an_older_daemon_did_not_understand(farm):
+    """Beside a producer or an archiver of the first release: nobody waits for them any more."""
+    def bury(owner, kind, body, reason, who):
+        key = farm.keys["client" if who.startswith("client") else "site"]
+        farm.publish(f"dead.{owner}", wire.seal(kind, body, key, who), f"self.{owner}", headers={
+            "nv-queue": f"events.{owner}", "nv-reason": reason, "nv-error": "envelope.kind", "nv-at": str(wire.now_ms())})
+    question = {"id": wire.uuid7(), "what": "list", "by": "root"}
+    answer = {"id": wire.uuid7(), "what": "list", "at": wire.now_ms(), "letters": []}
+    for reason in ("bad_message", "delivery_limit"):  # the other: who read it has died of it
+        bury(farm.site, "letters.request", question, reason, f"client:{farm.client}")
+        bury(farm.client, "letters.reply", answer, reason, f"site:{farm.site}")
+    farm.producer()
+    wait.until(lambda: farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 1, "the answer is gone")
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root")
+    farm.archiver()
+    farm.wait_state(request, "ready")
+    farm.person("root").cancel(request)
+    wait.until(lambda: on_the_course_server(farm) == 1, "the question is gone")
+    for owner in (farm.client, farm.site):
+        (properties, _), = wait.until(lambda o=owner: farm.broker.look(farm.vhost, f"dead.{o}"), "the other")
+        assert properties.headers["nv-reason"] == "delivery_limit"

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int run_catalog(struct fixture *f, const char *field, const char *user,
@@ -390,6 +391,32 @@ static void a_site_is_made_from_a_folder_of_archives(void **state)
 			 0);
 }
 
+static void archives_of_another_file_system_are_copied(void **state)
+{
+	struct fixture *f = *state;
+	char elsewhere[] = "/dev/shm/nv-site-XXXXXX";
+	nv_auto_buf struct nv_buf was = {0}, is = {0};
+	struct stat here, there;
+	if (!mkdtemp(elsewhere) || stat(elsewhere, &there) < 0 || stat(f->dir, &here) < 0 ||
+	    here.st_dev == there.st_dev) {
+		print_message("SKIPPED: /dev/shm is no other file system\n");
+		rmdir(elsewhere);
+		return;
+	}
+	make_backup(f, "a.mbz", "A1", false);
+	assert_int_equal(nv_read_file(path_of(f, "a.mbz"), 1 << 20, &was, &f->err), 0);
+	nv_auto_free char *from = nv_asprintf("%s/a.mbz", elsewhere);
+	assert_int_equal(nv_write_file(from, was.data, was.len, 0640, &f->err), 0);
+	int rc = nv_site_folder_create(path_of(f, "made"), "made", "t", elsewhere, NULL, NULL,
+				       &f->err);
+	nv_remove_tree(elsewhere, NULL);
+	if (rc < 0)
+		fail_msg("%s", f->err.msg);
+	assert_int_equal(nv_read_file(path_of(f, "made/backups/a.mbz"), 1 << 20, &is, &f->err), 0);
+	assert_true(is.len == was.len && memcmp(is.data, was.data, is.len) == 0);
+	assert_int_not_equal(access(path_of(f, "made/backups/a.mbz.part"), F_OK), 0);
+}
+
 static void collect_damaged(void *arg, const char *file, const struct nv_err *why)
 {
 	nv_buf_printf(arg, "%s: %s\n", file, why->msg);
@@ -507,6 +534,7 @@ int main(void)
 		TEST(export_tells_its_progress_and_can_be_cancelled),
 		TEST(a_site_is_made_from_a_folder_of_archives),
 		TEST(a_damaged_file_neither_stops_a_site_nor_is_hidden),
+		TEST(archives_of_another_file_system_are_copied),
 		TEST(a_made_client_restores_what_a_made_server_has),
 		TEST(real_archives_travel_unchanged),
 	};

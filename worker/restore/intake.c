@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which messages are served. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -65,6 +66,22 @@ static bool decline_untimely(struct worker *w, struct nv_delivery *d, const stru
 	return true;
 }
 
+/* The same of a wish to join a course. */
+static bool decline_wish(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+{
+	struct nv_envelope env;
+	struct nv_err err = {0}, said = *why;
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	if (why->kind != NV_REJECT || (why->reason != NV_R_expired && why->reason != NV_R_clock) ||
+	    nv_envelope_open(body, len, &w->myself, 1u << NV_KIND_ENROL_REQUEST, 0, &env, &err) < 0)
+		return false;
+	if (why->reason == NV_R_expired)
+		nv_err_prefix(&said, "nobody served it in time, and it has expired");
+	nv_enrol_decline(w, d, &env, &said);
+	return true;
+}
+
 /* An archive.ready from a key that we do not trust (any more).  Nothing it says is believed; but
  * where the request inside was signed by our own client, and the broker vouches for the course
  * server's user as sender, its people are told that it failed and why.  Whoever forges that gains
@@ -117,6 +134,71 @@ static void note_early(struct worker *w, const void *body, size_t len, const str
 	nv_envelope_fini(&env);
 }
 
+/* What cannot be served, or not now. */
+static void turn_away(struct worker *w, struct nv_delivery *d, bool is_wish, struct nv_err *why)
+{
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	nv_settle_bound_clock(d, why);
+	if (why->kind == NV_HOLD && !is_wish)
+		note_early(w, body, len, why);
+	bool told = is_wish ? decline_wish(w, d, why)
+			    : decline_untimely(w, d, why) || decline_untrusted(w, d, why);
+	if (!told)
+		nv_sender_refuse(&w->sender, &w->settle, d, why, w->metrics.refused);
+}
+
+/* --- has it expired, or is our clock ahead? --- */
+
+struct expired {
+	struct worker *w;
+	struct nv_delivery *d;
+	bool is_wish;
+	uint64_t expires;
+	struct nv_err why;
+};
+
+/* The clock of Redis decides, which is usually another machine's.  Where Redis runs on this one,
+ * what has expired stays expired. */
+static void judge_expired(void *arg, const struct nv_err *err, uint64_t redis_ms)
+{
+	struct expired *e = arg;
+	struct worker *w = e->w;
+	uint64_t now = nv_now_ms();
+	if (!err && redis_ms < e->expires && redis_ms < now)
+		nv_fail(&e->why, NV_HOLD, NV_R_clock,
+			"the clock of this machine is %ju s ahead of that of Redis: one of the two "
+			"is wrong",
+			(uintmax_t)((now - redis_ms) / 1000));
+	if (err)
+		nv_bus_return_later(e->d);
+	else
+		turn_away(w, e->d, e->is_wish, &e->why);
+	free(e);
+	w->busy--;
+	w->on_idle_cb(w);
+}
+
+/* False: it has not expired by our clock, or nobody whom we trust has signed it. */
+static bool ask_whether_expired(struct worker *w, struct nv_delivery *d, bool is_wish,
+				const struct nv_err *why)
+{
+	struct nv_envelope env;
+	struct nv_err err = {0};
+	size_t len;
+	const void *body = nv_delivery_body(d, &len);
+	unsigned want = 1u << (is_wish ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
+	if (why->reason != NV_R_expired ||
+	    nv_envelope_open(body, len, is_wish ? &w->myself : &w->sites, want, 0, &env, &err) < 0)
+		return false;
+	struct expired *e = nv_alloc(sizeof *e);
+	*e = (struct expired){w, d, is_wish, env.expires, *why};
+	nv_envelope_fini(&env);
+	w->busy++;
+	nv_status_time(w->status, judge_expired, e);
+	return true;
+}
+
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
@@ -131,11 +213,8 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 	unsigned want = 1u << (enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (nv_envelope_open(body, len, enrol ? &w->myself : &w->sites, want, nv_now_ms(), &env,
 			     &err) < 0) {
-		nv_settle_bound_clock(d, &err);
-		if (err.kind == NV_HOLD && !enrol)
-			note_early(w, body, len, &err);
-		if (enrol || (!decline_untimely(w, d, &err) && !decline_untrusted(w, d, &err)))
-			nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
+		if (!ask_whether_expired(w, d, enrol, &err))
+			turn_away(w, d, enrol, &err);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
 	} else if (open_request_of_ready(w, &env, &request, &err) < 0) {

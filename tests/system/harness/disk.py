@@ -28,6 +28,9 @@ class Disk:
         if os.path.exists(self.ballast):
             os.unlink(self.ballast)
 
+    def read_only(self, yes):
+        subprocess.run(["mount", "-o", f"remount,{'ro' if yes else 'rw'}", self.folder], check=True)
+
     def close(self):
         subprocess.run(["umount", "-l", self.folder], check=False)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A private Redis on a unix socket, kept as the design asks: append-only, fsync always; and one with a
 replica, watched by sentinels."""
+import contextlib
 import os
 import shutil
 import signal
@@ -70,6 +71,15 @@ class RedisServer:
         os.kill(self.child.pid, signal.SIGTERM)
         assert processes.reap(self.child, 30) == 0, f"Redis did not stop, see {self.log}"
         self.child = None
+
+    @contextlib.contextmanager
+    def stands_still(self):
+        """It takes connections and answers nothing; then it goes on with what it was asked meanwhile."""
+        os.kill(self.child.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.child.pid, signal.SIGCONT)
 
     def kill(self):
         if self.child:

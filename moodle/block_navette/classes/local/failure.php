@@ -85,9 +85,16 @@ class failure extends \Exception {
      */
     public static function from(\Throwable $e, string $reason, string $doing): self {
         $full = channel::disk_full();
+        if ($e instanceof self && $e->kind !== self::RETRY) {
+            return $e;
+        }
+        $away = $full === '' ? site::away($e) : '';
         if ($e instanceof self) {
-            return $full === '' || $e->kind !== self::RETRY ? $e
-                : new self(self::RETRY, 'disk_full', $e->getMessage() . " ($full)", $e);
+            if ($full === '' && ($away === '' || $e->reason === 'site_unavailable')) {
+                return $e;
+            }
+            return new self(self::RETRY, $full !== '' ? 'disk_full' : 'site_unavailable', $e->getMessage()
+                . ' (' . ($full !== '' ? $full : $away) . ')', $e);
         }
         $text = $e->getMessage();
         if (!empty($e->debuginfo) && is_string($e->debuginfo)) {
@@ -101,6 +108,9 @@ class failure extends \Exception {
         } else if ($full !== '') {
             $reason = 'disk_full';
             $text .= " ($full)";
+        } else if ($away !== '') {
+            $reason = 'site_unavailable';
+            $text .= " ($away)";
         }
         // Attempts are counted outside, so that what is not transient ends all the same.
         return new self(self::RETRY, $reason, "$doing: $text", $e);

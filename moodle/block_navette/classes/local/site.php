@@ -153,6 +153,76 @@ class site {
     }
 
     /**
+     * Has what Moodle itself works with gone away: its database, its data folder, a cache server?
+     *
+     * @param \Throwable|null $e what was thrown
+     * @return string what is away; '': nothing is
+     */
+    public static function away(?\Throwable $e = null): string {
+        global $DB;
+        for ($cause = $e; $cause; $cause = $cause->getPrevious()) {
+            if (self::lost_database($cause)) {
+                return 'the database is away';
+            }
+            if ($cause instanceof \RedisException || $cause instanceof \RedisClusterException) {
+                return 'the cache server is away';
+            }
+        }
+        try {
+            // Moodle makes other exceptions of a lost connection, or hides it.
+            if (!empty($DB)) {
+                $DB->get_field_sql('SELECT 1');
+            }
+        } catch (\Throwable $unanswered) {
+            // PostgreSQL refuses every question within a transaction that has failed.
+            if (self::lost_database($unanswered)) {
+                return 'the database is away';
+            }
+        }
+        return self::missing_folder();
+    }
+
+    /**
+     * Was this thrown because the database is away, or has ended the connection?
+     *
+     * @param \Throwable $e
+     * @return bool
+     */
+    private static function lost_database(\Throwable $e): bool {
+        if ($e instanceof \dml_connection_exception) {
+            return true;
+        }
+        if (!$e instanceof \dml_exception && !$e instanceof \ddl_exception) {
+            return false;
+        }
+        // The driver's words alone: what else the exception tells has texts of the course in it.  Those of MySQL and
+        // MariaDB (error codes 1053, 1927, 2002, 2003, 2006, 2013) and of libpq.
+        return (bool) preg_match(
+            '/gone away|lost connection|connection was killed|shutdown in progress|can.t connect'
+                . '|terminating connection|server closed the connection|connection to (the )?server|connection refused'
+                . '|connection reset|broken pipe|system is (starting up|shutting down|in recovery mode)'
+                . '|could not (receive data|send data)|(SSL|TLS) (connection|SYSCALL)/i',
+            (string) ($e->error ?? '')
+        );
+    }
+
+    /**
+     * A folder of Moodle's that is not there, or cannot be written to, as when it is not mounted.
+     *
+     * @return string '': they all are
+     */
+    private static function missing_folder(): string {
+        global $CFG;
+        clearstatcache();
+        foreach (array_unique(array_filter([$CFG->dataroot, $CFG->tempdir, $CFG->filedir ?? ''])) as $folder) {
+            if (!is_dir($folder) || !is_writable($folder)) {
+                return "Moodle's folder $folder is not there, or cannot be written to";
+            }
+        }
+        return '';
+    }
+
+    /**
      * A site that is being upgraded, or waits for that, is left alone.
      */
     public static function check_ready(): void {
@@ -191,6 +261,10 @@ class site {
     public static function check(): array {
         global $CFG;
         self::check_ready();
+        $missing = self::missing_folder();
+        if ($missing !== '') {
+            throw new failure(failure::RETRY, 'site_unavailable', $missing);
+        }
         foreach (array_unique(array_filter([$CFG->dataroot, $CFG->tempdir, $CFG->filedir ?? ''])) as $folder) {
             $free = @disk_free_space($folder);
             $low = min(self::LOW_DISK, (int) (@disk_total_space($folder) / 10));
