@@ -5,8 +5,9 @@
  *
  * main.c            life of the process, what it holds
  * accept.c          which requests are served: trust, policy, replays, withdrawals
- * export.c          one request's course: export → upload
- * export_result.c   what is said of it: archive.ready → status.event → ack
+ * export.c          one request, from its delivery to the acknowledgement (export.h: its states)
+ * export_job.c      its course, on a thread: from the site into the store
+ * export_report.c   what its client is told: progress, archive.ready, status.event
  * hold.c            what stands in the way of every export, and passes by itself
  * answer_catalog.c  one question: whose courses
  * answer_letters.c  one question: a client's dead letters
