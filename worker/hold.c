@@ -11,7 +11,7 @@
 #include "core/status/claims.h"
 #include "worker/worker.h"
 
-/* What fills the disk may be what was fetched ahead or kept for a next try, whose messages rest in
+/* What fills the disk may be what was prefetched or kept for a next try, whose messages rest in
  * the queue while nothing is taken: it is a cache, and goes.  The next look finds the room; who
  * failed for want of it is held by this one. */
 static int look_at_disk(const char *work_dir, struct nv_err *err)

@@ -113,11 +113,10 @@ void nv_fetched_fini(struct nv_fetched *f);
 /* Bring the blobs that are told of into dir while the archive is still being written, until
  * enough_cb (asked several times a second, on this thread) says so or nothing has come for ten
  * minutes; nv_archive_fetch uses what is there.  *ret_bytes: of the blobs that came. */
-int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,
-			   const struct nv_archive_limits *limits, const char *dir,
-			   const struct nv_fetch_help *help, bool (*enough_cb)(void *arg),
-			   void *arg, const struct nv_job *job, uint64_t *ret_bytes,
-			   struct nv_err *err);
+int nv_archive_prefetch(struct nv_store *store, const struct nv_archive_place *place,
+			const struct nv_archive_limits *limits, const char *dir,
+			const struct nv_fetch_help *help, bool (*enough_cb)(void *arg), void *arg,
+			const struct nv_job *job, uint64_t *ret_bytes, struct nv_err *err);
 /* Every entry in the manifest's order. */
 int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,
 		    struct nv_err *err);

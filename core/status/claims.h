@@ -11,7 +11,7 @@ enum nv_claim_result {
 	NV_CLAIM_DONE,	     /* restored already */
 	NV_CLAIM_FAILED,     /* failed for good already */
 	NV_CLAIM_CANCELLED,  /* withdrawn (cancelling became cancelled by this call) */
-	NV_CLAIM_AHEAD,	     /* another has most of the archive already: give it the message */
+	NV_CLAIM_PREFETCHED, /* another prefetches the archive: give it the message */
 	NV_CLAIM_SUPERSEDED, /* a newer revision was asked for; this message is old */
 };
 typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
@@ -19,22 +19,23 @@ typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_r
 /* To importing.  A record that is not there is made, one of an older revision takes q.  A lease
  * that has ended leaves the state as it is; whoever claims next goes on.  A failed one may be
  * claimed again by an attempt that began after it failed, and by any with reopen: an operator has
- * put the message back.  ahead: the token of nv_status_ahead where the caller was ahead itself, or
- * NULL; it ends.  token is NULL but for NV_CLAIM_OURS. */
+ * put the message back.  prefetch: the token of nv_status_prefetch where the caller prefetched it
+ * itself, or NULL; it ends.  token is NULL but for NV_CLAIM_OURS. */
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, bool reopen, const char *ahead,
+		     const char *host, uint64_t lease_ms, bool reopen, const char *prefetch,
 		     nv_claim_cb cb, void *arg);
-/* Fetching ahead: whoever fetches an archive while it is still being written holds this, so that
+/* Prefetching: whoever fetches an archive while it is still being written holds this, so that
  * others leave the restore to it.  Taken, renewed (each time with the same token), or with lease_ms
- * 0 let go.  ours false: another is ahead, or the request has come further or to its end.  ready
- * (borrowed for the call; len 0: none): the archive.ready that another worker has met meanwhile. */
-void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
-		     void (*cb)(void *arg, const struct nv_err *err, bool ours,
-				struct nv_bytes ready),
-		     void *arg);
-/* Give archive.ready's envelope to whoever is ahead; kept for a minute. */
-void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
-			  nv_status_cb cb, void *arg);
+ * 0 let go.  ours false: another prefetches it, or the request has come further or to its end.
+ * ready (borrowed for the call; len 0: none): the archive.ready that another worker has met
+ * meanwhile. */
+void nv_status_prefetch(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
+			void (*cb)(void *arg, const struct nv_err *err, bool ours,
+				   struct nv_bytes ready),
+			void *arg);
+/* Give archive.ready's envelope to whoever prefetches; kept for a minute. */
+void nv_status_prefetch_give(struct nv_status *s, const char *id, const void *ready, size_t len,
+			     nv_status_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
 struct nv_status_progress {
 	const char *step; /* NULL: none yet */
