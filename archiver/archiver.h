@@ -5,8 +5,9 @@
  *
  * main.c            start, stop and state of the process
  * accept.c          which requests are served: trust, policy, replays, withdrawals
- * export.c          one request's course: export → upload
- * export_result.c   reports the result: archive.ready → status.event → ack
+ * export.c          one request, from its delivery to the acknowledgement (export.h: its states)
+ * export_job.c      its course, on a thread: from the site into the store
+ * export_report.c   reports to its client: progress, archive.ready, status.event
  * hold.c            outages that hold all exports
  * answer_catalog.c  answers a question about a user's courses
  * answer_letters.c  answers a question about a client's dead letters

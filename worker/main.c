@@ -28,7 +28,7 @@ static void register_metrics(struct worker *w)
 	w->metrics.clock_skew = nv_clock_metric();
 	w->metrics.refused = nv_counter("navette_worker_refused_total",
 					"Messages put into the dead queue unserved", "reason");
-	w->metrics.ahead = nv_counter("navette_worker_ahead_bytes_total",
+	w->metrics.prefetched = nv_counter("navette_worker_ahead_bytes_total",
 				      "Bytes prefetched before their archive was complete", NULL);
 	w->metrics.enrolments = nv_counter("navette_worker_enrolments_total",
 					   "Requests to join a restored course", "result");
@@ -113,12 +113,12 @@ static void begin(struct worker *w)
 	w->notifier = nv_notifier_start(w);
 	w->lanes = nv_lanes_open(&o);
 	struct nv_topology_name opened = nv_queue_opened(client);
-	struct nv_consume ahead = {.queue = opened.s,
-				   .prefetch = (uint16_t)w->config->worker.ahead,
-				   .on_delivery_cb = nv_worker_opened,
-				   .arg = w};
-	if (ahead.prefetch)
-		w->opened = nv_bus_consume(w->bus, &ahead);
+	struct nv_consume prefetch = {.queue = opened.s,
+				      .prefetch = (uint16_t)w->config->worker.ahead,
+				      .on_delivery_cb = nv_worker_opened,
+				      .arg = w};
+	if (prefetch.prefetch)
+		w->opened = nv_bus_consume(w->bus, &prefetch);
 }
 
 static void worker_free(struct worker *w)
@@ -181,7 +181,7 @@ static void timer_closed(uv_handle_t *handle)
 
 static void maybe_stopped(struct worker *w)
 {
-	if (!w->daemon->stopping || w->restores || w->aheads || w->busy || w->closing)
+	if (!w->daemon->stopping || w->restores || w->prefetches || w->busy || w->closing)
 		return;
 	w->closing = true;
 	uv_close((uv_handle_t *)&w->stop_timer, timer_closed);
@@ -199,7 +199,7 @@ static void worker_stop(struct nv_daemon *d)
 	nv_hold_close(w->hold);
 	if (w->opened)
 		nv_bus_cancel(w->opened, false);
-	nv_ahead_stop_all(w);
+	nv_prefetch_stop_all(w);
 	nv_sweeper_stop(w->sweeper);
 	nv_erase_stop(w->erase);
 	nv_follow_stop(w->follow);

@@ -33,7 +33,7 @@ static json_t *jobs_json(const struct worker *w)
 	json_t *jobs = json_array();
 	uint64_t now = nv_now_ms(), mono = nv_mono_ms();
 	for (const struct restore *r = w->restores; r; r = r->next) {
-		if (r->ended)
+		if (r->state == RESTORE_ENDED)
 			continue;
 		json_t *job = json_pack("{s:s, s:I}", "request", nv_restore_request(r)->id, "since",
 					(json_int_t)(now - (mono - r->started)));

@@ -9,14 +9,16 @@
  * sweeper.c  removes leftovers of crashed attempts
  * erase.c    removes the archives of erased users from the store
  *
- * restore/   intake.c         which messages are served: trust, the request inside, replays
- *            claim.c          one request, on the loop: claim → job
- *            prefetch.c       fetching while the archive is still being written
+ * restore/   intake.c         which messages are served
+ *            open.c           who signed them, and the request inside
+ *            restore.c        one request, on the loop, from its delivery to the acknowledgement
+ *                             (restore.h: its states)
+ *            lease.c          while its job runs: lease, progress and log
  *            job.c            the same request, on its thread: preflight → fetch → import
+ *            prefetch.c       fetches its contents while the archive is still being written
  *            known_plugins.c  cache of the site's plugins
- *            result.c         reports the result: status → ack, dead queue, delay tier or a new
- *                             export
- * notify/    notifier.c       final states → messages for people
+ * notify/    notifier.c       final states → messages for people, its states
+ *            letters.c        the recipients of a notice: mails written and sent
  *            mail_text.c      what they say, by the phrases of strings.c
  *            mail_builder.c   the same as plain text and HTML
  *            mail.c           the way by SMTP */
@@ -34,7 +36,7 @@
 #define NV_SEEN_TTL_MS (30ull * 24 * 3600 * 1000)
 
 struct restore;
-struct ahead;
+struct prefetch;
 struct notifier;
 struct history;
 struct sweeper;
@@ -61,8 +63,8 @@ struct worker {
 	struct nv_lanes *lanes;
 	struct nv_hold *hold;
 	struct held *held;	    /* requests that met it */
-	struct nv_consumer *opened; /* NULL: nothing is fetched ahead */
-	struct ahead *aheads;
+	struct nv_consumer *opened; /* NULL: nothing is prefetched */
+	struct prefetch *prefetches;
 	struct restore *restores; /* under way, newest first */
 	unsigned busy;		  /* enrolments and other small jobs in progress */
 	struct notifier *notifier;
@@ -78,7 +80,7 @@ struct worker {
 		struct nv_metric *seconds;
 		struct nv_metric *refused;    /* by reason */
 		struct nv_metric *clock_skew; /* by peer */
-		struct nv_metric *ahead;      /* bytes */
+		struct nv_metric *prefetched; /* bytes */
 		struct nv_metric *enrolments;
 		struct nv_metric *notices;
 	} metrics;
@@ -87,11 +89,22 @@ struct worker {
 /* intake.c */
 void nv_worker_delivery(void *arg, struct nv_delivery *d);
 void nv_worker_opened(void *arg, struct nv_delivery *d);
-/* An archive.ready and the restore.request in it, both verified; owned by the caller. */
-int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
-			 struct nv_envelope *ret_request, struct nv_err *err);
 
-/* claim.c; takes d, the content of ready and of request */
+/* open.c: messages of course servers, and the restore.request in them, which our client signed.
+ * What comes back is owned by the caller. */
+int nv_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
+		  struct nv_envelope *ret_request, struct nv_err *err);
+/* The request in an archive.ready, or in any other message, that is open. */
+int nv_open_request_of_ready(struct worker *w, const struct nv_envelope *ready,
+			     struct nv_envelope *ret, struct nv_err *err);
+int nv_open_request(struct worker *w, const struct nv_envelope *env, const struct nv_bytes *inner,
+		    struct nv_envelope *ret, struct nv_err *err);
+
+/* restore.c */
+/* The broker brings a message again whose connection broke while we were at it: true when d now is
+ * the restore's delivery. */
+bool nv_restore_adopt(struct worker *w, struct nv_delivery *d, const struct nv_envelope *ready);
+/* Takes d, the content of ready and of request. */
 void nv_restore_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
 		      struct nv_envelope *request);
 /* Tell that a request failed before its archive was looked at; takes the same. */
@@ -100,13 +113,13 @@ void nv_restore_decline(struct worker *w, struct nv_delivery *d, struct nv_envel
 void nv_restore_stop_all(struct worker *w);
 
 /* prefetch.c; takes d (archive.opened), the content of env and of request */
-void nv_ahead_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
-		    struct nv_envelope *request);
+void nv_prefetch_start(struct worker *w, struct nv_delivery *d, struct nv_envelope *env,
+		       struct nv_envelope *request);
 /* Is this archive.ready's request being prefetched here? Then it takes the same, and begins the
  * restore when the prefetch has stopped. */
-bool nv_ahead_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
-		   struct nv_envelope *request);
-void nv_ahead_stop_all(struct worker *w);
+bool nv_prefetch_take(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+		      struct nv_envelope *request);
+void nv_prefetch_stop_all(struct worker *w);
 
 /* hold.c */
 struct nv_hold *nv_worker_hold_new(struct worker *w);
@@ -135,13 +148,13 @@ struct nv_restore_job {
 	struct nv_arena arena;
 };
 /* A nv_fetch_help.reuse_cb: contents that the site has need not be fetched. */
-struct nv_borrow {
+struct nv_reuse_arg {
 	const struct worker *worker;
 	const char *request;
 	const struct nv_job *job;
 };
-int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
-		       struct nv_err *err);
+int nv_reuse_contents(void *arg, const struct nv_manifest *m, const char *blobs,
+		      struct nv_err *err);
 int nv_restore_work(struct nv_job *job, void *arg, struct nv_err *err);
 /* Duration of its import so far, ms; 0: it has not begun. */
 uint64_t nv_restore_importing(const struct nv_restore_job *j);

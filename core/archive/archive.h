@@ -115,11 +115,10 @@ void nv_fetched_fini(struct nv_fetched *f);
 /* Prefetch: fetch the blobs of the partial manifests into dir while the archive is still being
  * written, until enough_cb (called several times a second, on this thread) returns true or nothing
  * has come for ten minutes; nv_archive_fetch then uses them. *ret_bytes: of the fetched blobs. */
-int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,
-			   const struct nv_archive_limits *limits, const char *dir,
-			   const struct nv_fetch_help *help, bool (*enough_cb)(void *arg),
-			   void *arg, const struct nv_job *job, uint64_t *ret_bytes,
-			   struct nv_err *err);
+int nv_archive_prefetch(struct nv_store *store, const struct nv_archive_place *place,
+			const struct nv_archive_limits *limits, const char *dir,
+			const struct nv_fetch_help *help, bool (*enough_cb)(void *arg), void *arg,
+			const struct nv_job *job, uint64_t *ret_bytes, struct nv_err *err);
 /* Every entry in the manifest's order. */
 int nv_archive_each(const struct nv_fetched *f, const struct nv_sink *to, const struct nv_job *job,
 		    struct nv_err *err);

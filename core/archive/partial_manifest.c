@@ -215,11 +215,10 @@ static int read_list(const struct hearing *h, const char *key, uint64_t size,
 	return nv_manifest_unpack(packed.data, packed.len, &rules, h->job, ret, arena, err);
 }
 
-int nv_archive_fetch_ahead(struct nv_store *store, const struct nv_archive_place *place,
-			   const struct nv_archive_limits *limits, const char *dir,
-			   const struct nv_fetch_help *help, bool (*enough_cb)(void *arg),
-			   void *arg, const struct nv_job *job, uint64_t *ret_bytes,
-			   struct nv_err *err)
+int nv_archive_prefetch(struct nv_store *store, const struct nv_archive_place *place,
+			const struct nv_archive_limits *limits, const char *dir,
+			const struct nv_fetch_help *help, bool (*enough_cb)(void *arg), void *arg,
+			const struct nv_job *job, uint64_t *ret_bytes, struct nv_err *err)
 {
 	struct hearing h = {store, place, limits, dir, job, enough_cb, arg};
 	struct nv_limits_count count = {.limits = limits};

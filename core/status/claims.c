@@ -67,7 +67,7 @@ static void done_claim(struct nv_op *op, const struct nv_err *err, const redisRe
 		[NV_CLAIM_BUSY] = "busy",
 		[NV_CLAIM_DONE] = "done",
 		[NV_CLAIM_FAILED] = "failed",
-		[NV_CLAIM_AHEAD] = "ahead",
+		[NV_CLAIM_PREFETCHED] = "ahead",
 		[NV_CLAIM_CANCELLED] = "cancelled",
 		[NV_CLAIM_SUPERSEDED] = "superseded",
 	};
@@ -83,7 +83,7 @@ static void done_claim(struct nv_op *op, const struct nv_err *err, const redisRe
 }
 
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, bool reopen, const char *ahead,
+		     const char *host, uint64_t lease_ms, bool reopen, const char *prefetch,
 		     nv_claim_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_claim, done_claim, NV_CB(cb), arg);
@@ -99,11 +99,11 @@ void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, co
 	nv_args_str(&op->args, op->token);
 	nv_args_uint(&op->args, lease_ms);
 	nv_args_str(&op->args, reopen ? "1" : "0");
-	nv_args_str(&op->args, ahead);
+	nv_args_str(&op->args, prefetch);
 	nv_op_run(op);
 }
 
-static void done_ahead(struct nv_op *op, const struct nv_err *err, const redisReply *r)
+static void done_prefetch(struct nv_op *op, const struct nv_err *err, const redisReply *r)
 {
 	void (*cb)(void *, const struct nv_err *, bool, struct nv_bytes) =
 		(void (*)(void *, const struct nv_err *, bool, struct nv_bytes))op->cb;
@@ -119,12 +119,12 @@ static void done_ahead(struct nv_op *op, const struct nv_err *err, const redisRe
 	cb(op->arg, err, !err && i == 1, ready);
 }
 
-void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
-		     void (*cb)(void *arg, const struct nv_err *err, bool ours,
-				struct nv_bytes ready),
-		     void *arg)
+void nv_status_prefetch(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
+			void (*cb)(void *arg, const struct nv_err *err, bool ours,
+				   struct nv_bytes ready),
+			void *arg)
 {
-	struct nv_op *op = nv_op_new(s, NV_SC_ahead, done_ahead, NV_CB(cb), arg);
+	struct nv_op *op = nv_op_new(s, NV_SC_ahead, done_prefetch, NV_CB(cb), arg);
 
 	nv_args_str(&op->args, id);
 	nv_args_str(&op->args, token);
@@ -133,8 +133,8 @@ void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uin
 	nv_op_run(op);
 }
 
-void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
-			  nv_status_cb cb, void *arg)
+void nv_status_prefetch_give(struct nv_status *s, const char *id, const void *ready, size_t len,
+			     nv_status_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_ahead, nv_op_done_plain, NV_CB(cb), arg);
 

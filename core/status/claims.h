@@ -6,12 +6,12 @@
 #include "core/status/status.h"
 
 enum nv_claim_result {
-	NV_CLAIM_OURS,	    /* token is ours until the lease ends */
-	NV_CLAIM_BUSY,	    /* held by another worker: NV_HOLD */
-	NV_CLAIM_DONE,	    /* restored already */
-	NV_CLAIM_FAILED,    /* failed for good already */
-	NV_CLAIM_CANCELLED, /* withdrawn (cancelling became cancelled by this call) */
-	NV_CLAIM_AHEAD, /* another worker has prefetched most of the archive: hand it the message */
+	NV_CLAIM_OURS,	     /* token is ours until the lease ends */
+	NV_CLAIM_BUSY,	     /* held by another worker: NV_HOLD */
+	NV_CLAIM_DONE,	     /* restored already */
+	NV_CLAIM_FAILED,     /* failed for good already */
+	NV_CLAIM_CANCELLED,  /* withdrawn (cancelling became cancelled by this call) */
+	NV_CLAIM_PREFETCHED, /* another worker prefetches the archive: hand it the message */
 	NV_CLAIM_SUPERSEDED, /* a newer revision exists; this message is old */
 };
 typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_result result,
@@ -19,23 +19,23 @@ typedef void (*nv_claim_cb)(void *arg, const struct nv_err *err, enum nv_claim_r
 /* Moves it to importing. A missing record is created, one of an older revision is updated from q.
  * An expired lease does not change the state; the next claim continues.  A failed one may be
  * claimed again by an attempt that began after the failure, and by any attempt with reopen (an
- * operator has requeued the message).  ahead: the caller's token of nv_status_ahead, or NULL; it is
- * released. token is NULL except for NV_CLAIM_OURS. */
+ * operator has requeued the message).  prefetch: the caller's token of nv_status_prefetch, or NULL;
+ * it is released. token is NULL except for NV_CLAIM_OURS. */
 void nv_status_claim(struct nv_status *s, const struct nv_restore_request *q, const char *attempt,
-		     const char *host, uint64_t lease_ms, bool reopen, const char *ahead,
+		     const char *host, uint64_t lease_ms, bool reopen, const char *prefetch,
 		     nv_claim_cb cb, void *arg);
 /* Prefetch lease: held by the worker that fetches an archive while it is still being written, so
  * that others leave the restore to it. Taken, renewed (with the same token), or released with
  * lease_ms 0. ours false: another worker holds it, or the request is already past that stage. ready
  * (borrowed for the call; len 0: none): an archive.ready that another worker has received
  * meanwhile. */
-void nv_status_ahead(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
-		     void (*cb)(void *arg, const struct nv_err *err, bool ours,
-				struct nv_bytes ready),
-		     void *arg);
+void nv_status_prefetch(struct nv_status *s, const char *id, const char *token, uint64_t lease_ms,
+			void (*cb)(void *arg, const struct nv_err *err, bool ours,
+				   struct nv_bytes ready),
+			void *arg);
 /* Hand archive.ready's envelope to the prefetching worker; kept for a minute. */
-void nv_status_ahead_give(struct nv_status *s, const char *id, const void *ready, size_t len,
-			  nv_status_cb cb, void *arg);
+void nv_status_prefetch_give(struct nv_status *s, const char *id, const void *ready, size_t len,
+			     nv_status_cb cb, void *arg);
 enum nv_renew_result { NV_RENEW_OURS, NV_RENEW_LOST, NV_RENEW_CANCELLING };
 struct nv_status_progress {
 	const char *step; /* NULL: none yet */

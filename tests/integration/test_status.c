@@ -256,7 +256,7 @@ static void on_ahead(void *arg, const struct nv_err *err, bool ours, struct nv_b
 
 static struct answer *ahead(struct fixture *f, const char *id, const char *token, uint64_t lease)
 {
-	nv_status_ahead(f->s, id, token, lease, on_ahead, fresh());
+	nv_status_prefetch(f->s, id, token, lease, on_ahead, fresh());
 	return ok(f);
 }
 
@@ -274,12 +274,12 @@ static void who_is_ahead_gets_the_claim_and_the_message(void **state)
 	create(f, &q, false);
 	assert_true(ahead(f, id, "mine", LEASE)->have && !got.yes);
 	assert_false(ahead(f, id, "another's", LEASE)->have);
-	assert_int_equal(claim_ahead(f, &q, NULL), NV_CLAIM_AHEAD);
-	nv_status_ahead_give(f->s, id, "sealed", 6, on_plain, fresh());
+	assert_int_equal(claim_ahead(f, &q, NULL), NV_CLAIM_PREFETCHED);
+	nv_status_prefetch_give(f->s, id, "sealed", 6, on_plain, fresh());
 	ok(f);
 	assert_true(ahead(f, id, "mine", LEASE)->have && got.yes);
 	assert_memory_equal(got.message, "sealed", 6);
-	assert_int_equal(claim_ahead(f, &q, "another's"), NV_CLAIM_AHEAD);
+	assert_int_equal(claim_ahead(f, &q, "another's"), NV_CLAIM_PREFETCHED);
 	assert_int_equal(claim_ahead(f, &q, "mine"), NV_CLAIM_OURS);
 	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s", id), 0);
 	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s:ready", id), 0);
@@ -297,7 +297,7 @@ static void whoever_lets_go_or_dies_is_ahead_no_more(void **state)
 	ahead(f, id, "mine", LEASE);
 	ahead(f, id, "mine", 0);
 	/* Nobody is there to be given anything. */
-	nv_status_ahead_give(f->s, id, "sealed", 6, on_plain, fresh());
+	nv_status_prefetch_give(f->s, id, "sealed", 6, on_plain, fresh());
 	ok(f);
 	assert_int_equal(raw_int(f, "EXISTS nv:ahead:%s:ready", id), 0);
 	ahead(f, id, "dies", 50);

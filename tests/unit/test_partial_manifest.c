@@ -35,8 +35,8 @@ static int ahead(struct fixture *f, const char *until, uint64_t *ret_bytes, stru
 	static const struct nv_fetch_help none;
 	char path[512];
 	(void)snprintf(path, sizeof path, "%s/blobs/%s", f->there, until);
-	return nv_archive_fetch_ahead(f->store, &f->place, &fixture_limits, f->there, &none,
-				      is_here, path, NULL, ret_bytes, err);
+	return nv_archive_prefetch(f->store, &f->place, &fixture_limits, f->there, &none, is_here,
+				   path, NULL, ret_bytes, err);
 }
 
 static int note(void *arg, const char *key, uint64_t size, uint64_t modified_ms)

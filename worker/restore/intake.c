@@ -7,46 +7,6 @@
 #include "core/status/claims.h"
 #include "worker/worker.h"
 
-/* What is restored is what our client signed, not what a site says it asked for. */
-static int open_request(struct worker *w, const struct nv_envelope *env,
-			const struct nv_bytes *inner, struct nv_envelope *request,
-			struct nv_err *err)
-{
-	if (nv_envelope_open(inner->data, inner->len, &w->myself, 1u << NV_KIND_RESTORE_REQUEST, 0,
-			     request, err) < 0) {
-		nv_err_prefix(err, "the request inside %s", nv_kind_info(env->kind)->word);
-		return -1;
-	}
-	const char *site = request->body.restore_request.site;
-	if (strcmp(site, env->from) == 0)
-		return 0;
-	nv_fail(err, NV_REJECT, NV_R_untrusted, "site \"%s\" answers a request to site \"%s\"",
-		env->from, site);
-	nv_envelope_fini(request);
-	return -1;
-}
-
-static int open_request_of_ready(struct worker *w, const struct nv_envelope *ready,
-				 struct nv_envelope *request, struct nv_err *err)
-{
-	if (ready->body.archive_ready.manifest_sha256.len != NV_SHA256_LEN)
-		return nv_fail(err, NV_REJECT, NV_R_bad_message,
-			       "archive.ready.manifest_sha256: not %u bytes", NV_SHA256_LEN);
-	return open_request(w, ready, &ready->body.archive_ready.request, request, err);
-}
-
-int nv_worker_open_ready(struct worker *w, const void *data, size_t len, struct nv_envelope *ret,
-			 struct nv_envelope *ret_request, struct nv_err *err)
-{
-	if (nv_envelope_open(data, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, nv_now_ms(), ret,
-			     err) < 0)
-		return -1;
-	if (open_request_of_ready(w, ret, ret_request, err) == 0)
-		return 0;
-	nv_envelope_fini(ret);
-	return -1;
-}
-
 /* A genuine archive.ready that came too late, or waited for a clock in vain: its people are told.
  */
 static bool decline_untimely(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
@@ -58,7 +18,7 @@ static bool decline_untimely(struct worker *w, struct nv_delivery *d, const stru
 	if (why->kind != NV_REJECT || (why->reason != NV_R_expired && why->reason != NV_R_clock) ||
 	    nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return false;
-	if (open_request_of_ready(w, &env, &request, &err) < 0) {
+	if (nv_open_request_of_ready(w, &env, &request, &err) < 0) {
 		nv_envelope_fini(&env);
 		return false;
 	}
@@ -125,7 +85,7 @@ static void note_early(struct worker *w, const void *body, size_t len, const str
 	if (nv_envelope_open(body, len, &w->sites, 1u << NV_KIND_ARCHIVE_READY, 0, &env, &err) < 0)
 		return;
 	nv_clock_note(w->metrics.clock_skew, &env);
-	if (open_request_of_ready(w, &env, &request, &err) == 0) {
+	if (nv_open_request_of_ready(w, &env, &request, &err) == 0) {
 		snprintf(from, sizeof from, "worker %s", w->daemon->host);
 		nv_status_waits(w->status, &request.body.restore_request, NV_R_clock, why->msg,
 				from, waiting_told, NULL);
@@ -199,6 +159,18 @@ static bool ask_whether_expired(struct worker *w, struct nv_delivery *d, bool is
 	return true;
 }
 
+/* It may be at work here already. */
+static void serve(struct worker *w, struct nv_delivery *d, struct nv_envelope *ready,
+		  struct nv_envelope *request)
+{
+	if (nv_restore_adopt(w, d, ready)) {
+		nv_envelope_fini(ready);
+		nv_envelope_fini(request);
+	} else if (!nv_prefetch_take(w, d, ready, request)) {
+		nv_restore_start(w, d, ready, request);
+	}
+}
+
 void nv_worker_delivery(void *arg, struct nv_delivery *d)
 {
 	struct worker *w = arg;
@@ -217,12 +189,12 @@ void nv_worker_delivery(void *arg, struct nv_delivery *d)
 			turn_away(w, d, enrol, &err);
 	} else if (enrol) {
 		nv_enrol_start(w, d, &env);
-	} else if (open_request_of_ready(w, &env, &request, &err) < 0) {
+	} else if (nv_open_request_of_ready(w, &env, &request, &err) < 0) {
 		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else {
 		nv_clock_note(w->metrics.clock_skew, &env);
-		nv_restore_start(w, d, &env, &request);
+		serve(w, d, &env, &request);
 	}
 }
 
@@ -246,7 +218,7 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 		nv_bus_ack(d); /* a hint out of time */
 	} else if (err.kind != NV_OK) {
 		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
-	} else if (open_request(w, &env, &env.body.archive_opened.request, &request, &err) < 0) {
+	} else if (nv_open_request(w, &env, &env.body.archive_opened.request, &request, &err) < 0) {
 		nv_sender_refuse(&w->sender, &w->settle, d, &err, w->metrics.refused);
 		nv_envelope_fini(&env);
 	} else if (nv_hold_why(w->hold) || !is_time(w, &request.body.restore_request)) {
@@ -254,6 +226,6 @@ void nv_worker_opened(void *arg, struct nv_delivery *d)
 		nv_envelope_fini(&env);
 		nv_envelope_fini(&request);
 	} else {
-		nv_ahead_start(w, d, &env, &request);
+		nv_prefetch_start(w, d, &env, &request);
 	}
 }

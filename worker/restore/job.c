@@ -22,10 +22,9 @@ static struct nv_archive_place place_of(const struct nv_restore_job *j)
 }
 
 /* What does not work out is fetched instead, unless the job is to end. */
-int nv_borrow_contents(void *arg, const struct nv_manifest *m, const char *blobs,
-		       struct nv_err *err)
+int nv_reuse_contents(void *arg, const struct nv_manifest *m, const char *blobs, struct nv_err *err)
 {
-	const struct nv_borrow *b = arg;
+	const struct nv_reuse_arg *b = arg;
 	struct nv_reuse reuse = {m, blobs, b->worker->known};
 	struct nv_err local = {0};
 	if (nv_site_reuse(b->worker->site, b->request, &reuse, b->job, &local) < 0) {
@@ -60,9 +59,9 @@ static int fetch_and_import(struct nv_restore_job *j, const char *dir, struct nv
 	struct nv_archive_limits limits = {c->store.max_archive, c->store.max_entries,
 					   c->store.max_ratio};
 	struct nv_archive_place place = place_of(j);
-	struct nv_borrow b = {j->worker, j->request->id, job};
+	struct nv_reuse_arg reuse = {j->worker, j->request->id, job};
 	struct nv_fetch_help help = {
-		.known = j->worker->known, .reuse_cb = nv_borrow_contents, .arg = &b};
+		.known = j->worker->known, .reuse_cb = nv_reuse_contents, .arg = &reuse};
 	struct nv_err unsaved = {0};
 	struct nv_fetched fetched;
 	int fetch_result =

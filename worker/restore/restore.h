@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One request in the worker, between the files that serve it:
+/* One request in the worker:
  *
- *   claim.c    the course: seen before? → claim → job, on a thread (job.c), while the lease is
- *               renewed → ended
- *   result.c   what is written of it, and what becomes of its message:
- *               restored, cancelled: status → seen → archive deleted → ack
- *               failed, held:        status → dead queue or delay tier
- *               archive damaged:     status scheduled → restore.request again → seen → … → ack */
+ *   restore.c  the flow, on the loop: seen before? → claim → job → outcome written → message dealt
+ *              with
+ *   lease.c    while the job runs: the lease is renewed, progress and log go to Redis
+ *   job.c      the course, on a thread: preflight → fetch → import */
 #ifndef NV_WORKER_RESTORE_RESTORE_H
 #define NV_WORKER_RESTORE_RESTORE_H
 
@@ -15,30 +13,48 @@
 #include "core/daemon/request_log.h"
 #include "worker/worker.h"
 
+/* Until RESTORE_SETTLING the delivery is the restore's, and a redelivery after a broken connection
+ * is adopted.  The timer repeats the step of a state whose question to Redis found it away. */
+enum restore_state {
+	RESTORE_NEW,	  /* taken from the queue; nothing was done or said */
+	RESTORE_LOOKING,  /* waits for Redis: was the message served before? */
+	RESTORE_CLAIMING, /* waits for Redis: is the claim ours? */
+	RESTORE_GIVING,	  /* waits for Redis to keep the message for the worker that prefetches */
+	RESTORE_RUNNING,  /* the claim is ours; the thread works, and only that touches `job`;
+			   * the loop renews the lease, may cancel and stop it */
+	RESTORE_RESCHEDULING, /* waits for Redis to say scheduled: a new export is needed */
+	RESTORE_ASKING,	      /* waits for the confirm of the restore.request sent again */
+	RESTORE_WRITING,      /* waits for Redis to write the outcome, as `why` says */
+	RESTORE_MARKING,      /* done; waits for Redis to remember the message as served */
+	RESTORE_CLEANING,     /* a thread deletes the archive and the folder; only that touches
+			       * `job` */
+	RESTORE_SETTLING,     /* the bus has the delivery, for a delay tier or the dead queue */
+	RESTORE_ENDED,	      /* the delivery has been dealt with: freed when the timer is closed */
+};
+
 struct restore {
 	struct restore *next;
 	struct worker *w;
+	enum restore_state state; /* changed by move() of restore.c only */
 	struct nv_delivery *delivery;
-	struct nv_envelope ready;   /* archive.ready; owned */
-	struct nv_envelope request; /* the restore.request in it; owned */
-	char token[NV_TOKEN_SIZE];  /* the claim's; "" before it */
-	char ahead[NV_TOKEN_SIZE];  /* of whoever fetched ahead for it; "": nobody */
-	/* delivery is archive.opened's, for archive.ready's is with another worker, in a delay
-	 * tier: what does not succeed is left to that, and uses up no attempt. */
-	bool borrowed;
+	struct nv_envelope ready;     /* archive.ready; owned */
+	struct nv_envelope request;   /* the restore.request in it; owned */
+	char token[NV_TOKEN_SIZE];    /* the claim's; "" before it */
+	char prefetch[NV_TOKEN_SIZE]; /* of the prefetch before it; "": there was none */
+	/* delivery is the hint's (archive.opened), for archive.ready's is with another worker, in a
+	 * delay tier: what does not succeed is left to that, and uses up no attempt. */
+	bool on_hint;
 	bool held; /* by what is in the way of every restore */
 	struct nv_restore_job job;
-	struct nv_running *running;
-	struct nv_err why;  /* how the job failed; kind NV_OK: it did not */
-	const char *result; /* for log and metrics */
-	uint64_t started;   /* nv_mono_ms */
-	uint64_t renewing;  /* nv_mono_ms when the renewal under way was sent; 0: none */
-	bool ended;	    /* only a renewal under way keeps it */
-	void (*step)(struct restore *r); /* what the timer does next */
+	struct nv_running *running; /* in RESTORE_RUNNING */
+	struct nv_err why;	    /* how the job failed; kind NV_OK: it did not */
+	const char *result;	    /* for log and metrics */
+	uint64_t started;	    /* nv_mono_ms */
 	uv_timer_t timer;
 	char run[NV_UUID_SIZE];	     /* numbers the lines of the log */
 	struct nv_request_log lines; /* for the request's log, not yet in Redis */
 	bool logging;		     /* some are on their way */
+	bool renewing;		     /* so is a renewal of the lease */
 	char progress_step[32];
 	uint64_t done, total;
 };
@@ -54,41 +70,26 @@ static inline struct restore *nv_restore_of_job(void *job)
 	return (struct restore *)((char *)job - offsetof(struct restore, job));
 }
 
-/* --- claim.c --- */
+/* --- restore.c --- */
 
 struct nv_begin {
 	struct nv_delivery *delivery; /* taken */
 	struct nv_envelope *ready;    /* content taken */
 	struct nv_envelope *request;  /* content taken */
-	const char *ahead;	      /* token; NULL: none */
-	bool borrowed;
+	const char *prefetch;	      /* token; NULL: none */
+	bool on_hint;
 	bool asked; /* the preflight was done */
 };
 /* After everything that may have kept it from beginning. */
 void nv_restore_begin(struct worker *w, const struct nv_begin *b);
 
-/* Its delivery has been dealt with; r->result says how. */
-void nv_restore_end(struct restore *r);
-/* The delivery goes back to its queue. */
-void nv_restore_give_back(struct restore *r);
-/* Redis is away: hold the delivery and do this step again. */
-void nv_restore_again(struct restore *r, void (*step)(struct restore *r));
+/* --- lease.c --- */
 
+/* In RESTORE_RUNNING, again and again: one renewal at a time, with the progress, and one write of
+ * the log.  A lost lease and a wish to cancel are handed to the job. */
+void nv_restore_renew(struct restore *r);
 /* Lines of the log that are not in Redis yet go there; what is asked of Redis later finds them
  * there. */
 void nv_restore_write_log(struct restore *r);
-
-/* --- result.c: each ends the restore --- */
-
-/* The job has ended; r->why and r->job.outcome say how. */
-void nv_result_of_job(struct restore *r);
-/* Write r->why (or success) into the status, then deal with the message. */
-void nv_result_write(struct restore *r);
-/* The status needs no word: into a delay tier or the dead queue, as r->why says. */
-void nv_result_settle(struct restore *r);
-/* Nothing is left to be done for this message: never again, and its archive is not needed. */
-void nv_result_finish(struct restore *r);
-/* The same for a copy of a message that was finished. */
-void nv_result_of_duplicate(struct restore *r);
 
 #endif
