@@ -94,7 +94,8 @@ class block_navette extends block_base {
         global $DB;
         $state = $row->state;
         $name = $row->fullname !== '' ? $row->fullname : $row->remotecourse;
-        $name = format_string($name, true, ['context' => context_system::instance()]);
+        // Noted as people read it, where Moodle would take "<L2>" for a tag.
+        $name = format_string(\block_navette\local\names::storable($name), true, ['context' => context_system::instance()]);
         if ($state === 'restored' && !$DB->record_exists('course', ['id' => $row->courseid])) {
             $state = 'deleted';
         } else if ($state === 'restored') {

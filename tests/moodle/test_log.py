@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 from harness import wait  # noqa: E402
 from test_daemons import (LONG, broker, farm, pair, pytestmark, removed_afterwards,  # noqa: E402, F401
                           start_farm)
+from test_scripts import config_php  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -91,7 +92,7 @@ def test_what_the_export_warns_of_is_in_the_log(farm, pair):  # noqa: F811
 
 def test_a_script_that_dies_leaves_its_last_words(farm, pair):  # noqa: F811
     """PHP's memory limit, while the first attempt exports; the second finds it gone."""
-    config = pathlib.Path(pair.sites["lastyear"]["moodle"]) / "config.php"
+    config = config_php(pair, "lastyear")
     before = config.read_text()
     archiver, = farm.roles("archiver")
     bomb = ("<?php if (CLI_SCRIPT && in_array('export', $_SERVER['argv'], true)) { "

@@ -30,7 +30,7 @@ import requests  # noqa: E402
 
 from harness import daemon as daemons, keys, ports, wait  # noqa: E402
 from test_daemons import MoodleFarm, broker, enrolled  # noqa: E402, F401
-from test_scripts import differences, pair  # noqa: E402, F401
+from test_scripts import config_php, differences, pair  # noqa: E402, F401
 
 pytestmark = gate.mark(gate.missing())
 
@@ -282,7 +282,7 @@ SETUP = "require_once(__DIR__ . '/lib/setup.php');"
 def elsewhere(pair, site, never_local):  # noqa: F811
     """The site keeps its files as elsewhere.php says; back again at the end."""
     info = pair.sites[site]
-    config = pathlib.Path(info["moodle"]) / "config.php"
+    config = config_php(pair, site)
     data = pathlib.Path(info["data"])
     before = config.read_text()
     code = pair.work / "elsewhere.php"

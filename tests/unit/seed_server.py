@@ -195,6 +195,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "echo": {"exception": "Exception", "message": f"no\nluck with {TOKEN} at all"},
             "closed": {"exception": "moodle_exception", "errorcode": "sitemaintenance",
                        "message": "The site is undergoing maintenance"},
+            # A course is called "Waves <L2>".
+            "waves": {"exception": "invalid_response_exception", "errorcode": "invalidresponse",
+                      "message": "Invalid response value detected"},
             "long-names": [course(2, shortname="é" * 2000, fullname="a\tb\u0007" + "x" * 3000)],
             "many": [course(n + 1) for n in range(5001)],
         }

@@ -317,6 +317,7 @@ static void answers_that_are_none_are_errors_that_say_so(void **state)
 	expect_catalog_error(f, "long", "has more than 16777216 bytes");
 	expect_catalog_error(f, "closed", "maintenance mode");
 	expect_catalog_error(f, "echo", "no luck with (token) at all");
+	expect_catalog_error(f, "waves", "has to be renamed there");
 	f->config.site.timeout = 300;
 	open_site(f, "https", server.tls, "ca.pem");
 	expect_catalog_error(f, "silent", "seed-ws");
@@ -670,6 +671,17 @@ static void a_course_that_is_not_the_users_is_refused(void **state)
 	expect_error(f, NV_REJECT, NV_R_role_missing);
 }
 
+static void a_name_that_moodle_lets_into_no_list_keeps_no_course_away(void **state)
+{
+	struct fixture *f = *state;
+	f->request.user = nv_arena_strdup(&f->arena, "waves");
+	assert_int_equal(export_course(f, "2"), 0);
+	/* The block has been asked as that user, and looks at the roles itself. */
+	assert_int_equal(requests(f, "\"username\": \"waves\", \"courseid\": \"2\""), 1);
+	assert_int_equal(export_course(f, "51"), -1);
+	expect_error(f, NV_REJECT, NV_R_course_missing);
+}
+
 static void a_request_without_a_user_is_for_whom_the_policy_names(void **state)
 {
 	struct fixture *f = *state;
@@ -817,6 +829,7 @@ int main(void)
 		TEST(a_course_comes_out_whole),
 		TEST(user_data_is_what_the_policy_allows),
 		TEST(a_course_that_is_not_the_users_is_refused),
+		TEST(a_name_that_moodle_lets_into_no_list_keeps_no_course_away),
 		TEST(a_request_without_a_user_is_for_whom_the_policy_names),
 		TEST(categories_are_held_to_as_far_as_they_can_be_seen),
 		TEST(what_the_client_lacks_is_refused_before_anything_is_passed_on),

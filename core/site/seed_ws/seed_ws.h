@@ -105,6 +105,9 @@ struct nv_seed_body {
 	const char *what;
 };
 int nv_seed_body_cb(void *ctx, const void *data, size_t len, struct nv_err *err);
+/* nv_err.code: Moodle refuses the answer of its own function, since a course's name, say, is not
+ * what the function promises.  Other codes are HTTP's. */
+#define NV_SEED_INVALID_RESPONSE 1
 /* Maps an unusable answer to an error; answer: its JSON, or NULL if it is not JSON. Always -1. */
 int nv_seed_refused(const struct nv_seed_post *p, const json_t *answer, struct nv_err *err);
 

@@ -9,6 +9,7 @@
 
 #define QUOTE_BYTES 200u
 #define REST "webservice/rest/server.php"
+#define INVALID_RESPONSE "invalidresponse"
 
 /* --- error texts of the other side --- */
 
@@ -60,6 +61,10 @@ static const struct refusal refusals[] = {
 	{"sitemaintenance", NV_RETRY, NV_R_none,
 	 "the course server is in maintenance mode, in which the older block does not work"},
 	{"upgraderunning", NV_RETRY, NV_R_none, "the course server is being upgraded"},
+	{INVALID_RESPONSE, NV_RETRY, NV_R_none,
+	 "the course server's web service refuses its own answer, most likely since the name of "
+	 "one "
+	 "of the user's courses holds a \"<\": it has to be renamed there"},
 	{"invalidusername", NV_REJECT, NV_R_unknown_user,
 	 "the user has no account on the course server"},
 	{"backup_check_course_not_exists", NV_REJECT, NV_R_course_missing,
@@ -90,8 +95,11 @@ static int refused_by_moodle(const struct nv_seed_post *p, const json_t *answer,
 		said = text_of(answer, "error"); /* the download script's form */
 	nv_auto_free char *word = nv_seed_quote(site, *code ? code : text_of(answer, "exception"));
 	nv_auto_free char *quote = nv_seed_quote(site, said);
-	return nv_fail(err, r.kind, r.reason ? r.reason : p->session->reason,
-		       "seed-ws: %s: %s (%s: %s)", p->what, r.text, word, quote);
+	nv_fail(err, r.kind, r.reason ? r.reason : p->session->reason, "seed-ws: %s: %s (%s: %s)",
+		p->what, r.text, word, quote);
+	if (err && strcmp(code, INVALID_RESPONSE) == 0)
+		err->code = NV_SEED_INVALID_RESPONSE;
+	return -1;
 }
 
 static int refused_by_status(const struct nv_seed_post *p, struct nv_err *err)

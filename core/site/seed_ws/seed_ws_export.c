@@ -109,15 +109,39 @@ static int is_shown(struct export *e, bool *ret_shown, bool *ret_front_page, str
 	return 0;
 }
 
-/* The block lists the courses in which the user holds one of its roles. */
+/* Is the course one?  For when there is no list: without a user the block checks nothing. */
+static int check_course(struct export *e, struct nv_err *err)
+{
+	bool shown = false;
+	bool front_page = false;
+	struct nv_err why = {0};
+	if (is_shown(e, &shown, &front_page, &why) < 0) {
+		if (why.reason != NV_R_denied) {
+			if (err)
+				*err = why;
+			return -1;
+		}
+		NV_LOG(NV_WARN, "seed.course", NV_S("req", e->q->id), NV_E(&why));
+	}
+	return front_page ? no_course(e, err) : 0;
+}
+
+/* The block lists the courses in which the user holds one of its roles.  Where Moodle lets no list
+ * out because of one course's name, the block looks at the role all the same, before it makes the
+ * backup. */
 static int check_role(struct export *e, uint64_t id, struct nv_err *err)
 {
 	nv_auto_json json_t *list = NULL;
 	bool shown = true;
 	bool front_page = false;
 	struct nv_err why = {0};
-	if (nv_seed_courses(&e->session, e->q->user, &e->q->roles, &list, err) < 0)
+	if (nv_seed_courses(&e->session, e->q->user, &e->q->roles, &list, &why) < 0) {
+		if (why.code == NV_SEED_INVALID_RESPONSE)
+			return check_course(e, err);
+		if (err)
+			*err = why;
 		return -1;
+	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct nv_seed_course c = nv_seed_course(json_array_get(list, i));
 		if (c.id != id)
@@ -133,23 +157,6 @@ static int check_role(struct export *e, uint64_t id, struct nv_err *err)
 		       "the requester holds none of the required roles in course %s, as far as the "
 		       "older block can see",
 		       e->q->course);
-}
-
-/* Without a user the block checks nothing: that the course is one is looked at here. */
-static int check_course(struct export *e, struct nv_err *err)
-{
-	bool shown = false;
-	bool front_page = false;
-	struct nv_err why = {0};
-	if (is_shown(e, &shown, &front_page, &why) < 0) {
-		if (why.reason != NV_R_denied) {
-			if (err)
-				*err = why;
-			return -1;
-		}
-		NV_LOG(NV_WARN, "seed.course", NV_S("req", e->q->id), NV_E(&why));
-	}
-	return front_page ? no_course(e, err) : 0;
 }
 
 static int check_version(const struct nv_restore_request *q, uint64_t version, struct nv_err *err)

@@ -57,6 +57,7 @@ class containment {
     const AFTER = [
         'restore_outcomes_structure_step' => contained\system_step::class,
         'restore_process_categories_and_questions' => contained\questions_step::class,
+        'restore_move_module_questions_categories' => contained\banks_step::class,
     ];
 
     /** What decides whether an .h5p may install its libraries for the whole site: its owner's capability. */
@@ -67,6 +68,9 @@ class containment {
 
     /** @var int who owns files whose owner is not known here */
     public $owner;
+
+    /** @var banks the question banks that Moodle makes for questions of no activity */
+    public $banks;
 
     /** @var int the role that the requester will be enrolled with; 0: none */
     public $role = 0;
@@ -101,6 +105,7 @@ class containment {
     public function __construct(int $courseid, int $owner) {
         $this->courseid = $courseid;
         $this->owner = $owner;
+        $this->banks = new banks();
     }
 
     /**
@@ -346,13 +351,13 @@ class containment {
      * backup, would make anything in this site's own, the whole bank comes into the course. A bank that is here
      * already, to the last question, is referred to, as Moodle does for everybody.
      *
-     * Moodle 5 has no such banks and makes them in the course by itself.
+     * Moodle 5 has no such banks and makes them in the course by itself (class banks).
      *
      * @param string $restoreid
      */
     public function take_questions(string $restoreid): void {
-        global $CFG, $DB;
-        if ($CFG->branch >= 500) {
+        global $DB;
+        if (banks::are_activities()) {
             return;
         }
         $banks = [];

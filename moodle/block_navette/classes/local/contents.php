@@ -142,12 +142,30 @@ class contents {
      * @param string $tree
      */
     public static function say_without_files(string $tree): void {
+        self::change_backup($tree, fn($text) => preg_replace(
+            '~<include_files>\s*1\s*</include_files>~',
+            '<include_files>0</include_files>',
+            $text,
+            1
+        ));
+    }
+
+    /**
+     * Change the backup's description of itself.
+     *
+     * @param string $tree
+     * @param callable $change gets moodle_backup.xml and answers with the new one
+     */
+    public static function change_backup(string $tree, callable $change): void {
         $name = "$tree/moodle_backup.xml";
         $text = @file_get_contents($name);
         if ($text === false) {
             throw failure::reject('archive_corrupt', 'the archive has no moodle_backup.xml');
         }
-        $changed = preg_replace('~<include_files>\s*1\s*</include_files>~', '<include_files>0</include_files>', $text, 1);
+        $changed = $change($text);
+        if (!is_string($changed)) {
+            throw failure::reject('archive_corrupt', 'moodle_backup.xml is no proper text');
+        }
         if ($changed !== $text && file_put_contents($name, $changed) !== strlen($changed)) {
             throw new failure(failure::RETRY, 'io', "$name cannot be written");
         }

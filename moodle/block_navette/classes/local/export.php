@@ -129,15 +129,36 @@ class export {
             throw failure::reject('policy', "client $client may not have user data");
         }
         $allowed = (array) ($this->policy->categories ?? []);
-        foreach ($allowed as $identifier) {
-            $category = categories::find($identifier, false);
-            if ($category && categories::within((int) $this->course->category, $category)) {
-                return;
-            }
+        if (!$allowed) {
+            return;
         }
-        if ($allowed) {
+        $allowed = array_filter(array_map(fn($identifier) => categories::find($identifier, false), $allowed));
+        if (!self::is_within((int) $this->course->category, $allowed)) {
             throw failure::reject('policy', "client $client may not have courses of this course's category");
         }
+        foreach (shared_banks::uses((int) $this->course->id) as $use) {
+            if (!self::is_within($use->category, $allowed)) {
+                // No name of what the client may not have.
+                throw failure::reject('policy', "the activity \"$use->activity\" uses questions of a question bank in another "
+                    . "course, and client $client may not have courses of that one's category");
+            }
+        }
+    }
+
+    /**
+     * Is a category one of these, or below one of them?
+     *
+     * @param int $categoryid
+     * @param \stdClass[] $allowed
+     * @return bool
+     */
+    private static function is_within(int $categoryid, array $allowed): bool {
+        foreach ($allowed as $category) {
+            if (categories::within($categoryid, $category)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**

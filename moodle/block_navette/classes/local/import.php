@@ -131,6 +131,15 @@ class import {
     }
 
     /**
+     * The requester's language.
+     *
+     * @return string
+     */
+    private function lang(): string {
+        return (string) ($this->in->request->lang ?? '');
+    }
+
+    /**
      * Is a remote course restored only once?
      *
      * @return bool
@@ -453,6 +462,7 @@ class import {
         require_once($CFG->dirroot . '/backup/util/includes/restore_includes.php');
         $tree = rtrim($this->in->tree, '/');
         contents::say_without_files($tree);
+        names::settle_backup($tree);
         // The unpacked archive is used where it lies, and stays there: it is the caller's.
         $CFG->backuptempdir = dirname($tree);
         $CFG->keeptempdirectoriesonbackup = true;
@@ -494,6 +504,7 @@ class import {
             $controller->set_progress(new progress('import'));
             $controller->execute_plan();
             $this->tell_missing($controller->get_results());
+            grades::settle((int) $this->row->courseid, $this->lang());
             $mode = $this->in->request->enrolment ?? 'always';
             if ($mode === 'always' || ($mode === 'with-users' && $users)) {
                 enrolments::tell_missing($tree, (int) $this->row->courseid);
@@ -567,13 +578,23 @@ class import {
             return;
         }
         $results = $controller->get_precheck_results();
-        foreach ($results['warnings'] ?? [] as $text) {
-            channel::warn('Moodle: ' . html_to_text($text, 0, false));
+        foreach ($this->containment->banks->hold($results['warnings'] ?? []) as $text) {
+            channel::warn(self::by_moodle($text));
         }
         if (!empty($results['errors'])) {
             throw failure::reject('import_failed', "Moodle's check before the restore: "
                 . html_to_text(implode('; ', $results['errors']), 0, false));
         }
+    }
+
+    /**
+     * What Moodle says in HTML, as a line.
+     *
+     * @param string $text
+     * @return string
+     */
+    public static function by_moodle(string $text): string {
+        return 'Moodle: ' . html_to_text($text, 0, false);
     }
 
     /**
@@ -674,16 +695,13 @@ class import {
             throw new failure(failure::RETRY, 'busy', 'other restores take too long to choose their names');
         }
         try {
-            [$fullname, $shortname] = \restore_dbops::calculate_course_names(
-                $this->row->courseid,
-                $names->fullname,
-                $names->shortname
-            );
+            [$fullname, $shortname] = names::unused((int) $this->row->courseid, $names->fullname, $names->shortname);
+            $this->containment->banks->settle($shortname, $this->lang());
             channel::check();
             $row = $this->row;
             $row->state = restores::RESTORED;
-            $row->shortname = $shortname;
-            $row->fullname = $fullname;
+            $row->shortname = names::readable($shortname);
+            $row->fullname = names::readable($fullname);
             $row->category = categories::identifier((int) $this->target->category->id)
                 ?? (string) $this->target->category->id;
             $row->userdata = (int) $names->users;

@@ -58,6 +58,10 @@ class needs {
         ) {
             $needed[] = "qtype_$name";
         }
+        // The backup holds what its activities take from other courses' banks, too.
+        foreach (shared_banks::types((int) $course->id) as $name) {
+            $needed[] = "qtype_$name";
+        }
         foreach (
             $DB->get_fieldset_sql("SELECT DISTINCT b.blockname FROM {block_instances} b
                 JOIN {context} ctx ON ctx.id = b.parentcontextid WHERE $inside", $params) as $name

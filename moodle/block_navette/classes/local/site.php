@@ -49,6 +49,18 @@ class site {
     }
 
     /**
+     * A text for people in their language, where this site has it, else in English.
+     *
+     * @param string $id of the string
+     * @param mixed $a what stands in it
+     * @param string $lang
+     * @return string
+     */
+    public static function text(string $id, $a, string $lang): string {
+        return get_string_manager()->get_string($id, 'block_navette', $a, clean_param($lang, PARAM_LANG) ?: 'en');
+    }
+
+    /**
      * Address of a course.
      *
      * @param int $courseid

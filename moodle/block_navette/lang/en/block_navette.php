@@ -27,6 +27,7 @@
 defined('MOODLE_INTERNAL') || die();
 
 $string['accountnotserved'] = 'Navette cannot tell your account from others of this site, or may not serve accounts that sign in as yours does. Ask an administrator.';
+$string['bankmade'] = 'This Moodle keeps questions that are used in several places in question banks, which are activities. Those of the course ({$a->count}) are in its new question bank “{$a->name}”.';
 $string['because_disk_full'] = 'A disk is full.';
 $string['because_import_failed'] = 'Moodle could not restore the course.';
 $string['because_timeout'] = 'It took too long.';
@@ -120,3 +121,4 @@ $string['state_failed'] = 'Failed on {$a}';
 $string['state_importing'] = 'Being restored';
 $string['state_restored'] = 'Restored on {$a}';
 $string['state_waiting'] = 'Waits, next try on {$a}.';
+$string['totalsfailed'] = 'Some totals of the gradebook could not be computed. Please look at the calculations in the gradebook setup of the course. {$a}';

@@ -27,6 +27,7 @@
 defined('MOODLE_INTERNAL') || die();
 
 $string['accountnotserved'] = 'Navette ne peut pas distinguer votre compte d’autres comptes de ce site, ou ne sert pas les comptes qui se connectent comme le vôtre. Adressez-vous à un administrateur.';
+$string['bankmade'] = 'Ce Moodle conserve les questions utilisées à plusieurs endroits dans des banques de questions, qui sont des activités. Celles du cours ({$a->count}) se trouvent dans sa nouvelle banque de questions « {$a->name} ».';
 $string['because_disk_full'] = 'Un disque est plein.';
 $string['because_import_failed'] = 'Moodle n’a pas pu restaurer le cours.';
 $string['because_timeout'] = 'Cela a pris trop de temps.';
@@ -120,3 +121,4 @@ $string['state_failed'] = 'Échec le {$a}';
 $string['state_importing'] = 'Restauration en cours';
 $string['state_restored'] = 'Restauré le {$a}';
 $string['state_waiting'] = 'En attente, prochain essai le {$a}.';
+$string['totalsfailed'] = 'Certains totaux du carnet de notes n’ont pas pu être calculés. Veuillez vérifier les calculs dans la configuration du carnet de notes du cours. {$a}';
