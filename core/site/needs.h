@@ -13,7 +13,7 @@ struct nv_needs_check {
 	const struct nv_list *needs; /* struct nv_plugin, of the course */
 	const struct nv_list *has;   /* of the client; empty: not known, nothing is checked */
 	const char *course;	     /* its id, for people */
-	bool leave_out;		     /* the client's Moodle leaves out what it lacks, and tells it */
+	bool leave_out; /* the client's Moodle leaves out what it lacks, and tells it */
 };
 /* A plugin that is missing is NV_REJECT/plugin_missing, a block only a warning. */
 int nv_needs_check(const struct nv_needs_check *c, struct nv_strs *warnings, struct nv_arena *arena,

@@ -114,13 +114,12 @@ static json_t *lacking_json(const struct app *app, const struct nv_course *c)
 static json_t *course_json(const struct app *app, const struct nv_course *c, bool may_link)
 {
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:n}",
-			 "course",
-			 c->course, "shortname", c->shortname, "fullname", c->fullname, "category",
-			 nv_api_text(c->category), "category_name", nv_api_text(c->category_name),
-			 "role", nv_api_text(c->role), "url", nv_api_text(may_link ? c->url : NULL),
-			 "size", (json_int_t)c->size, "started", nv_api_time(c->started), "lacking",
-			 lacking_json(app, c), "damaged", nv_api_text(c->damaged), "available",
-			 !c->damaged, "holder");
+			 "course", c->course, "shortname", c->shortname, "fullname", c->fullname,
+			 "category", nv_api_text(c->category), "category_name",
+			 nv_api_text(c->category_name), "role", nv_api_text(c->role), "url",
+			 nv_api_text(may_link ? c->url : NULL), "size", (json_int_t)c->size,
+			 "started", nv_api_time(c->started), "lacking", lacking_json(app, c),
+			 "damaged", nv_api_text(c->damaged), "available", !c->damaged, "holder");
 }
 
 static json_t *held_json(const struct nv_catalog_reply *reply)

@@ -13,8 +13,10 @@ static const struct {
 	const char *name;
 	enum kind kind;
 } columns[] = {
-	{"site", TEXT},	    {"course", TEXT},	   {"user", TEXT},	{"keep_category", SWITCH},
-	{"category", TEXT}, {"user_data", SWITCH}, {"enrolment", TEXT}, {"now", SWITCH},
+	{"site", TEXT},	       {"course", TEXT},
+	{"user", TEXT},	       {"keep_category", SWITCH},
+	{"category", TEXT},    {"user_data", SWITCH},
+	{"enrolment", TEXT},   {"now", SWITCH},
 	{"leave_out", SWITCH},
 };
 #define COLUMNS NV_ARRAY_LEN(columns)

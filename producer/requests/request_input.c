@@ -24,9 +24,9 @@ static int read_options(const struct body *b, struct request_input *w)
 
 int nv_request_input_read_new(const struct body *b, struct request_input *ret)
 {
-	static const char *const fields[] = {"site",	  "course",    "user",	   "keep_category",
-					     "category",  "user_data", "leave_out", "enrolment",
-					     "now",	  "source"};
+	static const char *const fields[] = {"site",	 "course",    "user",	   "keep_category",
+					     "category", "user_data", "leave_out", "enrolment",
+					     "now",	 "source"};
 	memset(ret, 0, sizeof *ret);
 	if (nv_body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 ||
 	    nv_body_text(b, "site", NV_NAME_MAX, true, &ret->site) < 0 ||

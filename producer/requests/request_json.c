@@ -66,8 +66,8 @@ static json_t *wanted_json(const struct app *app, const struct nv_restore_reques
 		"fullname", nv_api_text(q->fullname), "user", nv_api_text(q->user), "user_name",
 		nv_api_text(q->user_name), "by", nv_api_text(q->by), "source",
 		nv_source_words[q->source], "keep_category", q->keep_category, "category",
-		nv_api_text(q->category), "user_data", q->user_data, "leave_out", q->leave_out, "enrolment",
-		nv_enrolment_words[q->enrolment], "now", q->now, "requested",
+		nv_api_text(q->category), "user_data", q->user_data, "leave_out", q->leave_out,
+		"enrolment", nv_enrolment_words[q->enrolment], "now", q->now, "requested",
 		nv_api_time(q->requested));
 }
 
