@@ -43,6 +43,8 @@ static const struct cli_option submit_options[] = {
 	{"category", 0, "CATEGORY", "into the category with this identifier (administrators)"},
 	{"user-data", 0, NULL, "with user data"},
 	{"no-user-data", 0, NULL, "without user data"},
+	{"leave-out", 0, NULL, "leave out activities that the client's site has no plugin for"},
+	{"no-leave-out", 0, NULL, "refuse a course that has such activities"},
 	{"enrolment", 0, "MODE", "enrolment methods: always, with-users or manual"},
 	{"now", 0, NULL, "outside the time window, too (administrators)"},
 	{"wait", 0, NULL, "watch them until all are done"},

@@ -272,6 +272,7 @@ static void request_fields(struct cli_table *t, const json_t *r)
 	field(t, "By:", nv_cli_text(r, "by"));
 	field(t, "Source:", nv_cli_text(r, "source"));
 	field(t, "User data:", is_true(r, "user_data") ? "yes" : "no");
+	field(t, "Leave out:", is_true(r, "leave_out") ? "yes" : "no");
 	field(t, "Enrolment:", nv_cli_text(r, "enrolment"));
 	field(t, "Keep category:", is_true(r, "keep_category") ? "yes" : "no");
 	field(t, "Category:", nv_cli_text(r, "category"));

@@ -43,6 +43,7 @@ static json_t *make_item(const struct cli *c, const char *course)
 		json_object_set_new(item, "enrolment", nv_cli_string(nv_cli_get(c, "enrolment")));
 	set_switch(item, c, "keep_category", "keep-category", "no-keep-category");
 	set_switch(item, c, "user_data", "user-data", "no-user-data");
+	set_switch(item, c, "leave_out", "leave-out", "no-leave-out");
 	set_switch(item, c, "now", "now", "");
 	return item;
 }

@@ -50,6 +50,17 @@ const struct nv_record nv_plugin_record = {
 	.doc = "A plugin of a Moodle.",
 };
 
+#define RECORD nv_module
+static const struct nv_field module_fields[] = {NV_MODULE_FIELDS};
+#undef RECORD
+static const struct nv_record nv_module_record = {
+	.name = "module",
+	.size = sizeof(struct nv_module),
+	.fields = module_fields,
+	.fields_len = NV_ARRAY_LEN(module_fields),
+	.doc = "Activities of one type.",
+};
+
 #define RECORD nv_course
 static const struct nv_field course_fields[] = {NV_COURSE_FIELDS};
 #undef RECORD

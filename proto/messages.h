@@ -50,6 +50,11 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FS(name, true, 100, "frankenstyle component, e.g. mod_quiz") \
 	FU(version, true, NV_UNLIMITED, "its version number, e.g. 2024100700")
 
+#define NV_MODULE_FIELDS                                                                           \
+	FS(name, true, 100, "the activity's type: frankenstyle component without mod_, e.g. quiz") \
+	FU(count, true, NV_UNLIMITED, "activities of this type")
+
+#define NV_MODULES_MAX 300u
 #define NV_COURSE_FIELDS                                                                    \
 	FS(course, true, 64, "the course's id on its site")                                 \
 	FS(shortname, true, 1333, "short name")                                             \
@@ -61,7 +66,8 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FU(size, false, NV_UNLIMITED, "bytes of its archive, 0 where not known")            \
 	FU(started, false, NV_UNLIMITED, "start date, ms since the epoch, 0: none")         \
 	FS(damaged, false, 512,                                                             \
-	   "why its backup cannot be read; absent: nothing is known against it")
+	   "why its backup cannot be read; absent: nothing is known against it")            \
+	FL(modules, false, module, NV_MODULES_MAX, "its activities by type; empty: not known")
 
 /* A line of a request's log: for administrators. */
 #define NV_LOG_LINE_BYTES 1000u
@@ -114,6 +120,9 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 	FE(enrolment, true, nv_enrolment_words, "enrolment-method mode")                          \
 	FB(now, true, "outside the time window too: travels through the .now queues")             \
 	FT(roles, true, 100, 32, "role short names one of which the user must hold")              \
+	FB(leave_out, false,                                                                      \
+	   "activities, question types and the course format that the client lacks are left "     \
+	   "out and told; otherwise a course that has some is refused")                           \
 	FU(moodle_version, false, NV_UNLIMITED, "the client's Moodle version number, 0: unknown") \
 	FL(plugins, false, plugin, 2000, "the client's plugins; empty: not checked")              \
 	FU(requested, true, NV_UNLIMITED, "when it was submitted, ms since the epoch")
@@ -234,6 +243,9 @@ extern const char *const nv_level_words[]; /* debug info warn error: of enum nv_
 
 struct nv_plugin {
 	NV_PLUGIN_FIELDS
+};
+struct nv_module {
+	NV_MODULE_FIELDS
 };
 struct nv_course {
 	NV_COURSE_FIELDS

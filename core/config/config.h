@@ -64,6 +64,7 @@ struct nv_config_site {
 struct nv_config_restore {
 	bool only_one;		/* onlyoneremoteinstance */
 	bool user_data;		/* restoreuserdata: the site-wide setting */
+	bool leave_out;		/* leaveoutlacking: what the client has no plugin for */
 	uint8_t enrolment;	/* enum nv_enrolment, the mode of those who may not choose */
 	bool original_category; /* restorecourseinoriginalcategory */
 	bool original_category_checked; /* defaultcategorychecked */

@@ -271,6 +271,9 @@ const struct nv_cfg_field nv_cfg_fields[] = {
 	 .doc = "A course that was restored already cannot be restored again."},
 	{"restore", "user_data", NV_CFG_BOOL, AT(restore.user_data), .fallback = "no",
 	 .doc = "Restore user data, for those who may not choose."},
+	{"restore", "leave_out", NV_CFG_BOOL, AT(restore.leave_out), .fallback = "yes",
+	 .doc = "Leave out activities for which this site has no plugin, and say so; no: refuse "
+		"such a course. A graded activity is never left out of a course with user data."},
 	{"restore", "enrolment", NV_CFG_WORD, AT(restore.enrolment), .words = enrolment_words,
 	 .fallback = "always",
 	 .doc = "Whether enrolment methods are restored, for those who may not choose."},

@@ -35,20 +35,28 @@ static void warn(struct nv_strs *to, const char *text, struct nv_arena *arena)
 	to->items = items;
 }
 
-int nv_needs_check(const struct nv_list *needs, const struct nv_list *has, const char *course,
-		   struct nv_strs *warnings, struct nv_arena *arena, struct nv_err *err)
+static bool begins_with(const char *name, const char *prefix)
 {
-	const struct nv_plugin *p = needs->items;
-	for (size_t i = 0; has->len && i < needs->len; i++) {
-		if (has_plugin(has, p[i].name))
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+int nv_needs_check(const struct nv_needs_check *c, struct nv_strs *warnings, struct nv_arena *arena,
+		   struct nv_err *err)
+{
+	const struct nv_plugin *p = c->needs->items;
+	for (size_t i = 0; c->has->len && i < c->needs->len; i++) {
+		const char *name = p[i].name;
+		bool block = begins_with(name, "block_");
+		bool told = begins_with(name, "mod_") || begins_with(name, "qtype_") ||
+			    begins_with(name, "format_");
+		if (has_plugin(c->has, name) || (c->leave_out && told))
 			continue;
-		if (strncmp(p[i].name, "block_", 6) != 0)
+		if (!block)
 			return nv_fail(err, NV_REJECT, NV_R_plugin_missing,
 				       "course %s needs the plugin %s, which the client lacks",
-				       course, p[i].name);
+				       c->course, name);
 		warn(warnings,
-		     nv_arena_printf(arena, "The client lacks %s: the block is left out.",
-				     p[i].name),
+		     nv_arena_printf(arena, "The client lacks %s: the block is left out.", name),
 		     arena);
 	}
 	return 0;

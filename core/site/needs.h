@@ -9,9 +9,14 @@
 
 /* struct nv_plugin without versions, in the arena. */
 void nv_needs_from_names(const struct nv_strs *names, struct nv_list *ret, struct nv_arena *arena);
-/* A plugin that is missing is NV_REJECT/plugin_missing, a block only a warning.  has empty: not
- * known, nothing is checked. */
-int nv_needs_check(const struct nv_list *needs, const struct nv_list *has, const char *course,
-		   struct nv_strs *warnings, struct nv_arena *arena, struct nv_err *err);
+struct nv_needs_check {
+	const struct nv_list *needs; /* struct nv_plugin, of the course */
+	const struct nv_list *has;   /* of the client; empty: not known, nothing is checked */
+	const char *course;	     /* its id, for people */
+	bool leave_out; /* the client's Moodle leaves out what it lacks, and tells it */
+};
+/* A plugin that is missing is NV_REJECT/plugin_missing, a block only a warning. */
+int nv_needs_check(const struct nv_needs_check *c, struct nv_strs *warnings, struct nv_arena *arena,
+		   struct nv_err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "producer/app.h"
 #include "producer/requests/catalog.h"
 #include "producer/requests/requests.h"
+#include "producer/requests/versions.h"
 
 /* One answer under way: the catalogue, then for each site the holders. */
 struct listing {
@@ -98,14 +99,27 @@ static void holders(void *arg, const struct nv_err *err, const struct nv_status_
 	finish(l);
 }
 
-static json_t *course_json(const struct nv_course *c, bool may_link)
+/* Its activities that cannot come along: we have no plugin for them. */
+static json_t *lacking_json(const struct app *app, const struct nv_course *c)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:b, s:n}", "course",
-			 c->course, "shortname", c->shortname, "fullname", c->fullname, "category",
-			 nv_api_text(c->category), "category_name", nv_api_text(c->category_name),
-			 "role", nv_api_text(c->role), "url", nv_api_text(may_link ? c->url : NULL),
-			 "size", (json_int_t)c->size, "started", nv_api_time(c->started), "damaged",
-			 nv_api_text(c->damaged), "available", !c->damaged, "holder");
+	const struct nv_module *m = c->modules.items;
+	json_t *list = json_array();
+	for (size_t i = 0; i < c->modules.len; i++)
+		if (nv_versions_lacks(app, m[i].name))
+			json_array_append_new(list, json_pack("{s:s, s:I}", "type", m[i].name,
+							      "count", (json_int_t)m[i].count));
+	return list;
+}
+
+static json_t *course_json(const struct app *app, const struct nv_course *c, bool may_link)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:b, s:n}",
+			 "course", c->course, "shortname", c->shortname, "fullname", c->fullname,
+			 "category", nv_api_text(c->category), "category_name",
+			 nv_api_text(c->category_name), "role", nv_api_text(c->role), "url",
+			 nv_api_text(may_link ? c->url : NULL), "size", (json_int_t)c->size,
+			 "started", nv_api_time(c->started), "lacking", lacking_json(app, c),
+			 "damaged", nv_api_text(c->damaged), "available", !c->damaged, "holder");
 }
 
 static json_t *held_json(const struct nv_catalog_reply *reply)
@@ -125,7 +139,7 @@ static void add_site(struct listing *l, const struct catalog_site *s)
 	json_t *courses = json_array();
 	const char **ids = nv_arena_alloc(a, (len + 1) * sizeof *ids);
 	for (size_t i = 0; i < len; i++) {
-		json_array_append_new(courses, course_json(&items[i], l->s->may_link));
+		json_array_append_new(courses, course_json(l->app, &items[i], l->s->may_link));
 		ids[i] = nv_arena_strdup(a, items[i].course);
 	}
 	json_array_append_new(

@@ -13,8 +13,11 @@ static const struct {
 	const char *name;
 	enum kind kind;
 } columns[] = {
-	{"site", TEXT},	    {"course", TEXT},	   {"user", TEXT},	{"keep_category", SWITCH},
-	{"category", TEXT}, {"user_data", SWITCH}, {"enrolment", TEXT}, {"now", SWITCH},
+	{"site", TEXT},	       {"course", TEXT},
+	{"user", TEXT},	       {"keep_category", SWITCH},
+	{"category", TEXT},    {"user_data", SWITCH},
+	{"enrolment", TEXT},   {"now", SWITCH},
+	{"leave_out", SWITCH},
 };
 #define COLUMNS NV_ARRAY_LEN(columns)
 
@@ -147,7 +150,7 @@ static int name_column(struct reader *r, size_t *order, size_t len)
 	return nv_api_err(
 		r->err, 422, NV_R_bad_message,
 		"line 1: \"%.*s\" is no column; there are site, course, user, keep_category, "
-		"category, user_data, enrolment and now",
+		"category, user_data, leave_out, enrolment and now",
 		(int)(n < 64 ? n : 64), s);
 }
 

@@ -15,6 +15,7 @@ static int read_options(const struct body *b, struct request_input *w)
 	if (nv_body_bool(b, "keep_category", &w->keep_category_given, &w->keep_category) < 0 ||
 	    nv_body_text_or_null(b, "category", 255, &w->category_given, &w->category) < 0 ||
 	    nv_body_bool(b, "user_data", &w->user_data_given, &w->user_data) < 0 ||
+	    nv_body_bool(b, "leave_out", &w->leave_out_given, &w->leave_out) < 0 ||
 	    nv_body_word(b, "enrolment", nv_enrolment_words, &w->enrolment_given, &w->enrolment) <
 		    0)
 		return -1;
@@ -23,9 +24,9 @@ static int read_options(const struct body *b, struct request_input *w)
 
 int nv_request_input_read_new(const struct body *b, struct request_input *ret)
 {
-	static const char *const fields[] = {"site",	      "course",	  "user",
-					     "keep_category", "category", "user_data",
-					     "enrolment",     "now",	  "source"};
+	static const char *const fields[] = {"site",	 "course",    "user",	   "keep_category",
+					     "category", "user_data", "leave_out", "enrolment",
+					     "now",	 "source"};
 	memset(ret, 0, sizeof *ret);
 	if (nv_body_known(b, fields, NV_ARRAY_LEN(fields)) < 0 ||
 	    nv_body_text(b, "site", NV_NAME_MAX, true, &ret->site) < 0 ||
@@ -41,8 +42,8 @@ int nv_request_input_read_new(const struct body *b, struct request_input *ret)
 
 int nv_request_input_read_change(const struct body *b, struct request_input *ret)
 {
-	static const char *const fields[] = {"rev",	  "keep_category", "category",
-					     "user_data", "enrolment",	   "state"};
+	static const char *const fields[] = {"rev",	  "keep_category", "category", "user_data",
+					     "leave_out", "enrolment",	   "state"};
 	static const char *const states[] = {[REQUEST_INPUT_SCHEDULED] = "scheduled",
 					     [REQUEST_INPUT_CANCELLED] = "cancelled",
 					     NULL};
@@ -52,7 +53,7 @@ int nv_request_input_read_change(const struct body *b, struct request_input *ret
 	    nv_body_uint(b, "rev", 1, 1000000, &ret->rev_given, &ret->rev) < 0)
 		return -1;
 	bool options = ret->keep_category_given || ret->category_given || ret->user_data_given ||
-		       ret->enrolment_given;
+		       ret->leave_out_given || ret->enrolment_given;
 	if (options && ret->state_given && ret->state == REQUEST_INPUT_CANCELLED)
 		return nv_body_wrong(b, "state", "a cancellation cannot change other fields");
 	if (!options && !ret->state_given)
@@ -94,6 +95,12 @@ static int judge_user_data(const struct judge *j, const struct request_input *w,
 		q->enrolment = w->enrolment;
 	}
 	return 0;
+}
+
+static void take_leave_out(const struct request_input *w, struct nv_restore_request *q)
+{
+	if (w->leave_out_given)
+		q->leave_out = w->leave_out;
 }
 
 static int judge_category(const struct judge *j, const struct request_input *w,
@@ -164,6 +171,8 @@ int nv_request_input_judge_new(const struct nv_config *c, const struct session *
 	q->keep_category = c->restore.original_category && c->restore.original_category_checked;
 	q->user_data = c->restore.user_data;
 	q->enrolment = c->restore.enrolment;
+	q->leave_out = c->restore.leave_out;
+	take_leave_out(w, q);
 	if (judge_person(&j, w, q, a) < 0 || judge_category(&j, w, q, a) < 0)
 		return -1;
 	return judge_user_data(&j, w, q);
@@ -177,6 +186,7 @@ int nv_request_input_judge_change(const struct nv_config *c, const struct sessio
 	if (w->rev_given && w->rev != q->rev)
 		return nv_api_err(err, 409, NV_R_conflict, "rev: the request is at revision %llu",
 				  (unsigned long long)q->rev);
+	take_leave_out(w, q);
 	if (judge_category(&j, w, q, a) < 0)
 		return -1;
 	return judge_user_data(&j, w, q);

@@ -16,6 +16,7 @@ struct request_input {
 	bool category_given;
 	const char *category; /* NULL: the default */
 	bool user_data_given, user_data;
+	bool leave_out_given, leave_out;
 	bool enrolment_given;
 	uint64_t enrolment;
 	bool now_given, now;

@@ -59,15 +59,15 @@ static bool has_archive(const struct app *app, const struct nv_status_record *re
 static json_t *wanted_json(const struct app *app, const struct nv_restore_request *q)
 {
 	return json_pack(
-		"{s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:b, s:s, s:b, "
-		"s:o}",
+		"{s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:b, s:b, s:s, "
+		"s:b, s:o}",
 		"id", q->id, "rev", (json_int_t)q->rev, "site", q->site, "site_label",
 		label(app, q->site), "course", q->course, "shortname", nv_api_text(q->shortname),
 		"fullname", nv_api_text(q->fullname), "user", nv_api_text(q->user), "user_name",
 		nv_api_text(q->user_name), "by", nv_api_text(q->by), "source",
 		nv_source_words[q->source], "keep_category", q->keep_category, "category",
-		nv_api_text(q->category), "user_data", q->user_data, "enrolment",
-		nv_enrolment_words[q->enrolment], "now", q->now, "requested",
+		nv_api_text(q->category), "user_data", q->user_data, "leave_out", q->leave_out,
+		"enrolment", nv_enrolment_words[q->enrolment], "now", q->now, "requested",
 		nv_api_time(q->requested));
 }
 

@@ -3,6 +3,7 @@
  * version and plugins travel with each request, so that a course server can refuse it before any
  * transfer; the settings apply to restores (core/site/follow.h).  Polled on threads, since Moodle
  * may be upgraded or reconfigured. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -49,6 +50,12 @@ static void timer_closed(uv_handle_t *handle)
 	free(v);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct nv_plugin *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
 static void asked(uv_work_t *work, int status)
 {
 	struct versions *v = work->data;
@@ -63,6 +70,8 @@ static void asked(uv_work_t *work, int status)
 		v->arena = v->new_arena;
 		v->version = v->new_version;
 		v->plugins = v->new_plugins;
+		if (v->plugins.len)
+			qsort(v->plugins.items, v->plugins.len, sizeof(struct nv_plugin), by_name);
 	}
 	memset(&v->new_arena, 0, sizeof v->new_arena);
 	if (v->closing)
@@ -117,6 +126,16 @@ void nv_versions_fill(const struct app *app, struct nv_restore_request *q)
 		return;
 	q->moodle_version = app->versions->version;
 	q->plugins = app->versions->plugins;
+}
+
+bool nv_versions_lacks(const struct app *app, const char *module)
+{
+	const struct versions *v = app->versions;
+	if (!v || !v->plugins.len)
+		return false;
+	nv_auto_free char *name = nv_asprintf("mod_%s", module);
+	struct nv_plugin key = {.name = name};
+	return !bsearch(&key, v->plugins.items, v->plugins.len, sizeof key, by_name);
 }
 
 void nv_versions_close(struct versions *v)

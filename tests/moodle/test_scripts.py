@@ -85,6 +85,7 @@ class Pair:
         self.sites = state["sites"]
         self.courses = self.sites["lastyear"]["fixture"]["courses"]
         self.exports: dict = {}
+        self.always = {}  # fields of each request
         self.began = int(time.time())
         user = state["user"]
         self.drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"] \
@@ -187,7 +188,7 @@ class Pair:
         return {"id": uuid7(), "rev": 1, "site": "lastyear", "course": str(self.courses[course]),
                 "user": "teacher1", "source": "page", "keep_category": False, "user_data": False,
                 "enrolment": "always", "now": False, "roles": ["editingteacher"],
-                "requested": int(time.time() * 1000)} | more
+                "requested": int(time.time() * 1000)} | self.always | more
 
     def export(self, course: str, users: bool = False) -> dict:
         """Exported once a session; the answer, with the folder as an import wants it."""

@@ -93,7 +93,7 @@ static void what_is_no_list_is_refused(void **state)
 	(void)state;
 	assert_string_equal(read_csv(""),
 			    "line 1: \"\" is no column; there are site, course, user, "
-			    "keep_category, category, user_data, enrolment and now");
+			    "keep_category, category, user_data, leave_out, enrolment and now");
 	assert_string_equal(read_csv("site,course\n"), "there is no row");
 	assert_string_equal(read_csv("site,user\no,a\n"),
 			    "line 1: there must be the columns site and course");

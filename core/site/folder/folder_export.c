@@ -146,7 +146,9 @@ int nv_folder_export(struct nv_site *base, const struct nv_restore_request *q,
 	if (nv_folder_course_info(s, course, &info, arena, err) < 0 ||
 	    check_user_data(&info, q, policy, &warnings, arena, err) < 0 ||
 	    check_version(m, &info, q, err) < 0 ||
-	    nv_needs_check(&info.needs, &q->plugins, q->course, &warnings, arena, err) < 0)
+	    nv_needs_check(
+		    &(struct nv_needs_check){&info.needs, &q->plugins, q->course, q->leave_out},
+		    &warnings, arena, err) < 0)
 		return -1;
 	*ret = (struct nv_manifest){
 		.shortname = info.shortname,

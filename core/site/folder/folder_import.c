@@ -138,7 +138,10 @@ static int check_needs(const struct nv_folder_model *m, const struct nv_import *
 {
 	if (!in->needs)
 		return 0;
-	return nv_needs_check(in->needs, &m->plugins, in->request->course, warnings, arena, err);
+	/* Archives are kept whole: nothing can be left out. */
+	return nv_needs_check(
+		&(struct nv_needs_check){in->needs, &m->plugins, in->request->course, false},
+		warnings, arena, err);
 }
 
 int nv_folder_preflight(struct nv_site *base, const struct nv_import *in, uint64_t bytes,

@@ -15,6 +15,7 @@ static const struct {
 } flags[] = {
 	{"onlyoneremoteinstance", offsetof(struct nv_config_restore, only_one)},
 	{"restoreuserdata", offsetof(struct nv_config_restore, user_data)},
+	{"leaveoutlacking", offsetof(struct nv_config_restore, leave_out)},
 	{"restorecourseinoriginalcategory", offsetof(struct nv_config_restore, original_category)},
 	{"defaultcategorychecked", offsetof(struct nv_config_restore, original_category_checked)},
 	{"checkrequestercapascoursecreate",

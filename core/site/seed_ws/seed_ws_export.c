@@ -245,7 +245,9 @@ static int check_user_data(struct export *e, const struct nv_mbz_info *info, str
 static int check_plugins(struct export *e, const struct nv_mbz_info *info, struct nv_err *err)
 {
 	nv_needs_from_names(&info->plugins, &e->needs, e->arena);
-	return nv_needs_check(&e->needs, &e->q->plugins, e->q->course, &e->warnings, e->arena, err);
+	return nv_needs_check(
+		&(struct nv_needs_check){&e->needs, &e->q->plugins, e->q->course, e->q->leave_out},
+		&e->warnings, e->arena, err);
 }
 
 static int check_archive(struct export *e, const struct nv_mbz_info *info, struct nv_err *err)

@@ -246,11 +246,24 @@ function Damaged({why}) {
 	</div>;
 }
 
+// Activities that cannot come along, and the choice between a course without them and none.
+function Lacking({store, row}) {
+	const o = optionsOf(store, row);
+	const list = row.lacking.map((l) => `${l.type} (${number(l.count)})`).join(', ');
+	return <div class="nv-why">
+		<p class="mb-1 text-danger-emphasis">{t('lacking', {list})}</p>
+		{o && o.set && <label><input type="checkbox" class="form-check-input" checked={o.values.leave_out}
+			disabled={store.busy.has(row.key)} onChange={(e) => o.set({leave_out: e.currentTarget.checked})} />
+			{' '}{t('leave_out')}</label>}
+	</div>;
+}
+
 function Status({store, row}) {
 	const problem = store.problems.get(row.key);
 	return <>
 		{row.word !== 'none' && <Badge word={row.word} text={t(`state.${row.word}`)} />}
 		{isDamaged(row) && <Damaged why={row.damaged} />}
+		{row.lacking?.length > 0 && row.word !== 'restored' && <Lacking store={store} row={row} />}
 		{row.own && <OwnStatus store={store} row={row} />}
 		{row.other && <OtherStatus store={store} row={row} />}
 		{problem && <div class="text-danger-emphasis nv-why" role="alert">{problemText(problem)}</div>}

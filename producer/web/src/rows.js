@@ -60,6 +60,7 @@ function courseRow(site, course, own) {
 		categoryName: course.category_name,
 		url: course.url,
 		damaged: course.damaged,
+		lacking: course.lacking,
 		listed: true,
 		...subject(course, own),
 	};

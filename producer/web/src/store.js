@@ -195,7 +195,8 @@ export class Store {
 
 	defaults() {
 		const o = this.options;
-		return {keep_category: o.keep_category, user_data: o.user_data, enrolment: o.enrolment};
+		return {keep_category: o.keep_category, user_data: o.user_data, leave_out: o.leave_out,
+			enrolment: o.enrolment};
 	}
 
 	choose(key, yes) {
@@ -230,7 +231,7 @@ export class Store {
 	item(row) {
 		const may = this.options;
 		const wanted = this.chosen.get(row.key);
-		const item = {site: row.site, course: row.course, user: this.user};
+		const item = {site: row.site, course: row.course, user: this.user, leave_out: wanted.leave_out};
 		if (may.choose_category)
 			item.keep_category = wanted.keep_category;
 		if (may.choose_user_data)
@@ -334,7 +335,7 @@ export class Store {
 		const before = row.own;
 		const wanted = Store.amended(before, change);
 		const body = {rev: before.rev};
-		for (const name of ['keep_category', 'user_data', 'enrolment'])
+		for (const name of ['keep_category', 'user_data', 'leave_out', 'enrolment'])
 			if (name in change || wanted[name] !== before[name])
 				body[name] = wanted[name];
 		this.requests.set(before.id, {...before, ...body, rev: before.rev}); // as it will be, we hope

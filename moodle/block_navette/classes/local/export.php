@@ -39,6 +39,9 @@ class export {
     /** @var string where the backup is written */
     private $workdir;
 
+    /** @var string[] modules of the course that the client lacks, whose activities are left out */
+    private $lacking = [];
+
     /**
      * Do it.
      *
@@ -110,7 +113,10 @@ class export {
         }
         $theirs = needs::from_list($this->request->plugins ?? []);
         if ($theirs) {
-            needs::check(needs::of($course), $theirs, $id);
+            $this->lacking = needs::check(needs::of($course), $theirs, $id, !empty($this->request->leave_out), true);
+            if (!empty($this->request->user_data)) {
+                needs::check_graded((int) $id, $this->lacking);
+            }
         }
     }
 
@@ -212,6 +218,13 @@ class export {
             throw failure::reject('course_missing', "course {$this->course->id} was deleted during the export");
         }
         @unlink("$tree/backup.mbz");
+        $needs = array_diff_key(needs::of($this->course), array_flip(array_map(function ($module) {
+            return "mod_$module";
+        }, $this->lacking)));
+        if ($this->lacking) {
+            $has = array_diff(array_keys(\core_component::get_plugin_list('mod')), $this->lacking);
+            lacking::leave_out($tree, $has, !empty($this->request->user_data), false);
+        }
         // Before contents that the site has lost are taken out: the course had those files.
         $inventory = array_merge(
             inventory::count((int) $this->course->id, !empty($this->request->user_data)),
@@ -224,7 +237,7 @@ class export {
         }
         \block_navette\event\course_exported::tell((int) $this->course->id, $this->request);
         return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes,
-            'needs' => needs::to_list(needs::of($this->course)), 'inventory' => $inventory];
+            'needs' => needs::to_list($needs), 'inventory' => $inventory];
     }
 
     /**

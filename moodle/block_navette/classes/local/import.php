@@ -170,7 +170,13 @@ class import {
             );
         }
         // The course server may not have known what is installed here.
-        needs::check(needs::from_list($this->in->needs ?? []), site::plugins(), (string) $this->in->request->course);
+        needs::check(
+            needs::from_list($this->in->needs ?? []),
+            site::plugins(),
+            (string) $this->in->request->course,
+            !empty($this->in->request->leave_out),
+            false
+        );
         $this->target = target::choose($this->in);
         if ($this->only_one()) {
             $holder = restores::holder($this->in->site, (string) $this->in->request->course);
@@ -461,6 +467,10 @@ class import {
         global $CFG, $DB;
         require_once($CFG->dirroot . '/backup/util/includes/restore_includes.php');
         $tree = rtrim($this->in->tree, '/');
+        if (!empty($this->in->request->leave_out)) {
+            // The course server may not have known what is installed here.
+            lacking::leave_out($tree, array_keys(\core_component::get_plugin_list('mod')), $users, true);
+        }
         contents::say_without_files($tree);
         names::settle_backup($tree);
         // The unpacked archive is used where it lies, and stays there: it is the caller's.

@@ -72,21 +72,86 @@ class needs {
     }
 
     /**
-     * Does the client have them?  A missing block or an older plugin is only told.
+     * Does the client have them?  A missing block or an older plugin is only told; so is, where the request
+     * leaves out what the client lacks, a question type or the course format, which Moodle shows as well as it can.
      *
      * @param int[] $needed component to version number, 0: not known
      * @param int[] $has what the client has
      * @param string $course its id, for people
+     * @param bool $leaveout activities may be left out
+     * @param bool $here the course is on this site: quizzes with questions of a missing type are named
+     * @return string[] modules whose activities are to be left out
      */
-    public static function check(array $needed, array $has, string $course): void {
+    public static function check(array $needed, array $has, string $course, bool $leaveout, bool $here): array {
+        $lacking = [];
         foreach ($needed as $name => $version) {
-            if (!isset($has[$name]) && strpos($name, 'block_') === 0) {
+            [$type, $plugin] = explode('_', $name, 2) + ['', ''];
+            if (isset($has[$name])) {
+                if ($has[$name] < $version) {
+                    channel::warn("The client's $name is older ({$has[$name]}) than the course server's ($version).");
+                }
+            } else if ($type === 'block') {
                 channel::warn("The client lacks $name: the block is left out.");
-            } else if (!isset($has[$name])) {
+            } else if (!$leaveout || !in_array($type, ['mod', 'qtype', 'format'], true)) {
                 throw failure::reject('plugin_missing', "course $course needs the plugin $name, which the client lacks");
-            } else if ($has[$name] < $version) {
-                channel::warn("The client's $name is older ({$has[$name]}) than the course server's ($version).");
+            } else if ($type === 'mod') {
+                $lacking[] = $plugin;
+            } else if ($type === 'format') {
+                channel::warn("The receiving site has no course format $plugin: the course is shown in its default format.");
+            } else {
+                channel::warn("The receiving site has no question type $plugin: such questions come as questions of a "
+                    . 'missing type' . ($here ? self::used_in($plugin, $course) : '') . '.');
             }
+        }
+        return $lacking;
+    }
+
+    /**
+     * The quizzes that use questions of a type.
+     *
+     * @param string $type
+     * @param string $course its id
+     * @return string '' where nothing is known of them
+     */
+    private static function used_in(string $type, string $course): string {
+        global $DB;
+        $names = $DB->get_fieldset_sql(
+            "SELECT DISTINCT z.name
+               FROM {quiz} z
+               JOIN {quiz_slots} s ON s.quizid = z.id
+               JOIN {question_references} r ON r.itemid = s.id AND r.component = 'mod_quiz' AND r.questionarea = 'slot'
+               JOIN {question_versions} v ON v.questionbankentryid = r.questionbankentryid
+               JOIN {question} q ON q.id = v.questionid
+              WHERE z.course = :course AND q.qtype = :type
+           ORDER BY z.name",
+            ['course' => $course, 'type' => $type]
+        );
+        return $names ? ', in "' . implode('", "', $names) . '"' : '';
+    }
+
+    /**
+     * With user data a graded activity is not left out.
+     *
+     * @param int $course
+     * @param string[] $lacking modules
+     */
+    public static function check_graded(int $course, array $lacking): void {
+        global $DB;
+        if (!$lacking) {
+            return;
+        }
+        [$in, $params] = $DB->get_in_or_equal($lacking, SQL_PARAMS_NAMED);
+        $items = $DB->get_records_select(
+            'grade_items',
+            "courseid = :course AND itemtype = 'mod' AND gradetype IN (1, 2) AND itemmodule $in",
+            ['course' => $course] + $params,
+            'sortorder',
+            'id, itemname, itemmodule',
+            0,
+            1
+        );
+        foreach ($items as $item) {
+            throw lacking::graded((string) $item->itemname, $item->itemmodule);
         }
     }
 

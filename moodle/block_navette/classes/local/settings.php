@@ -42,6 +42,7 @@ class settings {
         'onlyoneremoteinstance' => ['bool', 1],
         'restoreuserdata' => ['bool', 0],
         'fallbackwithoutuserdata' => ['bool', 0],
+        'leaveoutlacking' => ['bool', 1],
         'enrolmentmode' => ['mode', 'always'],
         'autoenrol_requester' => ['bool', 1],
         'enrollbutton' => ['bool', 1],

@@ -26,7 +26,7 @@ function Tick({id, label, checked, onChange, disabled}) {
 		<label class="form-check-label" for={id}>{label}</label></div>;
 }
 
-// Keep category, user data, enrolment mode, category: of a request, or of one to be made.
+// Keep category, user data, what is lacking, enrolment mode, category: of a request, or of one to be made.
 export function Fields({id, name, wanted, set, disabled}) {
 	return <div class="nv-forall">
 		<div><label class="form-label" for={`${id}-category`}>{t('give.category')}</label>
@@ -37,6 +37,8 @@ export function Fields({id, name, wanted, set, disabled}) {
 		<Tick id={`${id}-data`} label={t('col.userdata')} checked={wanted.user_data} disabled={disabled}
 			onChange={(user_data) => set({user_data, enrolment: !user_data && wanted.enrolment === 'with-users'
 				? 'always' : wanted.enrolment})} />
+		<Tick id={`${id}-leave`} label={t('leave_out')} checked={wanted.leave_out} disabled={disabled}
+			onChange={(leave_out) => set({leave_out})} />
 		<Mode name={name} value={wanted.enrolment} userData={wanted.user_data} disabled={disabled}
 			onChange={(enrolment) => set({enrolment})} />
 	</div>;
@@ -47,7 +49,7 @@ export function Details({request: r, name, downloads, reload}) {
 	const [busy, setBusy] = useState(false);
 	const [problem, setProblem] = useState(null);
 	const wanted = {category: r.category || '', keep_category: r.keep_category, user_data: r.user_data,
-		enrolment: r.enrolment, ...change};
+		leave_out: r.leave_out, enrolment: r.enrolment, ...change};
 	const changed = Object.keys(change).length > 0;
 	const ended = r.state === 'failed' || r.state === 'cancelled';
 	const attempt = async (what) => {

@@ -58,7 +58,7 @@ function Courses({user, site, course, onChange}) {
 function One({session, sites}) {
 	const o = session.options;
 	const [wanted, setWanted] = useState({site: '', user: '', course: '', category: '', now: false,
-		keep_category: o.keep_category, user_data: o.user_data, enrolment: o.enrolment});
+		keep_category: o.keep_category, user_data: o.user_data, leave_out: o.leave_out, enrolment: o.enrolment});
 	const [answer, setAnswer] = useState(null);
 	const [busy, setBusy] = useState(false);
 	const submit = useSubmit();
