@@ -28,8 +28,9 @@ static void register_metrics(struct worker *w)
 	w->metrics.clock_skew = nv_clock_metric();
 	w->metrics.refused = nv_counter("navette_worker_refused_total",
 					"Messages put into the dead queue unserved", "reason");
-	w->metrics.prefetched = nv_counter("navette_worker_ahead_bytes_total",
-				      "Bytes prefetched before their archive was complete", NULL);
+	w->metrics.prefetched =
+		nv_counter("navette_worker_ahead_bytes_total",
+			   "Bytes prefetched before their archive was complete", NULL);
 	w->metrics.enrolments = nv_counter("navette_worker_enrolments_total",
 					   "Requests to join a restored course", "result");
 	w->metrics.notices =
