@@ -63,7 +63,7 @@ static int corrupt(const struct nv_unpack *u, const char *what, struct nv_err *e
 	const char *text = archive_error_string(u->a);
 	/* Its beginning says that it is a zip: what libarchive looks for at its end is missing. */
 	if (!u->tar && text && strcmp(text, "Unrecognized archive format") == 0)
-		text = "it is truncated: the zip's directory, at its end, is missing";
+		text = "it is cut off: the zip's directory, at its end, is missing";
 	return nv_fail(err, NV_REJECT, NV_R_archive_corrupt, "archive: %s: %s: %s", u->name, what,
 		       text ? text : "it is damaged");
 }

@@ -72,7 +72,7 @@ def test_each_finding_that_is_not_good_has_a_way_out_and_the_exit_status_tells(t
     for f in doc["findings"]:
         assert bool(f["way_out"]) == (f["status"] != "ok")
     text = run("doctor", "-c", str(tmp_path / "none"), status=1).stdout
-    assert "→ write one, beginning with: navette config example" in text and "Failed: 1 " in text
+    assert "→ write one, starting from navette config example" in text and "Failed: 1 " in text
     assert "Nothing failed" in run("doctor", "-c", write(tmp_path / "empty.yaml", "log:\n  level: info\n")).stdout
 
 
@@ -127,7 +127,7 @@ def test_configuration(tmp_path):
     secret, = only(doctor(write(tmp_path / "secret.yaml", "identity:\n  client: c\n  key_file: /none/k\nbroker:\n"
                                 "  uris: amqp://u@127.0.0.1:1/v\n  password_file: /none/password\n"
                                 f"producer:\n  accounts_file: {tmp_path}/a\n")), "config_file_missing")
-    assert "/none/password" in secret["text"] and "make that file" in secret["way_out"]
+    assert "/none/password" in secret["text"] and "create that file" in secret["way_out"]
 
 
 @NEEDS_ROOT
@@ -155,7 +155,7 @@ def test_key(tmp_path):
     only(doctor(config), "key_ok")
     key.chmod(0o644)
     bad, = only(doctor(config), "key_bad")
-    assert "chmod 600" in bad["text"] and "make one" not in bad["way_out"]
+    assert "chmod 600" in bad["text"] and "create one" not in bad["way_out"]
 
 
 def test_accounts(tmp_path):
@@ -296,7 +296,7 @@ def test_a_moodle_that_cannot_be_worked_with(tmp_path):
             ("site_upgrading", "site_upgrading", "Moodle waits for its upgrade", "php admin/cli/upgrade.php"),
             ("site_upgrading", "site_upgrading", "the plugin is copied but not installed", "php admin/cli/upgrade.php"),
             ("disk_full", "site_disk_full", "/moodledata: the disk is full", "free some space"),
-            ("site_unavailable", "site_unavailable", "Moodle cannot be started", "until that has passed")):
+            ("site_unavailable", "site_unavailable", "Moodle cannot be started", "courses wait until then")):
         error = {"error": {"kind": "retry", "reason": reason, "message": text}}
         bad, = only(doctor_of_a_moodle(tmp_path, error), name)
         assert (bad["status"], bad["text"]) == ("failed", text) and way_out in bad["way_out"], bad

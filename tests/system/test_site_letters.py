@@ -194,7 +194,7 @@ def test_a_replay_can_only_be_thrown_away(farm):
     letter, = listed(farm)["letters"]
     assert (letter["reason"], letter["request"]) == ("replayed", request)
     refused = settle(farm, "POST", letter["id"])
-    assert refused.status_code == 409 and "only be thrown away" in refused.json()["detail"]
+    assert refused.status_code == 409 and "only be discarded" in refused.json()["detail"]
     assert settle(farm, "DELETE", letter["id"]).status_code == 200
     assert depth(farm) == 0
 
