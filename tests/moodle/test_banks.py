@@ -8,6 +8,7 @@ gradebook that are left to a task.
 What needs Moodle 5 on a side is skipped where it is not. Without MOODLE_DIR nothing is tested: that is said, and the
 exit code is 77.
 """
+import contextlib
 import json
 import os
 import re
@@ -141,13 +142,20 @@ def test_a_clients_policy_holds_for_the_banks_that_a_course_uses(later, shared):
 
 # --- gradebook ---
 
-def queued(pair, course):  # noqa: F811
-    """How many tasks would compute the course's totals, and how many such have a progress to show."""
-    if branch(pair, "thisyear") < 500:
-        return [0, 0]
+@contextlib.contextmanager
+def nothing_queued(pair, made):  # noqa: F811
+    """No task is left that would compute the totals of the course that is made[0] in the end, and no progress of one."""
+    later = branch(pair, "thisyear") >= 500
+
+    def progress():
+        return pair.count("thisyear", "{stored_progress} WHERE idnumber LIKE '%regrade_final_grades%'") if later else 0
+
+    before = progress()
+    yield
     # The task's data is {"courseid":7}.
-    return [pair.count("thisyear", f"{{task_adhoc}} WHERE classname LIKE '%regrade_final_grades' AND customdata LIKE '%:{course}_'"),
-            pair.count("thisyear", "{stored_progress} WHERE idnumber LIKE '%regrade_final_grades%'")]
+    assert pair.count("thisyear", "{task_adhoc} WHERE classname LIKE '%regrade_final_grades' "
+                      f"AND customdata LIKE '%:{made[0]}_'") == 0
+    assert progress() == before
 
 
 def totals(pair, site, course):  # noqa: F811
@@ -164,22 +172,26 @@ def test_totals_are_right_when_the_course_appears(pair):  # noqa: F811
         return text.replace(course, re.sub(r"<finalgrade>[^<]*<", "<finalgrade>1.00000<", course))
     before = totals(pair, "lastyear", pair.courses["HAND"])
     tree = changed(pair, "HAND", True, "gradebook.xml", wrong)
-    made = pair.run("thisyear", "import", pair.message("HAND", True, tree=tree)).result
-    after, left = totals(pair, "thisyear", made["course"]), queued(pair, made["course"])
+    ids = []
+    with nothing_queued(pair, ids):
+        made = pair.run("thisyear", "import", pair.message("HAND", True, tree=tree)).result
+        ids.append(made["course"])
+    after = totals(pair, "thisyear", made["course"])
     stale = pair.count("thisyear", f"{{grade_items}} WHERE courseid = {made['course']} AND needsupdate <> 0")
     pair.delete(made["course"])
     assert before and after == before
-    assert (left, stale) == ([0, 0], 0)
+    assert stale == 0
     assert not any("gradebook" in text for text in made["warnings"])
 
 
 def test_totals_that_cannot_be_computed_are_told(pair):  # noqa: F811
     tree = changed(pair, "HAND", True, "gradebook.xml", lambda text: re.sub(
         r"(<itemname>Oral</itemname>.*?<calculation>)[^<]*<", r"\1=##gi987654321##*2<", text, count=1, flags=re.S))
-    made = pair.run("thisyear", "import", pair.message("HAND", True, tree=tree)).result
-    left = queued(pair, made["course"])
+    ids = []
+    with nothing_queued(pair, ids):
+        made = pair.run("thisyear", "import", pair.message("HAND", True, tree=tree)).result
+        ids.append(made["course"])
     pair.delete(made["course"])
-    assert left == [0, 0]
     assert [text for text in made["warnings"] if text.startswith("Some totals of the gradebook could not be computed.")], \
         made["warnings"]
 

@@ -40,6 +40,9 @@ class banks {
     /** @var string[] warnings that become one when the restore is done */
     private $held = [];
 
+    /** @var string[] warnings of random questions whose bank is not in the backup as an activity */
+    private $picks = [];
+
     /**
      * Has this Moodle question banks in activities only?
      *
@@ -75,6 +78,38 @@ class banks {
     }
 
     /**
+     * Moodle warns of each random question that it cannot tell where its bank is. It is told later whether that is so: we
+     * look where the question's category has come to (containment::settle_questions).
+     *
+     * @param string $message of Moodle's log
+     * @return bool it is such a warning
+     */
+    public function hold_pick(string $message): bool {
+        $ours = '~^question_set_reference with old id \d+ referenced question context \d+ which was not included~';
+        if (!preg_match($ours, $message)) {
+            return false;
+        }
+        $this->picks[] = $message;
+        return true;
+    }
+
+    /**
+     * Are all random questions of a course picked from its own banks?
+     *
+     * @param int $courseid
+     * @return bool
+     */
+    private static function picks_inside(int $courseid): bool {
+        global $DB;
+        $path = \context_course::instance($courseid)->path . '/%';
+        return !$DB->record_exists_sql('SELECT r.id
+              FROM {question_set_references} r
+              JOIN {context} u ON u.id = r.usingcontextid
+         LEFT JOIN {context} x ON x.id = r.questionscontextid AND ' . $DB->sql_like('x.path', ':inside') . '
+             WHERE ' . $DB->sql_like('u.path', ':using') . ' AND x.id IS NULL', ['inside' => $path, 'using' => $path]);
+    }
+
+    /**
      * Note which banks Moodle has made: they came with no activity of the backup.
      *
      * @param string $restoreid
@@ -102,11 +137,16 @@ class banks {
     /**
      * Name them after the course, which has its final name now, and tell it.
      *
+     * @param int $courseid
      * @param string $shortname
      * @param string $lang
      */
-    public function settle(string $shortname, string $lang): void {
+    public function settle(int $courseid, string $shortname, string $lang): void {
         global $DB;
+        $known = $this->picks && self::picks_inside($courseid);
+        foreach ($this->picks as $text) {
+            $known ? channel::log('debug', import::by_moodle($text)) : channel::warn(import::by_moodle($text));
+        }
         if (!$this->made) {
             // They said that there would be one.
             foreach ($this->held as $text) {

@@ -496,7 +496,7 @@ class import {
                 \backup::TARGET_NEW_COURSE,
                 new progress('check')
             );
-            $controller->add_logger(new logger());
+            $controller->add_logger(new logger(fn($message) => $this->containment->banks->hold_pick($message)));
             if ($controller->get_status() == \backup::STATUS_REQUIRE_CONV) {
                 throw failure::reject('archive_corrupt', 'the archive is no backup of Moodle 2 or later');
             }
@@ -706,7 +706,7 @@ class import {
         }
         try {
             [$fullname, $shortname] = names::unused((int) $this->row->courseid, $names->fullname, $names->shortname);
-            $this->containment->banks->settle($shortname, $this->lang());
+            $this->containment->banks->settle((int) $this->row->courseid, $shortname, $this->lang());
             channel::check();
             $row = $this->row;
             $row->state = restores::RESTORED;

@@ -26,11 +26,17 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class logger extends \base_logger {
+    /** @var callable|null takes a message that is told later; of the class, since Moodle's steps may log by a copy of us */
+    private static $hold = null;
+
     /**
      * Constructor.
+     *
+     * @param callable|null $hold takes a message that is told later, if at all, and says that it has
      */
-    public function __construct() {
+    public function __construct(?callable $hold = null) {
         parent::__construct(\backup::LOG_WARNING);
+        self::$hold = $hold;
     }
 
     /**
@@ -42,6 +48,9 @@ class logger extends \base_logger {
      * @return bool
      */
     protected function action($message, $level, $options = null) {
+        if (self::$hold && (self::$hold)((string) $message)) {
+            return true;
+        }
         $text = 'Moodle: ' . clean_param($message, PARAM_NOTAGS);
         channel::log($level <= \backup::LOG_ERROR ? 'error' : 'warn', $text);
         channel::warn($text);
