@@ -153,13 +153,7 @@ class import {
      */
     private function check(): void {
         site::check_ready();
-        $version = (int) ($this->in->moodle_version ?? 0);
-        if ($version > site::version()) {
-            throw failure::reject(
-                'version_older',
-                "this site's Moodle " . site::version() . " is older than the course's $version"
-            );
-        }
+        site::check_direction((int) ($this->in->moodle_version ?? 0), site::version());
         // The course server may not have known what is installed here.
         needs::check(needs::from_list($this->in->needs ?? []), site::plugins(), (string) $this->in->request->course);
         $this->target = target::choose($this->in);
