@@ -368,7 +368,7 @@ def test_a_course_of_a_newer_moodle_is_refused_before_it_is_exported(pair):
     """The other way round, the client being the course server."""
     older, newer = (pair.run(site, "versions").result["version"] for site in ("lastyear", "thisyear"))
     made = pair.bring("EMPTY")
-    request = pair.request("EMPTY", user=None, course=made["course"], moodle_version=older)
+    request = pair.request("EMPTY", user=None, moodle_version=older) | {"course": made["course"]}
     reply = pair.run("thisyear", "export", {"request": request, "check_only": True})
     pair.delete(made["course"])
     if older == newer:
