@@ -70,7 +70,7 @@ static bool is_empty(const char *folder)
 	const struct dirent *e = NULL;
 	if (!dir)
 		return false;
-	while ((e = readdir(dir)) && (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")))
+	while ((e = readdir(dir)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
 		;
 	closedir(dir);
 	return !e;

@@ -2,9 +2,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // This file is part of Navette.
 //
-// Fills a site of the pair: php fixture.php server|client PASSWORD, from the site's own folder.
+// Fills a site of the pair: php fixture.php ROLE PASSWORD [LEFT_OUT], from the site's own folder.
 // The last line of its output is a JSON object that says what is where.  Running it again adds
 // nothing.
+//
+// ROLE is server or client.  Of a cloned pair the server is first filled as "original", then copied,
+// then filled as "server", while the copy becomes a client as "copy".  LEFT_OUT names activities,
+// separated by commas, that the course with every activity does without: the client's Moodle has
+// them no more.
 
 define('CLI_SCRIPT', true);
 require(__DIR__ . '/config.php');
@@ -27,8 +32,10 @@ spl_autoload_register(function (string $class) {
 });
 
 [, $role, $password] = $argv;
-if ($known = get_config('navette_fixture', 'json')) {
-    echo $known, "\n";
+$leftout = array_filter(explode(',', $argv[3] ?? ''));
+$known = json_decode((string) get_config('navette_fixture', 'json'), true);
+if ($known && ($known['role'] ?? $role) === $role) {
+    echo json_encode($known), "\n";
     exit(0);
 }
 \core\session\manager::set_user(get_admin());
@@ -56,23 +63,78 @@ function fixture_user(string $name, array $more = []): stdClass {
 }
 
 /**
- * A category; its context as the second value.
+ * A category.
  */
 function fixture_category(string $name, ?string $idnumber, int $parent = 0): core_course_category {
     return core_course_category::create((object) ['name' => $name, 'idnumber' => $idnumber ?? '',
         'parent' => $parent]);
 }
 
+/**
+ * The end: say what is where.
+ */
+function fixture_done(array $out): void {
+    global $role, $transaction;
+    $json = json_encode($out + ['role' => $role]);
+    set_config('json', $json, 'navette_fixture');
+    $transaction->allow_commit();
+    echo $json, "\n";
+    exit(0);
+}
+
+/**
+ * A copy of the server becomes another site, which has had a life of its own since: what the server
+ * makes from now on has the numbers of other things here, and what both had has other names.
+ *
+ * @return core_course_category[] those that are here already
+ */
+function fixture_diverge(array $users, array $roles): array {
+    global $DB, $generator;
+    foreach (['onlyserver', 'twin1', 'twin2'] as $name) {
+        delete_user($DB->get_record('user', ['username' => $name], '*', MUST_EXIST));
+    }
+    $DB->execute("UPDATE {course} SET shortname = CONCAT('OLD-', shortname), fullname = CONCAT('Old ', fullname)
+        WHERE id <> ?", [SITEID]);
+    $DB->set_field('course_categories', 'idnumber', 'OLD-ART', ['idnumber' => 'ART']);
+    $category = $DB->get_record('course_categories', ['idnumber' => 'SCI'], '*', MUST_EXIST);
+    role_unassign_all(['userid' => $users['teacher2']->id, 'contextid' => context_coursecat::instance($category->id)->id]);
+    role_unassign_all(['userid' => $users['manager1']->id]);
+    // The same number, another cohort.
+    $cohort = $DB->get_record('cohort', ['idnumber' => 'Y1'], '*', MUST_EXIST);
+    cohort_remove_member($cohort->id, $users['student2']->id);
+    cohort_update_cohort((object) (['name' => 'Strangers', 'idnumber' => 'X9'] + (array) $cohort));
+    $course = $generator->create_course(['shortname' => 'OTHER', 'fullname' => 'Not on the server', 'numsections' => 3],
+        ['createsections' => true]);
+    $generator->enrol_user(fixture_user('stranger')->id, $course->id, 'editingteacher');
+    $group = $generator->create_group(['courseid' => $course->id, 'name' => 'Others']);
+    $generator->create_grouping(['courseid' => $course->id, 'name' => 'Other groupings']);
+    foreach (['page', 'forum', 'assign', 'glossary', 'choice', 'book', 'quiz'] as $module) {
+        $made = $generator->create_module($module, ['course' => $course->id, 'name' => "Other $module"]);
+    }
+    $questions = $generator->get_plugin_generator('core_question');
+    $bank = $questions->create_question_category(['contextid' => context_course::instance($course->id)->id,
+        'name' => 'Other bank']);
+    for ($n = 0; $n < 20; $n++) {
+        $question = $questions->create_question('truefalse', null, ['category' => $bank->id, 'name' => "Other $n"]);
+        quiz_add_quiz_question($question->id, $made);
+    }
+    $generator->create_scale(['name' => 'Other scale', 'scale' => 'a,b,c']);
+    return array_map(fn($idnumber) => core_course_category::get($DB->get_field('course_categories', 'id',
+        ['idnumber' => $idnumber], MUST_EXIST)), ['SCI' => 'SCI', 'SCI-BIO' => 'SCI-BIO']);
+}
+
 $users = [];
 foreach (['teacher1', 'teacher2', 'manager1', 'student1', 'student2'] as $name) {
-    $users[$name] = fixture_user($name, ['idnumber' => "id-$name"]);
+    $users[$name] = $known ? $DB->get_record('user', ['username' => $name], '*', MUST_EXIST)
+        : fixture_user($name, ['idnumber' => "id-$name"]);
 }
 $roles = $DB->get_records_menu('role', null, '', 'shortname, id');
 
-if ($role === 'client') {
-    $categories = ['DEF' => fixture_category('Restored courses', 'DEF'),
-        'SCI' => fixture_category('Sciences', 'SCI')];
-    $categories['SCI-BIO'] = fixture_category('Biology', 'SCI-BIO', $categories['SCI']->id);
+if ($role === 'client' || $role === 'copy') {
+    $categories = $role === 'copy' ? fixture_diverge($users, $roles) : [];
+    $categories['DEF'] = fixture_category('Restored courses', 'DEF');
+    $categories['SCI'] ??= fixture_category('Sciences', 'SCI');
+    $categories['SCI-BIO'] ??= fixture_category('Biology', 'SCI-BIO', $categories['SCI']->id);
     $categories['LOCKED'] = fixture_category('Nobody restores here', 'LOCKED');
     // Teacher 1 may create courses below the sciences and in the default category, teacher 2 only in
     // the default one, the manager everywhere.
@@ -81,14 +143,16 @@ if ($role === 'client') {
     role_assign($roles['coursecreator'], $users['teacher2']->id, $categories['DEF']->get_context());
     role_assign($roles['manager'], $users['manager1']->id, context_system::instance());
     fixture_user('onlyclient');
-    $out = ['categories' => array_map(fn($c) => (int) $c->id, $categories)];
-    set_config('json', json_encode($out), 'navette_fixture');
-    $transaction->allow_commit();
-    echo json_encode($out), "\n";
-    exit(0);
+    fixture_done(['categories' => array_map(fn($c) => (int) $c->id, $categories)]);
 }
 
 // The course server.
+if ($known) {
+    // It was copied: what it makes from now on, and who comes, the copy knows under other numbers.
+    $known['courses']['FULL'] = (new fixture_every_activity($users, $leftout))->make($known['categories']['none']);
+    $generator->enrol_user(fixture_user('late')->id, $known['courses']['FULL'], 'student');
+    fixture_done(['role' => $role] + $known);
+}
 fixture_user('onlyserver');
 fixture_user('twin1', ['email' => 'twins@example.org']);
 $DB->set_field('user', 'email', 'twins@example.org', ['id' => fixture_user('twin2')->id]);
@@ -157,8 +221,17 @@ class fixture_every_activity {
     /** @var stdClass[] modules by kind */
     private $made = [];
 
-    public function __construct(array $users) {
+    /** @var string[] activities that are not wanted */
+    private $leftout;
+
+    public function __construct(array $users, array $leftout) {
         $this->users = $users;
+        $this->leftout = $leftout;
+    }
+
+    /** Is an activity wanted that not every version of Moodle has? */
+    private function wants(string $kind): bool {
+        return core_component::get_plugin_directory('mod', $kind) && !in_array($kind, $this->leftout, true);
     }
 
     /** A generator of Moodle's own. */
@@ -197,7 +270,7 @@ class fixture_every_activity {
 
     public function make(int $category): int {
         $this->course($category);
-        foreach (['materials', 'packages', 'assign', 'forum', 'collections', 'pages', 'lesson', 'workshop', 'feedback',
+        foreach (['materials', 'packages', 'assign', 'forum', 'collections', 'pages', 'gone', 'lesson', 'workshop', 'feedback',
                 'quiz', 'remote', 'grades', 'conditions', 'around'] as $part) {
             $this->$part();
         }
@@ -251,7 +324,9 @@ class fixture_every_activity {
         $this->module('folder', 1, ['name' => 'Full folder', 'showexpanded' => 0, 'forcedownload' => 0]);
         fixture_file($this->made['folder'], 'mod_folder', 'content', '/' . str_repeat('x', 60) . '/日本/', '🎓 %41+;=.bin',
             implode('', array_map(fn($n) => md5((string) $n, true), range(1, 18000))));
-        $this->module('subsection', 1, ['name' => 'Sous-section', 'intro' => '', 'showdescription' => 0]);
+        if ($this->wants('subsection')) {
+            $this->module('subsection', 1, ['name' => 'Sous-section', 'intro' => '', 'showdescription' => 0]);
+        }
     }
 
     /** SCORM, IMS content, H5P: each a package of the smallest form. */
@@ -394,7 +469,7 @@ class fixture_every_activity {
         }
     }
 
-    /** Book and wiki; choice, chat and survey with answers. */
+    /** Book and wiki; choice with answers. */
     private function pages(): void {
         global $DB, $CFG;
         require_once($CFG->dirroot . '/mod/choice/lib.php');
@@ -417,15 +492,28 @@ class fixture_every_activity {
             choice_user_submit_response($options[$n], choice_get_choice($choice->id), $this->id($name), $this->course,
                 get_coursemodule_from_id('choice', $choice->cmid));
         }
-        $chat = $this->module('chat', 4, ['name' => 'Full chat', 'studentlogs' => 1]);
-        $survey = $this->module('survey', 4, ['name' => 'Full survey']);
-        foreach (['student1', 'student2'] as $n => $name) {
-            $DB->insert_record('chat_messages', ['chatid' => $chat->id, 'userid' => $this->id($name), 'message' => "Salut é$n",
-                'groupid' => 0, 'issystem' => 0, 'timestamp' => 1736000000 + $n]);
-            $DB->insert_record('survey_answers', ['userid' => $this->id($name), 'survey' => $survey->id, 'question' => 1 + $n,
-                'time' => 1736000000, 'answer1' => "$n", 'answer2' => "$n"]);
+    }
+
+    /** Chat and survey, which Moodle 5 has no more, with answers. */
+    private function gone(): void {
+        global $DB;
+        if ($this->wants('chat')) {
+            $chat = $this->module('chat', 4, ['name' => 'Full chat', 'studentlogs' => 1]);
         }
-        $DB->insert_record('survey_analysis', ['survey' => $survey->id, 'userid' => $this->id('teacher1'), 'notes' => 'Nötig']);
+        if ($this->wants('survey')) {
+            $survey = $this->module('survey', 4, ['name' => 'Full survey']);
+            $DB->insert_record('survey_analysis', ['survey' => $survey->id, 'userid' => $this->id('teacher1'), 'notes' => 'Nötig']);
+        }
+        foreach (['student1', 'student2'] as $n => $name) {
+            if (isset($chat)) {
+                $DB->insert_record('chat_messages', ['chatid' => $chat->id, 'userid' => $this->id($name), 'message' => "Salut é$n",
+                    'groupid' => 0, 'issystem' => 0, 'timestamp' => 1736000000 + $n]);
+            }
+            if (isset($survey)) {
+                $DB->insert_record('survey_answers', ['userid' => $this->id($name), 'survey' => $survey->id, 'question' => 1 + $n,
+                    'time' => 1736000000, 'answer1' => "$n", 'answer2' => "$n"]);
+            }
+        }
     }
 
     private function lesson(): void {
@@ -503,38 +591,41 @@ class fixture_every_activity {
         $quiz = $this->module('quiz', 5, ['name' => 'Full quiz', 'grade' => 20, 'questionsperpage' => 3,
             'attempts' => 3, 'quizpassword' => 'sesame', 'feedbacktext' => [['text' => 'Bravo', 'format' => 1],
             ['text' => 'Hélas', 'format' => 1]], 'feedbackboundaries' => ['50%']]);
-        $answers = [];
+        // Not each of Moodle's examples is there as a form.
+        $which = ['multichoice' => 'one_of_four', 'calculatedsimple' => 'sumwithvariants', 'calculatedmulti' => 'singleresponse',
+            'gapselect' => 'missingchoiceno', 'ddimageortext' => 'xsection', 'ddmarker' => 'mkmap'];
+        $answers = $made = [];
         foreach (['truefalse' => 'True', 'shortanswer' => 'frog', 'numerical' => '3.14', 'multichoice' => null, 'essay' => null,
                 'match' => null, 'description' => null, 'multianswer' => null, 'calculated' => null, 'calculatedsimple' => null,
                 'calculatedmulti' => null, 'ddwtos' => null, 'gapselect' => null, 'ddimageortext' => null, 'ddmarker' => null,
                 'ordering' => null] as $type => $answer) {
-            // Not each of Moodle's examples is there as a form.
-            $which = ['multichoice' => 'one_of_four', 'calculatedsimple' => 'sumwithvariants',
-                'calculatedmulti' => 'singleresponse', 'gapselect' => 'missingchoiceno', 'ddimageortext' => 'xsection',
-                'ddmarker' => 'mkmap'];
+            // Moodle 4.1 has no ordering, and no form for one of the others.
+            if (
+                !core_component::get_plugin_directory('qtype', $type) || (isset($which[$type])
+                    && !method_exists(test_question_maker::get_test_helper($type), "get_{$type}_question_form_data_$which[$type]"))
+            ) {
+                continue;
+            }
             $question = $of->create_question($type, $which[$type] ?? null,
                 ['category' => $top->id, 'name' => "Frage $type", 'idnumber' => "q-$type"]);
             if ($answer !== null) {
                 quiz_add_quiz_question($question->id, $quiz);
                 $answers[] = $answer;
             }
-            $last = $question;
+            $made[$type] = $question;
         }
         get_file_storage()->create_file_from_string(['contextid' => $top->contextid, 'component' => 'question',
-            'filearea' => 'questiontext', 'itemid' => $last->id, 'filepath' => '/', 'filename' => 'frage.png'], 'question');
-        $of->update_question($last, null, ['name' => 'Frage in a second version']);
-        $of->create_question_tag(['questionid' => $last->id, 'tag' => 'term']);
+            'filearea' => 'questiontext', 'itemid' => $made['match']->id, 'filepath' => '/', 'filename' => 'frage.png'], 'question');
+        $of->update_question($made['match'], null, ['name' => 'Frage in a second version']);
+        $of->create_question_tag(['questionid' => $made['match']->id, 'tag' => 'term']);
         $of->create_question('truefalse', null, ['category' => $inner->id, 'name' => 'By chance']);
-        $settings = \mod_quiz\quiz_settings::create($quiz->id);
-        $settings->get_structure()->add_random_questions(2, 1, ['filter' => ['category' => ['jointype' => 1,
-            'values' => [$inner->id], 'filteroptions' => ['includesubcategories' => false]]]]);
-        $settings->get_grade_calculator()->recompute_quiz_sumgrades();
+        $this->add_random_question($quiz, (int) $inner->id);
         $this->of('mod_quiz')->create_override(['quiz' => $quiz->id, 'userid' => $this->id('student2'), 'attempts' => 5]);
         $this->of('mod_quiz')->create_override(['quiz' => $quiz->id, 'groupid' => $this->groups[0]->id, 'timelimit' => 1800]);
+        $class = class_exists(\mod_quiz\quiz_attempt::class) ? \mod_quiz\quiz_attempt::class : \quiz_attempt::class;
         foreach (['student1' => true, 'student2' => false] as $name => $finished) {
-            $this->as_user($name, function () use ($of, $quiz, $name, $finished, $answers) {
-                $attempt = \mod_quiz\quiz_attempt::create($this->of('mod_quiz')->create_attempt($quiz->id,
-                    $this->id($name))->id);
+            $this->as_user($name, function () use ($of, $class, $quiz, $name, $finished, $answers) {
+                $attempt = $class::create($this->of('mod_quiz')->create_attempt($quiz->id, $this->id($name))->id);
                 // The last one is what chance brought, a true or false.
                 $post = [];
                 foreach ($finished ? [...$answers, 'True'] : ['False'] as $n => $answer) {
@@ -546,6 +637,19 @@ class fixture_every_activity {
                     $attempt->process_finish(1736000100, false);
                 }
             });
+        }
+    }
+
+    /** A random question of this category; Moodle 4.1 has other functions for it. */
+    private function add_random_question(stdClass $quiz, int $category): void {
+        if (method_exists(\mod_quiz\structure::class, 'add_random_questions')) {
+            $settings = \mod_quiz\quiz_settings::create($quiz->id);
+            $settings->get_structure()->add_random_questions(2, 1, ['filter' => ['category' => ['jointype' => 1,
+                'values' => [$category], 'filteroptions' => ['includesubcategories' => false]]]]);
+            $settings->get_grade_calculator()->recompute_quiz_sumgrades();
+        } else {
+            quiz_add_random_questions($quiz, 2, $category, 1, false);
+            quiz_update_sumgrades($quiz);
         }
     }
 
@@ -735,9 +839,7 @@ foreach (['XS', 'S'] as $name) {
 }
 rebuild_course_cache($course->id, true);
 grade_regrade_final_grades($course->id);
-$courses['FULL'] = (new fixture_every_activity($users))->make($categories['none']->id);
-
-$out = ['categories' => array_map(fn($c) => (int) $c->id, $categories), 'courses' => array_map('intval', $courses)];
-set_config('json', json_encode($out), 'navette_fixture');
-$transaction->allow_commit();
-echo json_encode($out), "\n";
+if ($role === 'server') {
+    $courses['FULL'] = (new fixture_every_activity($users, $leftout))->make($categories['none']->id);
+}
+fixture_done(['categories' => array_map(fn($c) => (int) $c->id, $categories), 'courses' => array_map('intval', $courses)]);

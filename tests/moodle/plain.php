@@ -20,6 +20,12 @@ if ($what === 'backup') {
     $bc = new backup_controller(backup::TYPE_1COURSE, $first, backup::FORMAT_MOODLE, backup::INTERACTIVE_NO,
         backup::MODE_GENERAL, get_admin()->id);
     $bc->get_plan()->get_setting('users')->set_value($users === 'users' ? 1 : 0);
+    // Moodle 4.1 leaves out badges together with users; newer versions do not, nor do we.
+    $badges = $bc->get_plan()->get_setting('badges');
+    if (!$badges->get_value()) {
+        $badges->set_status(base_setting::NOT_LOCKED);
+        $badges->set_value(1);
+    }
     $bc->execute_plan();
     $file = $bc->get_results()['backup_destination'];
     $file->copy_content_to($second);

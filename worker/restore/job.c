@@ -95,7 +95,7 @@ static void add_export_warnings(struct nv_restore_job *j)
 {
 	const struct nv_strs *from = &j->ready->warnings;
 	struct nv_strs *to = &j->outcome.warnings;
-	char **items = nv_arena_alloc(&j->arena, (from->len + to->len + 1) * sizeof(*items));
+	char **items = nv_arena_alloc(&j->arena, (from->len + to->len + 1) * sizeof *items);
 	size_t len = 0;
 	for (size_t i = 0; i < from->len; i++)
 		items[len++] = from->items[i];

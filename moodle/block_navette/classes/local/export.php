@@ -105,11 +105,8 @@ class export {
             }
         }
         $theirs = (int) ($this->request->moodle_version ?? 0);
-        if ($theirs && $theirs < site::version()) {
-            throw failure::reject(
-                'version_older',
-                "the client's Moodle $theirs is older than the course's " . site::version()
-            );
+        if ($theirs) {
+            site::check_direction(site::version(), $theirs);
         }
         $theirs = needs::from_list($this->request->plugins ?? []);
         if ($theirs) {

@@ -29,6 +29,10 @@ class site {
     /** Bytes: a disk with less, or less than a tenth of a small one, is full for everybody. */
     const LOW_DISK = 64 << 20;
 
+    /** Names of versions, by the day on which their branch was made: a version number begins with it. */
+    const BRANCHES = [20221128 => '4.1', 20230424 => '4.2', 20231009 => '4.3', 20240422 => '4.4', 20241007 => '4.5',
+        20250414 => '5.0', 20251006 => '5.1'];
+
     /**
      * Milliseconds since the epoch.
      *
@@ -58,6 +62,30 @@ class site {
      */
     public static function text(string $id, $a, string $lang): string {
         return get_string_manager()->get_string($id, 'block_navette', $a, clean_param($lang, PARAM_LANG) ?: 'en');
+    }
+
+    /**
+     * Courses go to the same version of Moodle or to a newer one.
+     *
+     * @param int $from version of the course server's Moodle
+     * @param int $to version of the client's
+     */
+    public static function check_direction(int $from, int $to): void {
+        if ($from > $to) {
+            throw failure::reject('version_older', 'the client has ' . self::called($to) . ' and the course comes from '
+                . self::called($from) . ', which is newer: a course goes only to the same version or to a newer one');
+        }
+    }
+
+    /**
+     * What people call a version.
+     *
+     * @param int $version
+     * @return string
+     */
+    private static function called(int $version): string {
+        $name = self::BRANCHES[intdiv($version, 100)] ?? '';
+        return $name === '' ? "Moodle version $version" : "Moodle $name (version $version)";
     }
 
     /**
