@@ -128,7 +128,7 @@ static void worker_free(struct worker *w)
 	nv_hold_free(w->hold);
 	nv_site_close(w->site);
 	nv_hash_cache_close(w->known);
-	nv_hash_cache_plugins_free(w->known_plugins);
+	nv_known_plugins_free(w->known_plugins);
 	nv_store_close(w->store);
 	nv_keyring_fini(&w->sites);
 	nv_keyring_fini(&w->myself);
@@ -144,7 +144,7 @@ static int worker_start(struct nv_daemon *d, struct nv_err *err)
 	w->daemon = d;
 	w->config = d->config;
 	w->on_idle_cb = maybe_stopped;
-	w->known_plugins = nv_hash_cache_plugins_new();
+	w->known_plugins = nv_known_plugins_new();
 	d->state = w;
 	register_metrics(w);
 	curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */

@@ -38,15 +38,15 @@ COURSE = """
     $add = fn($type, $name, $more = []) => $make->create_module($type,
         $more + ['course' => $course, 'name' => $name, 'completion' => 1, 'section' => 1]);
     $wiki = $add('wiki', 'The wiki')->cmid;
-    $lesson = $add('lesson', 'The lesson', ['grade' => 50]);
+    $peer = $add('workshop', 'The workshop');
     $stays = $add('assign', 'The essay');
-    $item = fn($type, $of) => $DB->get_field('grade_items', 'id', ['itemmodule' => $type, 'iteminstance' => $of->id]);
+    $item = fn($type, $of) => $DB->get_field('grade_items', 'id', ['itemmodule' => $type, 'iteminstance' => $of->id, 'itemnumber' => 0]);
     $done = fn($cm) => ['type' => 'completion', 'cm' => (int) $cm, 'e' => 1];
-    $marked = ['type' => 'grade', 'id' => (int) $item('lesson', $lesson), 'min' => 10];
+    $marked = ['type' => 'grade', 'id' => (int) $item('workshop', $peer), 'min' => 10];
     $add('page', 'Guarded', ['availability' => json_encode(['op' => '&', 'showc' => [true, false, true],
         'c' => [$done($wiki), $done($stays->cmid), $marked]])]);
     $add('page', 'Locked', ['availability' => json_encode(['op' => '&', 'showc' => [true],
-        'c' => [['op' => '|', 'c' => [$done($wiki), $done($lesson->cmid)]]]])]);
+        'c' => [['op' => '|', 'c' => [$done($wiki), $done($peer->cmid)]]]])]);
     $DB->set_field('course_sections', 'availability', json_encode(['op' => '|', 'show' => true,
         'c' => [$done($wiki), ['type' => 'date', 'd' => '>=', 't' => 1000000000]]]), ['course' => $course, 'section' => 2]);
     foreach (['wiki' => $wiki, 'assign' => $stays->cmid] as $type => $cm) {
@@ -71,22 +71,22 @@ COURSE = """
     $twice = new grade_item(['courseid' => $course, 'itemtype' => 'manual', 'itemname' => 'Twice',
         'categoryid' => $part->id, 'gradetype' => GRADE_TYPE_VALUE], false);
     $twice->insert('manual');
-    $DB->set_field('grade_items', 'calculation', '=##gi' . $item('lesson', $lesson) . '##*2', ['id' => $twice->id]);
+    $DB->set_field('grade_items', 'calculation', '=##gi' . $item('workshop', $peer) . '##*2', ['id' => $twice->id]);
     rebuild_course_cache($course, true);
     echo $course;"""
 
 TOLD = [
     '"The wiki" was left out: the receiving site has no activity of the type wiki.',
-    '"The lesson" was left out: the receiving site has no activity of the type lesson.',
+    '"The workshop" was left out: the receiving site has no activity of the type workshop.',
     '"Guarded" is no longer restricted by "The wiki", which was left out.',
-    '"Guarded" is no longer restricted by "The lesson", which was left out.',
+    '"Guarded" is no longer restricted by "The workshop", which was left out.',
     '"Locked" is no longer restricted by "The wiki", which was left out.',
-    '"Locked" is no longer restricted by "The lesson", which was left out.',
+    '"Locked" is no longer restricted by "The workshop", which was left out.',
     'Course completion no longer asks for "The wiki", which was left out.',
     'The badge "Both" no longer asks for "The wiki", which was left out.',
     'The badge "Wiki only" no longer asks for "The wiki", which was left out.',
     'The badge "Wiki only" asks for nothing any more: it cannot be earned until it gets a criterion.',
-    'The calculation of the grade "Twice" was removed: it uses "The lesson", which was left out.',
+    'The calculation of the grade "Twice" was removed: it uses "The workshop", which was left out.',
 ]
 
 
@@ -119,7 +119,7 @@ def rows(pair, course, sql):  # noqa: F811
 def assert_arrived(pair, made):  # noqa: F811
     names = {name for name, in rows(pair, made, "SELECT m.name FROM {course_modules} cm JOIN {modules} m "
                                     "ON m.id = cm.module WHERE cm.course = COURSE")}
-    assert {"assign", "page"} <= names and not {"wiki", "lesson"} & names
+    assert {"assign", "page"} <= names and not {"wiki", "workshop"} & names
     essay = int(rows(pair, made, "SELECT cm.id FROM {course_modules} cm JOIN {modules} m ON m.id = cm.module "
                      "WHERE cm.course = COURSE AND m.name = 'assign'")[0][0])
     pages = dict(rows(pair, made, "SELECT p.name, COALESCE(cm.availability, 'none') FROM {page} p "
@@ -155,10 +155,10 @@ def exported(pair, course, users=False):  # noqa: F811
 
 
 def test_the_course_server_leaves_out_what_it_knows_the_client_lacks(pair, course):  # noqa: F811
-    with client_without(pair, "wiki", "lesson"):
+    with client_without(pair, "wiki", "workshop"):
         said = exported(pair, course)
         assert_told(said.warnings)
-        assert not {"mod_wiki", "mod_lesson"} & {plugin["name"] for plugin in said.result["needs"]}
+        assert not {"mod_wiki", "mod_workshop"} & {plugin["name"] for plugin in said.result["needs"]}
         tree = pair.export(course)["dir"] / "tree"
         assert {path.name.split("_")[0] for path in (tree / "activities").iterdir()} >= {"assign", "page"}
         assert not list(tree.glob("activities/wiki_*")) + list(tree.rglob("*.whole"))
@@ -169,7 +169,7 @@ def test_the_course_server_leaves_out_what_it_knows_the_client_lacks(pair, cours
 
 
 def test_the_client_leaves_out_what_the_course_server_could_not_know(pair, course):  # noqa: F811
-    with client_without(pair, "wiki", "lesson", known=False):
+    with client_without(pair, "wiki", "workshop", known=False):
         for _ in range(2):  # an attempt that goes wrong leaves the tree for the next
             made = pair.bring(course, needs=pair.export(course)["needs"])
             assert_told(made["warnings"])
@@ -179,7 +179,7 @@ def test_the_client_leaves_out_what_the_course_server_could_not_know(pair, cours
 
 @pytest.mark.parametrize("known", (True, False))
 def test_with_user_data_a_graded_activity_is_not_left_out(pair, course, known):  # noqa: F811
-    with client_without(pair, "wiki", "lesson", known=known):
+    with client_without(pair, "wiki", "workshop", known=known):
         if known:
             refused = exported(pair, course, users=True)
         else:
@@ -187,10 +187,10 @@ def test_with_user_data_a_graded_activity_is_not_left_out(pair, course, known): 
             assert pair.count("thisyear", "{course} WHERE shortname LIKE 'LACKING%'") == 0
         assert refused.error == ("reject", "plugin_missing")
         message = refused.lines[-1]["error"]["message"]
-        assert '"The lesson" is graded' in message and "without user data" in message
+        assert '"The workshop" is graded' in message and "without user data" in message
     with client_without(pair, "wiki", known=known):
         made = pair.bring(course, True, needs=pair.export(course, True)["needs"])
-        assert pair.count("thisyear", f"{{lesson}} WHERE course = {made['course']}") == 1
+        assert pair.count("thisyear", f"{{workshop}} WHERE course = {made['course']}") == 1
         pair.delete(made["course"])
 
 
@@ -217,7 +217,7 @@ def test_the_catalog_tells_the_types(pair, course):  # noqa: F811
                                             "roles": ["editingteacher"]})
     found = next(c for c in said.all("course") if c["course"] == str(pair.courses[course]))
     modules = {m["name"]: m["count"] for m in found["modules"]}
-    assert (modules["wiki"], modules["lesson"], modules["page"]) == (1, 1, 2)
+    assert (modules["wiki"], modules["workshop"], modules["page"]) == (1, 1, 2)
 
 
 if __name__ == "__main__":

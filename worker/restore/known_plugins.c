@@ -20,7 +20,7 @@ struct known_plugins {
 	size_t len;
 };
 
-struct known_plugins *nv_hash_cache_plugins_new(void)
+struct known_plugins *nv_known_plugins_new(void)
 {
 	struct known_plugins *a = nv_alloc(sizeof *a);
 	pthread_mutex_init(&a->mutex, NULL);
@@ -34,7 +34,7 @@ static void forget(struct known_plugins *a)
 	a->len = 0;
 }
 
-void nv_hash_cache_plugins_free(struct known_plugins *a)
+void nv_known_plugins_free(struct known_plugins *a)
 {
 	if (!a)
 		return;
@@ -52,7 +52,7 @@ static struct plugin *find(const struct known_plugins *a, const char *name)
 	return NULL;
 }
 
-bool nv_hash_cache_plugins_all(struct known_plugins *a, const struct nv_list *needs)
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs)
 {
 	const struct nv_plugin *n = needs->items;
 	uint64_t now = nv_mono_ms();
@@ -66,7 +66,7 @@ bool nv_hash_cache_plugins_all(struct known_plugins *a, const struct nv_list *ne
 	return all;
 }
 
-void nv_hash_cache_plugins_add(struct known_plugins *a, const struct nv_list *needs)
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs)
 {
 	const struct nv_plugin *n = needs->items;
 	uint64_t until = nv_mono_ms() + LASTS_MS;

@@ -7,10 +7,10 @@
 #include "proto/messages.h"
 
 struct known_plugins;
-struct known_plugins *nv_hash_cache_plugins_new(void);
-void nv_hash_cache_plugins_free(struct known_plugins *a); /* NULL allowed */
+struct known_plugins *nv_known_plugins_new(void);
+void nv_known_plugins_free(struct known_plugins *a); /* NULL allowed */
 /* Did the site have all of these (struct nv_plugin) within the last ten minutes? */
-bool nv_hash_cache_plugins_all(struct known_plugins *a, const struct nv_list *needs);
-void nv_hash_cache_plugins_add(struct known_plugins *a, const struct nv_list *needs);
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs);
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs);
 
 #endif
