@@ -247,6 +247,21 @@ static void user_data_is_chosen_only_by_who_holds_the_capability(void **state)
 	assert_int_equal(ask(r, &r->teacher, "{" COURSE ", \"user_data\": false}"), 403);
 }
 
+static void what_the_client_lacks_is_left_out_by_the_setting_or_by_choice(void **state)
+{
+	struct rig *r = *state;
+	for (int yes = 0; yes < 2; yes++) {
+		r->config.restore.leave_out = yes;
+		assert_int_equal(ask(r, &r->teacher, "{" COURSE "}"), 0);
+		assert_int_equal(r->q.leave_out, yes);
+		assert_int_equal(ask(r, &r->teacher, "{" COURSE ", \"leave_out\": false}"), 0);
+		assert_false(r->q.leave_out);
+		assert_int_equal(change(r, &r->teacher, "{\"leave_out\": true}"), 0);
+		assert_true(r->q.leave_out);
+	}
+	assert_int_equal(ask(r, &r->teacher, "{" COURSE ", \"leave_out\": null}"), 422);
+}
+
 static void a_mode_that_holds_already_may_be_named_also_without_user_data(void **state)
 {
 	struct rig *r = *state;
@@ -385,6 +400,7 @@ int main(void)
 		T(every_wrong_field_is_named),
 		T(a_teacher_asks_for_nobody_else_and_for_nothing_reserved),
 		T(user_data_is_chosen_only_by_who_holds_the_capability),
+		T(what_the_client_lacks_is_left_out_by_the_setting_or_by_choice),
 		T(a_mode_that_holds_already_may_be_named_also_without_user_data),
 		T(the_original_category_is_kept_only_where_the_site_offers_it),
 		T(an_administrator_asks_for_others_or_for_nobody),

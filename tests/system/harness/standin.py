@@ -33,12 +33,14 @@ if operation == "export":
     print(json.dumps({{"result": {{"shortname": "C1", "fullname": "Course 1", "category": None,
         "moodle_version": "2024100705", "user_data": False, "skeleton": skeleton, "files": 0, "bytes": 0}}}}))
 elif operation == "catalog":
-    course = {{"course": "1", "shortname": "C1", "fullname": "Course 1", "role": "editingteacher"}}
+    course = {{"course": "1", "shortname": "C1", "fullname": "Course 1", "role": "editingteacher",
+        "modules": [{{"name": "chat", "count": 2}}, {{"name": "page", "count": 1}}]}}
     print(json.dumps({{"course": course}}))
     print(json.dumps({{"result": {{"status": "ok", "error": None, "moodle_version": 2024100705, "at": 1,
         "count": 1}}}}))
 elif operation == "versions":
-    print(json.dumps({{"result": {{"version": 2024100705, "plugins": []}}}}))
+    print(json.dumps({{"result": {{"version": 2024100705, "plugins": [
+        {{"name": "mod_page", "version": 1}}]}}}}))
 else:
     print(json.dumps({{"result": {{}}}}))
 """
