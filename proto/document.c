@@ -207,7 +207,7 @@ static void put_fields(struct nv_buf *out, const struct nv_record *r)
 	}
 }
 
-/* The records inside a message, each once: they have no nesting of their own. */
+/* The records inside a message, and those inside them. */
 static void put_parts(struct nv_buf *out, const struct nv_record *r)
 {
 	for (size_t i = 0; i < r->fields_len; i++) {
@@ -217,6 +217,7 @@ static void put_parts(struct nv_buf *out, const struct nv_record *r)
 			continue;
 		nv_buf_printf(out, "\n#### %s\n\n%s\n\n", sub->name, sub->doc);
 		put_fields(out, sub);
+		put_parts(out, sub);
 	}
 }
 

@@ -134,7 +134,8 @@ def gone(pair, module):  # noqa: F811
     """The client's Moodle lacks the code of a module, and does not mind."""
     root = pathlib.Path(pair.sites["thisyear"]["moodle"])
     folder = (root / "public" if (root / "public").is_dir() else root) / "mod" / module
-    hash_anew = "set_config('allversionshash', core_component::get_all_versions_hash());"
+    hash_anew = ("core_plugin_manager::reset_caches();"
+                 "set_config('allversionshash', core_component::get_all_versions_hash());")
     shutil.move(folder, pair.work / module)
     try:
         forget_components(pair)
