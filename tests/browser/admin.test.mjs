@@ -87,7 +87,7 @@ on('a failure says why in plain words, and goes well when asked for again', asyn
 	const page = await open();
 	await administer(page, 'requests?state=failed');
 	await waitItem(page, id, 'failed');
-	await item(page, id).getByText('The person may not create courses in that category').waitFor();
+	await item(page, id).getByText('The user may not create courses in the category').waitFor();
 	await item(page, id).getByRole('button', {name: /^Details/}).click();
 	const [file] = await Promise.all([page.waitForEvent('download'),
 		page.getByRole('button', {name: 'Download (.mbz): Baroque'}).click()]);
@@ -224,7 +224,7 @@ on('who works, what waits and where time goes is there to see', async (open) => 
 on('a dead letter is put back, and thrown away only when that is meant', async (open) => {
 	const page = await open();
 	await administer(page, 'dead');
-	const letters = page.locator('tr[data-letter]').filter({hasText: 'The request was not understood.'});
+	const letters = page.locator('tr[data-letter]').filter({hasText: 'The request, or the answer to it, was not understood.'});
 	await page.locator('main [role=status]').first().getByText(/[.]/).waitFor();
 	const letter = letters.nth(await letters.count()); // the next one: the newest comes last
 	await farm.ask('dead_letter');
@@ -254,7 +254,7 @@ on('a dead letter of a course server is seen and thrown away; one that is away s
 	await administer(page, 'dead');
 	const there = page.locator(`section[data-site="${site}"]`);
 	const letter = there.locator('tr[data-letter]').filter({has: page.locator(`a[title="${request}"]`)});
-	await letter.getByText('The course does not exist any more.').waitFor();
+	await letter.getByText('The course does not exist any more on the platform it comes from.').waitFor();
 	await assertAccessible(page);
 	await letter.getByRole('button', {name: /^Discard: \d+, /}).click();
 	await letter.getByRole('button', {name: /^Discard for good/}).click();

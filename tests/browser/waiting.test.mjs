@@ -60,7 +60,7 @@ on('a course server that is away is told to those who wait, and it goes on by it
 	await row(page, courses[1]).getByText('la suite se fera d’elle-même').waitFor();
 	const admin = await open();
 	await administer(admin, 'sites');
-	await admin.locator(`tr[data-site="${site}"]`).getByText('it goes on by itself').waitFor();
+	await admin.locator(`tr[data-site="${site}"]`).getByText('work continues by itself').waitFor();
 	await assertAccessible(admin);
 	await admin.goto('/#/workers');
 	await admin.locator('tr[data-role="archiver"]').getByText('Takes no work').waitFor();
@@ -78,7 +78,7 @@ on('a client that is away is told as well', async (open) => {
 	await farm.ask('away', {what: 'client', yes: true});
 	await row(page, course).locator('.nv-choose input').check();
 	await page.getByRole('button', {name: 'Restore', exact: true}).click();
-	await row(page, course).getByText('The platform cannot be used just now; it goes on by itself.').waitFor();
+	await row(page, course).getByText('The platform cannot be used just now; work continues by itself when it can.').waitFor();
 	await assertAccessible(page);
 	const admin = await open();
 	await administer(admin, 'workers');

@@ -253,7 +253,7 @@ def test_the_daemons_refuse_what_the_archiver_could_not_know(start_farm, pair): 
     """The producer's configuration names no site, so the request carries no list of plugins."""
     with unknown_to_moodle(pair, "mod_lti"):
         f = start_farm(only_one=False)
-        request = f.submit(pair.courses["HAND"], by="teacher1", user_data=False)
+        request = f.submit(pair.courses["HAND"], by="teacher1", user_data=False, leave_out=False)
         f.refused(request, "plugin_missing")
         assert "mod_lti" in f.record(request)["message"]
         worker, = f.roles("worker")
