@@ -577,9 +577,14 @@ def test_copies_are_named_as_moodle_names_them(pair):
         pair.delete(course["course"])
 
 
+def warned(outcome):
+    """But that a Moodle 5 has put the course's questions into a bank (test_banks.py)."""
+    return [text for text in outcome["warnings"] if not text.startswith("This Moodle keeps questions")]
+
+
 def test_category_is_kept_by_its_identifier_or_said_to_be_gone(pair):
     kept = pair.bring("HAND", request={"keep_category": True, "enrolment": "manual"})
-    assert kept["category"] == "SCI-BIO" and not kept["warnings"]
+    assert kept["category"] == "SCI-BIO" and not warned(kept)
     gone = pair.bring("S", request={"keep_category": True})
     assert gone["category"] == "DEF" and "original identifier \"ART\"" in gone["warnings"][0]
     none = pair.bring("EMPTY", request={"keep_category": True})
@@ -650,7 +655,7 @@ def test_enrolment_modes(pair, users, mode, self_enrolment, student):
     assert "teacher1 | editingteacher | " in [r.rstrip() + " " for r in seen["roles"]]
     # Between different sites Moodle leaves a cohort sync out: that is said to whom it was promised.
     promised = mode == "always" or (mode == "with-users" and users)
-    assert [("Cohort sync" in w and "site identifier" in w) for w in made["warnings"]] == [True] * promised
+    assert [("Cohort sync" in w and "site identifier" in w) for w in warned(made)] == [True] * promised
     assert not any("cohort" in line for line in seen["methods"] + seen["users"])
 
 
@@ -698,7 +703,7 @@ def test_a_cohort_sync_comes_where_both_sites_have_the_same_identifier(pair):
                 == sorted(["teacher1", *by_hand]), case
             roles = [r for r in seen["roles"] if "enrol_cohort" in r]
             assert [r.split(" ")[0] for r in roles] == (sorted(members) if sync else []), case
-            assert not made["warnings"], case
+            assert not warned(made), case
 
 
 def test_contents_that_are_missing_or_damaged_fail_the_import(pair):
