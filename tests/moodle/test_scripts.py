@@ -498,6 +498,16 @@ def differences(one: dict, other: dict) -> dict:
     return found
 
 
+def unexplained(found: dict) -> dict:
+    """Without what Moodle's own restore leaves wrong. Moodle 5 moves a course's questions into a bank, but lets
+    random questions go on pointing to the course, where there are none."""
+    place, banked = "/content/question_set_references", re.compile(r"questionscontextid=(level 50|qbank [^|]*?)(?= \||$)")
+    left, right = found.get(place, ([], []))
+    same = [banked.sub("", line) for line in left] == [banked.sub("", line) for line in right]
+    better = all("questionscontextid=level 50" in a and "questionscontextid=qbank " in b for a, b in zip(left, right))
+    return {key: value for key, value in found.items() if key != place or not (same and better)}
+
+
 @pytest.fixture
 def comparison(record_property):
     """comparison(course, users) before a course is brought; what comes of it is then called with both
@@ -509,7 +519,7 @@ def comparison(record_property):
         def end(by_moodle, by_us):
             found = differences(by_moodle, by_us)
             record_property("differences", json.dumps(found))
-            assert found == {}
+            assert unexplained(found) == {}
         return end
     return begin
 
@@ -531,7 +541,10 @@ def test_a_restored_course_is_what_moodle_itself_makes_of_it(pair, comparison, c
     pair.delete(ours["course"])
     compare(by_moodle, by_us)
     # And what differs from the original is what Moodle's own way changes as well.
-    assert differences(original, by_us) == differences(original, by_moodle)
+    explained = differences(by_moodle, by_us)
+    ours_changed, theirs_changed = ({place: value for place, value in differences(original, made).items()
+                                     if place not in explained} for made in (by_us, by_moodle))
+    assert ours_changed == theirs_changed
     assert ours["user_data"] == users and not ours["enrolled"]
     assert pair.traces("thisyear")["contents"] == 0
 
