@@ -26,7 +26,7 @@ import pytest  # noqa: E402
 from harness import api, keys, samples, wait, wire  # noqa: E402
 from harness.farm import Farm  # noqa: E402
 from harness.rabbit import Broker  # noqa: E402
-from test_scripts import differences, pair  # noqa: E402, F401
+from test_scripts import differences, pair, warned  # noqa: E402, F401
 
 pytestmark = gate.mark(gate.missing())
 
@@ -229,7 +229,7 @@ def brought(farm, course, by="teacher1", **options):
     text = " ".join(told_text(farm, since).replace("\\n", " ").split())
     for warning in warnings:
         assert " ".join(warning.split()) in text, (warning, text)
-    return made, warnings
+    return made, warned({"warnings": warnings})
 
 
 def enrolled(farm, course):
