@@ -278,6 +278,37 @@ on('a course with a damaged backup is listed, named as damaged, and cannot be ch
 	await row(page, course).getByText('est endommagée.').first().waitFor();
 });
 
+on('what a course has and this platform does not is said before anybody asks for it', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Gardening', shortname: 'GAR'});
+	const page = await open();
+	// The farm's course servers know nothing of activities.
+	await page.route('**/api/v1/courses*', async (route) => {
+		const answer = await route.fetch();
+		const json = await answer.json();
+		for (const s of json.sites)
+			for (const c of s.courses.filter((one) => one.course === course))
+				c.lacking = [{type: 'chat', count: 2}, {type: 'survey', count: 1}];
+		await route.fulfill({response: answer, json});
+	});
+	await launch(page, farm);
+	await row(page, course).getByText('does not have: chat (2), survey (1)').waitFor();
+	const choice = row(page, course).getByLabel('Leave out activities that this platform does not have: Gardening');
+	assert.equal(await choice.count(), 0);
+	await row(page, course).locator('.nv-choose input').check();
+	assert.ok(await choice.isChecked());
+	await row(page, course).getByLabel('Restore user data: Gardening').check();
+	await row(page, course).getByText('refused if one of these is graded').waitFor();
+	await assertAccessible(page);
+	await picture(page, 'lacking-en');
+	await choice.uncheck();
+	const [request] = await Promise.all([
+		page.waitForRequest((r) => r.method() === 'POST' && r.url().endsWith('/requests')),
+		page.getByRole('button', {name: 'Restore', exact: true}).click()]);
+	assert.deepEqual(request.postDataJSON().requests.map((r) => [r.course, r.leave_out]), [[course, false]]);
+	await waitState(page, course, 'restored');
+	assert.equal(await row(page, course).getByText('does not have: chat').count(), 0);
+});
+
 on('French from the session, English by choice; names are text whatever they hold', async (open) => {
 	const course = await farm.ask('course', {fullname: NASTY, shortname: '<script>'});
 	const long = await farm.ask('course', {fullname: LONG, shortname: 'LONG'});

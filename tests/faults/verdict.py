@@ -7,6 +7,7 @@ from harness import mbz, wait
 
 FINAL = ("restored", "failed", "cancelled")
 SETTLED = 420  # seconds for all that is open to end, and for mails that wait for their next try
+LOOKS = 10  # of half a minute each: archivers that have just started collect garbage among thousands of objects
 
 
 def judge(town, crowd):
@@ -135,12 +136,12 @@ def _queues(town, wrong):
 
 
 def _leftovers(town, wrong):
-    for attempt in range(4):  # with thousands of objects the archivers collect for longer than a test waits
+    for attempt in range(LOOKS):
         try:
             town.farm.assert_nothing_left()
             break
         except AssertionError as e:
-            if attempt == 3:
+            if attempt == LOOKS - 1:
                 wrong.append(str(e))
     try:
         town.check()

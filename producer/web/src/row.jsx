@@ -246,15 +246,21 @@ function Damaged({why}) {
 	</div>;
 }
 
+// What was brought, or is on its way, went by what was chosen then.
+function isLacking(row) {
+	return row.lacking?.length > 0 && (row.group === 'none' || row.group === 'ended' || row.own?.state === 'scheduled');
+}
+
 // Activities that cannot come along, and the choice between a course without them and none.
 function Lacking({store, row}) {
 	const o = optionsOf(store, row);
 	const list = row.lacking.map((l) => `${l.type} (${number(l.count)})`).join(', ');
 	return <div class="nv-why">
 		<p class="mb-1 text-danger-emphasis">{t('lacking', {list})}</p>
-		{o && o.set && <label><input type="checkbox" class="form-check-input" checked={o.values.leave_out}
-			disabled={store.busy.has(row.key)} onChange={(e) => o.set({leave_out: e.currentTarget.checked})} />
+		{o && o.set && <label><Tick name={row.fullname} label={t('leave_out')} checked={o.values.leave_out}
+			disabled={store.busy.has(row.key)} onChange={(yes) => o.set({leave_out: yes})} />
 			{' '}{t('leave_out')}</label>}
+		{o && o.set && o.values.user_data && <p class="mb-1">{t('lacking.graded')}</p>}
 	</div>;
 }
 
@@ -263,7 +269,7 @@ function Status({store, row}) {
 	return <>
 		{row.word !== 'none' && <Badge word={row.word} text={t(`state.${row.word}`)} />}
 		{isDamaged(row) && <Damaged why={row.damaged} />}
-		{row.lacking?.length > 0 && row.word !== 'restored' && <Lacking store={store} row={row} />}
+		{isLacking(row) && <Lacking store={store} row={row} />}
 		{row.own && <OwnStatus store={store} row={row} />}
 		{row.other && <OtherStatus store={store} row={row} />}
 		{problem && <div class="text-danger-emphasis nv-why" role="alert">{problemText(problem)}</div>}
