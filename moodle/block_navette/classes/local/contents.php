@@ -94,12 +94,13 @@ class contents {
     }
 
     /**
-     * Take files out of files.xml whose content nobody has.
+     * Take files out of files.xml whose content nobody has, or whose activity was left out.
      *
      * @param string $tree
      * @param string[] $missing hashes, as keys
+     * @param bool[] $contexts ids of contexts that were left out, as keys
      */
-    public static function leave_out(string $tree, array $missing): void {
+    public static function leave_out(string $tree, array $missing, array $contexts = []): void {
         $part = "$tree/files.xml.part";
         $reader = new \XMLReader();
         $writer = new \XMLWriter();
@@ -115,12 +116,15 @@ class contents {
                 continue;
             }
             $file = self::one($reader);
-            if (!$file || !isset($missing[$file->contenthash])) {
-                $writer->writeRaw("\n  " . $reader->readOuterXml());
+            $text = $reader->readOuterXml();
+            // Folders and references have a context, too.
+            $context = preg_match('~<contextid>(\d+)</contextid>~', $text, $found) ? (int) $found[1] : 0;
+            if (!isset($contexts[$context]) && (!$file || !isset($missing[$file->contenthash]))) {
+                $writer->writeRaw("\n  $text");
             }
             $more = $reader->next();
         }
-        $writer->endElement();
+        $writer->fullEndElement();
         $writer->endDocument();
         $writer->flush();
         unset($writer);
