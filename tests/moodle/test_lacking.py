@@ -210,17 +210,24 @@ def test_a_graded_activity_is_left_out_of_an_archive_without_user_data(pair, cou
 
 
 def test_what_is_being_deleted_does_not_count_as_graded(pair, course):  # noqa: F811
-    deleting = ("$DB->execute('UPDATE {course_modules} SET deletioninprogress = %d WHERE course = ? AND module = "
-                "(SELECT id FROM {modules} WHERE name = ?)', [" + str(pair.courses[course]) + ", 'workshop']);")
-    with client_without(pair, "wiki", "workshop"):
-        pair.code("lastyear", deleting % 1)
-        try:
-            # The wiki has no grades.
-            plugins = pair.always["plugins"]
+    number = pair.courses[course]
+    deleting = ("$DB->execute('UPDATE {course_modules} SET deletioninprogress = ? WHERE course = ? AND module = "
+                f"(SELECT id FROM {{modules}} WHERE name = ?)', [%d, {number}, 'workshop']);")
+    # Another one is there, which has no grades.
+    another = pair.code("lastyear", deleting % 1 + """
+        require_once($CFG->libdir . '/testing/lib.php');
+        require_once($CFG->libdir . '/phpunit/classes/util.php');
+        \\core\\session\\manager::set_user(get_admin());
+        $one = phpunit_util::get_data_generator()->create_module('workshop', ['course' => COURSE, 'name' => 'Ungraded']);
+        $DB->set_field('grade_items', 'gradetype', 0, ['itemmodule' => 'workshop', 'iteminstance' => $one->id]);
+        echo $one->cmid;""".replace("COURSE", str(number))).split()[-1]
+    try:
+        with client_without(pair, "wiki", "workshop"):
             assert pair.run("lastyear", "export", {"check_only": True, "request": pair.request(
-                course, user_data=True, plugins=[p for p in plugins if p["name"] != "mod_workshop"])}).code == 0
-        finally:
-            pair.code("lastyear", deleting % 0)
+                course, user_data=True)}).code == 0
+    finally:
+        pair.code("lastyear", f"require_once($CFG->dirroot . '/course/lib.php'); course_delete_module({another});"
+                  + deleting % 0)
 
 
 def test_the_folder_for_temporary_files_is_made_when_it_is_needed(pair):  # noqa: F811
