@@ -43,6 +43,8 @@ class contents {
             throw failure::reject('archive_corrupt', 'the archive has no files.xml');
         }
         $before = libxml_use_internal_errors(true);
+        // Of a file that was read before this one.
+        libxml_clear_errors();
         try {
             $more = $reader->read();
             while ($more) {
