@@ -10,7 +10,12 @@ As test_scripts.py, whose pair this is.
 """
 import contextlib
 import json
+import pathlib
+import shutil
+import subprocess
 import sys
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import gate
 
@@ -144,7 +149,7 @@ def assert_arrived(pair, made):  # noqa: F811
 
 def assert_told(said):
     section = [text for text in said if text.startswith("The section ")]
-    assert len(section) == 1 and section[0].endswith('is no longer restricted by "The wiki", which was left out.')
+    assert len(section) == 1 and section[0].endswith('can no longer be opened by "The wiki", which was left out.')
     assert sorted(text for text in said if "left out" in text or "nothing any more" in text) == sorted(TOLD + section)
 
 
@@ -183,7 +188,10 @@ def test_with_user_data_a_graded_activity_is_not_left_out(pair, course, known): 
         if known:
             refused = exported(pair, course, users=True)
         else:
-            refused = pair.run("thisyear", "import", pair.message(course, True, needs=pair.export(course, True)["needs"]))
+            message = pair.message(course, True, needs=pair.export(course, True)["needs"])
+            refused = pair.run("thisyear", "import", message)
+            # Before anything is made, and any content is stored.
+            assert pair.count("thisyear", f"{{block_navette_restores}} WHERE requestid = '{message['request']['id']}'") == 0
             assert pair.count("thisyear", "{course} WHERE shortname LIKE 'LACKING%'") == 0
         assert refused.error == ("reject", "plugin_missing")
         message = refused.lines[-1]["error"]["message"]
@@ -192,6 +200,199 @@ def test_with_user_data_a_graded_activity_is_not_left_out(pair, course, known): 
         made = pair.bring(course, True, needs=pair.export(course, True)["needs"])
         assert pair.count("thisyear", f"{{workshop}} WHERE course = {made['course']}") == 1
         pair.delete(made["course"])
+
+
+def test_a_graded_activity_is_left_out_of_an_archive_without_user_data(pair, course):  # noqa: F811
+    with client_without(pair, "wiki", "workshop", known=False):
+        made = pair.bring(course, request={"user_data": True}, needs=pair.export(course)["needs"])
+        assert_told(made["warnings"])
+        pair.delete(made["course"])
+
+
+def test_what_is_being_deleted_does_not_count_as_graded(pair, course):  # noqa: F811
+    number = pair.courses[course]
+    deleting = ("$DB->execute('UPDATE {course_modules} SET deletioninprogress = ? WHERE course = ? AND module = "
+                f"(SELECT id FROM {{modules}} WHERE name = ?)', [%d, {number}, 'workshop']);")
+    # Another one is there, which has no grades.
+    another = pair.code("lastyear", deleting % 1 + """
+        require_once($CFG->libdir . '/testing/lib.php');
+        require_once($CFG->libdir . '/phpunit/classes/util.php');
+        \\core\\session\\manager::set_user(get_admin());
+        $one = phpunit_util::get_data_generator()->create_module('workshop', ['course' => COURSE, 'name' => 'Ungraded']);
+        $DB->set_field('grade_items', 'gradetype', 0, ['itemmodule' => 'workshop', 'iteminstance' => $one->id]);
+        echo $one->cmid;""".replace("COURSE", str(number))).split()[-1]
+    try:
+        with client_without(pair, "wiki", "workshop"):
+            assert pair.run("lastyear", "export", {"check_only": True, "request": pair.request(
+                course, user_data=True)}).code == 0
+    finally:
+        pair.code("lastyear", f"require_once($CFG->dirroot . '/course/lib.php'); course_delete_module({another});"
+                  + deleting % 0)
+
+
+def test_the_folder_for_temporary_files_is_made_when_it_is_needed(pair):  # noqa: F811
+    temp = pathlib.Path(pair.sites["thisyear"]["data"]) / "temp"
+    temp.rename(temp.with_name("temp.away"))
+    try:
+        assert pair.run("thisyear", "check").code == 0
+    finally:
+        if temp.is_dir():
+            shutil.rmtree(temp)
+        temp.with_name("temp.away").rename(temp)
+
+
+# --- archives made by hand ---
+
+RUN = r"""
+    ob_start(); // what Moodle may say
+    foreach (['out' => fopen('php://memory', 'w+'), 'warnings' => []] as $name => $value) {
+        $field = new ReflectionProperty('block_navette\local\channel', $name);
+        $field->setAccessible(true);
+        $field->setValue(null, $value);
+    }
+    $said = ['error' => ''];
+    try {
+        block_navette\local\lacking::leave_out('TREE', ['assign', 'page', 'wikibook'], USERS, KEPT, 'fr');
+    } catch (block_navette\local\failure $e) {
+        $said['error'] = $e->reason;
+    }
+    ob_end_clean();
+    echo json_encode($said + ['warnings' => block_navette\local\channel::warnings()]);"""
+
+
+def archive(folder, activities, sections=(), **files):
+    """activities: (course module, section, type, title, fields of module.xml); sections: (id, title, parent, fields)."""
+    def fields(**values):
+        return "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in values.items())
+
+    listed = grouped = ""
+    for cm, section, module, title, more in activities:
+        where = f"activities/{module}_{cm}"
+        inside = any(one[0] == section and one[2] for one in sections)
+        listed += "<activity>" + fields(moduleid=cm, sectionid=section, modulename=module, title=title, directory=where,
+                                        insubsection=1 if inside else "") + "</activity>"
+        files[f"{where}/module.xml"] = f'<module id="{cm}">{fields(**more)}</module>'
+        files[f"{where}/{module}.xml"] = f'<activity id="1" moduleid="{cm}" contextid="{cm + 1000}">' \
+            + files.pop(f"text{cm}", "") + "</activity>"
+    for number, (section, title, parent, more) in enumerate(sections):
+        grouped += "<section>" + fields(sectionid=section, title=title, directory=f"sections/section_{section}",
+                                        parentcmid=parent, modname="wiki" if parent else "") + "</section>"
+        files[f"sections/section_{section}/section.xml"] = f'<section id="{section}">' + fields(number=number, sequence=",".join(
+            str(one[0]) for one in activities if one[1] == section), **more) + "</section>"
+    files["moodle_backup.xml"] = "<moodle_backup><information>" + fields(
+        original_wwwroot="https://old.example.org/m", original_course_id=7) + f"<contents><activities>{listed}</activities>" \
+        f"<sections>{grouped}</sections></contents></information></moodle_backup>"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    subprocess.run(["chmod", "-R", "a+rwX", folder], check=True)
+    return folder
+
+
+def leave_out(pair, tree, kept=True, users=False):  # noqa: F811
+    said = json.loads(pair.code("thisyear", RUN.replace("TREE", str(tree)).replace("USERS", str(users).lower())
+                                .replace("KEPT", str(kept).lower())))
+    return said["error"] or said["warnings"]
+
+
+WIKI = (12, 1, "wiki", "W", {"completion": 1})
+
+
+def availability(tree, activity):
+    text = ElementTree.parse(tree / f"activities/{activity}/module.xml").findtext("availability")
+    return None if text == "$@NULL@$" else json.loads(text)
+
+
+@pytest.mark.parametrize("encoding", ("utf-8", "utf-16"))
+def test_an_archive_with_a_doctype_is_refused(pair, encoding):  # noqa: F811
+    tree = archive(pair.folder("doctype"), [WIKI], **{"completion.xml": (
+        f'<?xml version="1.0" encoding="{encoding}"?><!-- x --><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>').encode(encoding)})
+    assert leave_out(pair, tree) == "archive_corrupt"
+
+
+def test_grades_are_not_read_where_nothing_graded_leaves(pair):  # noqa: F811
+    tree = archive(pair.folder("grades"), [WIKI], **{"gradebook.xml": "no XML at all"})
+    assert len(leave_out(pair, tree)) == 1
+
+
+def test_the_activity_before_is_found(pair):  # noqa: F811
+    before = {"availability": json.dumps({"op": "&", "c": [{"type": "completion", "cm": -1, "e": 1}], "showc": [True]})}
+    tree = archive(pair.folder("before"), [
+        (11, 1, "page", "First", {"completion": 2}), (13, 1, "page", "Stays", {"completion": 0} | before),
+        WIKI, (14, 1, "page", "Label", {"completion": 0}), (15, 1, "page", "Freed", {"completion": 1} | before),
+        (16, 2, "page", "Later", {"completion": 1} | before)],
+        [(1, "One", "", {}), (2, "Two", "", {"availabilityjson": before["availability"]}),
+         (3, "Three", "", {"availabilityjson": before["availability"]})])
+    # Section 2 comes after "Freed", but "Freed" itself after the wiki.
+    assert leave_out(pair, tree)[1:] == ['"Freed" is no longer restricted by "W", which was left out.']
+    assert availability(tree, "page_15") is None and availability(tree, "page_13")["c"][0]["cm"] == -1
+    tree = archive(pair.folder("before"), [WIKI], [(1, "One", "", {}), (2, "Two", "", {"availabilityjson": before["availability"]})])
+    assert leave_out(pair, tree)[1:] == ['The section "Two" is no longer restricted by "W", which was left out.']
+
+
+def test_sections_of_what_leaves_stand_by_themselves(pair):  # noqa: F811
+    tree = archive(pair.folder("delegated"), [WIKI, (20, 2, "page", "Child", {})],
+                   [(1, "One", "", {}), (2, "Two", 12, {"component": "mod_wiki", "itemid": 5})])
+    assert leave_out(pair, tree)[1:] == ['The section "Two" stands by itself: it belonged to "W", which was left out.']
+    backup = ElementTree.parse(tree / "moodle_backup.xml")
+    assert {node.text for name in ("parentcmid", "modname", "insubsection") for node in backup.iter(name)} == {None}
+    section = ElementTree.parse(tree / "sections/section_2/section.xml")
+    assert section.findtext("component") == section.findtext("itemid") == "$@NULL@$"
+
+
+DONE, NOT_DONE, STAYS = ({"type": "completion", "cm": 12, "e": 1}, {"type": "completion", "cm": 12, "e": 0},
+                         {"type": "date", "d": ">=", "t": 1})
+RULES = [  # operator, conditions, what is left of them, what is said
+    ("&", [DONE, STAYS], [STAYS], "is no longer restricted by"),
+    ("&", [NOT_DONE, STAYS], [STAYS], "is no longer restricted by"),
+    ("|", [DONE, STAYS], [STAYS], "can no longer be opened by"),
+    ("|", [NOT_DONE, STAYS], None, "is no longer restricted by"),
+    ("!&", [DONE, STAYS], None, "is no longer restricted by"),
+    ("!|", [DONE, STAYS], [STAYS], "is no longer restricted by"),
+    ("!|", [{"op": "&", "c": [DONE, STAYS]}, STAYS], [STAYS], "is no longer restricted by"),
+    ("|", [{"op": "!&", "c": [DONE, STAYS]}, STAYS], None, "is no longer restricted by"),
+    ("|", [{"op": "&", "c": [DONE]}, STAYS], [STAYS], "is no longer restricted by"),
+]
+
+
+def test_no_condition_becomes_stricter_than_it_was(pair):  # noqa: F811
+    tree = archive(pair.folder("rules"), [WIKI] + [(100 + i, 1, "page", f"P{i}", {"availability": json.dumps(
+        {"op": op, "c": conditions})}) for i, (op, conditions, _, _) in enumerate(RULES)])
+    said = leave_out(pair, tree)[1:]
+    assert said == [f'"P{i}" {how} "W", which was left out.' for i, (_, _, _, how) in enumerate(RULES)]
+    for i, (_, _, rest, _) in enumerate(RULES):
+        left = availability(tree, f"page_{100 + i}")
+        assert (left and left["c"]) == rest, RULES[i]
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("Q &amp; A <b>now</b>", "Q & A now"),
+    ('<span lang="en" class="multilang">Day</span> <span lang="fr" class="multilang">Jour</span> 1', "Jour 1"),
+    ("{mlang en}Day{mlang}{mlang fr}Jour{mlang} 1", "Jour 1"),
+])
+def test_names_are_told_as_people_read_them(pair, name, shown):  # noqa: F811
+    tree = archive(pair.folder("names"), [(12, 1, "wiki", name, {})])
+    assert leave_out(pair, tree) == [f'"{shown}" was left out: the receiving site has no activity of the type wiki.']
+
+
+def test_links_to_what_leaves_lead_home_and_its_files_stay_behind(pair):  # noqa: F811
+    def file(number, context):
+        return (f'<file id="{number}"><contenthash>{number:040x}</contenthash><contextid>{context}</contextid>'
+                f'<filename>f</filename><filesize>1</filesize><repositoryid>$@NULL@$</repositoryid></file>')
+
+    tree = archive(pair.folder("links"), [WIKI, (20, 1, "page", "Text", {}), (21, 1, "page", "None", {})],
+                   text20="$@WIKIVIEWBYID*12@$ $@WIKIPAGEBYID*3@$ $@WIKIBOOKVIEWBYID*5@$", text21="$@PAGEVIEWBYID*20@$",
+                   **{"files.xml": f"<files>{file(1, 1012)}{file(2, 1020)}</files>"})
+    before = {path: path.read_bytes() for path in tree.rglob("*.xml")}
+    assert leave_out(pair, tree)[1:] == [
+        '"Text" links to activities that were left out: these links lead to the course they came from.']
+    assert "https://old.example.org/m/mod/wiki/view.php?id=12 https://old.example.org/m/mod/wiki/index.php?id=7 " \
+        "$@WIKIBOOKVIEWBYID*5@$" in (tree / "activities/page_20/page.xml").read_text()
+    assert [one.get("id") for one in ElementTree.parse(tree / "files.xml").iter("file")] == ["2"]
+    # The next attempt begins with what came.
+    (tree / "files.xml.whole.part").write_text("killed while it was written")
+    pair.code("thisyear", rf"block_navette\local\skeleton::put_back('{tree}');")
+    assert {path: path.read_bytes() for path in tree.rglob("*.xml")} == before and not list(tree.rglob("*.whole"))
 
 
 def test_without_that_choice_the_course_is_refused(pair, course):  # noqa: F811

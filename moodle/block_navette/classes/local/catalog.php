@@ -111,8 +111,13 @@ class catalog {
            ORDER BY cm.course, m.name",
             $params
         );
+        // A type without its code is backed up by nobody.
+        $here = \core_component::get_plugin_list('mod');
         $found = [];
         foreach ($rows as $row) {
+            if (!isset($here[$row->name])) {
+                continue;
+            }
             $found[$row->course][] = ['name' => $row->name, 'count' => (int) $row->number];
         }
         $rows->close();

@@ -43,6 +43,8 @@ class contents {
             throw failure::reject('archive_corrupt', 'the archive has no files.xml');
         }
         $before = libxml_use_internal_errors(true);
+        // Of a file that was read before this one.
+        libxml_clear_errors();
         try {
             $more = $reader->read();
             while ($more) {
@@ -94,12 +96,13 @@ class contents {
     }
 
     /**
-     * Take files out of files.xml whose content nobody has.
+     * Take files out of files.xml whose content nobody has, or whose activity was left out.
      *
      * @param string $tree
      * @param string[] $missing hashes, as keys
+     * @param bool[] $contexts ids of contexts that were left out, as keys
      */
-    public static function leave_out(string $tree, array $missing): void {
+    public static function leave_out(string $tree, array $missing, array $contexts = []): void {
         $part = "$tree/files.xml.part";
         $reader = new \XMLReader();
         $writer = new \XMLWriter();
@@ -115,12 +118,15 @@ class contents {
                 continue;
             }
             $file = self::one($reader);
-            if (!$file || !isset($missing[$file->contenthash])) {
-                $writer->writeRaw("\n  " . $reader->readOuterXml());
+            $text = $reader->readOuterXml();
+            // Folders and references have a context, too.
+            $context = preg_match('~<contextid>(\d+)</contextid>~', $text, $found) ? (int) $found[1] : 0;
+            if (!isset($contexts[$context]) && (!$file || !isset($missing[$file->contenthash]))) {
+                $writer->writeRaw("\n  $text");
             }
             $more = $reader->next();
         }
-        $writer->endElement();
+        $writer->fullEndElement();
         $writer->endDocument();
         $writer->flush();
         unset($writer);

@@ -112,7 +112,7 @@ class export {
         if ($theirs) {
             $this->lacking = needs::check(needs::of($course), $theirs, $id, !empty($this->request->leave_out), true);
             if (!empty($this->request->user_data)) {
-                needs::check_graded((int) $id, $this->lacking);
+                needs::check_graded((int) $id, $this->lacking, (string) ($this->request->lang ?? ''));
             }
         }
     }
@@ -176,7 +176,7 @@ class export {
         $CFG->backuptempdir = $this->workdir . '/moodle';
         $CFG->keeptempdirectoriesonbackup = true;
         $controller = null;
-        $naming = new naming($this->workdir);
+        $naming = new naming($this->workdir, $this->left_out());
         try {
             channel::progress('export', 0, 1000);
             $controller = new export_controller(
@@ -220,7 +220,7 @@ class export {
         }, $this->lacking)));
         if ($this->lacking) {
             $has = array_diff(array_keys(\core_component::get_plugin_list('mod')), $this->lacking);
-            lacking::leave_out($tree, $has, !empty($this->request->user_data), false);
+            lacking::leave_out($tree, $has, !empty($this->request->user_data), false, (string) ($this->request->lang ?? ''));
         }
         // Before contents that the site has lost are taken out: the course had those files.
         $inventory = array_merge(
@@ -235,6 +235,27 @@ class export {
         \block_navette\event\course_exported::tell((int) $this->course->id, $this->request);
         return $this->about() + ['skeleton' => $tree, 'files' => $files, 'bytes' => $bytes,
             'needs' => needs::to_list($needs), 'inventory' => $inventory];
+    }
+
+    /**
+     * Contexts of the activities that are left out: their files need not travel.
+     *
+     * @return bool[] ids, as keys
+     */
+    private function left_out(): array {
+        global $DB;
+        if (!$this->lacking) {
+            return [];
+        }
+        [$in, $params] = $DB->get_in_or_equal($this->lacking, SQL_PARAMS_NAMED);
+        return array_fill_keys($DB->get_fieldset_sql(
+            "SELECT ctx.id
+               FROM {course_modules} cm
+               JOIN {modules} m ON m.id = cm.module
+               JOIN {context} ctx ON ctx.instanceid = cm.id AND ctx.contextlevel = :level
+              WHERE cm.course = :course AND m.name $in",
+            ['level' => CONTEXT_MODULE, 'course' => $this->course->id] + $params
+        ), true);
     }
 
     /**

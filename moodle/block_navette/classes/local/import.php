@@ -212,7 +212,7 @@ class import {
         }
         try {
             $this->check();
-            $this->find_contents();
+            $this->prepare(!empty($this->in->request->user_data));
             $this->row = restores::begin($this->in, $this->target->user, $row);
             return $this->attempt();
         } finally {
@@ -242,6 +242,7 @@ class import {
                 channel::warn('The course could not be restored with user data (' . $e->getMessage()
                     . '): it was restored without them.');
                 $this->check(); // Says again what is left out, and where the course goes.
+                $this->prepare(false);
                 return $this->make(false);
             }
         } catch (\Throwable $e) {
@@ -292,14 +293,32 @@ class import {
     }
 
     /**
-     * Everything the backup needs must be in what was fetched: nothing is taken from this site's files.
+     * The archive as it came, less the activities that this site lacks, and the contents of the rest.
+     *
+     * @param bool $users with user data
      */
-    private function find_contents(): void {
+    private function prepare(bool $users): void {
         $tree = rtrim((string) ($this->in->tree ?? ''), '/');
-        $blobs = rtrim((string) ($this->in->blobs ?? ''), '/');
         if ($tree === '' || $tree[0] !== '/' || !is_dir($tree)) {
             throw new failure(failure::RETRY, 'io', "the unpacked archive \"$tree\" is not there");
         }
+        skeleton::put_back($tree);
+        if (!empty($this->in->request->leave_out)) {
+            // The course server may not have known what is installed here.
+            lacking::leave_out($tree, array_keys(\core_component::get_plugin_list('mod')), $users, true, $this->lang());
+        }
+        $this->contents = [];
+        $this->own = null;
+        $this->find_contents($tree);
+    }
+
+    /**
+     * Everything the backup needs must be in what was fetched: nothing is taken from this site's files.
+     *
+     * @param string $tree
+     */
+    private function find_contents(string $tree): void {
+        $blobs = rtrim((string) ($this->in->blobs ?? ''), '/');
         $missing = [];
         foreach (contents::each($tree) as $file) {
             $sha1 = $file->contenthash;
@@ -461,10 +480,6 @@ class import {
         global $CFG, $DB;
         require_once($CFG->dirroot . '/backup/util/includes/restore_includes.php');
         $tree = rtrim($this->in->tree, '/');
-        if (!empty($this->in->request->leave_out)) {
-            // The course server may not have known what is installed here.
-            lacking::leave_out($tree, array_keys(\core_component::get_plugin_list('mod')), $users, true);
-        }
         contents::say_without_files($tree);
         names::settle_backup($tree);
         // The unpacked archive is used where it lies, and stays there: it is the caller's.

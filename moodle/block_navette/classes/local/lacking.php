@@ -32,14 +32,11 @@ namespace block_navette\local;
  * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
  */
 class lacking {
-    /** What a backup writes for NULL. */
-    const NOTHING = '$@NULL@$';
+    /** @var skeleton its files */
+    private $files;
 
-    /** @var string the unpacked backup */
-    private $tree;
-
-    /** @var bool the tree is used again, so that each file is kept as it was */
-    private $kept;
+    /** @var string the language of names that are in several */
+    private $lang;
 
     /** @var string[] names of the activities that leave, by course module id */
     private $modules = [];
@@ -47,36 +44,71 @@ class lacking {
     /** @var string[] the same by id of their grade items */
     private $items = [];
 
+    /** @var string[] modules that leave */
+    private $types = [];
+
+    /** @var string[] folders of the activities that leave */
+    private $folders = [];
+
+    /** @var bool[] contexts of theirs, as keys */
+    private $contexts = [];
+
+    /** @var string[] folders of all activities, by course module id */
+    private $all = [];
+
+    /** @var int[][]|null by activity or section, then id: the course module with completion before it */
+    private $previous = null;
+
     /**
      * Do it.
      *
      * @param string $tree the unpacked backup
      * @param string[] $has names of the modules that the receiving site has
-     * @param bool $users with user data: then what is graded cannot be left out
+     * @param bool $users user data are wanted: where the archive has them, what is graded cannot be left out
      * @param bool $kept the next attempt gets the same tree
+     * @param string $lang the requester's language
      */
-    public static function leave_out(string $tree, array $has, bool $users, bool $kept): void {
+    public static function leave_out(string $tree, array $has, bool $users, bool $kept, string $lang): void {
         $self = new self();
-        $self->tree = $tree;
-        $self->kept = $kept;
-        $backup = $self->open('moodle_backup.xml');
+        $self->files = new skeleton($tree, $kept);
+        $self->lang = $lang;
+        $backup = $self->files->open('moodle_backup.xml');
         if (!$backup) {
             throw failure::reject('archive_corrupt', 'the archive has no moodle_backup.xml');
         }
+        foreach ($users ? skeleton::find($backup, "//settings/setting[level='root'][name='users']/value") : [] as $value) {
+            $users = $value->textContent === '1';
+        }
         $self->activities($backup, array_flip($has), $users);
-        if ($self->modules) {
-            $self->write($backup, 'moodle_backup.xml');
-            $self->conditions($backup);
-            $self->completion();
-            $self->badges();
-            $self->calculations();
+        if (!$self->modules) {
+            return;
+        }
+        $self->sections($backup);
+        $self->files->write($backup, 'moodle_backup.xml');
+        $self->conditions($backup);
+        $self->completion();
+        $self->badges();
+        $self->calculations();
+        $titles = ['course' => 'The course'];
+        foreach (['activity', 'section'] as $kind) {
+            foreach (skeleton::find($backup, "//contents/*/{$kind}[directory]") as $node) {
+                $titles[skeleton::field($node, 'directory')] = $self->title($node, $kind);
+            }
+        }
+        (new links($backup, $self->types, $has))->lead_home($self->files, $titles);
+        if ($self->contexts && is_file("$tree/files.xml")) {
+            $self->files->keep('files.xml');
+            contents::leave_out($tree, [], $self->contexts);
+        }
+        foreach ($kept ? [] : $self->folders as $folder) {
+            remove_dir("$tree/$folder");
         }
     }
 
     /**
      * The error of a graded activity that cannot be left out.
      *
-     * @param string $name the activity's
+     * @param string $name the activity's, for people
      * @param string $module
      * @return failure
      */
@@ -93,27 +125,31 @@ class lacking {
      * @param bool $users
      */
     private function activities(\DOMDocument $backup, array $has, bool $users): void {
-        $folders = [];
-        foreach ($this->find($backup, '//contents/activities/activity') as $node) {
-            $module = $this->field($node, 'modulename');
-            $folder = $this->field($node, 'directory');
-            if (isset($has[$module]) || !preg_match('~^activities/(\w+)$~D', $folder, $found)) {
+        foreach (skeleton::find($backup, '//contents/activities/activity') as $node) {
+            $module = skeleton::field($node, 'modulename');
+            $folder = skeleton::field($node, 'directory');
+            if (!preg_match('~^activities/\w+$~D', $folder)) {
                 continue;
             }
-            $name = $this->field($node, 'title');
+            $cm = (int) skeleton::field($node, 'moduleid');
+            $this->all[$cm] = $folder;
+            if (isset($has[$module]) || !preg_match('~^[a-z][a-z0-9_]*$~D', $module)) {
+                continue;
+            }
+            $name = names::plain(skeleton::field($node, 'title'), $this->lang);
             $this->items += $this->grade_items($folder, $name, $users ? $module : null);
-            $this->modules[(int) $this->field($node, 'moduleid')] = $name;
-            $folders[$found[1]] = true;
+            $this->modules[$cm] = $name;
+            $this->types[$module] = $module;
+            $this->folders[basename($folder)] = $folder;
+            $context = (int) ($this->files->root("$folder/$module.xml")['contextid'] ?? 0);
+            $this->contexts += $context ? [$context => true] : [];
             $node->parentNode->removeChild($node);
             channel::warn("\"$name\" was left out: the receiving site has no activity of the type $module.");
         }
-        foreach ($folders ? $this->find($backup, '//settings/setting[activity]') : [] as $node) {
-            if (isset($folders[$this->field($node, 'activity')])) {
+        foreach ($this->folders ? skeleton::find($backup, '//settings/setting[activity]') : [] as $node) {
+            if (isset($this->folders[skeleton::field($node, 'activity')])) {
                 $node->parentNode->removeChild($node);
             }
-        }
-        foreach ($this->kept ? [] : array_keys($folders) as $folder) {
-            remove_dir("$this->tree/activities/$folder");
         }
     }
 
@@ -127,14 +163,55 @@ class lacking {
      */
     private function grade_items(string $folder, string $name, ?string $module): array {
         $items = [];
-        $grades = $this->open("$folder/grades.xml");
-        foreach ($grades ? $this->find($grades, '//grade_item') : [] as $item) {
-            if ($module !== null && in_array($this->field($item, 'gradetype'), ['1', '2'], true)) {
+        $grades = $this->files->open("$folder/grades.xml");
+        foreach ($grades ? skeleton::find($grades, '//grade_item') : [] as $item) {
+            if ($module !== null && in_array(skeleton::field($item, 'gradetype'), ['1', '2'], true)) {
                 throw self::graded($name, $module);
             }
             $items[(int) $item->getAttribute('id')] = $name;
         }
         return $items;
+    }
+
+    /**
+     * Sections that belong to what is left out become sections of the course: Moodle would restore neither them nor
+     * their activities.
+     *
+     * @param \DOMDocument $backup
+     */
+    private function sections(\DOMDocument $backup): void {
+        foreach (skeleton::find($backup, '//contents/sections/section[parentcmid]') as $node) {
+            $name = $this->modules[(int) skeleton::field($node, 'parentcmid')] ?? null;
+            $folder = skeleton::field($node, 'directory');
+            if ($name === null || !preg_match('~^sections/\w+$~D', $folder)) {
+                continue;
+            }
+            skeleton::set($node, 'parentcmid', '');
+            skeleton::set($node, 'modname', '');
+            $id = (int) skeleton::field($node, 'sectionid');
+            foreach (skeleton::find($backup, "//contents/activities/activity[sectionid='$id']") as $activity) {
+                skeleton::set($activity, 'insubsection', '');
+            }
+            $xml = $this->files->open("$folder/section.xml");
+            foreach ($xml ? skeleton::find($xml, '/section') : [] as $section) {
+                skeleton::set($section, 'component', skeleton::NOTHING);
+                skeleton::set($section, 'itemid', skeleton::NOTHING);
+                $this->files->write($xml, "$folder/section.xml");
+            }
+            channel::warn($this->title($node, 'section') . " stands by itself: it belonged to \"$name\", which was left out.");
+        }
+    }
+
+    /**
+     * What people call an activity or a section.
+     *
+     * @param \DOMElement $node of the list of contents
+     * @param string $kind activity or section
+     * @return string
+     */
+    private function title(\DOMElement $node, string $kind): string {
+        $title = '"' . names::plain(skeleton::field($node, 'title'), $this->lang) . '"';
+        return $kind === 'section' ? "The section $title" : $title;
     }
 
     /**
@@ -144,19 +221,20 @@ class lacking {
      */
     private function conditions(\DOMDocument $backup): void {
         foreach (['activity' => ['module.xml', 'availability'], 'section' => ['section.xml', 'availabilityjson']] as $kind => $where) {
-            foreach ($this->find($backup, "//contents/*/{$kind}[directory]") as $node) {
-                $folder = $this->field($node, 'directory');
+            foreach (skeleton::find($backup, "//contents/*/{$kind}[directory]") as $node) {
+                $folder = skeleton::field($node, 'directory');
                 if (!preg_match('~^(activities|sections)/\w+$~D', $folder)) {
                     continue;
                 }
                 $file = "$folder/$where[0]";
-                $xml = $this->open($file);
+                $xml = $this->files->open($file);
+                $id = (int) skeleton::field($node, $kind === 'section' ? 'sectionid' : 'moduleid');
                 $changed = false;
-                foreach ($xml ? $this->find($xml, "/*/$where[1]") : [] as $field) {
-                    $changed = $this->condition($field, $kind, $this->field($node, 'title')) || $changed;
+                foreach ($xml ? skeleton::find($xml, "/*/$where[1]") : [] as $field) {
+                    $changed = $this->condition($backup, $field, $kind, $id, $this->title($node, $kind)) || $changed;
                 }
                 if ($changed) {
-                    $this->write($xml, $file);
+                    $this->files->write($xml, $file);
                 }
             }
         }
@@ -165,99 +243,128 @@ class lacking {
     /**
      * One of them.
      *
+     * @param \DOMDocument $backup
      * @param \DOMElement $field
      * @param string $kind activity or section
+     * @param int $id its id
      * @param string $title of what is restricted
      * @return bool changed
      */
-    private function condition(\DOMElement $field, string $kind, string $title): bool {
+    private function condition(\DOMDocument $backup, \DOMElement $field, string $kind, int $id, string $title): bool {
         $tree = json_decode($field->textContent);
-        $gone = [];
         if (!is_object($tree) || !is_array($tree->c ?? null)) {
             return false;
         }
-        $left = $this->without($tree, $gone);
-        foreach (array_unique($gone) as $name) {
-            $what = $kind === 'section' ? "The section \"$title\"" : "\"$title\"";
-            channel::warn("$what is no longer restricted by \"$name\", which was left out.");
+        $conditions = new conditions($this->modules, $this->items, fn() => $this->before($backup, $kind, $id));
+        $rest = $conditions->rest($tree);
+        foreach (['restricted' => 'is no longer restricted by', 'opened' => 'can no longer be opened by'] as $how => $text) {
+            foreach (array_keys($conditions->gone[$how]) as $name) {
+                channel::warn("$title $text \"$name\", which was left out.");
+            }
         }
-        if ($gone) {
-            $field->textContent = $left ? json_encode($left, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES)
-                : self::NOTHING;
+        if (!array_filter($conditions->gone)) {
+            return false;
         }
-        return (bool) $gone;
+        $field->textContent = is_object($rest) ? json_encode($rest, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES)
+            : skeleton::NOTHING;
+        return true;
     }
 
     /**
-     * A tree of conditions (core_availability\tree) less those that name what is left out. showc has an
-     * element for each of c.
+     * The activity with completion before an activity or a section, in the order of the course.
      *
-     * @param \stdClass $tree
-     * @param string[] $gone filled with the names
-     * @return \stdClass|null null: nothing is left of it
+     * @param \DOMDocument $backup
+     * @param string $kind
+     * @param int $id
+     * @return string|null its name, where it leaves
      */
-    private function without(\stdClass $tree, array &$gone): ?\stdClass {
-        $conditions = $shown = [];
-        foreach ($tree->c as $i => $one) {
-            $name = null;
-            if (is_object($one) && is_array($one->c ?? null)) {
-                $one = $this->without($one, $gone);
-            } else if (is_object($one) && ($one->type ?? '') === 'completion') {
-                $name = $this->modules[(int) ($one->cm ?? 0)] ?? null;
-            } else if (is_object($one) && ($one->type ?? '') === 'grade') {
-                $name = $this->items[(int) ($one->id ?? 0)] ?? null;
-            }
-            if ($name !== null) {
-                $gone[] = $name;
-            } else if ($one !== null) {
-                $conditions[] = $one;
-                $shown[] = $tree->showc[$i] ?? true;
+    private function before(\DOMDocument $backup, string $kind, int $id): ?string {
+        if ($this->previous === null) {
+            $this->previous = ['activity' => [], 'section' => []];
+            $last = 0;
+            foreach ($this->order($backup) as $section => $modules) {
+                $this->previous['section'][$section] = $last;
+                foreach ($modules as $cm) {
+                    $this->previous['activity'][$cm] = $last;
+                    $module = isset($this->all[$cm]) ? $this->files->open("{$this->all[$cm]}/module.xml") : null;
+                    $completion = $module ? skeleton::field($module->documentElement, 'completion') : '';
+                    $last = (int) $completion ? $cm : $last;
+                }
             }
         }
-        $tree->c = $conditions;
-        if (isset($tree->showc)) {
-            $tree->showc = $shown;
+        return $this->modules[$this->previous[$kind][$id] ?? 0] ?? null;
+    }
+
+    /**
+     * The order of the course.
+     *
+     * @param \DOMDocument $backup
+     * @return int[][] course module ids by section id
+     */
+    private function order(\DOMDocument $backup): array {
+        $sections = $numbers = [];
+        foreach (skeleton::find($backup, '//contents/sections/section') as $node) {
+            $folder = skeleton::field($node, 'directory');
+            $xml = preg_match('~^sections/\w+$~D', $folder) ? $this->files->open("$folder/section.xml") : null;
+            if ($xml) {
+                $id = (int) skeleton::field($node, 'sectionid');
+                $numbers[$id] = (int) skeleton::field($xml->documentElement, 'number');
+                $sections[$id] = array_map('intval', explode(',', skeleton::field($xml->documentElement, 'sequence')));
+            }
         }
-        return $conditions ? $tree : null;
+        asort($numbers);
+        return array_replace($numbers, $sections);
     }
 
     /**
      * Criteria of course completion. Moodle would skip them, and say so to nobody.
      */
     private function completion(): void {
-        $xml = $this->open('completion.xml');
-        $changed = false;
-        foreach ($xml ? $this->find($xml, '/*/course_completion_criteria') : [] as $node) {
-            $name = $this->modules[(int) $this->field($node, 'moduleinstance')] ?? null;
+        if (!$this->files->has('completion.xml', 'moduleinstance', fn($id) => isset($this->modules[(int) $id]))) {
+            return;
+        }
+        $xml = $this->files->open('completion.xml');
+        foreach (skeleton::find($xml, '/*/course_completion_criteria') as $node) {
+            $name = $this->modules[(int) skeleton::field($node, 'moduleinstance')] ?? null;
             if ($name !== null) {
                 $node->parentNode->removeChild($node);
                 channel::warn("Course completion no longer asks for \"$name\", which was left out.");
-                $changed = true;
             }
         }
-        if ($changed) {
-            $this->write($xml, 'completion.xml');
-        }
+        $this->files->write($xml, 'completion.xml');
+    }
+
+    /**
+     * The activity that a badge's parameter asks for.
+     *
+     * @param string $parameter its name, as module_12
+     * @return string|null its name, where it leaves
+     */
+    private function asked(string $parameter): ?string {
+        return $this->modules[(int) (explode('_', $parameter)[1] ?? 0)] ?? null;
     }
 
     /**
      * Criteria of badges. Moodle would make criteria of an activity without a number.
      */
     private function badges(): void {
-        $xml = $this->open('badges.xml');
+        if (!$this->files->has('badges.xml', 'name', fn($name) => $this->asked($name) !== null)) {
+            return;
+        }
+        $xml = $this->files->open('badges.xml');
         $changed = false;
-        foreach ($xml ? $this->find($xml, '//badge[criteria]') : [] as $badge) {
+        foreach (skeleton::find($xml, '//badge[criteria]') as $badge) {
             $gone = [];
-            foreach ($this->find($badge, 'criteria/criterion/parameters/parameter') as $parameter) {
-                $of = explode('_', $this->field($parameter, 'name')) + ['', ''];
-                $name = $this->field($parameter, 'criteriatype') === '1' ? $this->modules[(int) $of[1]] ?? null : null;
+            foreach (skeleton::find($badge, 'criteria/criterion/parameters/parameter') as $parameter) {
+                $name = skeleton::field($parameter, 'criteriatype') === '1'
+                    ? $this->asked(skeleton::field($parameter, 'name')) : null;
                 if ($name === null) {
                     continue;
                 }
                 $gone[$name] = true;
                 $all = $parameter->parentNode;
                 $all->removeChild($parameter);
-                if (!$this->find($all, 'parameter')) {
+                if (!skeleton::find($all, 'parameter')) {
                     $all->parentNode->parentNode->removeChild($all->parentNode);
                 }
             }
@@ -265,7 +372,7 @@ class lacking {
             $this->tell_badge($badge, array_keys($gone));
         }
         if ($changed) {
-            $this->write($xml, 'badges.xml');
+            $this->files->write($xml, 'badges.xml');
         }
     }
 
@@ -276,13 +383,13 @@ class lacking {
      * @param string[] $gone activities that it asked for
      */
     private function tell_badge(\DOMElement $badge, array $gone): void {
-        $title = $this->field($badge, 'name');
+        $title = names::plain(skeleton::field($badge, 'name'), $this->lang);
         foreach ($gone as $name) {
             channel::warn("The badge \"$title\" no longer asks for \"$name\", which was left out.");
         }
         // The criterion of type 0 only says how many of the others must be met.
-        if ($gone && !$this->find($badge, "criteria/criterion[criteriatype != '0']")) {
-            foreach ($this->find($badge, 'criteria/criterion') as $rest) {
+        if ($gone && !skeleton::find($badge, "criteria/criterion[criteriatype != '0']")) {
+            foreach (skeleton::find($badge, 'criteria/criterion') as $rest) {
                 $rest->parentNode->removeChild($rest);
             }
             channel::warn("The badge \"$title\" asks for nothing any more: it cannot be earned until it gets a criterion.");
@@ -290,96 +397,34 @@ class lacking {
     }
 
     /**
+     * The activities that leave whose grades a calculation uses.
+     *
+     * @param string $calculation
+     * @return string[] their names
+     */
+    private function used(string $calculation): array {
+        preg_match_all('/##gi(\d+)##/', $calculation, $used);
+        return array_unique(array_intersect_key($this->items, array_flip($used[1])));
+    }
+
+    /**
      * Calculations of grades that use what is left out: Moodle would keep a number that is another item's here.
      */
     private function calculations(): void {
-        $xml = $this->open('gradebook.xml');
-        $changed = false;
-        foreach ($xml ? $this->find($xml, '//grade_item') : [] as $item) {
-            preg_match_all('/##gi(\d+)##/', $this->field($item, 'calculation'), $used);
-            $names = array_unique(array_intersect_key($this->items, array_flip($used[1])));
+        if (!$this->items || !$this->files->has('gradebook.xml', 'calculation', fn($text) => (bool) $this->used($text))) {
+            return;
+        }
+        $xml = $this->files->open('gradebook.xml');
+        foreach (skeleton::find($xml, '//grade_item') as $item) {
+            $names = $this->used(skeleton::field($item, 'calculation'));
             if ($names) {
-                $title = $this->field($item, 'itemname');
-                $title = $title === self::NOTHING ? $this->field($item, 'itemtype') : $title;
+                $title = skeleton::field($item, 'itemname');
+                $title = $title === skeleton::NOTHING ? skeleton::field($item, 'itemtype') : names::plain($title, $this->lang);
                 channel::warn("The calculation of the grade \"$title\" was removed: it uses \"" . implode('", "', $names)
                     . '", which was left out.');
-                $this->find($item, 'calculation')[0]->textContent = self::NOTHING;
-                $changed = true;
+                skeleton::set($item, 'calculation', skeleton::NOTHING);
             }
         }
-        if ($changed) {
-            $this->write($xml, 'gradebook.xml');
-        }
-    }
-
-    /**
-     * Nodes of a document or below a node, in an array that may be changed meanwhile.
-     *
-     * @param \DOMNode $from
-     * @param string $path
-     * @return \DOMElement[]
-     */
-    private function find(\DOMNode $from, string $path): array {
-        $xpath = new \DOMXPath($from instanceof \DOMDocument ? $from : $from->ownerDocument);
-        return iterator_to_array($xpath->query($path, $from), false);
-    }
-
-    /**
-     * The text of a child.
-     *
-     * @param \DOMElement $node
-     * @param string $name
-     * @return string '' where there is none
-     */
-    private function field(\DOMElement $node, string $name): string {
-        foreach ($node->childNodes as $child) {
-            if ($child->nodeName === $name) {
-                return $child->textContent;
-            }
-        }
-        return '';
-    }
-
-    /**
-     * A file of the backup, as it came.
-     *
-     * @param string $name
-     * @return \DOMDocument|null null: there is none
-     */
-    private function open(string $name): ?\DOMDocument {
-        $path = "$this->tree/$name";
-        $path = is_file("$path.whole") ? "$path.whole" : $path;
-        if (!is_file($path)) {
-            return null;
-        }
-        $before = libxml_use_internal_errors(true);
-        try {
-            $xml = new \DOMDocument();
-            // No entities, no network: it comes from somebody else. Descriptions may be long.
-            if (!$xml->load($path, LIBXML_NONET | LIBXML_COMPACT | LIBXML_PARSEHUGE) || $xml->doctype) {
-                throw failure::reject('archive_corrupt', "$name is no proper XML");
-            }
-            return $xml;
-        } finally {
-            libxml_clear_errors();
-            libxml_use_internal_errors($before);
-        }
-    }
-
-    /**
-     * Write a file of the backup again.
-     *
-     * @param \DOMDocument $xml
-     * @param string $name
-     */
-    private function write(\DOMDocument $xml, string $name): void {
-        $path = "$this->tree/$name";
-        if ($this->kept && !is_file("$path.whole") && !copy($path, "$path.whole")) {
-            throw new failure(failure::RETRY, 'io', "$path cannot be copied");
-        }
-        $text = $xml->saveXML();
-        if (file_put_contents("$path.part", $text) !== strlen($text) || !rename("$path.part", $path)) {
-            throw new failure(failure::RETRY, 'io', "$path cannot be written again");
-        }
+        $this->files->write($xml, 'gradebook.xml');
     }
 }

@@ -68,6 +68,26 @@ class names {
     }
 
     /**
+     * A name in one language, without tags and entities, as the texts for people show it.
+     *
+     * @param string $name as Moodle stores it
+     * @param string $lang the language, where it is in several (as the filters multilang and multilang2 write them)
+     * @return string
+     */
+    public static function plain(string $name, string $lang): string {
+        $pick = function ($run) use ($lang) {
+            preg_match_all('~(?:lang="|\{mlang\s+)([\w-]+)[^>}]*[>}](.*?)(?:</(?:span|lang)>|\{mlang\})~su', $run[0], $found);
+            $texts = array_combine($found[1], $found[2]);
+            return $texts[$lang] ?? $texts[explode('_', $lang)[0]] ?? $texts['other'] ?? $texts['en'] ?? reset($texts);
+        };
+        $tags = '(?:<span\s(?=[^>]*class="multilang")[^>]*lang="[^>]*>.*?</span>|<lang\s+lang="[^>]*>.*?</lang>)';
+        foreach (["~$tags(?:\s*$tags)*~su", '~\{mlang\s+[\w-]+\}.*?\{mlang\}(?:\s*\{mlang\s+[\w-]+\}.*?\{mlang\})*~su'] as $runs) {
+            $name = preg_replace_callback($runs, $pick, $name) ?? $name;
+        }
+        return trim(html_entity_decode(strip_tags($name), ENT_QUOTES | ENT_HTML5, 'UTF-8'));
+    }
+
+    /**
      * Make the names in an unpacked backup such as Moodle takes. It reads them while it builds its plan, before a plan's
      * settings could be changed.
      *

@@ -36,6 +36,9 @@ class naming {
     /** @var string a folder for contents that lie elsewhere */
     private $workdir;
 
+    /** @var bool[] contexts whose files are left out, as keys */
+    private $without;
+
     /** @var bool[] told, by hash */
     private $told = [];
 
@@ -52,9 +55,11 @@ class naming {
      * Constructor.
      *
      * @param string $workdir
+     * @param bool[] $without contexts whose files are left out, as keys
      */
-    public function __construct(string $workdir) {
+    public function __construct(string $workdir, array $without) {
         $this->workdir = $workdir;
+        $this->without = $without;
     }
 
     /**
@@ -69,7 +74,7 @@ class naming {
         }
         foreach ($this->decided($backupid) as $row) {
             // A reference to a repository has no content here; the course may be without a content that is lost.
-            if ($row->referencefileid === null && $row->filename !== '.') {
+            if ($row->referencefileid === null && $row->filename !== '.' && !isset($this->without[$row->contextid])) {
                 $this->tell(get_file_storage()->get_file_instance($row), $row->contenthash, (int) $row->filesize);
             }
         }

@@ -126,6 +126,7 @@ class needs {
            ORDER BY z.name",
             ['course' => $course, 'type' => $type]
         );
+        $names = array_map(fn($name) => names::plain($name, current_language()), $names);
         return $names ? ', in "' . implode('", "', $names) . '"' : '';
     }
 
@@ -134,24 +135,29 @@ class needs {
      *
      * @param int $course
      * @param string[] $lacking modules
+     * @param string $lang the requester's language
      */
-    public static function check_graded(int $course, array $lacking): void {
+    public static function check_graded(int $course, array $lacking, string $lang): void {
         global $DB;
         if (!$lacking) {
             return;
         }
         [$in, $params] = $DB->get_in_or_equal($lacking, SQL_PARAMS_NAMED);
-        $items = $DB->get_records_select(
-            'grade_items',
-            "courseid = :course AND itemtype = 'mod' AND gradetype IN (1, 2) AND itemmodule $in",
+        // What is being deleted is not in the backup.
+        $items = $DB->get_records_sql(
+            "SELECT i.id, i.itemname, i.itemmodule
+               FROM {grade_items} i
+               JOIN {modules} m ON m.name = i.itemmodule
+               JOIN {course_modules} cm ON cm.module = m.id AND cm.instance = i.iteminstance AND cm.course = i.courseid
+              WHERE i.courseid = :course AND i.itemtype = 'mod' AND i.gradetype IN (1, 2)
+                    AND cm.deletioninprogress = 0 AND i.itemmodule $in
+           ORDER BY i.sortorder",
             ['course' => $course] + $params,
-            'sortorder',
-            'id, itemname, itemmodule',
             0,
             1
         );
         foreach ($items as $item) {
-            throw lacking::graded((string) $item->itemname, $item->itemmodule);
+            throw lacking::graded(names::plain((string) $item->itemname, $lang), $item->itemmodule);
         }
     }
 

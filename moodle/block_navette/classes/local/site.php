@@ -254,6 +254,10 @@ class site {
     private static function missing_folder(): string {
         global $CFG;
         clearstatcache();
+        if (is_writable($CFG->dataroot) && !is_dir($CFG->tempdir)) {
+            // Moodle makes it when it first needs it.
+            @make_temp_directory('', false);
+        }
         foreach (array_unique(array_filter([$CFG->dataroot, $CFG->tempdir, $CFG->filedir ?? ''])) as $folder) {
             if (!is_dir($folder) || !is_writable($folder)) {
                 return "Moodle's folder $folder is not there, or cannot be written to";
