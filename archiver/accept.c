@@ -28,8 +28,31 @@ bool nv_archiver_withdrawn(const struct archiver *a, const char *client, const c
 	return nv_seen_log_get(a->withdrawn, key, &withdrawn) && rev <= withdrawn;
 }
 
-/* 0: go on.  A request that has expired, or was signed in the future, is genuine: its people are
- * told.  Whether it has expired, its client's clock decides. */
+/* A genuine request that has expired by our clock, or was signed in the future: its people are
+ * told. What is being exported goes on and what was withdrawn ends, whatever the clocks say.
+ * Whether it has expired, its client's clock decides. */
+static void untimely(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env,
+		     struct nv_err *why)
+{
+	const struct nv_restore_request *q = &env->body.restore_request;
+	struct export *running = nv_export_find(a, env->from, q->id);
+	if (running && nv_export_adopt(running, d, env)) {
+		nv_envelope_fini(env);
+		return;
+	}
+	if (nv_archiver_withdrawn(a, env->from, q->id, q->rev)) {
+		nv_fail(why, NV_CANCELLED, NV_R_cancelled, "withdrawn before it started");
+	} else {
+		if (why->reason == NV_R_expired)
+			nv_client_clock_judge(a->client_clocks, env, why);
+		nv_settle_bound_clock(d, why);
+		if (why->reason == NV_R_clock)
+			nv_clock_note(a->metrics.clock_skew, env);
+	}
+	nv_export_decline(a, d, env, why);
+}
+
+/* 0: go on. */
 static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_envelope *env)
 {
 	struct nv_err err = {0};
@@ -41,17 +64,13 @@ static int open_request(struct archiver *a, struct nv_delivery *d, struct nv_env
 		return 0;
 	}
 	struct nv_err again = {0};
-	bool genuine = (err.reason == NV_R_expired || err.reason == NV_R_clock) &&
-		       nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0;
-	if (genuine && err.reason == NV_R_expired)
-		nv_client_clock_judge(a->client_clocks, env, &err);
+	if ((err.reason == NV_R_expired || err.reason == NV_R_clock) &&
+	    nv_envelope_open(body, len, &a->clients, want, 0, env, &again) == 0) {
+		untimely(a, d, env, &err);
+		return -1;
+	}
 	nv_settle_bound_clock(d, &err);
-	if (genuine && err.reason == NV_R_clock)
-		nv_clock_note(a->metrics.clock_skew, env);
-	if (genuine)
-		nv_export_decline(a, d, env, &err);
-	else
-		nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
+	nv_sender_refuse(&a->sender, &a->settle, d, &err, a->metrics.refused);
 	return -1;
 }
 

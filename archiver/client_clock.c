@@ -5,7 +5,8 @@
  * Which of the two, its client's clock tells, by which the time was set.  What that shows we know
  * from the client's questions: the broker drops a question that waits for more than some seconds,
  * so the time at which it was signed is the client's time when it comes.  From then on the time is
- * counted by our monotonic clock, which no correction of the wall clock changes. */
+ * counted by our monotonic clock, which no correction of the wall clock changes and no suspension
+ * stops. */
 #include "archiver/client_clock.h"
 
 #include <inttypes.h>
@@ -18,7 +19,7 @@
 struct client_clock {
 	char client[NV_NAME_MAX + 1];
 	uint64_t at;	/* ms since the epoch, by the client's clock … */
-	uint64_t heard; /* … when ours was so far (nv_mono_ms) */
+	uint64_t heard; /* … when ours was so far (nv_boot_ms) */
 };
 
 struct client_clocks {
@@ -56,7 +57,7 @@ void nv_client_clock_heard(struct client_clocks *c, const struct nv_envelope *qu
 		memcpy(clock->client, question->from, sizeof clock->client);
 	}
 	clock->at = question->issued;
-	clock->heard = nv_mono_ms();
+	clock->heard = nv_boot_ms();
 }
 
 void nv_client_clock_judge(const struct client_clocks *c, const struct nv_envelope *env,
@@ -70,7 +71,7 @@ void nv_client_clock_judge(const struct client_clocks *c, const struct nv_envelo
 			env->from);
 		return;
 	}
-	uint64_t now = nv_now_ms(), theirs = clock->at + (nv_mono_ms() - clock->heard);
+	uint64_t now = nv_now_ms(), theirs = clock->at + (nv_boot_ms() - clock->heard);
 	if (theirs >= env->expires || theirs >= now)
 		return;
 	nv_fail(err, NV_HOLD, NV_R_clock,

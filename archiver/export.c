@@ -98,10 +98,16 @@ static struct export *export_new(struct archiver *a, struct nv_delivery *d, stru
 
 struct export *nv_export_find(struct archiver *a, const char *client, const char *id)
 {
-	for (struct export *e = a->exports; e; e = e->next)
-		if (strcmp(e->env.from, client) == 0 && strcmp(nv_export_request(e)->id, id) == 0)
+	struct export *found = NULL;
+	for (struct export *e = a->exports; e; e = e->next) {
+		if (strcmp(e->env.from, client) != 0 || strcmp(nv_export_request(e)->id, id) != 0)
+			continue;
+		if (e->state == EXPORT_RUNNING)
 			return e;
-	return NULL;
+		if (!found)
+			found = e;
+	}
+	return found;
 }
 
 bool nv_export_adopt(struct export *e, struct nv_delivery *d, const struct nv_envelope *env)

@@ -302,6 +302,18 @@ bool nv_path_is_safe(const char *path)
 	}
 }
 
+bool nv_folder_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	const struct dirent *e = NULL;
+	if (!dir)
+		return false;
+	while ((e = readdir(dir)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
+		;
+	closedir(dir);
+	return !e;
+}
+
 int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err)
 {
 	struct statvfs st;

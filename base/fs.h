@@ -40,6 +40,8 @@ void nv_need_descriptors(unsigned count);
 /* A relative path of plain components: not empty, no leading '/', no "." or "..", no NUL, no
  * control characters, no backslash, at most 1024 bytes, components of at most 255. */
 bool nv_path_is_safe(const char *path);
+/* False also where it cannot be read. */
+bool nv_folder_is_empty(const char *path);
 /* Free bytes for an unprivileged process on the file system of path. */
 int nv_disk_free(const char *path, uint64_t *ret_bytes, struct nv_err *err);
 /* -1 with NV_HOLD: less room than any job needs (disk_full), or a file cannot be written

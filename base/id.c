@@ -147,6 +147,11 @@ uint64_t nv_mono_ms(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t nv_boot_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
 void nv_time_iso(uint64_t ms, char ret[25])
 {
 	const uint64_t last = 253402300799999; /* 9999-12-31T23:59:59.999Z */

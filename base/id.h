@@ -28,6 +28,7 @@ bool nv_name_valid(const char *s);
 /* Milliseconds since the epoch, and of a monotonic clock. */
 uint64_t nv_now_ms(void);
 uint64_t nv_mono_ms(void);
+uint64_t nv_boot_ms(void); /* monotonic, and goes on while the machine sleeps */
 /* "2026-11-22T17:08:00.123Z"; ret holds 25 bytes. */
 void nv_time_iso(uint64_t ms, char ret[25]);
 

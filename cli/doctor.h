@@ -106,6 +106,7 @@ enum cli_health { CLI_GOOD, CLI_WARNING, CLI_BAD };
 	X(redis_write_refused, BAD)         \
 	X(store_open, GOOD)                 \
 	X(store_missing, BAD)               \
+	X(store_empty, WARNING)             \
 	X(store_config, BAD)                \
 	X(store_ok, GOOD)                   \
 	X(store_denied, BAD)                \

@@ -343,6 +343,17 @@ void nv_cli_doctor_store(struct nv_cli_doctor *d)
 		return;
 	}
 	nv_cli_found(d, CLI_F_store_open, "store", NULL, "%s", nv_store_describe(s));
+	/* Writing would make .tmp, and an empty folder without it is how the daemons recognise a
+	 * file system that is not mounted. */
+	if (c->store.type == NV_STORE_DIRECTORY && nv_folder_is_empty(c->store.path)) {
+		nv_cli_found(
+			d, CLI_F_store_empty, "store",
+			"mount it; if the store is new, nothing need be done: the first archive "
+			"is written to it, and then writing can be tried here",
+			"%s: empty: new, or not mounted; nothing was written to it", c->store.path);
+		nv_store_close(s);
+		return;
+	}
 	for (size_t i = 0; c->identity.client && i < c->sites_len; i++)
 		probe_place(d, s, c->sites[i].name, c->identity.client);
 	for (size_t i = 0; c->identity.site && i < c->clients_len; i++)

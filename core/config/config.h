@@ -259,6 +259,8 @@ void nv_config_reload(struct nv_config *c, const struct nv_config *fresh, struct
 
 /* Does the file set this key of `restore`? One that is not from a file sets all. */
 bool nv_config_restore_given(const struct nv_config *c, const char *key);
+/* Unless a request says otherwise, is what the client has no plugin for left out? */
+bool nv_config_leaves_out(const struct nv_config *c);
 /* Adopt the site's settings for keys that the file does not set; true when something changed. As a
  * reload, on the loop only: no other thread may read such a key. */
 bool nv_config_adopt(struct nv_config *c, const struct nv_config_restore *site);

@@ -184,3 +184,11 @@ const char *const *nv_config_search_roles(const struct nv_config *c,
 	*ret_len = NV_ARRAY_LEN(fallback);
 	return fallback;
 }
+
+/* A folder of backups takes a course whole or not at all, so the course server is to refuse it
+ * before it exports anything. */
+bool nv_config_leaves_out(const struct nv_config *c)
+{
+	bool folder = c->site.path && c->site.type == NV_SITE_FOLDER;
+	return c->restore.leave_out && !folder;
+}

@@ -64,25 +64,13 @@ static int look_for_root(const struct dir_store *d, const char *operation, const
 	return -1;
 }
 
-static bool is_empty(const char *folder)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *e = NULL;
-	if (!dir)
-		return false;
-	while ((e = readdir(dir)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
-		;
-	closedir(dir);
-	return !e;
-}
-
 /* Only where somebody has written to the store before: one that is new is empty, too. */
 static int look_for_mount(const struct dir_store *d, const char *operation, const char *key,
 			  struct nv_err *err)
 {
 	if (look_for_root(d, operation, key, err) < 0)
 		return -1;
-	if (!is_empty(d->root))
+	if (!nv_folder_is_empty(d->root))
 		return 0;
 	return nv_fail(err, NV_RETRY, NV_R_store_unavailable,
 		       "store: %s %s: the folder %s is empty: mount it (or make the folder .tmp in "

@@ -171,7 +171,7 @@ int nv_request_input_judge_new(const struct nv_config *c, const struct session *
 	q->keep_category = c->restore.original_category && c->restore.original_category_checked;
 	q->user_data = c->restore.user_data;
 	q->enrolment = c->restore.enrolment;
-	q->leave_out = c->restore.leave_out;
+	q->leave_out = nv_config_leaves_out(c);
 	take_leave_out(w, q);
 	if (judge_person(&j, w, q, a) < 0 || judge_category(&j, w, q, a) < 0)
 		return -1;

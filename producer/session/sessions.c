@@ -179,7 +179,7 @@ static json_t *options_json(const struct app *app, const struct session *s)
 	const struct nv_config *c = app->config;
 	return json_pack("{s:b, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:b, s:b, s:o}",
 			 "choose_user_data", s->may_user_data, "user_data", c->restore.user_data,
-			 "leave_out", c->restore.leave_out, "choose_enrolment", s->may_user_data,
+			 "leave_out", nv_config_leaves_out(c), "choose_enrolment", s->may_user_data,
 			 "enrolment", nv_enrolment_words[c->restore.enrolment], "choose_category",
 			 c->restore.original_category, "keep_category",
 			 c->restore.original_category && c->restore.original_category_checked,

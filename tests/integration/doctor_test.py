@@ -218,9 +218,9 @@ def test_root_looks_as_the_daemons_user_and_leaves_nothing_of_its_own(tmp_path):
     key, work, store, site = (tmp_path / n for n in ("key", "work", "store", "site"))
     run("keys", "new", str(key))
     run("site", "create", str(site), "--name", "c", "--teacher", "t")
-    for folder in (work, store):
+    for folder in (work, store, store / ".tmp"):
         folder.mkdir()
-    for path in (key, work, store):
+    for path in (key, work, store, store / ".tmp"):
         os.chown(path, NOBODY, NOBODY)
     work.chmod(0o750)
     config = write(tmp_path / "c.yaml", f"identity:\n  client: c\n  key_file: {key}\n"
@@ -636,6 +636,10 @@ def store_config(tmp_path, store):
 def test_a_store_in_a_folder(tmp_path):
     (tmp_path / "store").mkdir()
     config = store_config(tmp_path, f"  type: directory\n  path: {tmp_path}/store\n")
+    # It may be a file system that is not mounted: one that is empty is one that nobody has written to.
+    empty, = only(doctor(config), "store_empty")
+    assert empty["status"] == "warning" and not list((tmp_path / "store").iterdir())
+    (tmp_path / "store" / ".tmp").mkdir()
     only(doctor(config), "store_open", "store_ok")
     assert not [f for _, _, files in os.walk(tmp_path / "store") for f in files]
     temporary, = only(doctor(config, TMPDIR=str(tmp_path / "none")), "tmp_unwritable")

@@ -151,6 +151,10 @@ static void a_record_comes_back_as_it_was_written(void **state)
 	nv_status_join(f->s, id, "bob", "joined", on_plain, fresh());
 	ok(f);
 	assert_string_equal(get(f, id)->joined, "bob");
+	/* An older message about it, which came too late. */
+	nv_status_join(f->s, id, "bob", "nobody served it in time", on_plain, fresh());
+	ok(f);
+	assert_string_equal(get(f, id)->joined, "bob");
 	nv_status_get(f->s, "01890000-0000-7000-8000-000000000000", on_record, fresh());
 	refused(f, NV_REJECT, NV_R_not_found);
 	assert_false(got.have);

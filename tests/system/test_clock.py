@@ -4,6 +4,7 @@ who waits are told, and it goes on by itself when the clock is right."""
 # one ctest entry per function
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -110,7 +111,9 @@ def test_a_course_server_ahead_by_more_than_a_request_lives(farm):
     other = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 2)), by="root", user="ada")
     wait.until(lambda: farm.record(other).get("reason") == "clock", lambda: f"held: {farm.record(other)}")
     farm.person("root").cancel(other)
-    wait.until(lambda: farm.roles("archiver")[0].events("request.withdrawn"), "the cancel is heard")
+    archiver, = farm.roles("archiver")
+    wait.until(lambda: archiver.events("request.withdrawn"), "the cancel is heard")
+    wait.until(lambda: [e["result"] for e in archiver.events("export.done")] == ["cancelled"], "it is not held on")
     del farm.requests[other]
     assert_goes_on(farm, clock, producer, request)
 
@@ -228,6 +231,25 @@ def test_who_wished_to_join_hears_that_it_is_given_up(farm):
     assert "has expired" in joined(farm, request, "ada")
     wait.until(lambda: farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 2, "the letters")
     assert {p.headers["nv-reason"] for p, _ in farm.broker.look(farm.vhost, f"dead.{farm.client}")} == {"clock", "expired"}
+
+
+def test_who_wished_to_join_while_redis_was_away_hears_that_it_is_given_up(farm):
+    """The worker keeps what it cannot judge yet: each return would count towards the delivery limit."""
+    _, _, worker = farm.all()
+    request = farm.submit(farm.remote.add(samples.make(farm.path("made.mbz"), 1)), by="root")
+    farm.wait_state(request, "restored")
+    farm.broker.limit_deliveries(farm.vhost, f"restore.{farm.client}.now", 1)
+    farm.redis.stop()
+    wait.until(lambda: worker.events("redis.down"), "the worker has noticed")
+    now = wire.now_ms()
+    wish_to_join(farm, request, "ada", issued=now - 2 * DAYS, expires=now - DAYS)
+    back = time.monotonic() + 6  # twice what nv_bus_return_later waits, and a little
+    wait.until(lambda: time.monotonic() > back, "the time away", 20)
+    assert farm.broker.depth(farm.vhost, f"dead.{farm.client}") == 0
+    farm.redis.start()
+    wait.until(lambda: "has expired" in (joined(farm, request, "ada") or ""), lambda: joined(farm, request, "ada"))
+    letter, = wait.until(lambda: farm.broker.look(farm.vhost, f"dead.{farm.client}"), "the letter")
+    assert letter[0].headers["nv-reason"] == "expired"
 
 
 def test_some_minutes_are_told_and_hold_nothing(farm):

@@ -262,6 +262,19 @@ static void what_the_client_lacks_is_left_out_by_the_setting_or_by_choice(void *
 	assert_int_equal(ask(r, &r->teacher, "{" COURSE ", \"leave_out\": null}"), 422);
 }
 
+static void a_client_that_is_a_folder_leaves_nothing_out(void **state)
+{
+	struct rig *r = *state;
+	r->config.restore.leave_out = true;
+	r->config.site.type = NV_SITE_FOLDER;
+	r->config.site.path = "/srv/courses";
+	assert_int_equal(ask(r, &r->teacher, "{" COURSE "}"), 0);
+	assert_false(r->q.leave_out);
+	r->config.site.type = NV_SITE_MOODLE;
+	assert_int_equal(ask(r, &r->teacher, "{" COURSE "}"), 0);
+	assert_true(r->q.leave_out);
+}
+
 static void a_mode_that_holds_already_may_be_named_also_without_user_data(void **state)
 {
 	struct rig *r = *state;
@@ -401,6 +414,7 @@ int main(void)
 		T(a_teacher_asks_for_nobody_else_and_for_nothing_reserved),
 		T(user_data_is_chosen_only_by_who_holds_the_capability),
 		T(what_the_client_lacks_is_left_out_by_the_setting_or_by_choice),
+		T(a_client_that_is_a_folder_leaves_nothing_out),
 		T(a_mode_that_holds_already_may_be_named_also_without_user_data),
 		T(the_original_category_is_kept_only_where_the_site_offers_it),
 		T(an_administrator_asks_for_others_or_for_nobody),

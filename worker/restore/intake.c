@@ -26,8 +26,8 @@ static bool decline_untimely(struct worker *w, struct nv_delivery *d, const stru
 	return true;
 }
 
-/* The same of a wish to join a course. */
-static bool decline_wish(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
+/* The same of an enrol.request. */
+static bool decline_enrol_request(struct worker *w, struct nv_delivery *d, const struct nv_err *why)
 {
 	struct nv_envelope env;
 	struct nv_err err = {0}, said = *why;
@@ -95,64 +95,88 @@ static void note_early(struct worker *w, const void *body, size_t len, const str
 }
 
 /* What cannot be served, or not now. */
-static void turn_away(struct worker *w, struct nv_delivery *d, bool is_wish, struct nv_err *why)
+static void turn_away(struct worker *w, struct nv_delivery *d, bool is_enrol, struct nv_err *why)
 {
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
 	nv_settle_bound_clock(d, why);
-	if (why->kind == NV_HOLD && !is_wish)
+	if (why->kind == NV_HOLD && !is_enrol)
 		note_early(w, body, len, why);
-	bool told = is_wish ? decline_wish(w, d, why)
-			    : decline_untimely(w, d, why) || decline_untrusted(w, d, why);
+	bool told = is_enrol ? decline_enrol_request(w, d, why)
+			     : decline_untimely(w, d, why) || decline_untrusted(w, d, why);
 	if (!told)
 		nv_sender_refuse(&w->sender, &w->settle, d, why, w->metrics.refused);
 }
 
 /* --- has it expired, or is our clock ahead? --- */
 
+#define ASK_AGAIN_MS 1000u
+
 struct expired {
 	struct worker *w;
 	struct nv_delivery *d;
-	bool is_wish;
+	bool is_enrol;
 	uint64_t expires;
 	struct nv_err why;
+	uv_timer_t timer;
 };
 
+static void expired_closed(uv_handle_t *handle)
+{
+	struct expired *e = handle->data;
+	struct worker *w = e->w;
+	free(e);
+	w->busy--;
+	w->on_idle_cb(w);
+}
+
+static void judge_expired(void *arg, const struct nv_err *err, uint64_t redis_ms);
+
+static void ask_again(uv_timer_t *timer)
+{
+	struct expired *e = timer->data;
+	nv_status_time(e->w->status, judge_expired, e);
+}
+
 /* The clock of Redis decides, which is usually another machine's.  Where Redis runs on this one,
- * what has expired stays expired. */
+ * what has expired stays expired.  While Redis is unavailable we keep the delivery: each return
+ * counts towards the broker's delivery limit, and beyond that nobody would be told. */
 static void judge_expired(void *arg, const struct nv_err *err, uint64_t redis_ms)
 {
 	struct expired *e = arg;
-	struct worker *w = e->w;
 	uint64_t now = nv_now_ms();
+	if (err && !e->w->daemon->stopping) {
+		uv_timer_start(&e->timer, ask_again, ASK_AGAIN_MS, 0);
+		return;
+	}
 	if (!err && redis_ms < e->expires && redis_ms < now)
 		nv_fail(&e->why, NV_HOLD, NV_R_clock,
 			"the clock of this machine is %ju s ahead of that of Redis: one of the two "
 			"is wrong",
 			(uintmax_t)((now - redis_ms) / 1000));
 	if (err)
-		nv_bus_return_later(e->d);
+		nv_bus_return(e->d);
 	else
-		turn_away(w, e->d, e->is_wish, &e->why);
-	free(e);
-	w->busy--;
-	w->on_idle_cb(w);
+		turn_away(e->w, e->d, e->is_enrol, &e->why);
+	uv_close((uv_handle_t *)&e->timer, expired_closed);
 }
 
 /* False: it has not expired by our clock, or nobody whom we trust has signed it. */
-static bool ask_whether_expired(struct worker *w, struct nv_delivery *d, bool is_wish,
+static bool ask_whether_expired(struct worker *w, struct nv_delivery *d, bool is_enrol,
 				const struct nv_err *why)
 {
 	struct nv_envelope env;
 	struct nv_err err = {0};
 	size_t len;
 	const void *body = nv_delivery_body(d, &len);
-	unsigned want = 1u << (is_wish ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
+	unsigned want = 1u << (is_enrol ? NV_KIND_ENROL_REQUEST : NV_KIND_ARCHIVE_READY);
 	if (why->reason != NV_R_expired ||
-	    nv_envelope_open(body, len, is_wish ? &w->myself : &w->sites, want, 0, &env, &err) < 0)
+	    nv_envelope_open(body, len, is_enrol ? &w->myself : &w->sites, want, 0, &env, &err) < 0)
 		return false;
 	struct expired *e = nv_alloc(sizeof *e);
-	*e = (struct expired){w, d, is_wish, env.expires, *why};
+	*e = (struct expired){w, d, is_enrol, env.expires, *why, {0}};
+	uv_timer_init(w->daemon->loop, &e->timer);
+	e->timer.data = e;
 	nv_envelope_fini(&env);
 	w->busy++;
 	nv_status_time(w->status, judge_expired, e);

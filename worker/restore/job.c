@@ -113,7 +113,8 @@ static void add_export_warnings(struct nv_restore_job *j)
  * which plugins the course needs. */
 static bool asks_first(const struct nv_restore_job *j)
 {
-	if (!nv_known_plugins_all(j->worker->known_plugins, &j->ready->needs))
+	if (!nv_known_plugins_all(j->worker->known_plugins, &j->ready->needs,
+				  j->request->leave_out))
 		return true;
 	return !j->asked && (!j->first || j->ready->size > SMALL);
 }
@@ -129,7 +130,8 @@ static int ask_first(struct nv_restore_job *j, bool *ret_existed, struct nv_err 
 	if (nv_site_preflight(j->worker->site, &in, j->ready->size, ret_existed, err) < 0)
 		return -1;
 	if (!*ret_existed) /* otherwise nothing else was looked at */
-		nv_known_plugins_add(j->worker->known_plugins, &j->ready->needs);
+		nv_known_plugins_add(j->worker->known_plugins, &j->ready->needs,
+				     j->request->leave_out);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 struct plugin {
 	char *name;
 	uint64_t until; /* nv_mono_ms */
+	bool there;	/* false: a course was accepted whose request leaves out what is lacking */
 };
 
 struct known_plugins {
@@ -52,7 +53,7 @@ static struct plugin *find(const struct known_plugins *a, const char *name)
 	return NULL;
 }
 
-bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs)
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs, bool leave_out)
 {
 	const struct nv_plugin *n = needs->items;
 	uint64_t now = nv_mono_ms();
@@ -60,16 +61,16 @@ bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs)
 	pthread_mutex_lock(&a->mutex);
 	for (size_t i = 0; all && i < needs->len; i++) {
 		const struct plugin *p = find(a, n[i].name);
-		all = p && p->until > now;
+		all = p && p->until > now && (p->there || leave_out);
 	}
 	pthread_mutex_unlock(&a->mutex);
 	return all;
 }
 
-void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs)
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs, bool leave_out)
 {
 	const struct nv_plugin *n = needs->items;
-	uint64_t until = nv_mono_ms() + LASTS_MS;
+	uint64_t now = nv_mono_ms();
 	pthread_mutex_lock(&a->mutex);
 	if (a->len + needs->len > MOST)
 		forget(a);
@@ -78,9 +79,12 @@ void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs)
 		struct plugin *p = find(a, n[i].name);
 		if (!p) {
 			p = &a->plugins[a->len++];
-			p->name = nv_strdup(n[i].name);
+			*p = (struct plugin){.name = nv_strdup(n[i].name)};
 		}
-		p->until = until;
+		if (leave_out && p->there && p->until > now)
+			continue; /* that says more */
+		p->there = !leave_out;
+		p->until = now + LASTS_MS;
 	}
 	pthread_mutex_unlock(&a->mutex);
 }

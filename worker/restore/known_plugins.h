@@ -9,8 +9,10 @@
 struct known_plugins;
 struct known_plugins *nv_known_plugins_new(void);
 void nv_known_plugins_free(struct known_plugins *a); /* NULL allowed */
-/* Did the site have all of these (struct nv_plugin) within the last ten minutes? */
-bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs);
-void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs);
+/* Did the site have all of these (struct nv_plugin) within the last ten minutes?  leave_out: or
+ * would it leave out what it lacks? */
+bool nv_known_plugins_all(struct known_plugins *a, const struct nv_list *needs, bool leave_out);
+/* The site takes a course that needs these.  leave_out: as above, so it may lack some of them. */
+void nv_known_plugins_add(struct known_plugins *a, const struct nv_list *needs, bool leave_out);
 
 #endif

@@ -4,6 +4,7 @@
 It runs with broker-config's rabbitmq.conf and plugins. One node serves all farms of a test file,
 each with a vhost of its own."""
 import os
+import re
 import signal
 import subprocess
 import urllib.parse
@@ -155,6 +156,12 @@ class Broker:
         self.call("PUT", "operator-policies", vhost, "short-delays",
                   body={"pattern": r"^retry\.", "apply-to": "queues",
                         "definition": {"message-ttl": milliseconds}})
+
+    def limit_deliveries(self, vhost, queue, most):
+        """An operator policy, as above: the queue's own limit is the higher one."""
+        self.call("PUT", "operator-policies", vhost, "few-deliveries",
+                  body={"pattern": f"^{re.escape(queue)}$", "apply-to": "queues",
+                        "definition": {"delivery-limit": most}})
 
     # --- messages ---
 
