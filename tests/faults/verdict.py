@@ -7,7 +7,7 @@ from harness import mbz, wait
 
 FINAL = ("restored", "failed", "cancelled")
 SETTLED = 420  # seconds for all that is open to end, and for mails that wait for their next try
-LOOKS = 10  # of half a minute each: archivers that have just started collect garbage among thousands of objects
+COLLECTED = 300  # seconds for archivers that have just started to collect garbage among thousands of objects
 
 
 def judge(town, crowd):
@@ -136,13 +136,10 @@ def _queues(town, wrong):
 
 
 def _leftovers(town, wrong):
-    for attempt in range(LOOKS):
-        try:
-            town.farm.assert_nothing_left()
-            break
-        except AssertionError as e:
-            if attempt == LOOKS - 1:
-                wrong.append(str(e))
+    try:
+        town.farm.assert_nothing_left(COLLECTED)
+    except AssertionError as e:
+        wrong.append(str(e))
     try:
         town.check()
     except AssertionError as e:

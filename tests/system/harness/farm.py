@@ -231,7 +231,7 @@ class Farm:
                     if q.get("messages") and not q["name"].startswith("events.")}
         wait.until(lambda: sum(waiting().values()) == dead, lambda: f"in queues: {waiting()}", 30)
 
-    def assert_nothing_left(self):
+    def assert_nothing_left(self, seconds=30):
         """No half-made thing anywhere, once those who sweep have swept: what crashes left is made
         an hour older, since a sweep leaves alone what is younger than the grace time."""
         hour_ago = time.time() - 3600
@@ -244,7 +244,7 @@ class Farm:
         for d in self.daemons:
             if d.role != "producer":
                 d.start()
-        wait.until(lambda: not self.leftovers(), lambda: f"left: {self.leftovers()}", 30)
+        wait.until(lambda: not self.leftovers(), lambda: f"left: {self.leftovers()}", seconds)
 
     def leftovers(self):
         found = [f"local/tmp/{n}" for n in self.local.leftovers()]
