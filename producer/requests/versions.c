@@ -128,14 +128,22 @@ void nv_versions_fill(const struct app *app, struct nv_restore_request *q)
 	q->plugins = app->versions->plugins;
 }
 
+/* Of a list of courses each type of each course is looked for. */
+static int against_module(const void *module, const void *plugin)
+{
+	static const char prefix[] = "mod_";
+	const char *name = ((const struct nv_plugin *)plugin)->name;
+	int order = strncmp(prefix, name, sizeof prefix - 1);
+	return order ? order : strcmp(module, name + sizeof prefix - 1);
+}
+
 bool nv_versions_lacks(const struct app *app, const char *module)
 {
 	const struct versions *v = app->versions;
 	if (!v || !v->plugins.len)
 		return false;
-	nv_auto_free char *name = nv_asprintf("mod_%s", module);
-	struct nv_plugin key = {.name = name};
-	return !bsearch(&key, v->plugins.items, v->plugins.len, sizeof key, by_name);
+	return !bsearch(module, v->plugins.items, v->plugins.len, sizeof(struct nv_plugin),
+			against_module);
 }
 
 void nv_versions_close(struct versions *v)
