@@ -378,15 +378,20 @@ static void write_rescheduled(struct restore *r)
 	nv_status_finish(r->w->status, nv_restore_request(r), r->token, &o, rescheduled, r);
 }
 
-static void rescheduled(void *arg, const struct nv_err *err)
+/* Redis has the outcome, has refused it, or is away. */
+static void go_on(struct restore *r, const struct nv_err *err, void (*next)(struct restore *r))
 {
-	struct restore *r = arg;
 	if (!err)
-		ask_export(r);
+		next(r);
 	else if (err->reason == NV_R_status_unavailable)
 		again(r);
 	else
 		outcome_refused(r, err);
+}
+
+static void rescheduled(void *arg, const struct nv_err *err)
+{
+	go_on(arg, err, ask_export);
 }
 
 /* The request as our client signed it goes to the course server once more, its attempts counted. */
@@ -473,13 +478,7 @@ static struct nv_status_outcome outcome_of(struct restore *r)
 
 static void outcome_answered(void *arg, const struct nv_err *err)
 {
-	struct restore *r = arg;
-	if (!err)
-		outcome_written(r);
-	else if (err->reason == NV_R_status_unavailable)
-		again(r);
-	else
-		outcome_refused(r, err);
+	go_on(arg, err, outcome_written);
 }
 
 /* The claim is somebody else's: what we did changes nothing.  Look again later, whether the other
