@@ -649,19 +649,21 @@ def test_a_store_in_a_folder(tmp_path):
     only(doctor(store_config(tmp_path, "  type: webdav\n  url: https://127.0.0.1:1/?x=y\n")), "store_config")
 
 
+class WebDav(Quiet):
+    def answer(self):
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.headers.replace_header("Content-Length", "0") if self.headers.get("Content-Length") else None
+        super().answer()
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = do_PROPFIND = do_MOVE = answer
+
+
 @pytest.mark.parametrize("status,name", [(403, "store_denied"), (507, "store_full"), (500, "store_unavailable"),
                                          (None, "store_unlisted")])
 def test_a_store_behind_webdav(tmp_path, status, name):
     objects = {}
 
-    class Dav(Quiet):
-        def answer(self):
-            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.headers.replace_header("Content-Length", "0") if self.headers.get("Content-Length") else None
-            super().answer()
-
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = do_PROPFIND = do_MOVE = answer
-
+    class Dav(WebDav):
         def reply(self):
             if self.command == "PUT" and not status:
                 objects[self.path] = self.body
@@ -684,14 +686,7 @@ def test_the_trial_file_is_removed_or_its_removal_is_what_is_told(tmp_path, left
     """A store that takes, lists and gives, and lets nobody delete, would fill."""
     objects, asked = {}, []
 
-    class Dav(Quiet):
-        def answer(self):
-            self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.headers.replace_header("Content-Length", "0") if self.headers.get("Content-Length") else None
-            super().answer()
-
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_MKCOL = do_PROPFIND = do_MOVE = answer
-
+    class Dav(WebDav):
         def reply(self):
             asked.append((self.command, self.path))
             if self.command == "PUT":
