@@ -172,8 +172,8 @@ class contents {
         if (!is_string($changed)) {
             throw failure::reject('archive_corrupt', 'moodle_backup.xml is no proper text');
         }
-        if ($changed !== $text && file_put_contents($name, $changed) !== strlen($changed)) {
-            throw new failure(failure::RETRY, 'io', "$name cannot be written");
+        if ($changed !== $text) {
+            skeleton::replace($name, $changed);
         }
     }
 }

@@ -83,6 +83,7 @@ class lacking {
         if (!$self->modules) {
             return;
         }
+        $self->files->keep('moodle_backup.xml'); // Before any other: skeleton::put_back.
         $self->sections($backup);
         $self->files->write($backup, 'moodle_backup.xml');
         $self->conditions($backup);

@@ -48,12 +48,17 @@ class skeleton {
     }
 
     /**
-     * Each attempt begins with the files as they came.
+     * Each attempt begins with the files as they came. The list of contents is kept before any other file and put back
+     * after all of them: where it was not kept, nothing was changed, and the tree need not be searched.
      *
      * @param string $tree
      */
     public static function put_back(string $tree): void {
-        foreach (self::files($tree, '.whole') as $path) {
+        $list = "$tree/moodle_backup.xml.whole";
+        if (!is_file($list)) {
+            return;
+        }
+        foreach (array_merge(array_diff(self::files($tree, '.whole'), [$list]), [$list]) as $path) {
             if (!rename($path, substr($path, 0, -strlen('.whole')))) {
                 throw new failure(failure::RETRY, 'io', "$path cannot be put back");
             }
@@ -184,9 +189,17 @@ class skeleton {
      * @param string $name
      */
     public function write(\DOMDocument $xml, string $name): void {
-        $path = "$this->tree/$name";
         $this->keep($name);
-        $text = $xml->saveXML();
+        self::replace("$this->tree/$name", $xml->saveXML());
+    }
+
+    /**
+     * Another text into a file, whole or not at all.
+     *
+     * @param string $path
+     * @param string $text
+     */
+    public static function replace(string $path, string $text): void {
         if (file_put_contents("$path.part", $text) !== strlen($text) || !rename("$path.part", $path)) {
             throw new failure(failure::RETRY, 'io', "$path cannot be written again");
         }
