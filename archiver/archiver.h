@@ -13,18 +13,17 @@
  * answer_letters.c  answers a question about a client's dead letters
  * client_clock.c    the current time by each client's clock
  * dead_tidy.c       removes dead letters of withdrawn requests
- * gc.c              garbage collection in the store
- * seen_log.c        finished messages and withdrawn revisions, kept across restarts */
+ * gc.c              garbage collection in the store */
 #ifndef NV_ARCHIVER_H
 #define NV_ARCHIVER_H
 
 #include "archiver/client_clock.h"
-#include "archiver/seen_log.h"
 #include "base/metrics.h"
 #include "core/daemon/daemon.h"
 #include "core/daemon/hold.h"
 #include "core/daemon/lanes.h"
 #include "core/daemon/runner.h"
+#include "core/daemon/seen_log.h"
 #include "core/daemon/sender.h"
 #include "core/site/site.h"
 

@@ -34,6 +34,7 @@ struct tidy;
 struct tidy_sites;
 struct letters;
 struct versions;
+struct withdrawals;
 
 struct app {
 	struct nv_daemon *d;
@@ -62,6 +63,7 @@ struct app {
 	struct keeper *keeper;
 	struct sweep *sweep;
 	struct spool *spool;
+	struct withdrawals *withdrawals;
 	struct tidy *tidy;
 	struct letters *letters;
 	struct versions *versions;

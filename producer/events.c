@@ -13,6 +13,7 @@
 #include "producer/answer.h"
 #include "producer/events.h"
 #include "producer/requests/catalog.h"
+#include "producer/requests/withdrawals.h"
 #include "producer/session/launch.h"
 #include "producer/session/session.h"
 
@@ -108,6 +109,10 @@ static void on_event(void *arg, const struct nv_status_change_event *ev)
 	if (strcmp(ev->kind, LETTERS_EVENT) == 0) { /* so is this */
 		if (ev->id && ev->user)
 			nv_site_letters_announced(e->app, ev->id, ev->user);
+		return;
+	}
+	if (strcmp(ev->kind, NV_STATUS_EMPTIED) == 0) { /* and this */
+		nv_withdrawals_repeat(e->app->withdrawals);
 		return;
 	}
 	nv_auto_free char *text = event_text(ev);

@@ -22,6 +22,7 @@
 #include "producer/requests/spool.h"
 #include "producer/requests/sweep.h"
 #include "producer/requests/versions.h"
+#include "producer/requests/withdrawals.h"
 #include "producer/session/launch.h"
 #include "producer/session/people.h"
 #include "producer/session/rights.h"
@@ -63,6 +64,8 @@ static void status_state(void *arg, bool up, const struct nv_err *err)
 	nv_log_redis_state(NULL, up, err);
 	if (!up)
 		return;
+	if (app->withdrawals)
+		nv_withdrawals_repeat(app->withdrawals);
 	if (app->keeper)
 		nv_keeper_retry(app->keeper);
 	if (app->spool)
@@ -160,6 +163,7 @@ static void free_app(struct app *app)
 	nv_rights_free(app->rights);
 	nv_launch_forget(app);
 	nv_spool_free(app->spool);
+	nv_withdrawals_free(app->withdrawals);
 	nv_people_free(app->people);
 	nv_broker_view_free(app->broker_view);
 	nv_site_presence_free(app);
@@ -285,6 +289,7 @@ static int start(struct nv_daemon *d, struct nv_err *err)
 	if (connect_bus(app, err) < 0)
 		goto fail_status;
 	app->spool = nv_spool_new(app, err);
+	app->withdrawals = nv_withdrawals_new(app);
 	if (!app->spool || nv_versions_first(app, err) < 0 || nv_api_start(app, err) < 0)
 		goto fail_bus;
 	app->catalog = nv_catalog_new(app);

@@ -6,9 +6,10 @@
 #include "core/status/status.h"
 
 /* Applies a site's status event; site: from the verified key. Outdated events (lower rev, lower seq
- * of the same attempt, a final state) succeed without any change; but a failed record continues
- * with an attempt that began after the failure. A missing record is created. Log lines of outdated
- * events are kept, too, each once. */
+ * of the same attempt, a final state of this revision, restored) succeed without any change; but a
+ * failed record continues with an attempt that began after the failure. A missing record is
+ * created, unless the revision was withdrawn. Log lines of outdated events are kept, too, each
+ * once. */
 void nv_status_apply_event(struct nv_status *s, const struct nv_restore_request *q,
 			   const struct nv_status_event *e, nv_status_cb cb, void *arg);
 
@@ -33,6 +34,8 @@ struct nv_status_change_event {
 	uint64_t tries;	  /* how often it was put back */
 	const char *told; /* what nv_notice_later was given; NULL: nobody */
 };
+/* The kind of the event after which producers repeat what was withdrawn (nv_status_withdrawn). */
+#define NV_STATUS_EMPTIED "emptied"
 typedef void (*nv_follow_cb)(void *arg, const struct nv_status_change_event *e);
 struct nv_follow;
 /* Every event after the cursor ("$": from now on), on a connection of its own, kept up across

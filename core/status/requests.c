@@ -208,6 +208,19 @@ void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_re
 	nv_op_run(op);
 }
 
+void nv_status_withdrawn(struct nv_status *s, const struct nv_withdrawal *list, size_t len,
+			 nv_status_cb cb, void *arg)
+{
+	struct nv_op *op = nv_op_new(s, NV_SC_withdrawn, nv_op_done_plain, NV_CB(cb), arg);
+
+	for (size_t i = 0; i < len && i < NV_WITHDRAWALS_MAX; i++) {
+		nv_args_str(&op->args, list[i].id);
+		nv_args_uint(&op->args, list[i].rev);
+		nv_args_uint(&op->args, list[i].cancelled);
+	}
+	nv_op_run(op);
+}
+
 void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg)
 {
 	struct nv_op *op = nv_op_new(s, NV_SC_get, done_record, NV_CB(cb), arg);

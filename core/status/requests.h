@@ -42,6 +42,21 @@ void nv_status_change(struct nv_status *s, const struct nv_restore_request *q, b
 void nv_status_cancel(struct nv_status *s, const char *id, const char *by, nv_record_cb cb,
 		      void *arg);
 
+/* A revision that is no longer wanted, nor are those before it; cancelled: nor is a newer one. */
+struct nv_withdrawal {
+	char id[NV_UUID_SIZE];
+	uint64_t rev;
+	bool cancelled;
+};
+#define NV_WITHDRAWALS_MAX 500u
+/* Repeats, to a Redis that may have lost it, what was withdrawn: for 31 days no message of such a
+ * revision creates a record, and none is claimed; a record that one has created already is
+ * cancelled (if cancelled).  For ten seconds after the first message without a record nothing is
+ * claimed: in this time the producers call this (nv_status_follow brings an event "emptied"). At
+ * most NV_WITHDRAWALS_MAX. */
+void nv_status_withdrawn(struct nv_status *s, const struct nv_withdrawal *list, size_t len,
+			 nv_status_cb cb, void *arg);
+
 void nv_status_get(struct nv_status *s, const char *id, nv_record_cb cb, void *arg);
 enum nv_status_sort {
 	NV_SORT_CREATED,

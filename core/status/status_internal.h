@@ -80,6 +80,7 @@ void nv_conn_close(struct nv_conn *c, void (*closed_cb)(void *arg), void *arg);
 	X(published, "")            \
 	X(change, "")               \
 	X(cancel, "")               \
+	X(withdrawn, "")            \
 	X(get, "no-writes")         \
 	X(list, "no-writes")        \
 	X(counts, "no-writes")      \

@@ -444,7 +444,7 @@ static void tick(uv_timer_t *timer)
 
 /* Below work_dir; else where systemd, or the container's image, has a folder for us: of several in
  * $STATE_DIRECTORY (systemd.exec(5)) the last, which is the producer's own. */
-static char *choose_folder(const struct app *app)
+char *nv_spool_beside(const struct app *app, const char *name)
 {
 	const char *dir = app->config->producer.work_dir;
 	if (!dir) {
@@ -452,7 +452,7 @@ static char *choose_folder(const struct app *app)
 		const char *colon = list ? strrchr(list, ':') : NULL;
 		dir = colon ? colon + 1 : list;
 	}
-	return dir && *dir ? nv_asprintf("%s/%s", dir, FOLDER) : NULL;
+	return dir && *dir ? nv_asprintf("%s/%s", dir, name) : NULL;
 }
 
 static void remove_temps(const struct spool *s)
@@ -476,7 +476,7 @@ struct spool *nv_spool_new(struct app *app, struct nv_err *err)
 	struct spool *s = nv_alloc(sizeof *s);
 	uint64_t every = app->config->producer.sweep_after / 2;
 	s->app = app;
-	s->folder = choose_folder(app);
+	s->folder = nv_spool_beside(app, FOLDER);
 	if (s->folder && nv_mkdir_p(s->folder, 0700, err) < 0) {
 		free(s->folder);
 		free(s);

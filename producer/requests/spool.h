@@ -6,6 +6,8 @@
 #include "core/status/status.h"
 #include "producer/app.h"
 
+/* Of what is kept beside the spool; NULL: there is no folder.  To be freed. */
+char *nv_spool_beside(const struct app *app, const char *name);
 struct spool *nv_spool_new(struct app *app, struct nv_err *err);
 /* 0: there is a folder for it. */
 int nv_spool_usable(const struct app *app, struct nv_err *err);

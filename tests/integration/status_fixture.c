@@ -300,6 +300,7 @@ int setup(void **state)
 	f->config.redis.timeout = 1000;
 	f->raw = raw_connect();
 	raw(f, "FLUSHALL");
+	raw(f, "SET nv:emptied 1"); /* what messages say of requests is believed at once */
 	f->s = status_new(f);
 	*state = f;
 	return 0;

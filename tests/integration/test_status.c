@@ -522,8 +522,11 @@ static void old_news_changes_nothing(void **state)
 	/* The first ready wins over what becomes of another attempt. */
 	assert_int_equal(event(f, &q, one, 10, NV_EV_FAILED, 0), NV_ST_ready);
 	assert_int_equal(event(f, &q, two, 10, NV_EV_FAILED, 0), NV_ST_failed);
-	q.rev = 5;
 	assert_int_equal(event(f, &q, two, 11, NV_EV_EXPORTING, 0), NV_ST_failed);
+	/* A revision that this Redis has lost is none. */
+	q.rev = 5;
+	assert_int_equal(event(f, &q, one, 1, NV_EV_EXPORTING, 0), NV_ST_exporting);
+	assert_int_equal(got.rev, 5);
 }
 
 static void while_cancelling_progress_is_shown_but_ready_ignored(void **state)

@@ -137,6 +137,97 @@ static void what_is_to_be_sent_again_is_whatever_the_held_message_says(void **st
 	unpublished(f, NULL);
 }
 
+static void says(struct fixture *f, const struct nv_restore_request *q, enum nv_event_state state)
+{
+	char attempt[NV_UUID_SIZE];
+	struct nv_status_event e = {.attempt = attempt, .seq = 1, .state = state};
+
+	nv_uuid_new(attempt);
+	nv_status_apply_event(f->s, q, &e, on_plain, fresh());
+	ok(f);
+}
+
+static void withdrawn(struct fixture *f, const char *id, uint64_t rev, bool cancelled)
+{
+	struct nv_withdrawal w = {.rev = rev, .cancelled = cancelled};
+
+	snprintf(w.id, sizeof w.id, "%s", id);
+	nv_status_withdrawn(f->s, &w, 1, on_plain, fresh());
+	ok(f);
+}
+
+static void what_was_withdrawn_is_not_made_again(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7");
+
+	withdrawn(f, id, 1, false);
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_SUPERSEDED);
+	says(f, &q, NV_EV_READY);
+	says(f, &q, NV_EV_CANCELLED); /* this revision only */
+	accepted(f, &q);
+	assert_int_equal(got.err.reason, NV_R_not_found);
+	assert_false(get(f, id)->have);
+	/* The revision that replaced it is another matter. */
+	q.rev = 2;
+	says(f, &q, NV_EV_READY);
+	assert_int_equal(get(f, id)->state, NV_ST_ready);
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_OURS);
+	/* A producer that knows less does not make the newer one valid again. */
+	withdrawn(f, id, 3, true);
+	withdrawn(f, id, 1, false);
+	q.rev = 3;
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_BUSY);
+	assert_int_equal(get(f, id)->state, NV_ST_cancelling);
+}
+
+static void what_was_cancelled_and_came_back_is_cancelled_again(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", gone[NV_UUID_SIZE] = "";
+	struct nv_restore_request q = request(id, "ann", "7"), other = request(gone, "ann", "8");
+
+	says(f, &q, NV_EV_READY);
+	withdrawn(f, id, 1, false);
+	assert_int_equal(get(f, id)->state, NV_ST_ready);
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_SUPERSEDED);
+	withdrawn(f, id, 1, true);
+	assert_int_equal(get(f, id)->state, NV_ST_cancelled);
+	assert_int_equal(raw_int(f, "XLEN %s", "nv:notices"), 1);
+	/* Asked for again: its next revision goes on, whoever speaks of it first. */
+	q.rev = 2;
+	says(f, &q, NV_EV_EXPORTING);
+	assert_int_equal(get(f, id)->state, NV_ST_exporting);
+	withdrawn(f, id, 1, true);
+	assert_int_equal(get(f, id)->state, NV_ST_exporting);
+	/* A course server that has carried it out says so, and that is recorded. */
+	withdrawn(f, gone, 1, true);
+	says(f, &other, NV_EV_CANCELLED);
+	assert_int_equal(get(f, gone)->state, NV_ST_cancelled);
+}
+
+static void after_the_first_unknown_message_nothing_is_claimed_for_a_moment(void **state)
+{
+	struct fixture *f = *state;
+	char id[NV_UUID_SIZE] = "", known[NV_UUID_SIZE] = "", token[NV_TOKEN_SIZE];
+	struct nv_restore_request q = request(id, "ann", "7"), k = request(known, "ann", "8");
+
+	raw(f, "DEL nv:emptied");
+	create(f, &k, false); /* that tells of no loss */
+	bring_to(f, &k, NV_ST_importing, token);
+	assert_int_equal(raw_int(f, "EXISTS %s", "nv:emptied"), 0);
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_BUSY);
+	assert_false(get(f, id)->have);
+	long long told = raw_int(f, "XLEN %s", "nv:events");
+	says(f, &q, NV_EV_READY);
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_BUSY);
+	assert_int_equal(raw_int(f, "XLEN %s", "nv:events"),
+			 told + 1); /* ready; "emptied" was told before */
+	raw(f, "SET nv:emptied 1");
+	assert_int_equal(claim(f, &q, LEASE)->result, NV_CLAIM_OURS);
+}
+
 static struct answer *given_up(struct fixture *f, const struct nv_restore_request *q)
 {
 	struct nv_status_outcome o = {.state = NV_ST_failed, .reason = "clock"};
@@ -414,6 +505,9 @@ int main(int argc, char **argv)
 		T(a_course_that_another_holds_by_now_is_not_doubled),
 		T(what_waits_says_so_and_is_sent_again_by_its_reason),
 		T(what_is_to_be_sent_again_is_whatever_the_held_message_says),
+		T(what_was_withdrawn_is_not_made_again),
+		T(what_was_cancelled_and_came_back_is_cancelled_again),
+		T(after_the_first_unknown_message_nothing_is_claimed_for_a_moment),
 		T(an_archive_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(a_request_given_up_for_its_clock_fails_nothing_that_was_sent_again),
 		T(what_is_taken_back_is_as_if_it_had_never_been),

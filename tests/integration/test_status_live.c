@@ -793,6 +793,7 @@ static void a_full_redis_refuses_whole_changes_with_its_own_words(void **state)
 	char id[NV_UUID_SIZE] = "";
 	struct nv_restore_request q = request(id, "ann", "7");
 
+	raw(f, "FLUSHALL");
 	raw(f, "CONFIG SET maxmemory 1");
 	nv_status_create(f->s, &q, false, on_record, fresh());
 	wait_for(f);

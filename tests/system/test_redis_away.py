@@ -72,7 +72,7 @@ def test_redis_emptied_afterwards(farm):
 
 def test_what_an_emptied_redis_forgets(farm):
     """Each part of README's sentence; what the broker has not got is in test_accepted_requests.py."""
-    producer, archiver, _ = farm.all()
+    producer, archiver, worker = farm.all()
     ada = farm.person("ada")
 
     def ask(number):
@@ -101,17 +101,21 @@ def test_what_an_emptied_redis_forgets(farm):
     wait.until(lambda: shown() == {restored: "restored"}, lambda: f"history is rebuilt: {shown()}")
     assert not ada.get(f"/requests/{restored}").get("failures")
     assert farm.redis.client.xlen(f"nv:log:{restored}") == 0, "its log"
-    # What waits comes back with the course server, and so does what was not yet cancelled there.
+    # What waits comes back with the course server; what was cancelled does not, although none had heard of it.
     archiver.configure({**archiver.config, "archiver": {**archiver.config["archiver"],
                                                         **window.opened()}})
     archiver.start()
-    for request in (waiting, undone):
-        farm.wait_state(request, "restored")
+    farm.wait_state(waiting, "restored")
     wait.until(lambda: farm.state(cancelled) == "cancelled", "the course server says so once more")
     # What had failed stays forgotten, until somebody asks again or puts its dead letter back.
     assert farm.state(failed) is None
     root = farm.person("root")
     letter, = (one for one in root.get("/dead")["letters"] if one["request"] == failed)
     root.post(f"/dead/{letter['id']}/requeue")
-    del farm.requests[cancelled]
+    del farm.requests[cancelled], farm.requests[undone]
     farm.wait_all("restored")
+    wait.until(lambda: any(e["req"] == undone and e["result"] == "superseded" for e in worker.events("restore.done")),
+               "its archive was thrown away")
+    farm.assert_queues_empty()
+    assert farm.state(undone) is None
+    assert sorted(farm.requests) == farm.local.courses()

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "archiver/seen_log.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "core/daemon/seen_log.h"
 
 static int make_folder(void **state)
 {

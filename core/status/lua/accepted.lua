@@ -13,7 +13,7 @@ end
 if r and (r.state == 'importing' or r.state == 'cancelling' or r.state == 'restored') then
 	return {'ok', whole(q.id)} -- who works on the older revision ends first
 end
-if not r and is_forgotten(q.id) then
+if not r and (is_forgotten(q.id) or is_withdrawn(q.id, q.rev)) then
 	return not_found(q.id)
 end
 local other = ARGV[8] == '1' and holder(q.site, q.rcourse, q.id)

@@ -8,23 +8,15 @@ end
 if FINAL[r.state] then
 	return conflict('request ' .. r.id .. ' is ' .. r.state)
 end
-local to
-if r.state == 'cancelling' then
-	if NOW - tonumber(r.modified) < SILENCE or redis.call('EXISTS', claim_key(r.id)) == 1 then
-		return {'ok', whole(r.id)}
-	end
-	to = 'cancelled'
-else
-	-- Straight to the end where the table lets us: nobody works on it.
-	to = may('p', r.state, 'cancelled') and 'cancelled' or 'cancelling'
-end
-if not may('p', r.state, to) then
-	return conflict('request ' .. r.id .. ' is ' .. r.state)
+if r.state == 'cancelling' and
+	(NOW - tonumber(r.modified) < SILENCE or redis.call('EXISTS', claim_key(r.id)) == 1) then
+	return {'ok', whole(r.id)}
 end
 local text = 'the request was cancelled'
 if ARGV[2] ~= '' then
 	text = text .. ' by ' .. ARGV[2]
 end
-save(r, {state = to, reason = 'cancelled', message = text})
-emit(r, to, 'producer')
+if not cancel(r, text) then
+	return conflict('request ' .. r.id .. ' is ' .. r.state)
+end
 return {'ok', whole(r.id)}

@@ -24,6 +24,15 @@ if r and r.state == 'cancelling' and may('w', r.state, 'cancelled') then
 	emit(r, 'cancelled', from)
 	return {'ok', 'cancelled'}
 end
+if is_withdrawn(q.id, q.rev) then
+	return {'ok', 'superseded'}
+end
+if not r then
+	note_unknown()
+end
+if may_be_withdrawn() then
+	return {'ok', 'busy'}
+end
 local ahead = redis.call('GET', ahead_key(q.id))
 if ahead and ahead ~= ARGV[13] then
 	return {'ok', 'ahead'}

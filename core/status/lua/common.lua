@@ -58,6 +58,34 @@ local function logged_key(id)
 	return 'nv:logged:' .. id
 end
 
+-- The newest revision that producers have withdrawn (withdrawn.lua), for as long as a message about it
+-- may live: no message of it, or of an older one, makes a record that was lost.
+local function withdrawn_key(id)
+	return 'nv:withdrawn:' .. id
+end
+
+-- Second value: was that to cancel the request, and not to change it?
+local function is_withdrawn(id, rev)
+	local newest, how = string.match(redis.call('GET', withdrawn_key(id)) or '', '^(%d+)(c?)$')
+	return newest and tonumber(rev) <= tonumber(newest) or false, how == 'c'
+end
+
+-- A message names a request without a record, perhaps because this Redis was emptied: producers are told,
+-- the first time, to say which revisions they have withdrawn.
+local EMPTIED = 'nv:emptied' -- when that was, ms
+local function note_unknown()
+	if redis.call('SET', EMPTIED, int(NOW), 'NX') then
+		redis.call('XADD', EVENTS, 'MAXLEN', '~', LENGTH, '*', 'kind', 'emptied')
+	end
+end
+
+-- Is that so recent that some of them may still have to say it?
+local TELLING = 10000 -- ms
+local function may_be_withdrawn()
+	local at = redis.call('GET', EMPTIED)
+	return at and math.abs(NOW - tonumber(at)) < TELLING
+end
+
 -- There for as long as a message about it may live: it must not bring back what was forgotten.
 local function forgotten_key(id)
 	return 'nv:forgotten:' .. id
@@ -441,6 +469,17 @@ local function emit(r, state, from, held)
 	if state and FINAL[state] then
 		redis.call('XADD', NOTICES, 'MAXLEN', '~', LENGTH, '*', unpack(e))
 	end
+end
+
+-- Straight to the end where the table allows it: nobody works on it.
+local function cancel(r, text)
+	local to = may('p', r.state, 'cancelled') and 'cancelled' or 'cancelling'
+	if not may('p', r.state, to) then
+		return false
+	end
+	save(r, {state = to, reason = 'cancelled', message = text})
+	emit(r, to, 'producer')
+	return true
 end
 
 -- Who holds this course: a request, other than `but`, that is neither failed nor cancelled nor of

@@ -6,20 +6,26 @@ local attempt, seq, to = ARGV[8], ARGV[9], ARGV[10]
 local OLD = {'ok', 'old'}
 local from = who('archiver', ARGV[16])
 local r = load(q.id)
-if not r and is_forgotten(q.id) then
-	return OLD
+if not r then
+	local withdrawn, cancelled = is_withdrawn(q.id, q.rev)
+	if is_forgotten(q.id) or withdrawn and not (cancelled and to == 'cancelled') then
+		return OLD
+	end
+	note_unknown()
+	r = make(q, '1')
 end
-r = r or make(q, '1')
 
 -- What was seen is worth keeping even where the news is old.
 note_lines(q.id, attempt, from, 20)
 if tonumber(r.rev) > tonumber(q.rev) then
 	return OLD
 end
-if FINAL[r.state] and not (r.state == 'failed' and begun_later(r, attempt)) then
+local newer = tonumber(r.rev) < tonumber(q.rev)
+if r.state == 'restored' or
+	FINAL[r.state] and not newer and not (r.state == 'failed' and begun_later(r, attempt)) then
 	return OLD
 end
-if tonumber(r.rev) < tonumber(q.rev) then
+if newer then
 	-- A revision that this Redis has not heard of; but who works on the older one ends first.
 	if r.state == 'importing' or r.state == 'cancelling' then
 		return OLD

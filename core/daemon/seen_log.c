@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "archiver/seen_log.h"
+#include "core/daemon/seen_log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,6 @@ struct item {
 
 struct nv_seen_log {
 	char *path;
-	int fd;
 	uint32_t capacity;
 	uint32_t used;	 /* items in use */
 	uint32_t oldest; /* the next to be overwritten, once all are in use */
@@ -89,6 +88,17 @@ static void load(struct nv_seen_log *m, char *text)
 	}
 }
 
+/* Held while the file is read, written or replaced.  -1: this file system has no locks. */
+static int lock_log(const struct nv_seen_log *m)
+{
+	nv_auto_free char *path = nv_asprintf("%s.lock", m->path);
+	struct nv_err err = {0};
+	int fd = -1;
+	if (nv_lock_file(path, true, &fd, &err) < 0)
+		NV_LOG(NV_WARN, "memo.unlocked", NV_E(&err));
+	return fd;
+}
+
 static int compact(struct nv_seen_log *m, struct nv_err *err)
 {
 	nv_auto_buf struct nv_buf out = {0};
@@ -103,37 +113,27 @@ struct nv_seen_log *nv_seen_log_open(const char *path, size_t capacity, struct n
 {
 	struct nv_seen_log *m = nv_alloc(sizeof *m);
 	m->path = nv_strdup(path);
-	m->fd = -1;
 	m->capacity = (uint32_t)capacity;
 	m->items = nv_alloc(capacity * sizeof *m->items);
 	m->buckets = nv_alloc(capacity * sizeof *m->buckets);
 	memset(m->buckets, 0xff, capacity * sizeof *m->buckets);
 	nv_auto_buf struct nv_buf text = {0};
-	if (access(path, F_OK) == 0) {
-		if (nv_read_file(path, 256u << 20, &text, err) < 0)
-			goto fail;
-		if (text.len)
-			load(m, (char *)text.data);
+	nv_auto_fd int lock = lock_log(m);
+	int rc = access(path, F_OK) == 0 ? nv_read_file(path, 256u << 20, &text, err) : 0;
+	if (rc == 0 && text.len)
+		load(m, (char *)text.data);
+	if (rc < 0 || compact(m, err) < 0) {
+		nv_seen_log_close(m);
+		return NULL;
 	}
-	if (compact(m, err) < 0)
-		goto fail;
-	m->fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (m->fd < 0) {
-		nv_fail_errno(err, errno, NV_FATAL, NV_R_io, "open %s", path);
-		goto fail;
-	}
+	(void)lock;
 	return m;
-fail:
-	nv_seen_log_close(m);
-	return NULL;
 }
 
 void nv_seen_log_close(struct nv_seen_log *m)
 {
 	if (!m)
 		return;
-	if (m->fd >= 0)
-		close(m->fd);
 	free(m->path);
 	free(m->items);
 	free(m->buckets);
@@ -153,14 +153,34 @@ bool nv_seen_log_is_empty(const struct nv_seen_log *m)
 	return m->used == 0;
 }
 
-void nv_seen_log_put(struct nv_seen_log *m, const char *key, uint64_t value)
+void nv_seen_log_each(const struct nv_seen_log *m,
+		      void (*cb)(void *arg, const char *key, uint64_t value), void *arg)
+{
+	for (uint32_t n = 0; n < m->used; n++) {
+		const struct item *it = &m->items[(m->oldest + n) % m->used];
+		cb(arg, it->key, it->value);
+	}
+}
+
+/* Opened each time: another process may have replaced the file. */
+static int append(const struct nv_seen_log *m, const char *key, uint64_t value, struct nv_err *err)
 {
 	char line[NV_MEMO_KEY + 24];
+	nv_auto_fd int lock = lock_log(m);
+	nv_auto_fd int fd = open(m->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	(void)lock;
+	if (fd < 0)
+		return nv_fail_errno(err, errno, NV_RETRY, NV_R_io, "open");
+	int len = snprintf(line, sizeof line, "%s %" PRIu64 "\n", key, value);
+	return nv_write_all(fd, line, (size_t)len, err);
+}
+
+void nv_seen_log_put(struct nv_seen_log *m, const char *key, uint64_t value)
+{
 	struct nv_err err = {0};
 	if (strlen(key) >= NV_MEMO_KEY)
 		return;
 	remember(m, key, value);
-	int len = snprintf(line, sizeof line, "%s %" PRIu64 "\n", key, value);
-	if (nv_write_all(m->fd, line, (size_t)len, &err) < 0)
+	if (append(m, key, value, &err) < 0)
 		NV_LOG(NV_WARN, "memo.unwritten", NV_S("path", m->path), NV_E(&err));
 }
