@@ -31,6 +31,11 @@ spl_autoload_register(function (string $class) {
     }
 });
 
+set_exception_handler(function (Throwable $e) {
+    fwrite(STDERR, get_class($e) . ': ' . $e->getMessage() . ' ' . ($e->debuginfo ?? '') . "\n" . $e->getTraceAsString() . "\n");
+    exit(1);
+});
+
 [, $role, $password] = $argv;
 $leftout = array_filter(explode(',', $argv[3] ?? ''));
 $known = json_decode((string) get_config('navette_fixture', 'json'), true);
