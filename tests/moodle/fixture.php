@@ -377,18 +377,19 @@ class fixture_every_activity {
             'attemptreopenmethod' => 'manual', 'maxattempts' => 3, 'submissiondrafts' => 0,
             'completion' => COMPLETION_TRACKING_AUTOMATIC, 'completionsubmit' => 1]);
         fixture_file($assign, 'mod_assign', 'introattachment', '/', 'Aufgabe ß.txt', 'what to do');
-        $this->of('mod_assign')->create_submission(['userid' => $this->id('student1'), 'cmid' => $assign->cmid,
+        // Some releases of 4.4 want the activity's id by another name.
+        $cmid = ['cmid' => $assign->cmid, 'assignid' => $assign->cmid];
+        $this->of('mod_assign')->create_submission($cmid + ['userid' => $this->id('student1'),
             'status' => 'submitted', 'onlinetext' => 'Réponse <i>1</i>', 'file' => 'pix/moodlelogo.svg,README.md']);
-        $this->of('mod_assign')->create_submission(['userid' => $this->id('student2'), 'cmid' => $assign->cmid,
+        $this->of('mod_assign')->create_submission($cmid + ['userid' => $this->id('student2'),
             'status' => 'draft', 'onlinetext' => 'Réponse 2']);
         $this->of('mod_assign')->create_override(['assignid' => $assign->id, 'userid' => $this->id('student2'),
             'duedate' => 1750000000]);
         $this->of('mod_assign')->create_override(['assignid' => $assign->id, 'groupid' => $this->groups[0]->id,
             'sortorder' => 1, 'cutoffdate' => 1760000000]);
-        $this->of('mod_assign')->create_extension(['cmid' => $assign->cmid, 'userid' => $this->id('student2'),
-            'extensionduedate' => 1770000000]);
         [$course, $cm] = get_course_and_cm_from_cmid($assign->cmid, 'assign');
         $api = new assign(context_module::instance($assign->cmid), $cm, $course);
+        $api->save_user_extension($this->id('student2'), 1770000000);
         $this->as_user('teacher1', fn() => $api->save_grade($this->id('student1'), (object) ['grade' => 41.5,
             'attemptnumber' => -1, 'addattempt' => false, 'workflowstate' => '', 'assignfeedbackcomments_editor' =>
             ['text' => 'Très bien', 'format' => FORMAT_HTML, 'itemid' => file_get_unused_draft_itemid()]]));

@@ -45,14 +45,16 @@ if ($users === 'users') {
 $rc->get_plan()->get_setting('enrolments')->set_value(backup::ENROL_ALWAYS);
 $rc->execute_precheck();
 $rc->execute_plan();
+$banks = array_filter((array) $rc->get_info()->activities, fn($activity) => $activity->modulename === 'qbank');
 $rc->destroy();
 // What Moodle 5 leaves to its cron.
 require_once($CFG->libdir . '/gradelib.php');
 if ($DB->record_exists('grade_items', ['courseid' => $course])) {
     grade_regrade_final_grades($course);
 }
-// The bank that Moodle 5 makes is named after the course by us: that is the one difference that is meant.
-if (class_exists('\core_question\local\bank\question_bank_helper')) {
+// The bank that Moodle 5 makes is named after the course by us: that is the one difference that is meant.  One that came with
+// the backup keeps its name.
+if (!$banks && class_exists('\core_question\local\bank\question_bank_helper')) {
     $DB->set_field('qbank', 'name', \core_question\local\bank\question_bank_helper::get_bank_name_string('sharedbank',
         'mod_qbank', $DB->get_field('course', 'shortname', ['id' => $course])), ['course' => $course, 'type' => 'system']);
     $DB->set_field('qbank', 'intro', '', ['course' => $course, 'type' => 'system']);
