@@ -41,7 +41,7 @@ DEFAULTS = {
     "categorytable_categoryfield": "idnumber", "defaultcategory": "",
     "restorecourseinoriginalcategory": False, "defaultcategorychecked": True,
     "checkrequestercapascoursecreate": True, "onlyoneremoteinstance": True,
-    "restoreuserdata": False, "fallbackwithoutuserdata": False, "leaveoutlacking": True, "enrolmentmode": "always",
+    "restoreuserdata": False, "fallbackwithoutuserdata": False, "leaveoutlacking": True, "samesite_numbers": False, "enrolmentmode": "always",
     "autoenrol_requester": True, "enrollbutton": True, "enrollrole": "editingteacher",
     "warningstoowner": True, "includeexternalurlinmail": False, "navetteurl": "",
 }
