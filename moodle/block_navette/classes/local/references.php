@@ -108,8 +108,14 @@ class references {
         if (settings::get('samesite_numbers')) {
             return;
         }
-        contents::change_backup($tree, function ($text) {
+        contents::change_backup($tree, function ($text) use ($tree) {
             $element = 'original_site_identifier_hash';
+            preg_match("~<$element>([^<]*)</$element>~", $text, $found);
+            if (!in_array($found[1] ?? '', ['', md5(get_site_identifier())], true)) {
+                return $text;
+            }
+            // The next attempt may find another setting.
+            (new skeleton($tree, true))->keep('moodle_backup.xml');
             $hash = "<$element>" . md5('navette: another site') . "</$element>";
             $text = preg_replace("~<$element>[^<]*</$element>|<$element\s*/>~", $hash, $text, -1, $count);
             // Without one Moodle compares addresses, and a copy may have that of its original.
