@@ -63,6 +63,10 @@ static const struct cli_option list_options[] = {
 	{"all", 0, NULL, "all of them, not only the newest 50"},
 	{0},
 };
+static const struct cli_option retry_options[] = {
+	{"without-user-data", 0, NULL, "ask for the course alone, where user data are what fails"},
+	{0},
+};
 static const struct cli_option forget_options[] = {
 	{"dry-run", 0, NULL, "only count, change nothing"},
 	{0},
@@ -109,7 +113,8 @@ const struct cli_command nv_cli_commands[] = {
 	{NULL, "watch", "ID...", 1, -1, "follow requests until all are done",
 	 "Exit status 0 only if every one is restored.", watch_options, nv_cli_watch},
 	{NULL, "cancel", "ID", 1, 1, "withdraw a request", NULL, NULL, nv_cli_cancel},
-	{NULL, "retry", "ID", 1, 1, "retry failed or cancelled requests", NULL, NULL, nv_cli_retry},
+	{NULL, "retry", "ID", 1, 1, "retry failed or cancelled requests", NULL, retry_options,
+	 nv_cli_retry},
 	{NULL, "now", "ID", 1, 1, "serve it outside the time window, too", NULL, NULL, nv_cli_now},
 
 	{NULL, "republish", "", 0, 0, "publish all unfinished requests again (administrators)",

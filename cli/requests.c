@@ -293,13 +293,14 @@ static void request_fields(struct cli_table *t, const json_t *r)
 }
 
 /* The answer to one call.  NULL: what went wrong is printed. */
-static json_t *ask_once(struct cli *c, const char *method, const char *path)
+static json_t *ask_once(struct cli *c, const char *method, const char *path, const json_t *body)
 {
 	struct nv_err err = {0};
 	struct cli_api *a = nv_cli_api_open(c);
 	if (!a)
 		return NULL;
-	json_t *doc = nv_cli_api_call(a, &(struct cli_call){.method = method, .path = path}, &err);
+	json_t *doc = nv_cli_api_call(
+		a, &(struct cli_call){.method = method, .path = path, .body = body}, &err);
 	if (!doc)
 		nv_cli_api_fail(a, &err);
 	nv_cli_api_close(a);
@@ -307,13 +308,13 @@ static json_t *ask_once(struct cli *c, const char *method, const char *path)
 }
 
 /* GET or POST on one request, then show what it is now. */
-static int act(struct cli *c, const char *method, const char *suffix)
+static int act(struct cli *c, const char *method, const char *suffix, const json_t *body)
 {
 	struct cli_table table = {0};
 	if (!nv_uuid_valid(c->args[0]))
 		return nv_cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s%s", c->args[0], suffix);
-	json_t *doc = ask_once(c, method, path);
+	json_t *doc = ask_once(c, method, path, body);
 	if (!doc)
 		return CLI_FAILED;
 	if (strcmp(method, "GET") == 0)
@@ -354,7 +355,7 @@ static int show_log(struct cli *c)
 	if (!nv_uuid_valid(c->args[0]))
 		return nv_cli_usage(c, "\"%s\" is not the id of a request", c->args[0]);
 	nv_auto_free char *path = nv_asprintf("/api/v1/requests/%s/log", c->args[0]);
-	json_t *doc = ask_once(c, "GET", path);
+	json_t *doc = ask_once(c, "GET", path, NULL);
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)
@@ -366,22 +367,27 @@ static int show_log(struct cli *c)
 
 int nv_cli_show(struct cli *c)
 {
-	return nv_cli_has(c, "log") ? show_log(c) : act(c, "GET", "");
+	return nv_cli_has(c, "log") ? show_log(c) : act(c, "GET", "", NULL);
 }
 
 int nv_cli_cancel(struct cli *c)
 {
-	return act(c, "POST", "/cancel");
+	return act(c, "POST", "/cancel", NULL);
 }
 
 int nv_cli_retry(struct cli *c)
 {
-	return act(c, "POST", "/retry");
+	if (!nv_cli_has(c, "without-user-data"))
+		return act(c, "POST", "/retry", NULL);
+	json_t *change = json_pack("{s:s, s:b}", "state", "scheduled", "user_data", 0);
+	int status = act(c, "PATCH", "", change);
+	json_decref(change);
+	return status;
 }
 
 int nv_cli_now(struct cli *c)
 {
-	return act(c, "POST", "/run-now");
+	return act(c, "POST", "/run-now", NULL);
 }
 
 /* --- erasing a user --- */
@@ -392,7 +398,7 @@ int nv_cli_forget(struct cli *c)
 	nv_auto_free char *user = nv_cli_api_escape(c->args[0]);
 	nv_auto_free char *path =
 		nv_asprintf("/api/v1/users/%s%s", user, dry ? "?dry_run=true" : "");
-	json_t *doc = ask_once(c, "DELETE", path);
+	json_t *doc = ask_once(c, "DELETE", path, NULL);
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)
@@ -417,7 +423,7 @@ int nv_cli_forget(struct cli *c)
 
 int nv_cli_republish(struct cli *c)
 {
-	json_t *doc = ask_once(c, "POST", "/api/v1/requests/republish");
+	json_t *doc = ask_once(c, "POST", "/api/v1/requests/republish", NULL);
 	if (!doc)
 		return CLI_FAILED;
 	if (c->json)

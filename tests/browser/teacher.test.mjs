@@ -227,6 +227,23 @@ on('a failure is told in plain words and mended by trying again', async (open) =
 	await waitState(page, course, 'restored');
 });
 
+on('what fails with user data is asked for without them by one click', async (open) => {
+	const course = await farm.ask('course', {fullname: 'Heraldry', shortname: 'HER'});
+	await farm.ask('may_create', {yes: false});
+	const page = await open();
+	await launch(page, farm, {caps: ['restoreuserdata']});
+	await row(page, course).locator('.nv-choose input').check();
+	await row(page, course).getByLabel('Restore user data: Heraldry').check();
+	await page.getByRole('button', {name: 'Restore', exact: true}).click();
+	await waitState(page, course, 'failed');
+	await farm.ask('may_create', {yes: true});
+	const [answer] = await Promise.all([
+		page.waitForResponse((r) => r.request().method() === 'PATCH'),
+		row(page, course).getByRole('button', {name: 'Try again without user data: Heraldry'}).click()]);
+	assert.equal((await answer.json()).user_data, false);
+	await waitState(page, course, 'restored');
+});
+
 on('what did not arrive stands in the row', async (open) => {
 	const course = await farm.ask('course', {fullname: 'Forestry', shortname: 'FOR',
 		inventory: [{kind: 'activity', type: 'wiki', count: 2}]});

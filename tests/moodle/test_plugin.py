@@ -41,12 +41,21 @@ DEFAULTS = {
     "categorytable_categoryfield": "idnumber", "defaultcategory": "",
     "restorecourseinoriginalcategory": False, "defaultcategorychecked": True,
     "checkrequestercapascoursecreate": True, "onlyoneremoteinstance": True,
-    "restoreuserdata": False, "fallbackwithoutuserdata": False, "leaveoutlacking": True, "enrolmentmode": "always",
+    "restoreuserdata": False, "fallbackwithoutuserdata": False, "leaveoutlacking": True, "samesite_numbers": False, "memorylimit": "2048M", "enrolmentmode": "always",
     "autoenrol_requester": True, "enrollbutton": True, "enrollrole": "editingteacher",
     "warningstoowner": True, "includeexternalurlinmail": False, "navetteurl": "",
 }
 LANGUAGES = ("en", "fr")
 FOLLOW = 90  # the daemons ask every 30 s
+
+
+# --- memory ---
+
+def test_a_restore_gets_the_memory_that_is_set(pair):  # noqa: F811
+    with pair.setting("thisyear", "memorylimit", "3G", "2048M"):
+        said = pair.code("thisyear", "ini_set('memory_limit', '256M'); \\block_navette\\local\\site::raise_memory(); "
+                         "echo ini_get('memory_limit');")
+    assert int(said.split()[-1]) == 3 << 30
 
 
 # --- what a refusal leaves in the log ---

@@ -666,9 +666,9 @@ def test_enrolment_modes(pair, users, mode, self_enrolment, student):
     assert students == ([student] if student else [])
     assert "teacher1 | manual | 0" in seen["users"] and made["enrolled"]
     assert "teacher1 | editingteacher | " in [r.rstrip() + " " for r in seen["roles"]]
-    # Between different sites Moodle leaves a cohort sync out: that is said to whom it was promised.
+    # Between different sites Moodle leaves cohorts out; this one's identifier is not known here either.
     promised = mode == "always" or (mode == "with-users" and users)
-    assert [("Cohort sync" in w and "site identifier" in w) for w in warned(made)] == [True] * promised
+    assert [("cohort" in w and "Y1" in w) for w in warned(made)] == [True] * promised
     assert not any("cohort" in line for line in seen["methods"] + seen["users"])
 
 
@@ -695,11 +695,11 @@ def one_site_identifier(pair, members):
             cohort_delete_cohort($DB->get_record('cohort', ['id' => {cohort}]));""")
 
 
-def test_a_cohort_sync_comes_where_both_sites_have_the_same_identifier(pair):
+def test_a_cohort_sync_comes_where_both_sites_are_one_by_setting(pair):
     without_clone(pair)
     members = ["student2", "onlyclient"]
     by_cohort = ["onlyclient | cohort | 0", "student2 | cohort | 0"]
-    with one_site_identifier(pair, members):
+    with one_site_identifier(pair, members), pair.setting("thisyear", "samesite_numbers", "1", "0"):
         # Mode, user data, does the sync come, who is enrolled by hand besides the requester.
         for mode, users, sync, by_hand in [
                 ("always", False, True, []), ("with-users", False, False, []), ("manual", False, False, []),
@@ -717,6 +717,13 @@ def test_a_cohort_sync_comes_where_both_sites_have_the_same_identifier(pair):
             roles = [r for r in seen["roles"] if "enrol_cohort" in r]
             assert [r.split(" ")[0] for r in roles] == (sorted(members) if sync else []), case
             assert not warned(made), case
+    with one_site_identifier(pair, members):
+        # Not without the setting: the cohort of that identifier is there, and enrols nobody.
+        made = pair.bring("HAND", request={"enrolment": "always"})
+        seen = pair.describe("thisyear", made["course"])["enrolments"]
+        pair.delete(made["course"])
+        assert "cohort | 1 | student" in seen["methods"] and not any("| cohort |" in u for u in seen["users"]), seen
+        assert ["switched off" in w for w in warned(made)] == [True]
 
 
 def test_contents_that_are_missing_or_damaged_fail_the_import(pair):

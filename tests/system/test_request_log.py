@@ -133,6 +133,19 @@ def test_the_command_shows_it(rig):
     assert "only administrators" in refused.stderr
 
 
+def test_the_command_asks_again_without_user_data(rig):
+    start(rig)
+    rig.local.may_create(False)
+    request = rig.person("root").submit(rig.site, course(rig), user="ada", user_data=True)
+    rig.wait_state(request, "failed")
+    rig.local.may_create(True)
+    password = keys.write_secret(rig.path("root.password"), PASSWORD)
+    api = {"url": rig.roles("producer")[0].url("/"), "user": "root", "password_file": password}
+    rig.navette("retry", request, "--without-user-data", api=api)
+    rig.wait_state(request, "restored")
+    assert rig.person("root").get(f"/requests/{request}")["user_data"] is False
+
+
 @pytest.mark.parametrize("role, point", [
     ("producer", "producer.before-ack"),   # the event is written, and comes again
     ("archiver", "archiver.before-ack"),   # the last event is confirmed, the request comes again

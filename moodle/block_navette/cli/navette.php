@@ -95,14 +95,14 @@ function block_navette_run(string $operation, ?stdClass $in): array {
             return \block_navette\local\catalog::run($in);
         case 'export':
             \block_navette\local\site::check_ready();
-            raise_memory_limit(MEMORY_HUGE);
+            \block_navette\local\site::raise_memory();
             return \block_navette\local\export::run($in);
         case 'preflight':
             return \block_navette\local\import::preflight($in);
         case 'contents':
             return (new \block_navette\local\pool())->tell((array) ($in->contents ?? []));
         case 'import':
-            raise_memory_limit(MEMORY_HUGE);
+            \block_navette\local\site::raise_memory();
             return \block_navette\local\import::run($in);
         case 'find':
             $row = \block_navette\local\restores::get((string) ($in->id ?? ''));

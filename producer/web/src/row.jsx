@@ -207,6 +207,10 @@ function OwnStatus({store, row}) {
 				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
 					aria-label={`${t('retry')}: ${name}`} onClick={() => store.retry(row)}>
 					{t('retry')}</button>}
+			{r.state === 'failed' && r.user_data && store.options.choose_user_data &&
+				<button type="button" class="btn btn-sm btn-outline-primary" disabled={busy}
+					aria-label={`${t('retry.alone')}: ${name}`} onClick={() => store.retryWithoutUsers(row)}>
+					{t('retry.alone')}</button>}
 			{store.options.download &&
 				<Download request={r} name={name} disabled={busy} onClick={() => store.download(row)} />}
 			{store.session.user.admin && <a class="btn btn-sm btn-link" href={requestAddress(r.id)}

@@ -330,6 +330,16 @@ export class Store {
 		return this.changeRequest(row, 'retry');
 	}
 
+	// The course alone, where user data may be what fails.
+	async retryWithoutUsers(row) {
+		const {rev, enrolment} = row.own;
+		const wanted = Store.amended({enrolment}, {user_data: false});
+		const record = await this.act(row, 'PATCH', `/requests/${encodeURIComponent(row.own.id)}`,
+			{rev, state: 'scheduled', ...wanted});
+		if (record)
+			this.put(record);
+	}
+
 	// Options of what is scheduled already.
 	async amend(row, change) {
 		const before = row.own;

@@ -72,6 +72,9 @@ class containment {
     /** @var banks the question banks that Moodle makes for questions of no activity */
     public $banks;
 
+    /** @var references what it refers to outside */
+    public $references;
+
     /** @var int the role that the requester will be enrolled with; 0: none */
     public $role = 0;
 
@@ -101,11 +104,13 @@ class containment {
      *
      * @param int $courseid
      * @param int $owner user id of the requester
+     * @param references $references
      */
-    public function __construct(int $courseid, int $owner) {
+    public function __construct(int $courseid, int $owner, references $references) {
         $this->courseid = $courseid;
         $this->owner = $owner;
         $this->banks = new banks();
+        $this->references = $references;
     }
 
     /**

@@ -36,11 +36,13 @@ class enrolments {
     public static function tell_missing(string $tree, int $courseid): void {
         global $DB;
         $there = $DB->get_fieldset_select('enrol', 'enrol', 'courseid = ?', [$courseid]);
-        foreach (array_diff(self::methods($tree), $there) as $method) {
+        // Of cohorts each is told (class references), unless their method is switched off on this site.
+        $told = enrol_is_enabled('cohort') ? ['cohort'] : [];
+        foreach (array_diff(self::methods($tree), $there, $told) as $method) {
             $name = get_string_manager()->string_exists('pluginname', "enrol_$method")
                 ? get_string('pluginname', "enrol_$method") : $method;
-            channel::warn("The course's enrolment method \"$name\" was not restored: " . ($method === 'cohort'
-                ? 'Moodle restores it only where both sites have the same site identifier, and the cohort.'
+            channel::warn("The course's enrolment method \"$name\" was not restored: " . ($method === 'meta'
+                ? 'it takes its people from a course that is known by its number only.'
                 : 'Moodle has no use for it on this site.'));
         }
     }

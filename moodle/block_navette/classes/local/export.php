@@ -222,6 +222,7 @@ class export {
             $has = array_diff(array_keys(\core_component::get_plugin_list('mod')), $this->lacking);
             lacking::leave_out($tree, $has, !empty($this->request->user_data), false, (string) ($this->request->lang ?? ''));
         }
+        references::name_outside($tree, (int) $this->course->id);
         // Before contents that the site has lost are taken out: the course had those files.
         $inventory = array_merge(
             inventory::count((int) $this->course->id, !empty($this->request->user_data)),

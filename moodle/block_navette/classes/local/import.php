@@ -448,6 +448,7 @@ class import {
         $this->settle_files();
         $this->containment->settle_questions();
         $this->containment->settle_publications();
+        $this->containment->references->settle(rtrim($this->in->tree, '/'), $this->lang());
         $enrolled = false;
         if ($this->enrols()) {
             people::enrol(
@@ -482,6 +483,7 @@ class import {
         $tree = rtrim($this->in->tree, '/');
         contents::say_without_files($tree);
         names::settle_backup($tree);
+        references::separate_sites($tree);
         // The unpacked archive is used where it lies, and stays there: it is the caller's.
         $CFG->backuptempdir = dirname($tree);
         $CFG->keeptempdirectoriesonbackup = true;
@@ -491,7 +493,7 @@ class import {
             $this->containment = new containment((int) $this->row->courseid, containment::owner(
                 (string) $this->setting('user_field', 'userfield'),
                 (string) ($this->in->request->user ?? '')
-            ));
+            ), new references($tree, (int) $this->row->courseid));
             if ($this->enrols()) {
                 $role = (string) $this->setting('enrol_role', 'enrollrole');
                 $this->containment->role = people::roles([$role])[$role] ?? 0;

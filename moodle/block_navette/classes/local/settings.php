@@ -43,6 +43,8 @@ class settings {
         'restoreuserdata' => ['bool', 0],
         'fallbackwithoutuserdata' => ['bool', 0],
         'leaveoutlacking' => ['bool', 1],
+        'samesite_numbers' => ['bool', 0],
+        'memorylimit' => ['text', '2048M'],
         'enrolmentmode' => ['mode', 'always'],
         'autoenrol_requester' => ['bool', 1],
         'enrollbutton' => ['bool', 1],

@@ -173,6 +173,18 @@ class site {
     }
 
     /**
+     * Let a backup or restore take as much memory as Moodle gives its own, or as the setting says where that is more. A limit
+     * of PHP's that is higher already stays.
+     */
+    public static function raise_memory(): void {
+        raise_memory_limit(MEMORY_HUGE);
+        $limit = settings::get('memorylimit');
+        if (preg_match('/^[1-9][0-9]*[MG]$/D', $limit)) {
+            raise_memory_limit($limit);
+        }
+    }
+
+    /**
      * Is there room for so many bytes?
      *
      * @param int $bytes

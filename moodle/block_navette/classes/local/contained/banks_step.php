@@ -17,7 +17,8 @@
 namespace block_navette\local\contained;
 
 /**
- * Notes which question banks Moodle has made for questions that belong to no activity of the backup.
+ * Notes which question banks Moodle has made for questions that belong to no activity of the backup, and empties references to
+ * questions that are of another site.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
@@ -32,6 +33,9 @@ class banks_step extends \restore_execution_step {
      * All are there now, and the notes of what came from where are still, too.
      */
     protected function define_execution() {
+        if (!$this->task->is_samesite()) {
+            $this->containment->references->note($this->get_restoreid());
+        }
         $this->containment->banks->note($this->get_restoreid(), (int) $this->get_courseid());
     }
 }

@@ -20,7 +20,7 @@ namespace block_navette\local\contained;
 
 /**
  * Restores enrolment methods. One that would give a role that may install H5P libraries to whoever enrols (self enrolment,
- * say) comes without its role.
+ * say) comes without its role. Cohorts are found by their identifiers.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
@@ -43,6 +43,39 @@ class enrolments_step extends \restore_enrolments_structure_step {
             // No role has this number.
             $data->roleid = 0;
         }
-        parent::process_enrol($data);
+        if ($data->enrol !== 'cohort' || $this->task->is_samesite() || !$this->keeps_methods() || !enrol_is_enabled('cohort')) {
+            parent::process_enrol($data);
+            return;
+        }
+        // Moodle knows cohorts by number only, and would leave this one out.
+        $cohort = $this->containment->references->cohort((int) $data->customint1, (int) $data->status === ENROL_INSTANCE_ENABLED);
+        $this->originalstatus[$data->id] = $data->status;
+        $this->set_mapping('enrol', $data->id, $cohort ? $this->link_cohort(clone $data, $cohort) : 0);
+    }
+
+    /**
+     * Do enrolment methods come as they are?
+     *
+     * @return bool
+     */
+    private function keeps_methods(): bool {
+        $mode = $this->get_setting_value('enrolments');
+        return $mode == \backup::ENROL_ALWAYS || ($mode == \backup::ENROL_WITHUSERS && $this->get_setting_value('users'));
+    }
+
+    /**
+     * A cohort of this site, switched off: whom it holds is for a teacher to look at first.
+     *
+     * @param \stdClass $data
+     * @param int $cohort
+     * @return int id of the method
+     */
+    private function link_cohort(\stdClass $data, int $cohort): int {
+        unset($data->id);
+        $data->status = ENROL_INSTANCE_DISABLED;
+        $data->customint1 = $cohort;
+        $data->customint2 = (int) $this->get_mappingid('group', $data->customint2);
+        $data->roleid = (int) $this->get_mappingid('role', $data->roleid);
+        return (int) enrol_get_plugin('cohort')->add_instance(get_course($this->get_courseid()), (array) $data);
     }
 }

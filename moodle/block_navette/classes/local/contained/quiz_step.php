@@ -16,9 +16,12 @@
 
 namespace block_navette\local\contained;
 
+use block_navette\local\references;
+
 /**
  * Restores a quiz for the Safe Exam Browser whose template this site does not have: the template becomes the quiz's own
- * configuration file, instead of a template for everybody.
+ * configuration file, instead of a template for everybody. A question that did not come is missing in the quiz, where Moodle
+ * would keep its number, which is another question's here.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
@@ -75,5 +78,55 @@ class quiz_step extends \restore_quiz_activity_structure_step {
             \quizaccess_seb\settings_provider::USE_SEB_UPLOAD_CONFIG,
             $settings
         );
+    }
+
+    /**
+     * A question of the quiz.
+     *
+     * @param array $data
+     */
+    public function process_question_reference($data) {
+        if ($this->came('question_bank_entry', (int) ((object) $data)->questionbankentryid)) {
+            parent::process_question_reference($data);
+        }
+    }
+
+    /**
+     * A random question.
+     *
+     * @param array $data
+     */
+    public function process_question_set_reference($data) {
+        if ($this->came('question_category', references::category((string) ((object) $data)->filtercondition))) {
+            parent::process_question_set_reference($data);
+        }
+    }
+
+    /**
+     * A tag that a random question must have (of backups before Moodle 4.0).
+     *
+     * @param array $data
+     */
+    protected function process_quiz_slot_tags($data) {
+        global $DB;
+        $slot = ['component' => 'mod_quiz', 'questionarea' => 'slot', 'itemid' => $this->get_new_parentid('quiz_question_instance')];
+        if ($DB->record_exists('question_set_references', $slot)) {
+            parent::process_quiz_slot_tags($data);
+        }
+    }
+
+    /**
+     * Did it come with the backup, or was it found here?
+     *
+     * @param string $what
+     * @param int $id there
+     * @return bool
+     */
+    private function came(string $what, int $id): bool {
+        if ($this->task->is_samesite() || $this->get_mappingid($what, $id)) {
+            return true;
+        }
+        $this->containment->references->lose_question((int) $this->get_new_parentid('quiz'));
+        return false;
     }
 }
