@@ -50,10 +50,10 @@ struct nv_withdrawal {
 };
 #define NV_WITHDRAWALS_MAX 500u
 /* Repeats, to a Redis that may have lost it, what was withdrawn: for 31 days no message of such a
- * revision creates a record, and none is claimed; a record that one has created already is
- * cancelled (if cancelled).  For ten seconds after the first message without a record nothing is
- * claimed: in this time the producers call this (nv_status_follow brings an event "emptied"). At
- * most NV_WITHDRAWALS_MAX. */
+ * revision creates a record (but the course server's that it has cancelled a cancelled one), and
+ * none is claimed; a record that one has created already is cancelled (if cancelled).  For ten
+ * seconds after the first message without a record nothing is claimed: in this time the producers
+ * call this (nv_status_follow brings an event "emptied"). At most NV_WITHDRAWALS_MAX. */
 void nv_status_withdrawn(struct nv_status *s, const struct nv_withdrawal *list, size_t len,
 			 nv_status_cb cb, void *arg);
 

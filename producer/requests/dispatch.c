@@ -196,6 +196,7 @@ static void withdrawn(void *arg, const struct nv_err *err)
 void nv_dispatch_withdraw(struct app *app, const struct nv_restore_request *q, uint64_t rev,
 			  const char *by)
 {
+	/* an older revision than q's: q has replaced it */
 	nv_withdrawals_keep(app->withdrawals, q->id, rev, rev == q->rev);
 	struct nv_cancel_request body = {.id = q->id, .rev = rev, .by = (char *)(uintptr_t)by};
 	struct nv_send send = {.kind = NV_KIND_CANCEL_REQUEST,

@@ -5,6 +5,7 @@
 -- (cancelled 0), that one's message makes the record right.
 for i = 1, #ARGV, 3 do
 	local id, rev, cancelled = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2] == '1'
+	-- Of the same revision a change counts more than a cancel: the request was asked for again.
 	if not is_withdrawn(id, rev + (cancelled and 0 or 1)) then
 		redis.call('SET', withdrawn_key(id), int(rev) .. (cancelled and 'c' or ''), 'EX', LOG_DAYS * 86400)
 	end
